@@ -1,0 +1,1 @@
+//! Derives of the Terrane game server.

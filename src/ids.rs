@@ -1,0 +1,232 @@
+//! The names of things: entities, players, sessions, ticks and cells.
+//!
+//! Every id is a newtype, so that a slot can never be taken for a row. None of them says anything about
+//! memory layout to the outside: what leaves the process is a [`NetId`], a [`PlayerId`] or an [`Alias`].
+
+use std::fmt;
+use std::sync::Arc;
+
+use bevy_ecs::prelude::Component;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::limits::PLAYER_NAME_BYTES_MAX;
+
+/// The number of a tick since the world was created. It never runs backwards, also not over restarts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TickNumber(pub u64);
+
+impl fmt::Display for TickNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Names an entity everywhere outside its cell's world: on the wire, in saves, in messages and in game data.
+///
+/// It is a keyed hash of who spawned it and how many that spawner had spawned before, so it is the same on
+/// every cell layout and tells its holder nothing. Zero is never given out.
+#[derive(
+    Component, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[component(immutable)]
+pub struct NetId(pub u64);
+
+impl NetId {
+    /// The spawner of what nobody in the world spawned: the population, avatars.
+    pub const WORLD: NetId = NetId(0);
+
+    /// The id of the `counter`-th entity spawned by `spawner` in the world with this secret.
+    #[must_use]
+    pub fn derive(world_secret: u64, spawner: NetId, counter: u64) -> NetId {
+        let mut key = [0u8; 16];
+        key[..8].copy_from_slice(&spawner.0.to_le_bytes());
+        key[8..].copy_from_slice(&counter.to_le_bytes());
+        NetId(xxh3_64_with_seed(&key, world_secret).max(1))
+    }
+}
+
+impl fmt::Display for NetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{:016x}", self.0)
+    }
+}
+
+/// The name of a player's account: 1 to 32 bytes of printable UTF-8 without blanks at its ends.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PlayerId(Arc<str>);
+
+/// Why a text is not a [`PlayerId`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlayerIdError {
+    /// The name is empty or longer than the limit.
+    #[error("a player name has 1 to {max} bytes, this one has {0}: choose another", max = PLAYER_NAME_BYTES_MAX)]
+    Length(usize),
+    /// The name holds a control character, or begins or ends with a blank.
+    #[error("a player name is printable text without blanks at its ends: choose another")]
+    Unprintable,
+}
+
+impl PlayerId {
+    /// Checks and takes a name.
+    ///
+    /// # Errors
+    /// When it is empty, too long, unprintable or padded with blanks.
+    pub fn new(name: &str) -> Result<Self, PlayerIdError> {
+        if name.is_empty() || name.len() > PLAYER_NAME_BYTES_MAX {
+            return Err(PlayerIdError::Length(name.len()));
+        }
+        if name.trim() != name || name.chars().any(char::is_control) {
+            return Err(PlayerIdError::Unprintable);
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for PlayerId {
+    type Error = PlayerIdError;
+    fn try_from(name: String) -> Result<Self, PlayerIdError> {
+        Self::new(&name)
+    }
+}
+
+impl From<PlayerId> for String {
+    fn from(player: PlayerId) -> String {
+        player.0.as_ref().to_owned()
+    }
+}
+
+impl fmt::Display for PlayerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a player may do beyond playing. Carried by the connect token.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
+pub enum Role {
+    /// An ordinary player.
+    #[default]
+    Player,
+    /// A game master: may call what is declared for GMs.
+    Gm,
+    /// An operator: may call everything.
+    Admin,
+}
+
+/// One connection of a transport, from its first packet to its end; random, never reused by intent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ConnectionId(pub u64);
+
+/// A player's presence in the world. `epoch` grows with every session of the world: a message that carries an
+/// older one belongs to a session that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SessionId {
+    /// Dense index, reused after the session ended.
+    pub index: u32,
+    /// Unique within the world's life.
+    pub epoch: u32,
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session {}.{}", self.index, self.epoch)
+    }
+}
+
+/// A client-chosen name of an action: 128 random bits. One id is answered exactly once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ActionId(pub u128);
+
+/// The short name of an entity within one view: what the wire carries instead of a [`NetId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Alias(pub u16);
+
+/// The place of an entity in the node's [`Rows`](crate::replication::Rows), from its birth to its death and
+/// whichever cell owns it. Row 0 belongs to nobody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Row(pub u32);
+
+impl Row {
+    /// The row of no entity: nothing there ever changes and it is nowhere.
+    pub const NONE: Row = Row(0);
+
+    /// As an index into a column.
+    #[must_use]
+    #[inline]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One of the resources that hold a cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlotIndex(pub u32);
+
+impl SlotIndex {
+    /// As an index into a table of slots.
+    #[must_use]
+    #[inline]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A cell: leaf `(cx, cy)` of the quadtree at `depth` below one cell of the world's grid, printed `w0/3,4@2`.
+///
+/// `cx` and `cy` count leaves of that depth from the world's south-west corner, so a path is not needed: the
+/// parent is `(cx / 2, cy / 2)` at `depth - 1`, and grid cells have depth 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CellId {
+    /// The world, always 0 in a process of one world.
+    pub world: u16,
+    /// How often the grid cell was halved.
+    pub depth: u8,
+    /// Column at this depth.
+    pub cx: u32,
+    /// Row at this depth.
+    pub cy: u32,
+}
+
+impl fmt::Display for CellId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "w{}/{},{}@{}", self.world, self.cx, self.cy, self.depth)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_printed_by_world_leaf_and_depth() {
+        assert_eq!(CellId { world: 0, depth: 2, cx: 3, cy: 4 }.to_string(), "w0/3,4@2");
+    }
+
+    #[test]
+    fn net_ids_differ_by_secret_spawner_and_counter() {
+        let base = NetId::derive(1, NetId(2), 3);
+        assert_eq!(base, NetId::derive(1, NetId(2), 3));
+        assert_ne!(base, NetId::derive(2, NetId(2), 3));
+        assert_ne!(base, NetId::derive(1, NetId(3), 3));
+        assert_ne!(base, NetId::derive(1, NetId(2), 4));
+    }
+
+    #[test]
+    fn player_names_are_bounded_and_printable() {
+        assert!(PlayerId::new("alice").is_ok());
+        assert_eq!(PlayerId::new(""), Err(PlayerIdError::Length(0)));
+        assert_eq!(PlayerId::new(&"x".repeat(33)), Err(PlayerIdError::Length(33)));
+        assert_eq!(PlayerId::new("a\nb"), Err(PlayerIdError::Unprintable));
+        assert_eq!(PlayerId::new(" a"), Err(PlayerIdError::Unprintable));
+    }
+}

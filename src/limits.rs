@@ -1,0 +1,70 @@
+//! The bounds of everything, in one place; where one bound rests on another, the compiler checks it.
+
+/// Most bytes of a player's name.
+pub const PLAYER_NAME_BYTES_MAX: usize = 32;
+
+/// Most bytes that netcode carries in one packet; more is sliced into several.
+pub const NETCODE_PAYLOAD_BYTES_MAX: usize = 1_200;
+
+/// Most bytes of one state update. A message of 1,199 or 1,200 bytes makes renet send an extra empty packet.
+pub const UPDATE_BYTES_MAX: usize = 1_150;
+
+/// Most bytes of a record that cannot fit one update and travels as a sliced reliable message instead.
+pub const RECORD_BYTES_MAX: usize = 4_800;
+
+/// Most state updates a session is sent in one tick while its first view is filled.
+pub const FIRST_SYNC_UPDATES_PER_TICK_MAX: usize = 4;
+
+/// Most entities in one player's view.
+pub const VIEW_ENTITIES_MAX: usize = 256;
+
+/// Most aliases of one session: its view, what waits for the ack of a leave, and room for churn.
+pub const ALIASES_MAX: usize = 4_096;
+
+/// Most top-level replicated fields of one entity, position included: one bit each in a mask of 32, of which
+/// the topmost means "send everything".
+pub const FIELDS_PER_ENTITY_MAX: usize = 31;
+
+/// Most kinds of components that a game may register for replication: one bit each in a `u64`.
+pub const COMPONENT_KINDS_MAX: usize = 64;
+
+/// Most bytes of one encoded field unless it declares another maximum.
+pub const FIELD_BYTES_MAX_DEFAULT: usize = 512;
+
+/// Updates that may be in flight to one session: an older one without an answer counts as lost.
+pub const UPDATES_IN_FLIGHT_MAX: usize = 32;
+
+/// Steps of the world's position lattice in one metre.
+pub const LATTICE_STEPS_PER_M: f32 = 128.0;
+
+/// How far from an update's reference point a position can be told by its low 16 bits.
+pub const LATTICE_REACH_M: f32 = 65_536.0 / LATTICE_STEPS_PER_M / 2.0;
+
+/// Largest world edge: every lattice position fits an `i32` and an `f32` still resolves a centimetre.
+pub const WORLD_EDGE_M_MAX: f32 = 65_536.0;
+
+/// Clients that one netcode server can hold.
+pub const CLIENTS_PER_SHARD_MAX: usize = 1_024;
+
+/// Most bytes of a message a client may send.
+pub const CLIENT_MESSAGE_BYTES_MAX: usize = 1_024;
+
+/// Most actions of one session that are taken in one tick; the rest waits, bounded, for the next.
+pub const ACTIONS_PER_TICK_MAX: usize = 32;
+
+/// Most messages of one session that may wait between its shard and the tick.
+pub const CLIENT_QUEUE_MAX: usize = 256;
+
+/// Most joins admitted in one tick; the rest waits for the next and is told so.
+pub const JOINS_PER_TICK_MAX: usize = 64;
+
+/// Answers to valueless actions that a session remembers, oldest forgotten first.
+pub const REPLIES_REMEMBERED_MAX: usize = 1_024;
+
+const _: () = assert!(UPDATE_BYTES_MAX + 32 < NETCODE_PAYLOAD_BYTES_MAX);
+const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX < NETCODE_PAYLOAD_BYTES_MAX);
+const _: () = assert!(FIELDS_PER_ENTITY_MAX < 32);
+const _: () = assert!(COMPONENT_KINDS_MAX <= 64);
+const _: () = assert!(ALIASES_MAX >= 4 * VIEW_ENTITIES_MAX && ALIASES_MAX <= u16::MAX as usize);
+const _: () = assert!(UPDATES_IN_FLIGHT_MAX <= 64, "an ack carries 64 bits");
+const _: () = assert!(WORLD_EDGE_M_MAX * LATTICE_STEPS_PER_M < i32::MAX as f32);

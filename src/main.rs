@@ -1,0 +1,2 @@
+//! The shipped world.
+fn main() {}

@@ -1,0 +1,14 @@
+//! What each player is sent.
+//!
+//! *Does*: encodes each changed entity once into its [`row`](Rows), keeps each session's view (who is seen,
+//! what is pending, what is in flight), and assembles one update per session and tick.
+//! *Does not*: decide who is near (that is `interest`) nor touch sockets (that is `net`).
+//! *Reads*: rows, candidates, acks. *Writes*: views, update bytes.
+
+pub mod field;
+pub mod rows;
+pub mod schema;
+
+pub use field::{FieldSpec, FieldWire, FieldWriter, Policy, Replicate};
+pub use rows::{EncodedRow, RowDelta, Rows};
+pub use schema::Schema;

@@ -1,0 +1,79 @@
+//! What both ends must agree on: the replicated components, their fields and the actions, in order.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::field::{FieldSpec, Policy};
+use super::rows::FIELD_FIRST;
+
+/// One replicated component type as both ends know it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ComponentSchema {
+    /// Name of the type.
+    pub name: &'static str,
+    /// All its fields.
+    pub fields: &'static [FieldSpec],
+    /// Those that are sent, in order.
+    pub sent: Vec<FieldSpec>,
+}
+
+/// Everything both ends must agree on before a byte of a view makes sense.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Schema {
+    /// In order of registration: the *i*-th is bit *i* of every component set.
+    pub components: Vec<ComponentSchema>,
+    /// Names and signatures of the actions, in order of registration.
+    pub actions: Vec<String>,
+}
+
+impl Schema {
+    /// A hash over all names, types, policies and wire forms. Equal hashes on both ends, or no session.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        let mut text = String::new();
+        for component in &self.components {
+            text.push_str(component.name);
+            for field in &component.sent {
+                text.push_str(&format!(
+                    "|{}:{}:{}:{:?}:{:?}",
+                    field.name,
+                    field.type_name,
+                    field.policy.name(),
+                    field.wire,
+                    field.precision
+                ));
+            }
+            text.push('\n');
+        }
+        for action in &self.actions {
+            text.push_str(action);
+            text.push('\n');
+        }
+        xxh3_64(text.as_bytes())
+    }
+
+    /// The sent fields of an entity with these components, in mask order from bit [`FIELD_FIRST`] on:
+    /// (component index, index among that component's sent fields, the field).
+    pub fn fields_of(&self, components: u64) -> impl Iterator<Item = (usize, usize, &FieldSpec)> + '_ {
+        self.components.iter().enumerate().filter(move |(index, _)| components >> index & 1 == 1).flat_map(
+            |(index, component)| {
+                component.sent.iter().enumerate().map(move |(field, spec)| (index, field, spec))
+            },
+        )
+    }
+
+    /// How many bits the field masks of such an entity have, position included.
+    #[must_use]
+    pub fn field_count(&self, components: u64) -> usize {
+        FIELD_FIRST as usize + self.fields_of(components).count()
+    }
+
+    /// Registers a component type and gives its index.
+    pub fn push<T: super::field::Replicate>(&mut self) -> usize {
+        self.components.push(ComponentSchema {
+            name: T::NAME,
+            fields: T::FIELDS,
+            sent: T::FIELDS.iter().filter(|field| field.policy != Policy::ServerOnly).copied().collect(),
+        });
+        self.components.len() - 1
+    }
+}

@@ -1,0 +1,2 @@
+//! Load and player simulator for Terrane worlds.
+fn main() {}
