@@ -1,1 +1,22 @@
-//! (being written)
+//! The cells: who owns what, and the one writer of each.
+//!
+//! *Does*: holds each cell's bevy `World` in a slot of its own, runs the game's systems there, keeps entities
+//! inside the world and within a step, and hands those that cross a border to their new owner.
+//! *Does not*: know players or sockets. *Reads*: routed actions and messages. *Writes*: entities, row changes,
+//! exports, answers.
+
+pub mod attached;
+pub mod body;
+pub mod context;
+pub mod handover;
+pub mod kinds;
+pub mod layout;
+pub mod markers;
+pub mod message;
+pub mod registration;
+pub mod requests;
+pub mod slot;
+mod survey;
+
+pub use body::{Cell, SpaceLimits};
+pub use layout::Layout;

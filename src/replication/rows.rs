@@ -216,8 +216,10 @@ impl Rows {
                 self.encoded[index] = encoded;
             }
             if delta.mask != 0 {
-                self.changed[index] = delta.mask;
-                self.changed_rows.push(delta.row);
+                if self.changed[index] == 0 {
+                    self.changed_rows.push(delta.row);
+                }
+                self.changed[index] |= delta.mask;
             }
         }
     }

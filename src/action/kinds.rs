@@ -1,0 +1,137 @@
+//! Actions whose type only their kind knows, and the handlers that run them.
+
+use std::any::Any;
+use std::marker::PhantomData;
+
+use bevy_ecs::component::Mutable;
+use bevy_ecs::prelude::{Component, Entity, World};
+use glam::Vec3;
+
+use crate::cell::context::TickContext;
+use crate::ids::{ActionId, NetId, PlayerId, Role};
+use crate::limits::CLIENT_MESSAGE_BYTES_MAX;
+use crate::protocol::codec::{self, DecodeError};
+use crate::protocol::messages::ActionRefusal;
+use crate::space::Position;
+
+use super::declare::{Action, Caller};
+
+/// What a handler may know besides the caller's data and the action.
+#[derive(Debug)]
+pub struct ActionContext<'a> {
+    /// The caller's avatar.
+    pub actor: NetId,
+    /// Where it is.
+    pub position: Vec3,
+    /// Who calls.
+    pub player: &'a PlayerId,
+    /// What the caller may do.
+    pub role: Role,
+    /// The tick, its time and its chance.
+    pub tick: &'a TickContext,
+}
+
+/// Does an action to the caller's own data: the new state is in `D`, the answer is returned, and a refusal is
+/// a text for the player. A refused action must leave `D` as it was.
+pub type ActionHandler<A, D> = fn(&A, &mut D, &ActionContext<'_>) -> Result<<A as Action>::Reply, String>;
+
+/// A decoded action whose type only its kind knows.
+pub type DecodedAction = Box<dyn Any + Send + Sync>;
+
+/// One action on its way to the cell of its actor.
+#[derive(Debug)]
+pub struct RoutedAction {
+    /// The actor.
+    pub actor: NetId,
+    /// The client's id for it; `None` for continuous input, which is not answered.
+    pub id: Option<ActionId>,
+    /// The session's place, to find it again with the answer.
+    pub session: u32,
+    /// Who calls.
+    pub player: PlayerId,
+    /// What the caller may do.
+    pub role: Role,
+    /// Index of the kind.
+    pub kind: u16,
+    /// The action.
+    pub action: DecodedAction,
+}
+
+/// The one answer to an action.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The session's place.
+    pub session: u32,
+    /// The action.
+    pub id: ActionId,
+    /// The encoded reply or the refusal.
+    pub result: Result<Vec<u8>, ActionRefusal>,
+}
+
+/// What the engine can do with one kind of action.
+pub trait ActionKind: Send + Sync {
+    /// Name of the action.
+    fn name(&self) -> &'static str;
+    /// Who may call it.
+    fn caller(&self) -> Caller;
+    /// Whether only the newest counts.
+    fn latest_wins(&self) -> bool;
+    /// Reads a payload.
+    ///
+    /// # Errors
+    /// When it is not an encoding of this action.
+    fn decode(&self, payload: &[u8]) -> Result<DecodedAction, DecodeError>;
+    /// Runs the handler on the actor.
+    ///
+    /// # Errors
+    /// When the handler refuses, or the actor lacks the data that the action works on.
+    fn run(&self, world: &mut World, entity: Entity, action: &RoutedAction)
+    -> Result<Vec<u8>, ActionRefusal>;
+}
+
+pub(crate) struct TypedActionKind<A: Action, D> {
+    handler: ActionHandler<A, D>,
+    data: PhantomData<fn() -> D>,
+}
+
+impl<A: Action, D> TypedActionKind<A, D> {
+    pub(crate) fn new(handler: ActionHandler<A, D>) -> Self {
+        Self { handler, data: PhantomData }
+    }
+}
+
+impl<A: Action, D: Component<Mutability = Mutable>> ActionKind for TypedActionKind<A, D> {
+    fn name(&self) -> &'static str {
+        A::NAME
+    }
+    fn caller(&self) -> Caller {
+        A::CALLER
+    }
+    fn latest_wins(&self) -> bool {
+        A::LATEST_WINS
+    }
+    fn decode(&self, payload: &[u8]) -> Result<DecodedAction, DecodeError> {
+        Ok(Box::new(codec::decode::<A, CLIENT_MESSAGE_BYTES_MAX>(A::NAME, payload)?))
+    }
+    fn run(
+        &self,
+        world: &mut World,
+        entity: Entity,
+        routed: &RoutedAction,
+    ) -> Result<Vec<u8>, ActionRefusal> {
+        let action = routed.action.downcast_ref::<A>().expect("an action has the type of its kind");
+        let tick = world.resource::<TickContext>().clone();
+        let Ok(mut actor) = world.get_entity_mut(entity) else { return Err(ActionRefusal::NotInWorld) };
+        let position = actor.get::<Position>().map_or(Vec3::ZERO, |position| position.0);
+        let context = ActionContext {
+            actor: routed.actor,
+            position,
+            player: &routed.player,
+            role: routed.role,
+            tick: &tick,
+        };
+        let Some(mut data) = actor.get_mut::<D>() else { return Err(ActionRefusal::NotInWorld) };
+        let reply = (self.handler)(action, &mut data, &context).map_err(ActionRefusal::Game)?;
+        Ok(codec::encode(&reply))
+    }
+}

@@ -1,0 +1,68 @@
+//! Gives an entity to another cell. Both exist side by side; nothing is ever under way.
+
+use bevy_ecs::prelude::Entity;
+use glam::Vec3;
+
+use crate::ids::{NetId, Row};
+use crate::space::Position;
+
+use super::Cell;
+use super::markers::{Ghost, NO_EXPORT, NO_LINK, Owned, OwnedData};
+use super::requests::Requests;
+
+/// Moves one owned entity from a cell to another.
+///
+/// Where the new owner has a ghost of it, that ghost is promoted in place; where the old owner is still within
+/// the margin, the original is demoted in place and becomes its ghost. Components move by value: nothing is
+/// encoded, and since their bytes stay equal nothing is sent to anybody who sees the entity.
+///
+/// # Panics
+/// When `from` does not own the entity: the registry and the cells disagree, a fault of the engine.
+pub fn hand_over(from: &mut Cell, to: &mut Cell, net_id: NetId, position: Vec3) -> Entity {
+    let source = from.by_net_id[&net_id];
+    from.detach(source);
+    from.world.resource_mut::<Requests>().engine_moves = true;
+    let mut original = from.world.entity_mut(source);
+    let owned = original.take::<Owned>().expect("the registry names the owner");
+    let data = original.take::<OwnedData>().expect("owned entities have it");
+    let leave_ghost = from.leaf.area.contains_within(position, from.limits.ghost_margin_m);
+
+    let target = match to.by_net_id.get(&net_id) {
+        Some(&ghost) => {
+            let mut promoted = to.world.entity_mut(ghost);
+            if let Some(ghost) = promoted.take::<Ghost>() {
+                to.links.forget(&ghost);
+            }
+            ghost
+        }
+        None => {
+            let entity = to.world.spawn(net_id).id();
+            to.by_net_id.insert(net_id, entity);
+            entity
+        }
+    };
+    for (sum, print) in to.sums.iter_mut().zip(&data.prints) {
+        *sum = sum.wrapping_add(*print);
+    }
+    let Owned { row, lattice, published, .. } = owned;
+    let mut promoted = to.world.entity_mut(target);
+    promoted.insert((
+        Position(position),
+        Owned { row, export: NO_EXPORT, anchor: position, lattice, published },
+        data,
+    ));
+    let mut original = from.world.entity_mut(source);
+    for kind in &from.game.kinds {
+        kind.transfer(&mut original, &mut promoted, leave_ghost);
+    }
+    if leave_ghost {
+        let row: Row = owned.row;
+        original.insert((Position(position), Ghost { row, link: NO_LINK, export: 0 }));
+        from.links.adopt_later(source);
+    } else {
+        original.despawn();
+        from.by_net_id.remove(&net_id);
+    }
+    from.world.resource_mut::<Requests>().engine_moves = false;
+    target
+}

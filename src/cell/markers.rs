@@ -1,0 +1,71 @@
+//! The engine's own components: what makes an entity owned, or a ghost.
+
+use bevy_ecs::lifecycle::HookContext;
+use bevy_ecs::prelude::{Component, Entity, Query, With};
+use bevy_ecs::world::DeferredWorld;
+use glam::Vec3;
+
+use crate::ids::{NetId, Row};
+use crate::replication::EncodedRow;
+use crate::space::LatticePoint;
+
+use super::requests::Requests;
+
+/// Marks an entity whose authority is the cell it lives in.
+#[derive(Component, Debug)]
+#[component(on_remove = report_death)]
+pub struct Owned {
+    /// Its node-wide row.
+    pub row: Row,
+    /// Its place in the cell's [`Export`](crate::ghost::Export); [`NO_EXPORT`] away from every border.
+    pub export: u32,
+    /// Where it was at the end of the last tick: what a step is measured from.
+    pub anchor: Vec3,
+    /// That place on the lattice, as last published.
+    pub lattice: LatticePoint,
+    /// Whether its row has been published at all.
+    pub published: bool,
+}
+
+/// [`Owned::export`] of an entity that no neighbour needs.
+pub const NO_EXPORT: u32 = u32::MAX;
+
+/// What an owned entity carries along but seldom touches.
+#[derive(Component, Debug, Default)]
+pub struct OwnedData {
+    /// The public fields as last published.
+    pub encoded: EncodedRow,
+    /// Hash of each registered component as last summed, by kind; 0 for one it does not have.
+    pub prints: Vec<u64>,
+}
+
+/// Marks a read-only copy of an entity that a neighbour cell owns. Ordinary queries never match it.
+#[derive(Component, Debug)]
+pub struct Ghost {
+    /// Its node-wide row.
+    pub row: Row,
+    /// Which of this cell's links feeds it; [`NO_LINK`] for one whose new owner has not spoken yet.
+    pub link: u32,
+    /// Its place in that neighbour's export.
+    pub export: u32,
+}
+
+/// [`Ghost::link`] of a ghost between two owners.
+pub const NO_LINK: u32 = u32::MAX;
+
+/// Reads the ghosts of a cell: `Ghosts<(&Position, &Caravan)>`. What it shows is at most one tick old, and
+/// everything a neighbour may not know is at its default.
+pub type Ghosts<'w, 's, D> = Query<'w, 's, D, With<Ghost>>;
+
+/// An entity that loses its authority without the engine's doing has died: by `despawn`, from a game system.
+fn report_death(mut world: DeferredWorld<'_>, context: HookContext) {
+    let Some(&net_id) = world.get::<NetId>(context.entity) else { return };
+    if let Some(mut requests) = world.get_resource_mut::<Requests>()
+        && !requests.engine_moves
+    {
+        requests.deaths.push(net_id);
+    }
+}
+
+/// A helper of those who look an entity up by name within one cell.
+pub(crate) type LocalEntity = (NetId, Entity);

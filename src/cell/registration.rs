@@ -1,0 +1,298 @@
+//! How a game tells the engine what its cells are made of: an extension of bevy's `App`, used by plugins that
+//! are built once in every cell.
+
+use std::any::TypeId;
+use std::sync::Arc;
+
+use bevy_app::{App, Plugin};
+use bevy_ecs::component::Mutable;
+use bevy_ecs::prelude::{Component, Resource, World};
+use bevy_ecs::schedule::{ScheduleLabel, Schedules};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::action::Action;
+use crate::action::kinds::{ActionHandler, ActionKind, TypedActionKind};
+use crate::limits::{COMPONENT_KINDS_MAX, FIELDS_PER_ENTITY_MAX};
+use crate::replication::{Replicate, Schema};
+
+use super::context::Published;
+use super::kinds::{CellLocalKind, ComponentKind, ReplicatedKind, ServerOnlyKind};
+use super::message::{EntityMessage, MessageKind, TypedMessageKind};
+
+/// The schedule of a cell's game systems: runs once a tick, in all cells in parallel.
+#[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Simulate;
+
+/// Replaces a resource of a cell between two ticks.
+type ResetResource = fn(&mut World);
+
+/// Everything a game registered, in the order it did; the same in every cell.
+#[derive(Default)]
+pub struct Game {
+    /// Kinds of components. Index 0… in order; the engine's own come first.
+    pub kinds: Vec<Box<dyn ComponentKind>>,
+    /// Kinds of messages between entities.
+    pub messages: Vec<Box<dyn MessageKind>>,
+    /// Kinds of actions.
+    pub actions: Vec<Box<dyn ActionKind>>,
+    /// What both ends of a connection must agree on.
+    pub schema: Schema,
+    published: Vec<(TypeId, &'static str)>,
+    scratch: Vec<(TypeId, ResetResource)>,
+}
+
+impl std::fmt::Debug for Game {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Game").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// Why a game's cell plugins cannot be used. All are faults of the game's source, told at start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GameError {
+    /// A plugin added systems to a schedule that never runs.
+    #[error(
+        "a cell plugin adds systems to the schedule {0}, which never runs in a cell: add them to `Simulate`"
+    )]
+    Schedule(String),
+    /// A plugin inserted a resource that would differ between cells.
+    #[error(
+        "a cell plugin inserts the resource {0}, which would be another in every cell: give shared data as \
+         `publish`, reset per-tick data with `scratch`, and keep everything else in components"
+    )]
+    Resource(String),
+    /// Two plugins register the same component differently, or a name is used twice.
+    #[error("the component {0} is registered twice: register each component once, with one reach")]
+    Duplicate(&'static str),
+    /// More components than a set has bits.
+    #[error("{0} replicated components: at most {max} are possible", max = COMPONENT_KINDS_MAX)]
+    TooManyComponents(usize),
+    /// A component has more sent fields than a mask has bits.
+    #[error(
+        "the component {0} has {1} sent fields: at most {max} fit one entity, position included; group some in \
+         a struct", max = FIELDS_PER_ENTITY_MAX
+    )]
+    TooManyFields(&'static str, usize),
+    /// Systems of a cell contradict each other.
+    #[error("the cells' systems cannot be scheduled: {0}")]
+    Systems(String),
+    /// A cell reads data that nobody publishes.
+    #[error("a cell plugin reads Published<{0}>, which nobody publishes: call `publish` on the server")]
+    NotPublished(&'static str),
+}
+
+/// Collects registrations while plugins build. In all worlds but the first they are already known.
+#[derive(Resource, Default)]
+struct Registrar {
+    game: Game,
+    known: Option<Arc<Game>>,
+    fault: Option<GameError>,
+}
+
+impl Registrar {
+    fn add_kind(&mut self, kind: Box<dyn ComponentKind>) {
+        let type_id = kind.type_id();
+        if self.known.is_some() {
+            return;
+        }
+        let clash =
+            |other: &Box<dyn ComponentKind>| other.type_id() == type_id || other.name() == kind.name();
+        if self.game.kinds.iter().any(clash) {
+            self.fault.get_or_insert(GameError::Duplicate(kind.name()));
+            return;
+        }
+        self.game.kinds.push(kind);
+    }
+}
+
+/// What cell plugins may register.
+pub trait CellAppExt {
+    /// Sends a component to players by the policies of its fields, projects it into ghosts, saves it.
+    fn replicate<C: Replicate>(&mut self) -> &mut Self;
+    /// Keeps a component on the server: it moves with its entity and is saved, but never sent or copied.
+    fn server_only<C: Component<Mutability = Mutable> + Serialize + DeserializeOwned>(&mut self)
+    -> &mut Self;
+    /// Lets entities have a component that is dropped at a border and not saved.
+    fn cell_local<C: Component>(&mut self) -> &mut Self;
+    /// Lets entities send each other `M`.
+    fn add_entity_message<M: EntityMessage>(&mut self) -> &mut Self;
+    /// Gives the cell the [`Published<T>`] that the node owns.
+    fn read_published<T: Send + Sync + 'static>(&mut self) -> &mut Self;
+    /// Gives the cell a resource that is set to its default before every tick.
+    fn scratch<R: Resource<Mutability = Mutable> + Default>(&mut self) -> &mut Self;
+    /// Lets players do `A`. The handler is given the caller's own `D` and nothing else.
+    fn add_action<A: Action, D: Component<Mutability = Mutable>>(
+        &mut self,
+        handler: ActionHandler<A, D>,
+    ) -> &mut Self;
+}
+
+impl CellAppExt for App {
+    fn replicate<C: Replicate>(&mut self) -> &mut Self {
+        let mut registrar = self.world_mut().resource_mut::<Registrar>();
+        if registrar.known.is_none() {
+            let sent = crate::replication::field::sent_fields::<C>().count();
+            if sent + 2 > FIELDS_PER_ENTITY_MAX {
+                registrar.fault.get_or_insert(GameError::TooManyFields(C::NAME, sent));
+            }
+            let index = registrar.game.schema.push::<C>();
+            registrar.add_kind(Box::new(ReplicatedKind::<C>::new(index)));
+        }
+        self
+    }
+
+    fn server_only<C: Component<Mutability = Mutable> + Serialize + DeserializeOwned>(
+        &mut self,
+    ) -> &mut Self {
+        self.world_mut().resource_mut::<Registrar>().add_kind(Box::new(ServerOnlyKind::<C>::new()));
+        self
+    }
+
+    fn cell_local<C: Component>(&mut self) -> &mut Self {
+        self.world_mut().resource_mut::<Registrar>().add_kind(Box::new(CellLocalKind::<C>::new()));
+        self
+    }
+
+    fn add_entity_message<M: EntityMessage>(&mut self) -> &mut Self {
+        let kind = TypedMessageKind::<M>::new();
+        let mut registrar = self.world_mut().resource_mut::<Registrar>();
+        if registrar.known.is_none() && registrar.game.messages.iter().all(|k| k.type_id() != kind.type_id())
+        {
+            registrar.game.messages.push(Box::new(kind));
+        }
+        self
+    }
+
+    fn read_published<T: Send + Sync + 'static>(&mut self) -> &mut Self {
+        let mut registrar = self.world_mut().resource_mut::<Registrar>();
+        let type_id = TypeId::of::<Published<T>>();
+        if registrar.known.is_none() && registrar.game.published.iter().all(|(known, _)| *known != type_id) {
+            registrar.game.published.push((type_id, std::any::type_name::<T>()));
+        }
+        self
+    }
+
+    fn scratch<R: Resource<Mutability = Mutable> + Default>(&mut self) -> &mut Self {
+        let mut registrar = self.world_mut().resource_mut::<Registrar>();
+        if registrar.known.is_none() {
+            registrar.game.scratch.push((TypeId::of::<R>(), |world| {
+                world.insert_resource(R::default());
+            }));
+        }
+        self.init_resource::<R>()
+    }
+
+    fn add_action<A: Action, D: Component<Mutability = Mutable>>(
+        &mut self,
+        handler: ActionHandler<A, D>,
+    ) -> &mut Self {
+        let mut registrar = self.world_mut().resource_mut::<Registrar>();
+        if registrar.known.is_none() {
+            registrar.game.schema.actions.push(A::signature());
+            registrar.game.actions.push(Box::new(TypedActionKind::new(handler)));
+        }
+        self
+    }
+}
+
+/// The plugins that make a cell, and what they register.
+#[derive(Clone, Default)]
+pub struct CellPlugins(Vec<Arc<dyn Plugin>>);
+
+impl std::fmt::Debug for CellPlugins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|plugin| plugin.name().to_owned())).finish()
+    }
+}
+
+impl CellPlugins {
+    /// Adds a plugin, built once in every cell.
+    pub fn add(&mut self, plugin: impl Plugin) {
+        self.0.push(Arc::new(plugin));
+    }
+
+    /// Builds the plugins in a world that is then thrown away, to learn and check what they register.
+    ///
+    /// # Errors
+    /// When they register what a cell cannot have.
+    pub fn learn(&self) -> Result<Arc<Game>, GameError> {
+        let mut app = App::empty();
+        app.init_resource::<Registrar>();
+        app.replicate::<super::attached::Attached>();
+        let engine: Vec<TypeId> = resource_types(app.world()).into_iter().map(|(id, _)| id).collect();
+        self.build_into(&mut app);
+        let Registrar { game, fault, .. } =
+            app.world_mut().remove_resource::<Registrar>().expect("inserted above");
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        if game.schema.components.len() > COMPONENT_KINDS_MAX {
+            return Err(GameError::TooManyComponents(game.schema.components.len()));
+        }
+        if let Some(schedules) = app.world().get_resource::<Schedules>() {
+            let simulate = format!("{Simulate:?}");
+            let stray = schedules
+                .iter()
+                .filter(|(_, schedule)| schedule.graph().systems.len() > 0)
+                .map(|(label, _)| format!("{label:?}"))
+                .find(|label| *label != simulate);
+            if let Some(label) = stray {
+                return Err(GameError::Schedule(label));
+            }
+        }
+        let declared = |id: &TypeId| {
+            engine.contains(id)
+                || game.scratch.iter().any(|(known, _)| known == id)
+                || *id == TypeId::of::<Schedules>()
+        };
+        let stray = resource_types(app.world()).into_iter().find(|(id, name)| {
+            !declared(id)
+                && !name.starts_with("bevy_ecs::message::")
+                && !name.starts_with("bevy_ecs::schedule::")
+        });
+        match stray {
+            Some((_, name)) => Err(GameError::Resource(name)),
+            None => Ok(Arc::new(game)),
+        }
+    }
+
+    /// Builds the plugins into the app of a cell of this game.
+    pub(crate) fn build_cell(&self, app: &mut App, game: &Arc<Game>) {
+        app.insert_resource(Registrar { known: Some(game.clone()), ..Registrar::default() });
+        self.build_into(app);
+        app.world_mut().remove_resource::<Registrar>();
+    }
+
+    fn build_into(&self, app: &mut App) {
+        for plugin in &self.0 {
+            plugin.build(app);
+        }
+    }
+}
+
+impl Game {
+    /// Sets every scratch resource of a cell to its default.
+    pub(crate) fn reset_scratch(&self, world: &mut World) {
+        for (_, reset) in &self.scratch {
+            reset(world);
+        }
+    }
+
+    /// The types that cells read as [`Published`].
+    pub(crate) fn published(&self) -> &[(TypeId, &'static str)] {
+        &self.published
+    }
+}
+
+/// The types of all resources in a world, with their names.
+fn resource_types(world: &World) -> Vec<(TypeId, String)> {
+    world
+        .resource_entities()
+        .iter()
+        .filter_map(|(id, _)| {
+            let info = world.components().get_info(id)?;
+            Some((info.type_id()?, info.name().to_string()))
+        })
+        .collect()
+}

@@ -1,0 +1,190 @@
+//! The look at a cell after its game systems ran: what moved, what changed, what must be told to whom.
+
+use bevy_ecs::change_detection::DetectChanges;
+use bevy_ecs::prelude::Entity;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::ghost::export::Member;
+use crate::ids::NetId;
+use crate::replication::rows::{FIELD_XY, FIELD_Z};
+use crate::replication::{EncodedRow, RowDelta};
+use crate::space::{Area, LatticePoint, distance_squared};
+
+use super::Cell;
+use super::markers::{NO_EXPORT, Owned, OwnedData};
+use super::requests::Requests;
+
+/// Fingerprint of one component of one entity. The name is in it, so that equal components of two entities
+/// do not cancel when they swap them.
+pub(super) fn print_of(net_id: NetId, kind: usize, bytes: &[u8]) -> u64 {
+    xxh3_64_with_seed(bytes, net_id.0 ^ (kind as u64) << 56).max(1)
+}
+
+impl Cell {
+    /// Checks every position that was written, follows it into export and rows, and notes what crossed.
+    pub(super) fn survey(&mut self) {
+        self.crossings.clear();
+        self.deltas.clear();
+        self.counts = Default::default();
+        let limits = self.limits;
+        let area = self.leaf.area;
+        let inland = Area { min: area.min + limits.ghost_margin_m, max: area.max - limits.ghost_margin_m };
+        let step_squared_max = limits.step_m_max * limits.step_m_max;
+        let position_kind = self.game.kinds.len();
+        let panic_on_long_steps = cfg!(debug_assertions) && !self.world.contains_resource::<AllowLongSteps>();
+        let export = self.export.as_mut().expect("the export is at home in Simulate");
+        let mut to_export: Vec<Entity> = Vec::new();
+        let mut teleports = Vec::new();
+        for (entity, &net_id, mut owned, mut position, mut data) in
+            self.queries.positions.iter_mut(&mut self.world)
+        {
+            if !position.is_changed() {
+                continue;
+            }
+            let asked = position.0;
+            assert!(
+                asked.is_finite(),
+                "cell {}: a game system set the position of {net_id} to {asked}: positions are finite numbers",
+                self.leaf.id
+            );
+            let clamped = limits.world.clamp(asked);
+            if clamped != asked {
+                self.counts.clamped += 1;
+                position.0 = clamped;
+            }
+            // A hair of tolerance: the step was computed in floats.
+            if owned.published
+                && distance_squared(position.0, owned.anchor) > step_squared_max * 1.0001 + 1e-6
+            {
+                assert!(
+                    !panic_on_long_steps,
+                    "cell {}: {net_id} moved {:.2} m in one tick, the limit is {:.2} m: use `teleport`",
+                    self.leaf.id,
+                    distance_squared(position.0, owned.anchor).sqrt(),
+                    limits.step_m_max
+                );
+                self.counts.long_steps += 1;
+                teleports.push((net_id, position.0));
+                position.0 = owned.anchor;
+            }
+            let place = position.0;
+            owned.anchor = place;
+
+            let lattice = LatticePoint::of(place);
+            let mut mask = 0;
+            if !owned.published || lattice.0[..2] != owned.lattice.0[..2] {
+                mask |= FIELD_XY;
+            }
+            if !owned.published || lattice.0[2] != owned.lattice.0[2] {
+                mask |= FIELD_Z;
+            }
+            owned.lattice = lattice;
+            owned.published = true;
+            self.deltas.push(RowDelta { row: owned.row, position: place, mask, encoded: None });
+
+            let mut bytes = [0u8; 12];
+            for (axis, value) in place.to_array().into_iter().enumerate() {
+                bytes[axis * 4..axis * 4 + 4].copy_from_slice(&value.to_bits().to_le_bytes());
+            }
+            let print = print_of(net_id, position_kind, &bytes);
+            let old = std::mem::replace(&mut data.prints[position_kind], print);
+            self.sums[position_kind] = self.sums[position_kind].wrapping_sub(old).wrapping_add(print);
+
+            if !area.contains(place) {
+                self.crossings.push(net_id);
+            }
+            match (inland.contains(place), owned.export) {
+                (true, NO_EXPORT) => {}
+                (true, exported) => {
+                    export.give_up(exported);
+                    owned.export = NO_EXPORT;
+                }
+                (false, NO_EXPORT) => to_export.push(entity),
+                (false, exported) => export.move_to(exported, place),
+            }
+        }
+        self.world.resource_mut::<Requests>().teleports.extend(teleports);
+        for entity in to_export {
+            let (net_id, row, position) = {
+                let entity = self.world.entity(entity);
+                let owned = entity.get::<Owned>().expect("found by its Owned");
+                (*entity.get::<NetId>().expect("owned entities are named"), owned.row, owned.anchor)
+            };
+            let place = self.export_whole(entity, Member { net_id, row, position });
+            self.world.get_mut::<Owned>(entity).expect("found by its Owned").export = place;
+        }
+        self.collect_changed();
+        self.crossings.sort_unstable();
+    }
+
+    /// Finds the components that changed, and refreshes what is exported of them.
+    fn collect_changed(&mut self) {
+        self.changed.clear();
+        let export = self.export.as_mut().expect("the export is at home in Simulate");
+        for (kind, (column, exported)) in self.columns.iter_mut().zip(&mut export.columns).enumerate() {
+            let Some(column) = column else { continue };
+            column.collect_changed(&mut self.world, kind as u16, &mut self.changed, exported.as_mut());
+            let first = self.changed.len();
+            column.collect_removed(&mut self.world, kind as u16, &mut self.changed);
+            let Some(exported) = exported else { continue };
+            for removed in &self.changed[first..] {
+                if let Some(owned) = self.world.get::<Owned>(removed.entity)
+                    && owned.export != NO_EXPORT
+                {
+                    let place = owned.export;
+                    column.export_one(&self.world, removed.entity, place, exported);
+                    exported.changed.push(place);
+                }
+            }
+        }
+        self.changed.sort_unstable();
+    }
+
+    /// Encodes what changed: once per entity, however many players see it. Only fields whose bytes differ
+    /// become part of the entity's delta. O(changed entities).
+    pub fn encode_changed(&mut self) {
+        let changed = std::mem::take(&mut self.changed);
+        for of_entity in changed.chunk_by(|a, b| a.entity == b.entity) {
+            let entity = of_entity[0].entity;
+            let components = self.components_of(entity);
+            let writer = &mut self.writer;
+            writer.clear();
+            let reference = self.world.entity(entity);
+            let net_id = *reference.get::<NetId>().expect("owned entities are named");
+            let owned = reference.get::<Owned>().expect("changes are collected of owned entities");
+            let (row, position) = (owned.row, owned.anchor);
+            let entity_ref = self.world.get_entity(entity).expect("it exists").into();
+            let mut prints = Vec::with_capacity(of_entity.len());
+            for change in of_entity {
+                self.saved.clear();
+                let kind = usize::from(change.kind);
+                let saved = self.game.kinds[kind].save(&entity_ref, &mut self.saved);
+                prints.push((kind, if saved { print_of(net_id, kind, &self.saved) } else { 0 }));
+            }
+            for kind in &self.game.kinds {
+                if let super::kinds::Reach::Replicated(index) = kind.reach()
+                    && components >> index & 1 == 1
+                {
+                    kind.encode_sent(&entity_ref, writer);
+                }
+            }
+            self.counts.oversized_fields += u64::from(writer.oversized);
+            let mut data = self.world.get_mut::<OwnedData>(entity).expect("owned entities have it");
+            for (kind, print) in prints {
+                let old = std::mem::replace(&mut data.prints[kind], print);
+                self.sums[kind] = self.sums[kind].wrapping_sub(old).wrapping_add(print);
+            }
+            let encoded = EncodedRow { components, bytes: writer.bytes.clone(), ends: writer.ends.clone() };
+            let mask = encoded.difference(&data.encoded);
+            if mask != 0 {
+                data.encoded = encoded.clone();
+                self.deltas.push(RowDelta { row, position, mask, encoded: Some(encoded) });
+            }
+        }
+        self.changed = changed;
+    }
+}
+
+/// In a cell's world: steps beyond the limit do not panic in debug builds either, but are undone and counted.
+#[derive(bevy_ecs::prelude::Resource, Debug, Default)]
+pub struct AllowLongSteps;

@@ -1,0 +1,240 @@
+//! One column per kind of component and cell: follows changes, exports projections, imports them.
+
+use std::any::Any;
+
+use bevy_ecs::component::Mutable;
+use bevy_ecs::prelude::{Component, DetectChanges, Entity, QueryState, Ref, With, World};
+use bevy_ecs::world::EntityWorldMut;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cell::kinds::{Changed, downcast};
+use crate::cell::markers::{Ghost, NO_EXPORT, Owned};
+use crate::replication::Replicate;
+
+use super::export::ExportedColumn;
+
+/// The engine's view of one kind of component within one cell.
+pub trait Column: Send + Sync {
+    /// Lists the owned entities on which the component was written or inserted since trackers were cleared,
+    /// and refreshes the exported values of those that are exported. O(entities with the component).
+    fn collect_changed(
+        &mut self,
+        world: &mut World,
+        kind: u16,
+        changed: &mut Vec<Changed>,
+        exported: Option<&mut ExportedColumn>,
+    );
+
+    /// Lists the entities that lost the component and still exist.
+    fn collect_removed(&mut self, world: &mut World, kind: u16, changed: &mut Vec<Changed>);
+
+    /// Writes what a ghost may know of one entity into the export, whether it changed or not.
+    fn export_one(&mut self, world: &World, entity: Entity, place: u32, exported: &mut ExportedColumn);
+
+    /// Copies this tick's changes of a neighbour into the ghosts that this cell has of it, and says how many
+    /// values it copied. `ghosts` maps places in the export to ghosts; those in `fresh` were just made whole.
+    fn import_changes(
+        &mut self,
+        world: &mut World,
+        exported: &ExportedColumn,
+        ghosts: &[Option<Entity>],
+        fresh: &[u32],
+    ) -> u64;
+
+    /// Gives a new ghost the exported value at a place, if there is one; takes away a stale one.
+    fn import_one(&self, ghost: &mut EntityWorldMut<'_>, place: u32, exported: &ExportedColumn);
+
+    /// An empty export column of this kind; `None` for kinds that are never exported.
+    fn new_export(&self) -> Option<ExportedColumn>;
+
+    /// A ghost on which somebody wrote the component after `since`, if any: a fault of a game system.
+    fn find_written_ghost(
+        &mut self,
+        world: &mut World,
+        since: bevy_ecs::change_detection::Tick,
+    ) -> Option<Entity>;
+}
+
+/// The exported values of one component type, by place in the export.
+pub(crate) struct Values<C> {
+    values: Vec<Option<C>>,
+}
+
+impl<C: Send + Sync + 'static> Values<C> {
+    pub(crate) fn boxed() -> Box<dyn Any + Send + Sync> {
+        Box::new(Self { values: Vec::new() })
+    }
+
+    fn place(&mut self, place: u32) -> &mut Option<C> {
+        let index = place as usize;
+        if self.values.len() <= index {
+            self.values.resize_with(index + 1, || None);
+        }
+        &mut self.values[index]
+    }
+}
+
+/// Column of a replicated component.
+pub(crate) struct ReplicatedColumn<C: Replicate> {
+    owned: QueryState<(Entity, &'static Owned, Ref<'static, C>)>,
+    ghosts: QueryState<&'static mut C, With<Ghost>>,
+    written: QueryState<(Entity, Ref<'static, C>), With<Ghost>>,
+}
+
+impl<C: Replicate> ReplicatedColumn<C> {
+    pub(crate) fn new(world: &mut World) -> Self {
+        Self { owned: world.query(), ghosts: world.query_filtered(), written: world.query_filtered() }
+    }
+}
+
+/// Projects into the exported place, re-using what it holds.
+fn project_into<C: Replicate>(component: &C, place: &mut Option<C>) {
+    component.project(place.get_or_insert_with(C::default));
+}
+
+fn values_mut<C: Send + Sync + 'static>(exported: &mut ExportedColumn) -> &mut Values<C> {
+    exported.values.downcast_mut::<Values<C>>().expect("an export column has the type of its kind")
+}
+
+impl<C: Replicate> Column for ReplicatedColumn<C> {
+    fn collect_changed(
+        &mut self,
+        world: &mut World,
+        kind: u16,
+        changed: &mut Vec<Changed>,
+        exported: Option<&mut ExportedColumn>,
+    ) {
+        let exported = exported.expect("replicated components are exported");
+        let ExportedColumn { values, changed: changed_places, .. } = exported;
+        let values = values.downcast_mut::<Values<C>>().expect("an export column has the type of its kind");
+        for (entity, owned, component) in self.owned.iter(world) {
+            if !component.is_changed() {
+                continue;
+            }
+            changed.push(Changed { entity, kind });
+            if owned.export != NO_EXPORT {
+                project_into(&*component, values.place(owned.export));
+                changed_places.push(owned.export);
+            }
+        }
+    }
+
+    fn collect_removed(&mut self, world: &mut World, kind: u16, changed: &mut Vec<Changed>) {
+        removed::<C>(world, kind, changed);
+    }
+
+    fn export_one(&mut self, world: &World, entity: Entity, place: u32, exported: &mut ExportedColumn) {
+        let component = world.get::<C>(entity);
+        let place = values_mut::<C>(exported).place(place);
+        match component {
+            Some(component) => project_into(component, place),
+            None => *place = None,
+        }
+    }
+
+    fn import_changes(
+        &mut self,
+        world: &mut World,
+        exported: &ExportedColumn,
+        ghosts: &[Option<Entity>],
+        fresh: &[u32],
+    ) -> u64 {
+        let values = &downcast::<Values<C>>(&*exported.values).values;
+        let mut copied = 0;
+        let mut missing = Vec::new();
+        let mut query = self.ghosts.query_mut(&mut *world);
+        for &place in &exported.changed {
+            let Some(&Some(ghost)) = ghosts.get(place as usize) else { continue };
+            if fresh.binary_search(&place).is_ok() {
+                continue;
+            }
+            match (query.get_mut(ghost), &values[place as usize]) {
+                (Ok(mut component), Some(value)) => component.clone_from(value),
+                _ => missing.push((ghost, place)),
+            }
+            copied += 1;
+        }
+        for (ghost, place) in missing {
+            self.import_one(&mut world.entity_mut(ghost), place, exported);
+        }
+        copied
+    }
+
+    fn import_one(&self, ghost: &mut EntityWorldMut<'_>, place: u32, exported: &ExportedColumn) {
+        match downcast::<Values<C>>(&*exported.values).values.get(place as usize) {
+            Some(Some(value)) => {
+                ghost.insert(value.clone());
+            }
+            _ => {
+                ghost.remove::<C>();
+            }
+        }
+    }
+
+    fn new_export(&self) -> Option<ExportedColumn> {
+        Some(ExportedColumn { values: Values::<C>::boxed(), changed: Vec::new() })
+    }
+
+    fn find_written_ghost(
+        &mut self,
+        world: &mut World,
+        since: bevy_ecs::change_detection::Tick,
+    ) -> Option<Entity> {
+        let now = world.read_change_tick();
+        self.written
+            .iter(world)
+            .find(|(_, component)| component.last_changed().is_newer_than(since, now))
+            .map(|(entity, _)| entity)
+    }
+}
+
+/// Column of a component that never leaves its owner.
+pub(crate) struct ServerColumn<C: Component> {
+    owned: QueryState<(Entity, Ref<'static, C>), With<Owned>>,
+}
+
+impl<C: Component<Mutability = Mutable> + Serialize + DeserializeOwned> ServerColumn<C> {
+    pub(crate) fn new(world: &mut World) -> Self {
+        Self { owned: world.query_filtered() }
+    }
+}
+
+impl<C: Component<Mutability = Mutable> + Serialize + DeserializeOwned> Column for ServerColumn<C> {
+    fn collect_changed(
+        &mut self,
+        world: &mut World,
+        kind: u16,
+        changed: &mut Vec<Changed>,
+        _: Option<&mut ExportedColumn>,
+    ) {
+        let entities = self.owned.iter(world).filter(|(_, component)| component.is_changed());
+        changed.extend(entities.map(|(entity, _)| Changed { entity, kind }));
+    }
+
+    fn collect_removed(&mut self, world: &mut World, kind: u16, changed: &mut Vec<Changed>) {
+        removed::<C>(world, kind, changed);
+    }
+
+    fn export_one(&mut self, _: &World, _: Entity, _: u32, _: &mut ExportedColumn) {}
+
+    fn import_changes(&mut self, _: &mut World, _: &ExportedColumn, _: &[Option<Entity>], _: &[u32]) -> u64 {
+        0
+    }
+
+    fn import_one(&self, _: &mut EntityWorldMut<'_>, _: u32, _: &ExportedColumn) {}
+
+    fn new_export(&self) -> Option<ExportedColumn> {
+        None
+    }
+
+    fn find_written_ghost(&mut self, _: &mut World, _: bevy_ecs::change_detection::Tick) -> Option<Entity> {
+        None
+    }
+}
+
+fn removed<C: Component>(world: &World, kind: u16, changed: &mut Vec<Changed>) {
+    let still_owned =
+        |entity: &Entity| world.get::<Owned>(*entity).is_some() && !world.entity(*entity).contains::<C>();
+    changed.extend(world.removed::<C>().filter(still_owned).map(|entity| Changed { entity, kind }));
+}

@@ -1,0 +1,106 @@
+//! What a cell shows its neighbours: one table of places, filled where entities are near a border.
+
+use std::any::Any;
+
+use glam::Vec3;
+
+use crate::ids::{CellId, NetId, Row};
+
+/// The exported values of one kind, and which of them changed in this tick.
+pub struct ExportedColumn {
+    /// `Values<C>` of the kind's type.
+    pub(crate) values: Box<dyn Any + Send + Sync>,
+    /// Places whose value changed in this tick.
+    pub(crate) changed: Vec<u32>,
+}
+
+/// One exported entity.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    /// Its name.
+    pub net_id: NetId,
+    /// Its row.
+    pub row: Row,
+    /// Where it is at the end of this tick's `Simulate`.
+    pub position: Vec3,
+}
+
+/// Everything one cell exports. The owner writes it in `Simulate`; `Mirror` swaps it into the published table,
+/// where every neighbour reads it in `Interest`; before the next `Simulate` it is swapped back.
+pub struct Export {
+    /// Whose export it is.
+    pub cell: CellId,
+    /// The owner's epoch: a reader that expects another one starts anew.
+    pub epoch: u32,
+    /// By place. A free place has [`NetId::WORLD`].
+    pub members: Vec<Member>,
+    /// Places that are new or have moved in this tick, ascending.
+    pub moved: Vec<u32>,
+    /// Places given up in this tick.
+    pub gone: Vec<u32>,
+    /// One per kind of component; `None` for kinds that are not exported.
+    pub columns: Vec<Option<ExportedColumn>>,
+    free: Vec<u32>,
+}
+
+impl std::fmt::Debug for Export {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Export")
+            .field("cell", &self.cell)
+            .field("members", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Export {
+    /// An empty export.
+    #[must_use]
+    pub fn new(cell: CellId, epoch: u32, columns: Vec<Option<ExportedColumn>>) -> Self {
+        Self { cell, epoch, members: vec![], moved: vec![], gone: vec![], columns, free: vec![] }
+    }
+
+    /// How many entities are exported.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.members.iter().filter(|member| member.net_id != NetId::WORLD).count()
+    }
+
+    /// Whether nothing is exported.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets what changed in the last tick; places given up then may be used again.
+    pub(crate) fn begin_tick(&mut self) {
+        self.moved.clear();
+        self.free.append(&mut self.gone);
+        for column in self.columns.iter_mut().flatten() {
+            column.changed.clear();
+        }
+    }
+
+    /// A place for an entity that came near a border.
+    pub(crate) fn take_place(&mut self, member: Member) -> u32 {
+        let place = self.free.pop().unwrap_or(self.members.len() as u32);
+        match self.members.get_mut(place as usize) {
+            Some(free) => *free = member,
+            None => self.members.push(member),
+        }
+        self.moved.push(place);
+        place
+    }
+
+    /// Follows an exported entity that moved.
+    pub(crate) fn move_to(&mut self, place: u32, position: Vec3) {
+        self.members[place as usize].position = position;
+        self.moved.push(place);
+    }
+
+    /// Takes an entity out: it went inland, to another owner, or died.
+    pub(crate) fn give_up(&mut self, place: u32) {
+        self.members[place as usize].net_id = NetId::WORLD;
+        self.members[place as usize].position = Vec3::NAN;
+        self.gone.push(place);
+    }
+}
