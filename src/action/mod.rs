@@ -6,8 +6,10 @@
 //! answer.
 //! *Reads*: actions of the tick's input. *Writes*: the caller's components, replies.
 
+pub mod act;
 pub mod declare;
 pub mod kinds;
+pub mod memory;
 
 pub use declare::{Action, Caller, Scope};
 pub use kinds::{ActionContext, ActionHandler};

@@ -73,6 +73,8 @@ impl Replicate for Attached {
 pub struct AttachFindings {
     /// Whose leader lives elsewhere: the node brings them to it.
     pub to_leader: Vec<(NetId, Attached)>,
+    /// Every (leader, follower) of the cell.
+    pub followers: Vec<(NetId, NetId)>,
 }
 
 /// The pass over the attached of one cell.
@@ -100,6 +102,7 @@ impl AttachPass {
             .map(|(entity, &net_id, &attached)| (entity, net_id, attached))
             .collect();
         for (entity, net_id, attached) in all {
+            findings.followers.push((attached.to, net_id));
             match place_of(world, &find, attached, reach_m) {
                 Some(place) => {
                     let mut position = world.get_mut::<Position>(entity).expect("owned entities have one");

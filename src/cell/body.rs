@@ -19,12 +19,14 @@ use crate::ghost::column::Column;
 use crate::ghost::export::{Export, Member};
 use crate::ghost::import::{ImportCounts, ImportTarget, Links, PublishedExports};
 use crate::ids::{NetId, Row};
+use crate::interest::LastIndex;
+use crate::interest::stage::CellInterest;
 use crate::protocol::messages::ActionRefusal;
 use crate::replication::RowDelta;
 use crate::replication::field::FieldWriter;
 use crate::space::{Area, Position};
 
-use super::attached::{AttachPass, Attached};
+use super::attached::{AttachFindings, AttachPass};
 use super::context::TickContext;
 use super::kinds::{Changed, Reach};
 use super::layout::Leaf;
@@ -43,6 +45,10 @@ pub struct SpaceLimits {
     pub step_m_max: f32,
     /// How far from its leader something attached may be, m.
     pub attach_reach_m: f32,
+    /// Radius beyond which nothing is seen or found nearby, m.
+    pub leave_radius_m: f32,
+    /// Edge of the buckets that a cell's entities are indexed by, m.
+    pub bucket_m: f32,
 }
 
 /// What went wrong or is worth counting in one cell and tick.
@@ -74,8 +80,8 @@ pub struct Cell {
     pub deltas: Vec<RowDelta>,
     /// Its entities that stand in another cell's box.
     pub crossings: Vec<NetId>,
-    /// Attached entities whose leader is elsewhere.
-    pub to_leader: Vec<(NetId, Attached)>,
+    /// What the tick found about attached entities.
+    pub attachments: AttachFindings,
     /// Fingerprint of what it owns, one wrapping sum per kind; the last is the positions'.
     pub sums: Vec<u64>,
     /// What this tick's work counted.
@@ -84,11 +90,13 @@ pub struct Cell {
     pub imported: ImportCounts,
     /// All entities by name, owned and ghosts.
     pub by_net_id: HashMap<NetId, Entity, FxBuildHasher>,
+    /// What its viewers might see.
+    pub interest: CellInterest,
     pub(super) game: Arc<Game>,
     pub(super) limits: SpaceLimits,
     pub(super) columns: Vec<Option<Box<dyn Column>>>,
     pub(super) changed: Vec<Changed>,
-    pub(super) queries: Queries,
+    pub(crate) queries: Queries,
     pub(super) components_of: FxHashMap<ArchetypeId, u64>,
     pub(super) writer: FieldWriter,
     pub(super) saved: Vec<u8>,
@@ -99,7 +107,7 @@ pub struct Cell {
 }
 
 /// The engine's own queries, prepared once per world.
-pub(super) struct Queries {
+pub(crate) struct Queries {
     pub(super) positions: QueryState<(
         Entity,
         &'static NetId,
@@ -108,8 +116,8 @@ pub(super) struct Queries {
         &'static mut OwnedData,
     )>,
     pub(super) ghost_positions: QueryState<&'static mut Position, With<Ghost>>,
-    pub(super) ghosts: QueryState<(&'static NetId, &'static Ghost, &'static Position)>,
-    pub(super) owned: QueryState<(Entity, &'static NetId, &'static Owned, &'static Position)>,
+    pub(crate) ghosts: QueryState<(&'static NetId, &'static Ghost, &'static Position)>,
+    pub(crate) owned: QueryState<(Entity, &'static NetId, &'static Owned, &'static Position)>,
     pub(super) attach: AttachPass,
 }
 
@@ -145,6 +153,12 @@ impl Cell {
         let kind_ids: Vec<ComponentId> = game.kinds.iter().map(|kind| kind.register(world)).collect();
         world.init_resource::<Requests>();
         world.insert_resource(context);
+        world.insert_resource(LastIndex::new(
+            leaf.area,
+            limits.ghost_margin_m,
+            limits.leave_radius_m,
+            limits.bucket_m,
+        ));
         for kind in &game.messages {
             kind.install(world);
         }
@@ -185,11 +199,12 @@ impl Cell {
             answers: Vec::new(),
             deltas: Vec::new(),
             crossings: Vec::new(),
-            to_leader: Vec::new(),
+            attachments: AttachFindings::default(),
             sums: vec![0; game.kinds.len() + 1],
             counts: CellCounts::default(),
             imported: ImportCounts::default(),
             by_net_id: HashMap::default(),
+            interest: CellInterest::default(),
             game: game.clone(),
             limits,
             columns,
@@ -266,12 +281,11 @@ impl Cell {
         });
         self.check_archetypes();
         let by_net_id = &self.by_net_id;
-        let findings = self.queries.attach.run(
+        self.attachments = self.queries.attach.run(
             &mut self.world,
             |net_id| by_net_id.get(&net_id).copied(),
             self.limits.attach_reach_m,
         );
-        self.to_leader = findings.to_leader;
         self.survey();
         self.world.clear_trackers();
     }

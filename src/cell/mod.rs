@@ -13,6 +13,8 @@ pub mod kinds;
 pub mod layout;
 pub mod markers;
 pub mod message;
+pub mod partition;
+pub mod pool;
 pub mod registration;
 pub mod requests;
 pub mod slot;

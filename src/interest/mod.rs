@@ -16,9 +16,11 @@ mod candidates;
 mod index;
 mod nearby;
 mod radix;
+pub mod stage;
 
 pub use candidates::{Candidates, GatherScratch, Viewer, gather};
 pub use index::{BUCKET_EDGE_M_DEFAULT, IndexEntry, SpatialIndex};
+pub use stage::{InterestSettings, Viewers};
 pub use nearby::{LastIndex, Nearby, NearbyError, Neighbour};
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! tick; from then on sessions read the table in parallel. A row keeps its number from birth to death, so a
 //! handover between cells changes nothing for anybody who sees the entity.
 
+use bevy_ecs::prelude::Resource;
 use glam::Vec3;
 use rustc_hash::FxHashMap;
 
@@ -75,7 +76,7 @@ pub struct RowDelta {
 }
 
 /// The node-wide table of rows.
-#[derive(Debug)]
+#[derive(Resource, Debug)]
 pub struct Rows {
     /// Position after `Simulate`; NaN for rows of nobody, which is farther away than everything.
     pub position: Vec<Vec3>,

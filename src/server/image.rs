@@ -1,0 +1,191 @@
+//! The world as bytes: made right after `Partition`, when no birth, death or jump is outstanding, so that
+//! nothing that games asked for is lost; read back when a world is started again.
+
+use bevy_ecs::prelude::{Mut, ResMut, Resource, World};
+use bytes::Bytes;
+use glam::Vec3;
+use serde::{Deserialize, Serialize};
+
+use crate::cell::kinds::Reach;
+use crate::cell::markers::Owned;
+use crate::cell::partition::{Births, spawn_saved};
+use crate::cell::pool::{NodeContext, with_cells};
+use crate::cell::requests::SpawnRequest;
+use crate::ids::NetId;
+use crate::protocol::codec;
+use crate::replication::Rows;
+use crate::session::Sessions;
+use crate::space::Position;
+
+use super::io::{TickInput, TickOutput, WorldImage};
+use super::GameOf;
+
+/// Counter of session epochs in an image.
+pub const COUNTER_EPOCH: &str = "session_epoch";
+
+/// Most bytes of the image's own header.
+const HEADER_BYTES_MAX: usize = 1 << 26;
+
+/// The image of this tick on its way to the output.
+#[derive(Resource, Debug, Default)]
+pub struct PendingImage(Option<WorldImage>);
+
+/// What an image begins with. Kinds are named, so a game may add and reorder them between two starts.
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    kinds: Vec<String>,
+    messages: Vec<(String, u64)>,
+    spawned: Vec<(NetId, u64)>,
+    entities: u64,
+}
+
+/// One entity: (name, priority class, position, number of components). The components follow.
+type EntityHead = (NetId, u8, [f32; 3], u16);
+
+/// Makes the image if this tick's input asks for one. Avatars are left out: players bring them along.
+pub fn make_image(world: &mut World) {
+    if !world.resource::<TickInput>().save {
+        return;
+    }
+    let game = world.resource::<GameOf>().0.clone();
+    let avatars: std::collections::HashSet<NetId> =
+        world.resource::<Sessions>().iter().map(|session| session.avatar).collect();
+    let image = with_cells(world, |world, cells| {
+        let rows = world.resource::<Rows>();
+        let mut entities: Vec<(NetId, u8, crate::ids::SlotIndex)> = rows
+            .iter()
+            .filter(|(net_id, _)| !avatars.contains(net_id))
+            .map(|(net_id, row)| (net_id, rows.class[row.index()], rows.owner[row.index()]))
+            .collect();
+        entities.sort_unstable();
+        let mut body = Vec::new();
+        for &(net_id, class, slot) in &entities {
+            let cell = cells.at(slot);
+            let entity = cell.world.entity(cell.by_net_id[&net_id]);
+            let position = entity.get::<Position>().expect("owned entities have one").0;
+            let mut components = Vec::new();
+            for (index, kind) in game.kinds.iter().enumerate() {
+                let mut bytes = Vec::new();
+                if kind.save(&entity, &mut bytes) {
+                    components.push((index as u16, bytes));
+                }
+            }
+            let head: EntityHead = (net_id, class, position.to_array(), components.len() as u16);
+            codec::encode_into(&head, &mut body);
+            for component in components {
+                codec::encode_into(&component, &mut body);
+            }
+        }
+        let mut messages = Vec::new();
+        for kind in &game.messages {
+            let count = cells.iter().map(|cell| kind.save(&cell.world, &mut body)).sum();
+            messages.push((kind.name().to_owned(), count));
+        }
+        let births = world.resource::<Births>();
+        let header = Header {
+            kinds: game.kinds.iter().map(|kind| kind.name().to_owned()).collect(),
+            messages,
+            spawned: births.spawned.iter().map(|(&net_id, &count)| (net_id, count)).collect(),
+            entities: entities.len() as u64,
+        };
+        let mut bytes = codec::encode(&header);
+        bytes.append(&mut body);
+        let context = &world.resource::<NodeContext>().0;
+        WorldImage {
+            tick: context.tick,
+            now_ms: context.now_ms,
+            fingerprint: super::record::fingerprint(cells),
+            entities: entities.len() as u64,
+            counters: vec![(COUNTER_EPOCH.into(), u64::from(world.resource::<Sessions>().last_epoch))],
+            bytes: Bytes::from(bytes),
+        }
+    });
+    world.resource_mut::<PendingImage>().0 = Some(image);
+}
+
+/// Gives the image to the output.
+pub fn hand_over_image(mut pending: ResMut<PendingImage>, mut output: ResMut<TickOutput>) {
+    output.image = pending.0.take();
+}
+
+/// Puts a saved world together in an empty one.
+///
+/// # Errors
+/// When the bytes are damaged, or hold a component that the game no longer knows.
+pub(super) fn restore(world: &mut World, image: &WorldImage) -> Result<(), String> {
+    let game = world.resource::<GameOf>().0.clone();
+    let bytes = &image.bytes[..];
+    let error = |error: codec::DecodeError| error.to_string();
+    let (header, mut at) = codec::decode_prefix::<Header, HEADER_BYTES_MAX>("image header", bytes).map_err(error)?;
+    let mut kinds = Vec::new();
+    for name in &header.kinds {
+        let kind = game.kinds.iter().position(|kind| kind.name() == name);
+        kinds.push(kind.ok_or_else(|| {
+            format!("it holds components `{name}`, which this game does not register: register it or migrate the save")
+        })?);
+    }
+    for _ in 0..header.entities {
+        let ((net_id, class, position, count), used) =
+            codec::decode_prefix::<EntityHead, 128>("saved entity", &bytes[at..]).map_err(error)?;
+        at += used;
+        let mut components = Vec::new();
+        for _ in 0..count {
+            let ((kind, saved), used) =
+                codec::decode_prefix::<(u16, Vec<u8>), HEADER_BYTES_MAX>("saved component", &bytes[at..])
+                    .map_err(error)?;
+            at += used;
+            let kind = *kinds.get(usize::from(kind)).ok_or("it names a component kind that it does not list")?;
+            components.push((kind, saved));
+        }
+        let position = Vec3::from_array(position);
+        if !position.is_finite() {
+            return Err(format!("the position of {net_id} is not finite"));
+        }
+        let request = SpawnRequest { class, ..SpawnRequest::new(NetId::WORLD, position, ()) };
+        spawn_saved(world, net_id, request).ok_or_else(|| format!("{net_id} is in it twice"))?;
+        load_components(world, net_id, &components)?;
+    }
+    for (name, count) in &header.messages {
+        let kind = game
+            .messages
+            .iter()
+            .find(|kind| kind.name() == name)
+            .ok_or_else(|| format!("it holds messages `{name}`, which this game does not register"))?;
+        at += with_cells(world, |_, cells| {
+            let first = cells.iter_mut().next().expect("a world has a cell");
+            kind.load(&mut first.world, *count, &bytes[at..])
+        })
+        .map_err(error)?;
+    }
+    if at != bytes.len() {
+        return Err(format!("{} bytes too many at its end", bytes.len() - at));
+    }
+    world.resource_mut::<Births>().spawned = header.spawned.into_iter().collect();
+    let epoch = image.counters.iter().find(|(name, _)| name == COUNTER_EPOCH).map_or(0, |(_, value)| *value);
+    world.resource_mut::<Sessions>().last_epoch = u32::try_from(epoch).unwrap_or(u32::MAX);
+    Ok(())
+}
+
+fn load_components(world: &mut World, net_id: NetId, components: &[(usize, Vec<u8>)]) -> Result<(), String> {
+    let game = world.resource::<GameOf>().0.clone();
+    with_cells(world, |world, cells| {
+        world.resource_scope(|_, rows: Mut<Rows>| {
+            let row = rows.row(net_id).ok_or("an entity that was just restored has no row")?;
+            let cell = cells.at(rows.owner[row.index()]);
+            let entity = cell.by_net_id[&net_id];
+            let mut entity = cell.world.entity_mut(entity);
+            debug_assert!(entity.contains::<Owned>());
+            for (kind, saved) in components {
+                let kind = &game.kinds[*kind];
+                if kind.reach() == Reach::CellLocal {
+                    return Err(format!("`{}` is cell-local and cannot be saved", kind.name()));
+                }
+                let used = kind.load(&mut entity, saved).map_err(|error| error.to_string())?;
+                if used != saved.len() {
+                    return Err(format!("`{}` of {net_id} has {} bytes too many", kind.name(), saved.len() - used));
+                }
+            }
+            Ok(())
+        })
+    })
+}

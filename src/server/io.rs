@@ -1,0 +1,183 @@
+//! What goes into a tick and what comes out of it. Nothing else does.
+
+use bevy_ecs::prelude::Resource;
+use bytes::Bytes;
+
+use crate::ids::{ConnectionId, PlayerId, Role, TickNumber};
+use crate::net::ToNet;
+use crate::protocol::messages::{ActionCall, AuditOutcome};
+
+/// Somebody said a valid hello.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Join {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Who, as the token says.
+    pub player: PlayerId,
+    /// What the token allows.
+    pub role: Role,
+}
+
+/// An action of a client, in the order in which that client sent them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientAction {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The session it is meant for.
+    pub epoch: u32,
+    /// What.
+    pub call: ActionCall,
+}
+
+/// Continuous input of a client: the newest of its kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientInput {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The session it is meant for.
+    pub epoch: u32,
+    /// Number of the message it came in.
+    pub seq: u32,
+    /// (index of the action in the schema, payload).
+    pub inputs: Vec<(u16, Vec<u8>)>,
+}
+
+/// What a client says it has. Not part of the gameplay: it decides what is sent again, never what happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAck {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The session it is meant for.
+    pub epoch: u32,
+    /// The newest update applied.
+    pub newest: u32,
+    /// Bit *i*: update `newest - 1 - i` was applied too.
+    pub bits: u64,
+}
+
+/// What a client's check of an audit found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAudit {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Which audit.
+    pub audit: u32,
+    /// What it found.
+    pub outcome: AuditOutcome,
+}
+
+/// Everything a tick may know of the outside, sealed before it starts. Given the state of the world, it
+/// decides the next: two servers fed the same inputs go through the same states.
+#[derive(Resource, Clone, Debug, Default, PartialEq)]
+pub struct TickInput {
+    /// The tick's number.
+    pub tick: TickNumber,
+    /// Calendar time, milliseconds since 1970, never less than the last tick's.
+    pub now_ms: u64,
+    /// Who wants in.
+    pub joins: Vec<Join>,
+    /// Whose connection is gone.
+    pub leaves: Vec<ConnectionId>,
+    /// Actions.
+    pub actions: Vec<ClientAction>,
+    /// Continuous input.
+    pub inputs: Vec<ClientInput>,
+    /// Acks.
+    pub acks: Vec<ClientAck>,
+    /// Audit reports.
+    pub audits: Vec<ClientAudit>,
+    /// Ticks whose images the store has made durable.
+    pub images_saved: Vec<TickNumber>,
+    /// Make an image of the world in this tick.
+    pub save: bool,
+    /// The server is shutting down: let nobody in, tell everybody.
+    pub draining: bool,
+}
+
+impl TickInput {
+    /// Sorts every list by its items' own ids, so that the order of arrival means nothing. One client's
+    /// actions keep their order.
+    pub fn seal(&mut self) {
+        self.joins.sort_by(|a, b| (&a.player, a.connection).cmp(&(&b.player, b.connection)));
+        self.leaves.sort_unstable();
+        self.actions.sort_by_key(|action| action.connection);
+        self.inputs.sort_by_key(|input| (input.connection, input.seq));
+        self.acks.sort_by_key(|ack| (ack.connection, ack.newest));
+        self.audits.sort_by_key(|audit| (audit.connection, audit.audit));
+        self.images_saved.sort_unstable();
+    }
+}
+
+/// What a tick gives to the outside.
+#[derive(Resource, Debug, Default)]
+pub struct TickOutput {
+    /// Messages for clients; those of one connection are in order.
+    pub messages: Vec<ToNet>,
+    /// The image that `save` asked for.
+    pub image: Option<WorldImage>,
+    /// What there is to tell about the tick.
+    pub report: TickReport,
+}
+
+/// Everything registered, as of one point of one tick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorldImage {
+    /// The tick it was made in.
+    pub tick: TickNumber,
+    /// That tick's calendar time.
+    pub now_ms: u64,
+    /// Fingerprint of the entities in it.
+    pub fingerprint: u64,
+    /// How many entities.
+    pub entities: u64,
+    /// Counters that must never run backwards.
+    pub counters: Vec<(String, u64)>,
+    /// The encoded entities and messages under way.
+    pub bytes: Bytes,
+}
+
+/// The numbers of one tick.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TickReport {
+    /// Fingerprint of all owned entities at the end of the tick.
+    pub fingerprint: u64,
+    /// Entities alive.
+    pub entities: u64,
+    /// Ghosts of them.
+    pub ghosts: u64,
+    /// Cells.
+    pub cells: u64,
+    /// Players in the world.
+    pub players: u64,
+    /// Players waiting to be let in.
+    pub waiting: u64,
+    /// Handovers since the start.
+    pub handovers: u64,
+    /// Bytes of state updates in this tick.
+    pub update_bytes: u64,
+    /// State updates in this tick.
+    pub updates: u64,
+    /// Updates in this tick that could not take everything that was pending.
+    pub updates_full: u64,
+    /// Audits of clients and of the server itself since the start.
+    pub audits: AuditTotals,
+    /// Component values copied into ghosts in this tick.
+    pub ghost_values_copied: u64,
+    /// Further counters by name, since the start, for metrics.
+    pub counters: Vec<(&'static str, u64)>,
+}
+
+/// What audits found since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AuditTotals {
+    /// Audits that came to a result.
+    pub conclusive: u64,
+    /// Audits about which nothing can be said, because an update was lost or late.
+    pub inconclusive: u64,
+    /// Fields that conclusive audits compared.
+    pub fields: u64,
+    /// Fields that they had to leave out, because something was pending.
+    pub fields_skipped: u64,
+    /// Audits that found a difference.
+    pub failures: u64,
+}

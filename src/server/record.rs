@@ -1,0 +1,121 @@
+//! The `Record` set: what there is to tell about the tick, and the rules that must hold after every one.
+
+use bevy_ecs::prelude::{Mut, Res, ResMut, Resource, World};
+
+use crate::action::act::ActCounts;
+use crate::cell::partition::PartitionCounts;
+use crate::cell::pool::{Cells, with_cells};
+use crate::ids::TickNumber;
+use crate::replication::Rows;
+use crate::replication::stage::AssembleCounts;
+use crate::session::Sessions;
+
+use super::WorldSettings;
+use super::io::{TickInput, TickOutput, TickReport};
+
+/// The newest tick whose image is durable.
+#[derive(Resource, Clone, Copy, Debug, Default)]
+pub struct LastSaved(pub Option<TickNumber>);
+
+/// Takes note of what the store has made durable.
+pub fn note_saved_images(input: Res<TickInput>, mut last: ResMut<LastSaved>) {
+    last.0 = last.0.max(input.images_saved.last().copied());
+}
+
+/// The wrapping sum over everything owned.
+pub(super) fn fingerprint(cells: &Cells) -> u64 {
+    cells.iter().flat_map(|cell| &cell.sums).fold(0, |sum, part| sum.wrapping_add(*part))
+}
+
+/// Checks, where the settings ask for it, that every entity has exactly one owner and that no game system
+/// wrote a ghost.
+///
+/// # Panics
+/// When a rule is broken: names the cell and the entity.
+pub fn check_invariants(world: &mut World) {
+    if !world.resource::<WorldSettings>().check_invariants {
+        return;
+    }
+    with_cells(world, |world, cells| {
+        world.resource_scope(|_, rows: Mut<Rows>| {
+            let mut owned_by_cells = 0;
+            for cell in cells.iter_mut() {
+                let leaf = cell.leaf;
+                cell.for_each_entity(|row, net_id, _, owned| {
+                    if owned {
+                        owned_by_cells += 1;
+                    }
+                    // One that despawned in this tick keeps its row until the next Partition.
+                    assert_eq!(rows.net_id[row.index()], net_id, "cell {}: the row of {net_id} is not its own", leaf.id);
+                    assert_eq!(
+                        rows.owner[row.index()] == leaf.slot,
+                        owned,
+                        "cell {}: {net_id} is {} here, but the registry says slot {}",
+                        leaf.id,
+                        if owned { "owned" } else { "a ghost" },
+                        rows.owner[row.index()].0
+                    );
+                });
+                if let Some((net_id, component)) = cell.find_written_ghost() {
+                    panic!(
+                        "cell {}: a game system wrote {component} of the ghost {net_id}: ghosts are read only",
+                        leaf.id
+                    );
+                }
+            }
+            let dying: usize = cells
+                .iter()
+                .map(|cell| cell.world.resource::<crate::cell::requests::Requests>().deaths.len())
+                .sum();
+            assert_eq!(
+                owned_by_cells + dying,
+                rows.entities(),
+                "every entity of the registry is owned by exactly one cell"
+            );
+        });
+    });
+}
+
+/// Writes the tick's report.
+pub fn record(world: &mut World) {
+    let report = with_cells(world, |world, cells| {
+        let rows = world.resource::<Rows>();
+        let sessions = world.resource::<Sessions>();
+        let partition = *world.resource::<PartitionCounts>();
+        let act = *world.resource::<ActCounts>();
+        let assembled = *world.resource::<AssembleCounts>();
+        let known: usize = cells.iter().map(|cell| cell.by_net_id.len()).sum();
+        let sum = |part: fn(&crate::cell::Cell) -> u64| cells.iter().map(part).sum::<u64>();
+        TickReport {
+            fingerprint: fingerprint(cells),
+            entities: rows.entities() as u64,
+            ghosts: known.saturating_sub(rows.entities()) as u64,
+            cells: cells.iter().count() as u64,
+            players: sessions.len() as u64,
+            waiting: sessions.waiting.len() as u64,
+            handovers: partition.handovers,
+            update_bytes: assembled.bytes,
+            updates: assembled.updates,
+            updates_full: assembled.full,
+            audits: assembled.audits,
+            ghost_values_copied: sum(|cell| cell.imported.copied),
+            counters: vec![
+                ("teleports", partition.teleports),
+                ("births", partition.births),
+                ("deaths", partition.deaths),
+                ("name_collisions", partition.name_collisions),
+                ("detached", partition.detached),
+                ("actions_run", act.run),
+                ("actions_repeated", act.repeats),
+                ("actions_refused", act.refused),
+                ("client_messages_stale", act.stale),
+                ("entity_messages_lost", act.messages_lost),
+                ("long_steps", sum(|cell| cell.counts.long_steps)),
+                ("positions_clamped", sum(|cell| cell.counts.clamped)),
+                ("fields_oversized", sum(|cell| cell.counts.oversized_fields)),
+                ("exports_stale", sum(|cell| cell.imported.stale)),
+            ],
+        }
+    });
+    world.resource_mut::<TickOutput>().report = report;
+}

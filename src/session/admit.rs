@@ -1,0 +1,128 @@
+//! The `Admit` set: who comes in and who goes.
+
+use bevy_ecs::prelude::{Mut, World};
+
+use crate::cell::partition::{despawn_now, spawn_now};
+use crate::cell::pool::NodeContext;
+use crate::ids::Row;
+use crate::limits::JOINS_PER_TICK_MAX;
+use crate::net::ToNet;
+use crate::protocol::messages::{Refusal, ServerControl, Welcome};
+use crate::replication::Rows;
+use crate::server::WorldSettings;
+use crate::server::io::{Join, TickInput, TickOutput};
+
+use super::{AvatarRecipe, AvatarRequest, Sessions};
+
+/// Runs the set: leaves first, so that their places are free, then joins in the order in which players said
+/// hello, at most [`JOINS_PER_TICK_MAX`] a tick. Who has to wait is told how many are before.
+pub fn admit(world: &mut World) {
+    world.resource_scope(|world, input: Mut<TickInput>| {
+        world.resource_scope(|world, mut sessions: Mut<Sessions>| {
+            for &connection in &input.leaves {
+                sessions.waiting.retain(|join| join.connection != connection);
+                if let Some(session) = sessions.close(connection) {
+                    despawn_now(world, session.avatar);
+                }
+            }
+            if input.draining {
+                refuse_everybody(world, &mut sessions, &input.joins);
+                return;
+            }
+            sessions.waiting.extend(input.joins.iter().cloned());
+            let mut admitted = 0;
+            while admitted < JOINS_PER_TICK_MAX
+                && let Some(join) = sessions.waiting.pop_front()
+            {
+                admitted += 1;
+                admit_one(world, &mut sessions, &join);
+            }
+            // Told when they begin to wait; their turn comes within a few ticks.
+            let new: Vec<_> = input.joins.iter().map(|join| join.connection).collect();
+            for (ahead, join) in sessions.waiting.iter().enumerate() {
+                if new.contains(&join.connection) {
+                    let message = ServerControl::Queued { ahead: ahead as u32 };
+                    say(world, ToNet::Control { connection: join.connection, message });
+                }
+            }
+        });
+    });
+}
+
+fn say(world: &mut World, message: ToNet) {
+    world.resource_mut::<TickOutput>().messages.push(message);
+}
+
+fn refuse_everybody(world: &mut World, sessions: &mut Sessions, joins: &[Join]) {
+    let waiting: Vec<_> = sessions.waiting.drain(..).collect();
+    for join in joins.iter().chain(&waiting) {
+        say(world, ToNet::Refuse { connection: join.connection, refusal: Refusal::Draining });
+    }
+    let playing: Vec<_> = sessions.iter().map(|session| session.connection).collect();
+    for connection in playing {
+        if let Some(session) = sessions.close(connection) {
+            despawn_now(world, session.avatar);
+            say(world, ToNet::Refuse { connection, refusal: Refusal::Draining });
+        }
+    }
+}
+
+fn admit_one(world: &mut World, sessions: &mut Sessions, join: &Join) {
+    // The same player from elsewhere: the newer connection wins, and the avatar stays where it is.
+    let taken_over = sessions.of_player(&join.player).map(|session| session.connection);
+    let avatar = taken_over.and_then(|connection| {
+        let old = sessions.close(connection)?;
+        say(world, ToNet::Refuse { connection, refusal: Refusal::TakenOver });
+        let row = world.resource::<Rows>().row(old.avatar)?;
+        Some((old.avatar, row))
+    });
+    let settings = world.resource::<WorldSettings>().clone();
+    if avatar.is_none() && sessions.len() >= settings.players_max as usize {
+        let refusal = Refusal::Full { players: settings.players_max };
+        say(world, ToNet::Refuse { connection: join.connection, refusal });
+        return;
+    }
+    let avatar = avatar.or_else(|| {
+        let recipe = world.get_resource::<AvatarRecipe>()?.clone();
+        let request = AvatarRequest {
+            player: join.player.clone(),
+            role: join.role,
+            tick: world.resource::<NodeContext>().0.tick,
+            seed: settings.seed,
+            world: settings.area,
+        };
+        let net_id = spawn_now(world, (recipe.0)(&request))?;
+        Some((net_id, world.resource::<Rows>().row(net_id)?))
+    });
+    let Some((avatar, row)) = avatar else {
+        tracing::error!(player = %join.player, "the game made no avatar: the player cannot join");
+        let refusal = Refusal::Protocol("this world has no place for players".into());
+        say(world, ToNet::Refuse { connection: join.connection, refusal });
+        return;
+    };
+    let session = sessions.open(join, avatar, row);
+    let epoch = session.id.epoch;
+    let welcome = Welcome {
+        player: join.player.clone(),
+        epoch,
+        avatar,
+        world: settings.name.clone(),
+        hz: settings.hz,
+        area: settings.area,
+        enter_radius_m: settings.enter_radius_m,
+        leave_radius_m: settings.leave_radius_m,
+    };
+    say(world, ToNet::SetEpoch { connection: join.connection, epoch });
+    let message = ServerControl::Welcome(welcome);
+    say(world, ToNet::Control { connection: join.connection, message });
+}
+
+/// Follows avatars that died: their sessions see from where they were, and get no new one by themselves.
+pub fn follow_avatars(world: &mut World) {
+    world.resource_scope(|world, mut sessions: Mut<Sessions>| {
+        let rows = world.resource::<Rows>();
+        for session in sessions.iter_mut() {
+            session.avatar_row = rows.row(session.avatar).unwrap_or(Row::NONE);
+        }
+    });
+}
