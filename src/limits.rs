@@ -31,6 +31,9 @@ pub const COMPONENT_KINDS_MAX: usize = 64;
 /// Most bytes of one encoded field unless it declares another maximum.
 pub const FIELD_BYTES_MAX_DEFAULT: usize = 512;
 
+/// Most bytes of one field in a save: no blob in SQLite is longer, so what was saved can be loaded.
+pub const SAVED_FIELD_BYTES_MAX: usize = 1_000_000_000;
+
 /// Updates that may be in flight to one session: an older one without an answer counts as lost.
 pub const UPDATES_IN_FLIGHT_MAX: usize = 32;
 

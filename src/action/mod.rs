@@ -13,3 +13,4 @@ pub mod memory;
 
 pub use declare::{Action, Caller, Scope};
 pub use kinds::{ActionContext, ActionHandler};
+pub use terrane_macros::Action;

@@ -1,20 +1,47 @@
 //! Values to bytes and back. The only module that names bincode.
 //!
-//! Integers are variable-width (one byte below 251), everything else is as small as serde makes it. Decoding
-//! is bounded: never more is allocated than the limit given, and bytes that are left over are an error.
+//! Integers are variable-width (one byte below 251), everything else is as small as serde makes it. There are two
+//! ways back, and whose bytes they are decides which:
+//!
+//! - [`decode`] for what a peer sent: all bytes are used, every number is finite;
+//! - [`decode_prefix`] for what this program wrote, such as a saved component: the value says where it ends, and
+//!   infinities are as good as any other number.
+//!
+//! Both are bounded: a length that the bytes claim never allocates more than the bytes can hold.
+
+use std::marker::PhantomData;
 
 use serde::{Serialize, de::DeserializeOwned};
+
+use super::guard::{Finding, Guard};
+
+/// How deep a peer's value may nest; each struct, tuple, enum, option, list and map is a level. Types that do not
+/// contain themselves stay far below it; one that does would let a small message exhaust the stack.
+const DEPTH_MAX: usize = 64;
+
+/// How deep a value of our own may nest.
+const TRUSTED_DEPTH_MAX: usize = 512;
 
 /// Why bytes are not what they should be. Never tells more than the position: the bytes are an enemy's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// The bytes end too early, exceed the limit or do not form the type.
+    /// The bytes end too early or do not form the type.
     #[error("malformed {what}: {detail}")]
     Malformed {
         /// What was being decoded.
         what: &'static str,
         /// What the decoder said.
         detail: String,
+    },
+    /// There are more bytes than are taken for such a value.
+    #[error("{what} of {length} bytes: at most {limit} are taken")]
+    TooLong {
+        /// What was being decoded.
+        what: &'static str,
+        /// How many bytes there are.
+        length: usize,
+        /// How many there may be.
+        limit: usize,
     },
     /// The value ended before the bytes did.
     #[error("{left} bytes too many behind {what}")]
@@ -57,30 +84,54 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     out
 }
 
-/// Decodes exactly one value from all of `bytes`, reading at most `LIMIT` bytes.
+/// Decodes exactly one value from all of `bytes`, of which there may be at most `LIMIT`. For bytes of a peer.
+///
+/// Allocates at most `LIMIT` elements, whatever lengths the bytes claim.
 ///
 /// # Errors
-/// When the bytes are malformed, too long, or not all used.
+/// When there are more than `LIMIT` bytes, when they are malformed or not all used, and when any number in the
+/// value is not finite: infinities and NaN come from a peer only to see what happens. A type that carries floats
+/// as something other than `f32` and `f64` must look for itself.
 pub fn decode<T: DeserializeOwned, const LIMIT: usize>(
     what: &'static str,
     bytes: &[u8],
 ) -> Result<T, DecodeError> {
-    let (value, used) = decode_prefix::<T, LIMIT>(what, bytes)?;
+    if bytes.len() > LIMIT {
+        return Err(DecodeError::TooLong { what, length: bytes.len(), limit: LIMIT });
+    }
+    let (value, used) = guarded(what, bytes, &Guard::new(true, DEPTH_MAX, LIMIT))?;
     if used != bytes.len() {
         return Err(DecodeError::Trailing { what, left: bytes.len() - used });
     }
     Ok(value)
 }
 
-/// Decodes one value from the front of `bytes` and says how many bytes it took.
+/// Decodes one value from the front of `bytes`, reading at most `LIMIT` of them, and says how many it took.
+/// For bytes that this program wrote: any number is fine.
 ///
 /// # Errors
-/// When the bytes are malformed or the value needs more than `LIMIT` bytes.
+/// When the bytes are malformed or the value needs more than `LIMIT` of them.
 pub fn decode_prefix<T: DeserializeOwned, const LIMIT: usize>(
     what: &'static str,
     bytes: &[u8],
 ) -> Result<(T, usize), DecodeError> {
-    let config = bincode::config::standard().with_limit::<LIMIT>();
-    bincode::serde::decode_from_slice(bytes, config)
-        .map_err(|error| DecodeError::malformed(what, error.to_string()))
+    let bytes = &bytes[..bytes.len().min(LIMIT)];
+    guarded(what, bytes, &Guard::new(false, TRUSTED_DEPTH_MAX, LIMIT))
+}
+
+/// The bound is the length of `bytes`, not bincode's own limit: that one counts eight bytes for an integer that
+/// takes one, so it would refuse honest messages.
+fn guarded<T: DeserializeOwned>(
+    what: &'static str,
+    bytes: &[u8],
+    guard: &Guard,
+) -> Result<(T, usize), DecodeError> {
+    let seed = guard.around(PhantomData::<T>);
+    let result = bincode::serde::seed_decode_from_slice(seed, bytes, bincode::config::standard());
+    match (guard.finding(), result) {
+        (Some(Finding::NotFinite), _) => Err(DecodeError::NotFinite { what }),
+        (Some(finding), _) => Err(DecodeError::malformed(what, finding.detail())),
+        (None, Ok(decoded)) => Ok(decoded),
+        (None, Err(error)) => Err(DecodeError::malformed(what, error.to_string())),
+    }
 }

@@ -4,4 +4,5 @@
 //! *Does not*: send anything, nor keep state.
 
 pub mod codec;
+mod guard;
 pub mod messages;

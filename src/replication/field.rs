@@ -2,7 +2,10 @@
 
 use bevy_ecs::component::Mutable;
 use bevy_ecs::prelude::Component;
+use glam::{Vec2, Vec3};
+use serde::de::DeserializeOwned;
 
+use crate::limits::{FIELDS_PER_ENTITY_MAX, SAVED_FIELD_BYTES_MAX};
 use crate::protocol::codec::{self, DecodeError};
 
 /// Who is sent a field.
@@ -49,11 +52,49 @@ pub struct FieldSpec {
     pub wire: FieldWire,
     /// Smallest difference that is told, in the field's unit, for quantised floats.
     pub precision: Option<f32>,
-    /// Most bytes it may encode to; more is not sent, and counted.
+    /// Most bytes it may encode to, without the length prefix of [`FieldWire::Prefixed`]; more is not sent, and
+    /// counted.
     pub bytes_max: usize,
 }
 
-/// A component that is sent according to the policies of its fields. Derive it.
+impl FieldSpec {
+    /// Whether anybody is ever sent it.
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
+        self.policy != Policy::ServerOnly
+    }
+
+    /// Most bytes that one value of it takes in an update, its length prefix included; 0 when it is never sent.
+    #[must_use]
+    pub fn wire_bytes_max(&self) -> usize {
+        match self.wire {
+            _ if !self.is_sent() => 0,
+            FieldWire::Fixed(_) | FieldWire::Varint => self.bytes_max,
+            FieldWire::Prefixed => prefix(self.bytes_max).0 + self.bytes_max,
+        }
+    }
+}
+
+/// A component that is sent according to the policies of its fields. Derive it:
+///
+/// ```
+/// use bevy_ecs::prelude::Component;
+/// use terrane::replication::Replicate;
+///
+/// #[derive(Component, Clone, Default, Replicate)]
+/// struct Ship {
+///     #[sync(broadcast)]
+///     name: String,
+///     #[sync(broadcast, precision = 0.01)] // radians; a smaller turn is not told
+///     heading: f32,
+///     #[sync(server_only)]
+///     seed: u64,
+/// }
+///
+/// let mut ghost = Ship::default();
+/// Ship { name: "Ann".into(), heading: 1.5, seed: 7 }.project(&mut ghost);
+/// assert_eq!((ghost.name.as_str(), ghost.seed), ("Ann", 0));
+/// ```
 ///
 /// `FIELDS` lists all fields in order of declaration. Those that are sent at all are numbered 0… in that
 /// order: that number is what `decode_sent` takes.
@@ -66,16 +107,17 @@ pub trait Replicate: Component<Mutability = Mutable> + Clone + Default {
     /// Appends every field that is sent, in order, each closed by [`FieldWriter::end_field`].
     fn encode_sent(&self, out: &mut FieldWriter);
 
-    /// Sets the `field`-th sent field from its wire bytes.
+    /// Sets the `field`-th sent field from its wire bytes: all of them, length prefix included. An absent field
+    /// becomes its default.
     ///
     /// # Errors
-    /// When the bytes are not an encoding of that field.
+    /// When the bytes are not an encoding of that field, or there is no such field.
     fn decode_sent(&mut self, field: usize, bytes: &[u8]) -> Result<(), DecodeError>;
 
     /// Writes into `ghost` what a neighbour cell may know: sent fields by value, every other at its default.
     fn project(&self, ghost: &mut Self);
 
-    /// Appends all fields, for saves and fingerprints.
+    /// Appends all fields, `server_only` ones too, for saves and fingerprints.
     fn save(&self, out: &mut Vec<u8>);
 
     /// Reads back what [`save`](Self::save) wrote, and how many bytes that took.
@@ -87,8 +129,11 @@ pub trait Replicate: Component<Mutability = Mutable> + Clone + Default {
 
 /// The fields of `T` that are sent, in order.
 pub fn sent_fields<T: Replicate>() -> impl Iterator<Item = &'static FieldSpec> {
-    T::FIELDS.iter().filter(|field| field.policy != Policy::ServerOnly)
+    T::FIELDS.iter().filter(|field| field.is_sent())
 }
+
+/// Most bytes in one [`FieldWriter`]: the fields that always fit find room even behind the longest others.
+const ROW_BYTES_MAX: usize = u16::MAX as usize - FIELDS_PER_ENTITY_MAX * u8::MAX as usize;
 
 /// Collects the encoded fields of one entity.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,22 +159,27 @@ impl FieldWriter {
         self.ends.last().map_or(0, |&end| usize::from(end))
     }
 
-    /// Closes the field written since the last call. One longer than `bytes_max` becomes an absent field.
+    /// Closes the field written since the last call. A `Prefixed` one longer than `bytes_max`, or than what is
+    /// left of the 57,630 bytes that all fields of an entity share, becomes an absent field.
+    ///
+    /// O(bytes of the field), without allocating for short ones: they are moved to make room for their length.
+    ///
+    /// # Panics
+    /// When there are more fields than an entity may have and they do not fit 64 kB.
     pub fn end_field(&mut self, wire: FieldWire, bytes_max: usize) {
-        let begin = self.begin();
-        let length = self.bytes.len() - begin;
         if wire == FieldWire::Prefixed {
-            let too_long = length > bytes_max;
-            if too_long {
+            let begin = self.begin();
+            if self.bytes.len() - begin > bytes_max || self.bytes.len() > ROW_BYTES_MAX {
                 self.bytes.truncate(begin);
                 self.oversized += 1;
             }
-            let length = if too_long { 0 } else { length };
-            let mut prefix = Vec::with_capacity(3);
-            codec::encode_into(&(length as u32), &mut prefix);
-            self.bytes.splice(begin..begin, prefix);
+            let end = self.bytes.len();
+            let (prefix_bytes, prefix) = prefix(end - begin);
+            self.bytes.resize(end + prefix_bytes, 0);
+            self.bytes.copy_within(begin..end, begin + prefix_bytes);
+            self.bytes[begin..begin + prefix_bytes].copy_from_slice(&prefix[..prefix_bytes]);
         }
-        self.ends.push(u16::try_from(self.bytes.len()).unwrap_or(u16::MAX));
+        self.ends.push(u16::try_from(self.bytes.len()).expect("no more fields than an entity may have"));
     }
 
     /// Appends a variable-width value or, for `Prefixed` fields, any value.
@@ -143,10 +193,31 @@ impl FieldWriter {
     }
 
     /// Appends a float rounded to `precision`, as a signed variable-width number of steps. Values out of
-    /// range stop at the last step; NaN becomes zero.
-    pub fn put_quantised(&mut self, value: f32, precision: f32) {
-        let steps = (f64::from(value) / f64::from(precision)).round();
+    /// range, ±2³¹ steps, stop at the last step; NaN becomes zero.
+    pub fn put_quantised(&mut self, value: impl Into<f64>, precision: f32) {
+        let steps = (value.into() / f64::from(precision)).round();
         self.put(&(steps as i32));
+    }
+}
+
+/// The length prefix of a payload as the codec would write the number, and how many bytes that takes. Payloads
+/// are bounded to what 16 bits hold.
+fn prefix(length: usize) -> (usize, [u8; 3]) {
+    match length {
+        0..=250 => (1, [length as u8, 0, 0]),
+        _ => {
+            let [low, high] = (length as u16).to_le_bytes();
+            (3, [251, low, high])
+        }
+    }
+}
+
+/// The length that the prefix at the front of `bytes` tells, and how many bytes the prefix takes.
+fn read_prefix(bytes: &[u8]) -> Result<(usize, usize), DecodeError> {
+    match *bytes {
+        [length @ 0..=250, ..] => Ok((usize::from(length), 1)),
+        [251, low, high, ..] => Ok((usize::from(u16::from_le_bytes([low, high])), 3)),
+        _ => Err(DecodeError::malformed("field length", "it is missing or longer than any field")),
     }
 }
 
@@ -155,9 +226,9 @@ impl FieldWriter {
 /// # Errors
 /// When the prefix is malformed or says another length.
 pub fn prefixed_payload(bytes: &[u8]) -> Result<Option<&[u8]>, DecodeError> {
-    let (length, used) = codec::decode_prefix::<u32, 8>("field length", bytes)?;
+    let (length, used) = read_prefix(bytes)?;
     let payload = &bytes[used..];
-    if payload.len() != length as usize {
+    if payload.len() != length {
         return Err(DecodeError::malformed("field", "its length prefix says another length"));
     }
     Ok((length > 0).then_some(payload))
@@ -166,24 +237,119 @@ pub fn prefixed_payload(bytes: &[u8]) -> Result<Option<&[u8]>, DecodeError> {
 /// How many bytes the field at the front of `bytes` takes.
 ///
 /// # Errors
-/// When the bytes end before the field does.
+/// When the bytes end before the field does, or begin with what no field begins with.
 pub fn field_length(wire: FieldWire, bytes: &[u8]) -> Result<usize, DecodeError> {
     let short = || DecodeError::malformed("field", "the bytes end inside it");
-    let varint = |first: u8| match first {
-        0..=250 => 1,
-        251 => 3,
-        252 => 5,
-        253 => 9,
-        _ => 17,
-    };
     let &first = bytes.first().ok_or_else(short)?;
     let length = match wire {
         FieldWire::Fixed(length) => usize::from(length),
-        FieldWire::Varint => varint(first),
+        FieldWire::Varint => match first {
+            0..=250 => 1,
+            251 => 3,
+            252 => 5,
+            253 => 9,
+            254 => 17,
+            255 => return Err(DecodeError::malformed("field", "no integer begins with 255")),
+        },
         FieldWire::Prefixed => {
-            let (length, used) = codec::decode_prefix::<u32, 8>("field length", bytes)?;
-            used + length as usize
+            let (length, used) = read_prefix(bytes)?;
+            used + length
         }
     };
     if length > bytes.len() { Err(short()) } else { Ok(length) }
+}
+
+/// Reads one value from all of a field's bytes, without their length prefix. For what `derive(Replicate)` writes.
+///
+/// # Errors
+/// When the bytes are not an encoding of `T`; `what` is named.
+pub fn take<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, DecodeError> {
+    let (value, used) = codec::decode_prefix::<T, { u16::MAX as usize }>(what, bytes)?;
+    if used != bytes.len() {
+        return Err(DecodeError::Trailing { what, left: bytes.len() - used });
+    }
+    Ok(value)
+}
+
+/// Reads a saved field at `bytes[*used..]` and moves `used` behind it. For what `derive(Replicate)` writes.
+///
+/// # Errors
+/// When the bytes are not a saved `T`; `what` is named.
+pub fn load_field<T: DeserializeOwned>(
+    what: &'static str,
+    bytes: &[u8],
+    used: &mut usize,
+) -> Result<T, DecodeError> {
+    let (value, length) = codec::decode_prefix::<T, SAVED_FIELD_BYTES_MAX>(what, &bytes[*used..])?;
+    *used += length;
+    Ok(value)
+}
+
+/// The error of a field number that the component does not have. For what `derive(Replicate)` writes.
+#[must_use]
+pub fn no_such_field(component: &'static str, field: usize) -> DecodeError {
+    DecodeError::malformed(component, format!("it has no sent field number {field}"))
+}
+
+/// What can be told to a declared precision: one variable-width number of steps per axis.
+///
+/// A value of less than 2²³ steps comes back at most half a step off and, told again, is the same number of steps.
+pub trait Quantised: Sized {
+    /// Appends the steps, see [`FieldWriter::put_quantised`].
+    fn put_steps(&self, precision: f32, out: &mut FieldWriter);
+
+    /// Reads them back from all of `bytes`.
+    ///
+    /// # Errors
+    /// When the bytes are not that many numbers of steps; `what` is named.
+    fn take_steps(what: &'static str, precision: f32, bytes: &[u8]) -> Result<Self, DecodeError>;
+}
+
+/// The value of a number of steps.
+fn of_steps(steps: i32, precision: f32) -> f64 {
+    f64::from(steps) * f64::from(precision)
+}
+
+impl Quantised for f32 {
+    fn put_steps(&self, precision: f32, out: &mut FieldWriter) {
+        out.put_quantised(*self, precision);
+    }
+
+    fn take_steps(what: &'static str, precision: f32, bytes: &[u8]) -> Result<Self, DecodeError> {
+        take(what, bytes).map(|steps| of_steps(steps, precision) as f32)
+    }
+}
+
+impl Quantised for f64 {
+    fn put_steps(&self, precision: f32, out: &mut FieldWriter) {
+        out.put_quantised(*self, precision);
+    }
+
+    fn take_steps(what: &'static str, precision: f32, bytes: &[u8]) -> Result<Self, DecodeError> {
+        take(what, bytes).map(|steps| of_steps(steps, precision))
+    }
+}
+
+impl Quantised for Vec2 {
+    fn put_steps(&self, precision: f32, out: &mut FieldWriter) {
+        for axis in self.to_array() {
+            out.put_quantised(axis, precision);
+        }
+    }
+
+    fn take_steps(what: &'static str, precision: f32, bytes: &[u8]) -> Result<Self, DecodeError> {
+        take(what, bytes).map(|steps: [i32; 2]| steps.map(|axis| of_steps(axis, precision) as f32).into())
+    }
+}
+
+impl Quantised for Vec3 {
+    fn put_steps(&self, precision: f32, out: &mut FieldWriter) {
+        for axis in self.to_array() {
+            out.put_quantised(axis, precision);
+        }
+    }
+
+    fn take_steps(what: &'static str, precision: f32, bytes: &[u8]) -> Result<Self, DecodeError> {
+        take(what, bytes).map(|steps: [i32; 3]| steps.map(|axis| of_steps(axis, precision) as f32).into())
+    }
 }

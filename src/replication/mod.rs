@@ -12,3 +12,4 @@ pub mod schema;
 pub use field::{FieldSpec, FieldWire, FieldWriter, Policy, Replicate};
 pub use rows::{EncodedRow, RowDelta, Rows};
 pub use schema::Schema;
+pub use terrane_macros::Replicate;
