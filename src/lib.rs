@@ -15,6 +15,7 @@ pub mod ids;
 pub mod interest;
 pub mod limits;
 pub mod net;
+pub mod prelude;
 pub mod protocol;
 pub mod replication;
 pub mod server;

@@ -1,1 +1,43 @@
-//! (being written)
+//! The shipped world: caravans travel a network of roads between trade nodes, and players walk among them.
+//!
+//! Written on the public API alone, as any other game: what it does not need from the engine's inside, no game
+//! needs.
+
+pub mod bots;
+pub mod roads;
+mod travel;
+mod walk;
+
+pub use roads::{RoadError, Roads};
+pub use travel::{Caravan, Journey};
+pub use walk::{SAY_BYTES_MAX, Said, Say, Steer, Walker};
+
+use crate::prelude::*;
+
+/// The cells' part of the game.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CaravanPlugin;
+
+impl Plugin for CaravanPlugin {
+    fn build(&self, app: &mut App) {
+        app.replicate::<Caravan>()
+            .replicate::<Walker>()
+            .server_only::<Journey>()
+            .read_published::<Roads>()
+            .add_action::<Steer, Walker>(walk::steer)
+            .add_action::<Say, Walker>(walk::say)
+            .add_systems(Simulate, (travel::travel, (walk::walk, walk::fall_silent).chain()).chain());
+    }
+}
+
+/// The whole game: cells, roads, avatars, and `npcs` caravans in a new world.
+#[must_use]
+pub fn caravan_game(builder: ServerBuilder, roads: Roads, npcs: u64) -> ServerBuilder {
+    let population = roads.clone();
+    let squares = roads.clone();
+    builder
+        .add_cell_plugins(CaravanPlugin)
+        .publish(roads)
+        .avatars(move |request| walk::avatar(request, &squares))
+        .populate(move |world| travel::populate(world, &population, npcs))
+}

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bevy_app::App;
 use bevy_ecs::prelude::Resource;
 
-pub use build::{ServerBuilder, ServerError};
+pub use build::{Population, ServerBuilder, ServerError};
 pub use io::{TickInput, TickOutput, TickReport, WorldImage};
 
 use crate::cell::registration::Game;

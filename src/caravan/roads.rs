@@ -1,0 +1,207 @@
+//! The map: trade nodes, and the roads between them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::prelude::*;
+
+/// A place where caravans stop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TradeNode {
+    /// Its name.
+    pub name: String,
+    /// Where it is, on the ground.
+    pub place: Vec3,
+    /// The nodes at the other ends of its roads, ascending.
+    pub neighbours: Vec<NodeId>,
+}
+
+/// Index of a node in the map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NodeId(pub u16);
+
+/// The road network. Every node can be reached from every other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Roads {
+    /// All nodes.
+    pub nodes: Vec<TradeNode>,
+}
+
+/// Why a map cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RoadError {
+    /// The file cannot be read.
+    #[error("{file}: {detail}: check the path")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// What the system said.
+        detail: String,
+    },
+    /// The file is not a map, or the map makes no sense.
+    #[error("{file}:{line}: {problem}")]
+    Invalid {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MapFile {
+    node: Vec<NodeEntry>,
+    road: Vec<toml::Spanned<[String; 2]>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NodeEntry {
+    name: toml::Spanned<String>,
+    x: f32,
+    y: f32,
+}
+
+impl Roads {
+    /// Reads and checks a map for a world of this size.
+    ///
+    /// # Errors
+    /// When the file cannot be read or the map is faulty.
+    pub fn load(file: &Path, world: Area) -> Result<Self, RoadError> {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| RoadError::Unreadable { file: name.clone(), detail: error.to_string() })?;
+        Self::parse(&name, &text, world)
+    }
+
+    /// Checks the text of a map.
+    ///
+    /// # Errors
+    /// When it is faulty; names the line.
+    pub fn parse(file: &str, text: &str, world: Area) -> Result<Self, RoadError> {
+        let line_of = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
+        let invalid = |at: usize, problem: String| RoadError::Invalid {
+            file: file.to_owned(),
+            line: line_of(at),
+            problem,
+        };
+        let map: MapFile = toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            invalid(at, error.message().to_owned())
+        })?;
+        let mut nodes: Vec<TradeNode> = Vec::new();
+        for entry in &map.node {
+            let at = entry.name.span().start;
+            let name = entry.name.get_ref().clone();
+            let place = Vec3::new(entry.x, entry.y, 0.0);
+            if nodes.iter().any(|node| node.name == name) {
+                return Err(invalid(at, format!("there are two nodes `{name}`: give each its own name")));
+            }
+            if !place.is_finite() || !world.contains(place) {
+                let size = world.size();
+                let problem = format!(
+                    "node `{name}` lies outside of the world: expected 0 <= x < {} and 0 <= y < {}",
+                    size.x, size.y
+                );
+                return Err(invalid(at, problem));
+            }
+            nodes.push(TradeNode { name, place, neighbours: Vec::new() });
+        }
+        if nodes.len() < 2 || nodes.len() > usize::from(u16::MAX) {
+            return Err(invalid(0, format!("{} nodes: expected 2 to {}", nodes.len(), u16::MAX)));
+        }
+        for road in &map.road {
+            let at = road.span().start;
+            let ends = road.get_ref();
+            let find = |name: &String| {
+                let place = nodes.iter().position(|node| node.name == *name);
+                place.ok_or_else(|| invalid(at, format!("a road leads to `{name}`, which is no node: add it or correct the name")))
+            };
+            let (a, b) = (find(&ends[0])?, find(&ends[1])?);
+            if a == b {
+                return Err(invalid(at, format!("a road leads from `{}` to itself: remove it", ends[0])));
+            }
+            for (from, to) in [(a, b), (b, a)] {
+                nodes[from].neighbours.push(NodeId(to as u16));
+            }
+        }
+        for node in &mut nodes {
+            node.neighbours.sort_unstable();
+            node.neighbours.dedup();
+        }
+        let roads = Self { nodes };
+        if let Some(lonely) = roads.unreachable() {
+            let node = &map.node[usize::from(lonely.0)].name;
+            let problem = format!("no road leads to node `{}`: connect it or remove it", node.get_ref());
+            return Err(invalid(node.span().start, problem));
+        }
+        Ok(roads)
+    }
+
+    /// The node with an index of this map.
+    ///
+    /// # Panics
+    /// When the index is of another map.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> &TradeNode {
+        &self.nodes[usize::from(id.0)]
+    }
+
+    fn unreachable(&self) -> Option<NodeId> {
+        let mut seen = BTreeSet::from([NodeId(0)]);
+        let mut next = vec![NodeId(0)];
+        while let Some(node) = next.pop() {
+            next.extend(self.node(node).neighbours.iter().filter(|&&neighbour| seen.insert(neighbour)));
+        }
+        (0..self.nodes.len() as u16).map(NodeId).find(|node| !seen.contains(node))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORLD: Area = Area { min: Vec2::ZERO, max: Vec2::new(100.0, 100.0) };
+
+    fn problem(text: &str) -> String {
+        Roads::parse("roads.toml", text, WORLD).unwrap_err().to_string()
+    }
+
+    const TWO: &str = "[[node]]\nname = \"a\"\nx = 1\ny = 1\n[[node]]\nname = \"b\"\nx = 9\ny = 9\n";
+
+    #[test]
+    fn a_map_is_read_with_roads_in_both_directions() {
+        let roads = Roads::parse("roads.toml", &format!("road = [[\"a\", \"b\"]]\n{TWO}"), WORLD).unwrap();
+        assert_eq!(roads.node(NodeId(0)).neighbours, [NodeId(1)]);
+        assert_eq!(roads.node(NodeId(1)).neighbours, [NodeId(0)]);
+    }
+
+    #[test]
+    fn every_fault_of_a_map_is_told_with_its_line() {
+        assert_eq!(
+            problem(&format!("road = [[\"a\", \"c\"]]\n{TWO}")),
+            "roads.toml:1: a road leads to `c`, which is no node: add it or correct the name"
+        );
+        assert_eq!(
+            problem(&format!("road = [[\"a\", \"a\"]]\n{TWO}")),
+            "roads.toml:1: a road leads from `a` to itself: remove it"
+        );
+        assert_eq!(
+            problem(&format!("road = []\n{TWO}")),
+            "roads.toml:7: no road leads to node `b`: connect it or remove it"
+        );
+        assert_eq!(
+            problem(&format!("road = []\n{}", TWO.replace("x = 9", "x = 900"))),
+            "roads.toml:7: node `b` lies outside of the world: expected 0 <= x < 100 and 0 <= y < 100"
+        );
+        assert_eq!(
+            problem(&format!("road = []\n{}", TWO.replace("\"b\"", "\"a\""))),
+            "roads.toml:7: there are two nodes `a`: give each its own name"
+        );
+    }
+}

@@ -1,0 +1,25 @@
+//! What a game needs, in one `use`.
+
+pub use bevy_app::{App, AppExit, Plugin};
+pub use bevy_ecs::prelude::{
+    Added, Changed, Commands, Component, Entity, IntoScheduleConfigs, Local, Query, Res, ResMut, Resource, With,
+    Without, World,
+};
+pub use glam::{Vec2, Vec3};
+pub use serde::{Deserialize, Serialize};
+
+pub use crate::action::{Action, ActionContext, Caller, Scope};
+pub use crate::cell::attached::Attached;
+pub use crate::cell::context::{Published, Random, TickContext};
+pub use crate::cell::markers::Ghosts;
+pub use crate::cell::message::{EntityInbox, EntityOutbox};
+pub use crate::cell::partition::LifeEvents;
+pub use crate::cell::registration::{CellAppExt, Simulate};
+pub use crate::cell::requests::{SpawnRequest, WorldRequests};
+pub use crate::ids::{NetId, PlayerId, Role, TickNumber};
+pub use crate::interest::Nearby;
+pub use crate::replication::Replicate;
+pub use crate::server::{Population, ServerBuilder, WorldSettings};
+pub use crate::session::AvatarRequest;
+pub use crate::space::{Area, Position};
+pub use crate::tick::{Tick, TickSystems};
