@@ -86,6 +86,10 @@ pub struct Cell {
     pub sums: Vec<u64>,
     /// What this tick's work counted.
     pub counts: CellCounts,
+    /// Look after every `Simulate` whether a game system wrote a ghost. O(ghosts × kinds).
+    pub checks_ghosts: bool,
+    /// The ghost that one wrote, and the component.
+    pub written_ghost: Option<(NetId, &'static str)>,
     /// What the last import did.
     pub imported: ImportCounts,
     /// All entities by name, owned and ghosts.
@@ -202,6 +206,8 @@ impl Cell {
             attachments: AttachFindings::default(),
             sums: vec![0; game.kinds.len() + 1],
             counts: CellCounts::default(),
+            checks_ghosts: false,
+            written_ghost: None,
             imported: ImportCounts::default(),
             by_net_id: HashMap::default(),
             interest: CellInterest::default(),
@@ -286,6 +292,9 @@ impl Cell {
             |net_id| by_net_id.get(&net_id).copied(),
             self.limits.attach_reach_m,
         );
+        if self.checks_ghosts {
+            self.written_ghost = self.find_written_ghost();
+        }
         self.survey();
         self.world.clear_trackers();
     }
@@ -376,8 +385,8 @@ impl Cell {
         }
     }
 
-    /// A ghost that somebody other than the engine wrote since the last import, with the component's name.
-    pub fn find_written_ghost(&mut self) -> Option<(NetId, &'static str)> {
+    /// A ghost that somebody other than the engine wrote since the tick began, with the component's name.
+    fn find_written_ghost(&mut self) -> Option<(NetId, &'static str)> {
         for (kind, column) in self.game.kinds.iter().zip(&mut self.columns) {
             let written = column
                 .as_mut()

@@ -1,7 +1,7 @@
 //! The engine's own components: what makes an entity owned, or a ghost.
 
 use bevy_ecs::lifecycle::HookContext;
-use bevy_ecs::prelude::{Component, Entity, Query, With};
+use bevy_ecs::prelude::{Component, Query, With};
 use bevy_ecs::world::DeferredWorld;
 use glam::Vec3;
 
@@ -66,6 +66,3 @@ fn report_death(mut world: DeferredWorld<'_>, context: HookContext) {
         requests.deaths.push(net_id);
     }
 }
-
-/// A helper of those who look an entity up by name within one cell.
-pub(crate) type LocalEntity = (NetId, Entity);

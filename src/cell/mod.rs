@@ -18,7 +18,7 @@ pub mod pool;
 pub mod registration;
 pub mod requests;
 pub mod slot;
-mod survey;
+pub mod survey;
 
 pub use body::{Cell, SpaceLimits};
 pub use layout::Layout;

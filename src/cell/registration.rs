@@ -221,6 +221,7 @@ impl CellPlugins {
         app.init_resource::<Registrar>();
         app.replicate::<super::attached::Attached>();
         let engine: Vec<TypeId> = resource_types(app.world()).into_iter().map(|(id, _)| id).collect();
+        let schedules_before = filled_schedules(app.world());
         self.build_into(&mut app);
         let Registrar { game, fault, .. } =
             app.world_mut().remove_resource::<Registrar>().expect("inserted above");
@@ -230,16 +231,12 @@ impl CellPlugins {
         if game.schema.components.len() > COMPONENT_KINDS_MAX {
             return Err(GameError::TooManyComponents(game.schema.components.len()));
         }
-        if let Some(schedules) = app.world().get_resource::<Schedules>() {
-            let simulate = format!("{Simulate:?}");
-            let stray = schedules
-                .iter()
-                .filter(|(_, schedule)| schedule.graph().systems.len() > 0)
-                .map(|(label, _)| format!("{label:?}"))
-                .find(|label| *label != simulate);
-            if let Some(label) = stray {
-                return Err(GameError::Schedule(label));
-            }
+        let simulate = format!("{Simulate:?}");
+        let stray = filled_schedules(app.world())
+            .into_iter()
+            .find(|filled| filled.0 != simulate && !schedules_before.contains(filled));
+        if let Some((label, _)) = stray {
+            return Err(GameError::Schedule(label));
         }
         let declared = |id: &TypeId| {
             engine.contains(id)
@@ -283,6 +280,13 @@ impl Game {
     pub(crate) fn published(&self) -> &[(TypeId, &'static str)] {
         &self.published
     }
+}
+
+/// The schedules of a world that have systems, and how many.
+fn filled_schedules(world: &World) -> Vec<(String, usize)> {
+    let schedules = world.get_resource::<Schedules>().into_iter().flat_map(Schedules::iter);
+    let filled = schedules.map(|(label, schedule)| (format!("{label:?}"), schedule.graph().systems.len()));
+    filled.filter(|(_, systems)| *systems > 0).collect()
 }
 
 /// The types of all resources in a world, with their names.

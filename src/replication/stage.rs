@@ -55,7 +55,7 @@ struct TaskScratch {
 
 /// The messages that `Assemble` made, until `Send`.
 #[derive(Resource, Default)]
-struct Assembled(Vec<ToNet>);
+pub struct Assembled(Vec<ToNet>);
 
 /// The server's own memory of what each session must see, kept while audits are on.
 #[derive(Resource, Default)]

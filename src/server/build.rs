@@ -12,7 +12,7 @@ use crate::action::act::{self, ActCounts};
 use crate::cell::context::{Published, TickContext};
 use crate::cell::layout::LayoutError;
 use crate::cell::partition::{Births, LifeEvents, PartitionCounts, partition, spawn_now};
-use crate::cell::pool::{self, InterestCells, NodeContext, SimulateCells, with_cells};
+use crate::cell::pool::{self, InterestCells, NodeContext, SimulateCells};
 use crate::cell::registration::{CellPlugins, GameError};
 use crate::cell::requests::SpawnRequest;
 use crate::cell::{Cell, Layout, SpaceLimits};
@@ -182,6 +182,7 @@ impl ServerBuilder {
             for (id, _) in game.published() {
                 self.published[id](&mut cell.world);
             }
+            cell.checks_ghosts = settings.check_invariants;
             cell.set_neighbours(&layout.neighbours(leaf.slot, settings.ghost_margin_m));
             cells.push(cell);
         }
@@ -209,7 +210,8 @@ impl ServerBuilder {
 
 fn first_context(settings: &WorldSettings, image: Option<&WorldImage>) -> TickContext {
     TickContext {
-        tick: image.map_or(TickNumber(0), |image| image.tick),
+        // The image was made between Partition and Act: its own tick is run again, from there on.
+        tick: image.map_or(TickNumber(1), |image| image.tick),
         dt: 1.0 / f32::from(settings.hz),
         now_ms: image.map_or(0, |image| image.now_ms),
         hz: settings.hz,
@@ -225,7 +227,7 @@ fn first_context(settings: &WorldSettings, image: Option<&WorldImage>) -> TickCo
 pub(super) struct NextTick(pub(super) TickNumber);
 
 fn install_resources(world: &mut World, settings: &WorldSettings, layout: Layout, context: TickContext) {
-    world.insert_resource(NextTick(TickNumber(context.tick.0 + 1)));
+    world.insert_resource(NextTick(context.tick));
     world.insert_resource(NodeContext(context));
     world.insert_resource(layout);
     world.insert_resource(Births { secret: settings.secret, ..Births::default() });
@@ -321,9 +323,4 @@ impl Population<'_> {
         spawn_now(self.world, SpawnRequest { spawner: NetId::WORLD, ..request })
             .expect("names of one spawner do not collide")
     }
-}
-
-/// Calls `visit` with every cell, by slot.
-pub(crate) fn for_each_cell(world: &mut World, mut visit: impl FnMut(&mut Cell)) {
-    with_cells(world, |_, cells| cells.iter_mut().for_each(&mut visit));
 }

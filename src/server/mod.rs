@@ -6,7 +6,7 @@
 mod build;
 pub mod image;
 pub mod io;
-mod record;
+pub mod record;
 
 use std::sync::Arc;
 

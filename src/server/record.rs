@@ -56,7 +56,7 @@ pub fn check_invariants(world: &mut World) {
                         rows.owner[row.index()].0
                     );
                 });
-                if let Some((net_id, component)) = cell.find_written_ghost() {
+                if let Some((net_id, component)) = cell.written_ghost {
                     panic!(
                         "cell {}: a game system wrote {component} of the ghost {net_id}: ghosts are read only",
                         leaf.id
