@@ -1,1 +1,3 @@
-//! (being written)
+//! The client: what a game holds of a world it does not own.
+
+pub mod mirror;

@@ -5,11 +5,22 @@
 //! *Does not*: decide who is near (that is `interest`) nor touch sockets (that is `net`).
 //! *Reads*: rows, candidates, acks. *Writes*: views, update bytes.
 
+pub mod audit;
 pub mod field;
+pub mod oracle;
 pub mod rows;
+pub mod rule;
 pub mod schema;
+pub mod stage;
+pub mod view;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
 
 pub use field::{FieldSpec, FieldWire, FieldWriter, Policy, Replicate};
 pub use rows::{EncodedRow, RowDelta, Rows};
+pub use rule::{ViewSettings, Viewer};
 pub use schema::Schema;
 pub use terrane_macros::Replicate;
+pub use view::{Assembled, UpdateHeader, View, ViewScratch};

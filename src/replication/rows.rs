@@ -12,6 +12,8 @@ use crate::ids::{NetId, Row, SlotIndex};
 use crate::limits::FIELDS_PER_ENTITY_MAX;
 use crate::space::LatticePoint;
 
+use super::wire::ROW_BYTES_MAX;
+
 /// The horizontal position: bit 0 of every field mask.
 pub const FIELD_XY: u32 = 1;
 /// The height: bit 1 of every field mask.
@@ -78,7 +80,8 @@ pub struct RowDelta {
 /// The node-wide table of rows.
 #[derive(Resource, Debug)]
 pub struct Rows {
-    /// Position after `Simulate`; NaN for rows of nobody, which is farther away than everything.
+    /// Position after `Simulate`; NaN, which is farther away than everything, for rows of nobody and for
+    /// entities whose fields are too many bytes to be told to anybody.
     pub position: Vec<Vec3>,
     /// The same on the lattice.
     pub lattice: Vec<LatticePoint>,
@@ -96,6 +99,9 @@ pub struct Rows {
     pub class: Vec<u8>,
     /// The field mask that most changed rows have in this tick.
     pub common_mask: u32,
+    /// How often an entity was published with more than [`ROW_BYTES_MAX`] bytes of fields. Nobody sees it
+    /// while it has them.
+    pub oversized: u64,
     by_net_id: FxHashMap<NetId, Row>,
     changed_rows: Vec<Row>,
     free: Vec<Row>,
@@ -115,6 +121,7 @@ impl Default for Rows {
             owner: Vec::new(),
             class: Vec::new(),
             common_mask: FIELD_XY,
+            oversized: 0,
             by_net_id: FxHashMap::default(),
             changed_rows: Vec::new(),
             free: Vec::new(),
@@ -207,15 +214,17 @@ impl Rows {
     pub fn publish(&mut self, deltas: &mut Vec<RowDelta>) {
         for delta in deltas.drain(..) {
             let index = delta.row.index();
-            self.position[index] = delta.position;
             if delta.mask & (FIELD_XY | FIELD_Z) != 0 {
                 let point = LatticePoint::of(delta.position);
                 self.lattice[index] = point;
                 self.low_xy[index] = point.low_xy();
             }
             if let Some(encoded) = delta.encoded {
+                self.oversized += u64::from(encoded.bytes.len() > ROW_BYTES_MAX);
                 self.encoded[index] = encoded;
             }
+            let can_be_told = self.encoded[index].bytes.len() <= ROW_BYTES_MAX;
+            self.position[index] = if can_be_told { delta.position } else { Vec3::NAN };
             if delta.mask != 0 {
                 if self.changed[index] == 0 {
                     self.changed_rows.push(delta.row);

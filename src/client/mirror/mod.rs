@@ -1,0 +1,371 @@
+//! What a client holds of the world: the other end of a [`View`](crate::replication::View).
+//!
+//! *Does*: decodes state updates, drops what is older than what it has, keeps the ack, derives events, and
+//! answers audits.
+//! *Does not*: guess between updates, nor talk to the network.
+//! *Reads*: bytes of unknown intent. *Writes*: itself; a malformed update changes nothing.
+
+mod entity;
+mod events;
+mod parse;
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::ids::{Alias, NetId, TickNumber};
+use crate::limits::{RECORD_BYTES_MAX, UPDATE_BYTES_MAX};
+use crate::protocol::codec::DecodeError;
+use crate::protocol::messages::{AuditOutcome, AuditRequest};
+use crate::replication::Schema;
+use crate::replication::rows::{EncodedRow, FIELD_FIRST, FIELD_XY, FIELD_Z};
+use crate::replication::wire::Reader;
+use crate::space::LatticePoint;
+
+pub use entity::MirrorEntity;
+pub use events::{DrainedEvents, EVENTS_MAX, MirrorEvent};
+use parse::{Enter, Header, Parsed, Values, read_enter, read_header, read_parts};
+
+/// The fields of the position.
+const PLACE: u32 = FIELD_XY | FIELD_Z;
+/// Most separate records kept for updates that have not come yet.
+const RECORDS_AHEAD_MAX: usize = 64;
+/// Most audits kept for updates that have not come yet; an older one becomes inconclusive.
+const AUDITS_AHEAD_MAX: usize = 8;
+
+/// What became of an update.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Its number.
+    pub seq: u32,
+    /// It is not newer than what was applied before: nothing of it was used, and it is not acknowledged.
+    pub stale: bool,
+    /// The tick it shows.
+    pub tick: TickNumber,
+    /// Number of the client's newest state message that took part in that tick.
+    pub input_seq: u32,
+    /// No enter waited behind it.
+    pub complete: bool,
+}
+
+/// A client's copy of its view.
+#[derive(Clone, Debug, Default)]
+pub struct Mirror {
+    newest: u32,
+    bits: u64,
+    tick: TickNumber,
+    by_alias: Vec<Option<MirrorEntity>>,
+    by_net_id: FxHashMap<NetId, Alias>,
+    events: DrainedEvents,
+    /// Large records that came before their update.
+    records_ahead: Vec<(u32, Arc<Enter>)>,
+    audits_ahead: Vec<AuditRequest>,
+    audited: Vec<(u32, AuditOutcome)>,
+}
+
+
+
+impl Mirror {
+    /// Applies one state update.
+    ///
+    /// # Errors
+    /// When the bytes are not an update, or not one for what this mirror holds. Then nothing has changed and
+    /// the update is not acknowledged.
+    pub fn apply(&mut self, schema: &Schema, bytes: &[u8]) -> Result<Applied, DecodeError> {
+        if bytes.len() > UPDATE_BYTES_MAX {
+            return Err(DecodeError::malformed("state update", "too many bytes"));
+        }
+        let mut reader = Reader::new(bytes);
+        let header = read_header(&mut reader)?;
+        let applied = Applied {
+            seq: header.seq,
+            stale: header.seq <= self.newest,
+            tick: header.tick,
+            input_seq: header.input_seq,
+            complete: header.complete(),
+        };
+        if applied.stale {
+            return Ok(applied);
+        }
+        let parsed = read_parts(self, schema, header.flags, &mut reader)?;
+        self.acknowledge(&header);
+        self.apply_parts(&header, parsed);
+        self.apply_records_ahead();
+        self.answer_audits();
+        Ok(applied)
+    }
+
+    /// What to tell the server: the newest update applied, 0 for none, and bit *i* for the one *i* + 1 before.
+    #[must_use]
+    pub fn ack(&self) -> (u32, u64) {
+        (self.newest, self.bits)
+    }
+
+    /// The tick that the mirror shows.
+    #[must_use]
+    pub fn tick(&self) -> TickNumber {
+        self.tick
+    }
+
+    /// The entity of that name, when it is in view.
+    #[must_use]
+    pub fn get(&self, net_id: NetId) -> Option<&MirrorEntity> {
+        self.entity_at(*self.by_net_id.get(&net_id)?).filter(|entity| entity.entered)
+    }
+
+    /// Everything in view, in no order that may matter.
+    pub fn entities(&self) -> impl Iterator<Item = &MirrorEntity> {
+        self.by_alias.iter().flatten().filter(|entity| entity.entered)
+    }
+
+    /// What happened since the last call. O(entities in view).
+    pub fn drain_events(&mut self, schema: &Schema) -> DrainedEvents {
+        let mut drained = std::mem::take(&mut self.events);
+        for entity in self.by_alias.iter_mut().flatten().filter(|entity| entity.entered) {
+            let (net_id, changed) = (entity.net_id, std::mem::take(&mut entity.changed));
+            if changed & PLACE != 0 {
+                drained.push(MirrorEvent::Moved { net_id });
+            }
+            for (bit, (component, field, _)) in (FIELD_FIRST..).zip(schema.fields_of(entity.row.components)) {
+                if changed >> bit & 1 == 1 {
+                    drained.push(MirrorEvent::FieldChanged { net_id, component, field });
+                }
+            }
+        }
+        drained
+    }
+
+    /// Takes the fields of an entity that an update announced but could not carry. It may come before that
+    /// update or after it; when that update never came, the server sends the record again for another.
+    ///
+    /// # Errors
+    /// When the bytes are not one enter record of this schema.
+    pub fn take_record(&mut self, schema: &Schema, update_seq: u32, bytes: &[u8]) -> Result<(), DecodeError> {
+        if bytes.len() > RECORD_BYTES_MAX {
+            return Err(DecodeError::malformed("record", "too many bytes"));
+        }
+        let mut reader = Reader::new(bytes);
+        let enter = read_enter(schema, &mut reader)?;
+        if enter.row.is_none() || !reader.peek().is_empty() {
+            return Err(DecodeError::malformed("record", "it is not one whole enter record"));
+        }
+        if update_seq > self.newest {
+            if self.records_ahead.len() == RECORDS_AHEAD_MAX {
+                self.records_ahead.remove(0);
+            }
+            self.records_ahead.push((update_seq, enter.into()));
+        } else {
+            self.fill(update_seq, &enter);
+        }
+        Ok(())
+    }
+
+    /// Takes a request to compare sums. It is answered when the mirror shows exactly the update it names;
+    /// see [`take_audit_outcomes`](Self::take_audit_outcomes).
+    pub fn take_audit(&mut self, request: AuditRequest) {
+        if self.audits_ahead.len() == AUDITS_AHEAD_MAX {
+            let oldest = self.audits_ahead.remove(0);
+            self.audited.push((oldest.audit, AuditOutcome::Inconclusive));
+        }
+        self.audits_ahead.push(request);
+        self.answer_audits();
+    }
+
+    /// The audits that have been answered since the last call, by number.
+    pub fn take_audit_outcomes(&mut self) -> Vec<(u32, AuditOutcome)> {
+        std::mem::take(&mut self.audited)
+    }
+
+    fn entity_at(&self, alias: Alias) -> Option<&MirrorEntity> {
+        self.by_alias.get(usize::from(alias.0))?.as_ref()
+    }
+
+    fn acknowledge(&mut self, header: &Header) {
+        let step = header.seq - self.newest;
+        self.bits = self.bits.checked_shl(step).unwrap_or(0);
+        // The update that was newest until now; before the first there was none.
+        if step <= u64::BITS && self.newest > 0 {
+            self.bits |= 1 << (step - 1);
+        }
+        self.newest = header.seq;
+        self.tick = header.tick;
+    }
+
+    fn apply_parts(&mut self, header: &Header, parsed: Parsed<'_>) {
+        for alias in parsed.leaves {
+            self.remove(alias);
+        }
+        for enter in parsed.enters {
+            self.upsert(header.seq, enter);
+        }
+        for values in &parsed.values {
+            self.set_values(header.reference, values, &parsed.fields);
+        }
+    }
+
+    fn remove(&mut self, alias: Alias) {
+        let Some(entity) = self.by_alias.get_mut(usize::from(alias.0)).and_then(Option::take) else { return };
+        self.by_net_id.remove(&entity.net_id);
+        if entity.entered {
+            self.events.push(MirrorEvent::Left { net_id: entity.net_id });
+        }
+    }
+
+    fn upsert(&mut self, seq: u32, enter: Enter) {
+        let Enter { head, wires, row } = enter;
+        let index = usize::from(head.alias.0);
+        if self.by_alias.len() <= index {
+            self.by_alias.resize_with(index + 1, || None);
+        }
+        // One name, one alias; an honest server moves neither.
+        if let Some(&other) = self.by_net_id.get(&head.net_id)
+            && other != head.alias
+        {
+            self.remove(other);
+        }
+        if self.by_alias[index].as_ref().is_some_and(|entity| entity.net_id != head.net_id) {
+            self.remove(head.alias);
+        }
+        let old = self.by_alias[index].take();
+        let old = old.as_ref();
+        let same_layout = old.is_some_and(|old| old.row.components == head.components);
+        let all = (1 << (FIELD_FIRST as usize + wires.len())) - 1 & !PLACE;
+        let changed = match (old, &row) {
+            (None, _) => 0,
+            (Some(old), Some(row)) if same_layout => old.changed | row.difference(&old.row),
+            (Some(old), None) if same_layout => old.changed,
+            // Old bits would name other fields; an announced field counts when its value comes.
+            (Some(old), row) => old.changed & PLACE | if row.is_some() { all } else { 0 },
+        };
+        let missing = if row.is_some() { 0 } else { all };
+        let row = row.unwrap_or_else(|| match old {
+            Some(old) if same_layout => old.row.clone(),
+            _ => EncodedRow { components: head.components, bytes: Vec::new(), ends: vec![0; wires.len()] },
+        });
+        let entity = MirrorEntity {
+            alias: head.alias,
+            net_id: head.net_id,
+            structure: head.structure,
+            lattice: head.lattice,
+            row,
+            wires,
+            missing,
+            announced: seq,
+            entered: old.is_some_and(|old| old.entered),
+            told_components: old.map_or(0, |old| old.told_components),
+            changed: changed | old.map_or(0, |old| moved(old.lattice, head.lattice)),
+        };
+        self.by_net_id.insert(head.net_id, head.alias);
+        self.by_alias[index] = Some(entity);
+        self.tell_structure(head.alias);
+    }
+
+    /// Events of a whole entity's coming, or of its components' coming and going.
+    fn tell_structure(&mut self, alias: Alias) {
+        let Some(entity) = self.by_alias[usize::from(alias.0)].as_mut() else { return };
+        if entity.missing != 0 {
+            return;
+        }
+        let (net_id, old, new) = (entity.net_id, entity.told_components, entity.row.components);
+        entity.told_components = new;
+        if !entity.entered {
+            entity.entered = true;
+            entity.changed = 0;
+            self.events.push(MirrorEvent::Entered { net_id });
+            return;
+        }
+        for component in (0..u64::BITS as usize).filter(|component| (old ^ new) >> component & 1 == 1) {
+            self.events.push(if new >> component & 1 == 1 {
+                MirrorEvent::ComponentAdded { net_id, component }
+            } else {
+                MirrorEvent::ComponentRemoved { net_id, component }
+            });
+        }
+    }
+
+    fn set_values(&mut self, reference: LatticePoint, values: &Values, fields: &[(u32, &[u8])]) {
+        let Some(entity) = self.by_alias[usize::from(values.alias.0)].as_mut() else { return };
+        let (was_whole, from) = (entity.missing == 0, entity.lattice);
+        if let Some([x, y]) = values.low_xy {
+            entity.lattice.0[0] = LatticePoint::widen(x, reference.0[0]);
+            entity.lattice.0[1] = LatticePoint::widen(y, reference.0[1]);
+        }
+        if let Some(z) = values.low_z {
+            entity.lattice.0[2] = LatticePoint::widen(z, reference.0[2]);
+        }
+        entity.changed |= moved(from, entity.lattice);
+        for &(bit, bytes) in &fields[values.fields.clone()] {
+            entity.set_field(bit, bytes);
+            entity.missing &= !(1 << bit);
+        }
+        if !was_whole {
+            self.tell_structure(values.alias);
+        }
+    }
+
+    /// Sets the fields that a record tells and nothing newer has told since it was announced.
+    fn fill(&mut self, announced: u32, enter: &Enter) {
+        let (head, Some(row)) = (&enter.head, &enter.row) else { return };
+        let Some(entity) = self.by_alias.get_mut(usize::from(head.alias.0)).and_then(Option::as_mut) else {
+            return;
+        };
+        if (entity.announced, entity.net_id, entity.structure, entity.row.components)
+            != (announced, head.net_id, head.structure, head.components)
+        {
+            return;
+        }
+        let missing = std::mem::take(&mut entity.missing);
+        for bit in (FIELD_FIRST..FIELD_FIRST + row.ends.len() as u32).filter(|bit| missing >> bit & 1 == 1) {
+            entity.set_field(bit, row.field(bit));
+        }
+        self.tell_structure(head.alias);
+    }
+
+    fn apply_records_ahead(&mut self) {
+        let newest = self.newest;
+        for (seq, enter) in self.records_ahead.extract_if(.., |(seq, _)| *seq <= newest).collect::<Vec<_>>() {
+            // One for an update in between, which was not applied, finds no announcement and is forgotten.
+            self.fill(seq, &enter);
+        }
+    }
+
+    fn answer_audits(&mut self) {
+        let newest = self.newest;
+        for request in self.audits_ahead.extract_if(.., |it| it.update_seq <= newest).collect::<Vec<_>>() {
+            let outcome = if request.update_seq == newest {
+                self.compare(&request)
+            } else {
+                AuditOutcome::Inconclusive
+            };
+            self.audited.push((request.audit, outcome));
+        }
+    }
+
+    /// Compares sums, for a request that names the update shown now.
+    fn compare(&self, request: &AuditRequest) -> AuditOutcome {
+        let between = match self.newest.checked_sub(request.base_seq) {
+            Some(updates) if updates <= u64::BITS => updates.saturating_sub(1),
+            _ => return AuditOutcome::Inconclusive,
+        };
+        let needed = u64::MAX.checked_shr(u64::BITS - between).unwrap_or(0);
+        if self.bits & needed != needed {
+            return AuditOutcome::Inconclusive;
+        }
+        let mut sum = 0u64;
+        for entity in self.by_alias.iter().flatten() {
+            let alias = usize::from(entity.alias.0);
+            if request.aliases.get(alias / 64).is_some_and(|word| word >> (alias % 64) & 1 == 1) {
+                if entity.missing != 0 {
+                    return AuditOutcome::Inconclusive;
+                }
+                sum = sum.wrapping_add(entity.sum());
+            }
+        }
+        if sum == request.sum { AuditOutcome::Equal } else { AuditOutcome::Different { sum } }
+    }
+}
+
+fn moved(from: LatticePoint, to: LatticePoint) -> u32 {
+    let xy = from.0[0] != to.0[0] || from.0[1] != to.0[1];
+    u32::from(xy) * FIELD_XY | u32::from(from.0[2] != to.0[2]) * FIELD_Z
+}

@@ -1,0 +1,205 @@
+//! A state update, understood and checked as a whole before anything of it is applied.
+
+use std::ops::Range;
+
+use crate::ids::{Alias, TickNumber};
+use crate::limits::ALIASES_MAX;
+use crate::protocol::codec::DecodeError;
+use crate::replication::Schema;
+use crate::replication::field::{FieldWire, field_length};
+use crate::replication::rows::{EncodedRow, FIELD_FIRST, FIELD_XY, FIELD_Z, RESEND};
+use crate::replication::wire::{
+    EnterHead, FLAG_COMMON, FLAG_COMPLETE, FLAG_ENTERS, FLAG_EXCEPTIONS, FLAG_LEAVES, FLAGS_KNOWN, Reader,
+    checked_alias, reference_point,
+};
+use crate::space::LatticePoint;
+
+use super::Mirror;
+use super::entity::{cut_row, layout_of};
+
+/// What stands before the parts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Header {
+    pub(super) seq: u32,
+    pub(super) flags: u8,
+    pub(super) tick: TickNumber,
+    pub(super) input_seq: u32,
+    pub(super) reference: LatticePoint,
+}
+
+/// An enter record whose bytes are known to be good.
+#[derive(Debug)]
+pub(super) struct Enter {
+    pub(super) head: EnterHead,
+    pub(super) wires: Vec<FieldWire>,
+    /// `None` when the fields come separately.
+    pub(super) row: Option<EncodedRow>,
+}
+
+/// New values of one held entity.
+#[derive(Debug)]
+pub(super) struct Values {
+    pub(super) alias: Alias,
+    pub(super) low_xy: Option<[u16; 2]>,
+    pub(super) low_z: Option<u16>,
+    /// Which of [`Parsed::fields`].
+    pub(super) fields: Range<usize>,
+}
+
+/// A whole update whose bytes are known to be good.
+#[derive(Debug, Default)]
+pub(super) struct Parsed<'a> {
+    pub(super) leaves: Vec<Alias>,
+    pub(super) enters: Vec<Enter>,
+    pub(super) values: Vec<Values>,
+    /// (bit, bytes).
+    pub(super) fields: Vec<(u32, &'a [u8])>,
+}
+
+fn malformed(detail: &'static str) -> DecodeError {
+    DecodeError::malformed("state update", detail)
+}
+
+pub(super) fn read_header(reader: &mut Reader<'_>) -> Result<Header, DecodeError> {
+    let seq = reader.u32()?;
+    let flags = reader.u8()?;
+    if seq == 0 || flags & !FLAGS_KNOWN != 0 {
+        return Err(malformed("its number or its flags are none of ours"));
+    }
+    Ok(Header {
+        seq,
+        flags,
+        tick: TickNumber(reader.varint()?),
+        input_seq: u32::try_from(reader.varint()?).map_err(|_| malformed("an input number too large"))?,
+        reference: reference_point([reader.i16()?, reader.i16()?, reader.i16()?]),
+    })
+}
+
+impl Header {
+    pub(super) fn complete(&self) -> bool {
+        self.flags & FLAG_COMPLETE != 0
+    }
+}
+
+pub(super) fn read_enter(schema: &Schema, reader: &mut Reader<'_>) -> Result<Enter, DecodeError> {
+    let (head, fields) = EnterHead::read(reader)?;
+    let wires = layout_of(schema, head.components)?;
+    let row = if head.separate { None } else { Some(cut_row(head.components, &wires, fields)?) };
+    Ok(Enter { head, wires, row })
+}
+
+/// Reads everything behind the header, for a mirror that is only looked at.
+pub(super) fn read_parts<'a>(
+    mirror: &Mirror,
+    schema: &Schema,
+    flags: u8,
+    reader: &mut Reader<'a>,
+) -> Result<Parsed<'a>, DecodeError> {
+    let mut parsed = Parsed::default();
+    // Aliases that this update takes or gives: their values are in their enter record, never beside it.
+    let mut structural = [0u64; ALIASES_MAX / 64];
+    let mut note = |alias: Alias| structural[usize::from(alias.0) / 64] |= 1 << (alias.0 % 64);
+    if flags & FLAG_LEAVES != 0 {
+        for _ in 0..reader.varint_max(ALIASES_MAX, "leaves")? {
+            let alias = checked_alias(usize::from(reader.u16()?))?;
+            note(alias);
+            parsed.leaves.push(alias);
+        }
+    }
+    if flags & FLAG_ENTERS != 0 {
+        for _ in 0..reader.varint_max(ALIASES_MAX, "enters")? {
+            let enter = read_enter(schema, reader)?;
+            note(enter.head.alias);
+            parsed.enters.push(enter);
+        }
+    }
+    let is_structural =
+        |alias: Alias| structural[usize::from(alias.0) / 64] >> (alias.0 % 64) & 1 == 1;
+    if flags & FLAG_COMMON != 0 {
+        let mask = read_mask(reader.varint()?)?;
+        let length = reader.varint_max(ALIASES_MAX / 8, "bytes of a bitmap")?;
+        for (index, &byte) in reader.take(length)?.iter().enumerate() {
+            for bit in (0..8).filter(|bit| byte >> bit & 1 == 1) {
+                let alias = checked_alias(index * 8 + bit)?;
+                if is_structural(alias) {
+                    return Err(malformed("an alias both entered and changed"));
+                }
+                parsed.read_values(mirror, alias, mask, reader)?;
+            }
+        }
+    }
+    if flags & FLAG_EXCEPTIONS != 0 {
+        let mut next = 0;
+        for _ in 0..reader.varint_max(ALIASES_MAX, "exceptions")? {
+            let alias = checked_alias(next + reader.varint_max(ALIASES_MAX, "a gap")?)?;
+            next = usize::from(alias.0) + 1;
+            let code = reader.varint()?;
+            let mask = read_mask(code >> 1)?;
+            if is_structural(alias) {
+                return Err(malformed("an alias both entered and changed"));
+            }
+            if code & 1 == 0 {
+                parsed.read_values(mirror, alias, mask, reader)?;
+                continue;
+            }
+            let structure = reader.u8()?;
+            let length = reader.varint_max(crate::limits::UPDATE_BYTES_MAX, "bytes of a record")?;
+            let mut record = Reader::new(reader.take(length)?);
+            // Behind a structure record that got lost: that loss brings everything again.
+            if mirror.entity_at(alias).is_some_and(|entity| entity.structure == structure) {
+                parsed.read_values(mirror, alias, mask, &mut record)?;
+                if !record.peek().is_empty() {
+                    return Err(malformed("a record that is too long"));
+                }
+            }
+        }
+    }
+    match reader.peek().len() {
+        0 => Ok(parsed),
+        left => Err(DecodeError::Trailing { what: "state update", left }),
+    }
+}
+
+fn read_mask(mask: u64) -> Result<u32, DecodeError> {
+    match u32::try_from(mask) {
+        Ok(mask) if mask != 0 && mask & RESEND == 0 => Ok(mask),
+        _ => Err(malformed("a mask without fields or with too many")),
+    }
+}
+
+impl<'a> Parsed<'a> {
+    fn read_values(
+        &mut self,
+        mirror: &Mirror,
+        alias: Alias,
+        mask: u32,
+        reader: &mut Reader<'a>,
+    ) -> Result<(), DecodeError> {
+        let low_xy = if mask & FIELD_XY != 0 { Some([reader.u16()?, reader.u16()?]) } else { None };
+        let low_z = if mask & FIELD_Z != 0 { Some(reader.u16()?) } else { None };
+        let begin = self.fields.len();
+        let held = mirror.entity_at(alias);
+        let mut rest = mask & !(FIELD_XY | FIELD_Z);
+        if rest != 0 {
+            // Only what the client has acknowledged comes without a guard.
+            let entity = held.ok_or_else(|| malformed("fields of an entity that never came"))?;
+            let mut bytes = 0;
+            while rest != 0 {
+                let bit = rest.trailing_zeros();
+                rest &= rest - 1;
+                let wire = entity.wires.get((bit - FIELD_FIRST) as usize);
+                let &wire = wire.ok_or_else(|| malformed("a field that the entity does not have"))?;
+                let field = reader.take(field_length(wire, reader.peek())?)?;
+                bytes += field.len();
+                self.fields.push((bit, field));
+            }
+            if entity.bytes_with(bytes) > usize::from(u16::MAX) {
+                return Err(malformed("an entity with too many bytes"));
+            }
+        }
+        if held.is_some() {
+            self.values.push(Values { alias, low_xy, low_z, fields: begin..self.fields.len() });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! Whether both ends hold the same: sums over what is held, and views against the oracle.
+
+use xxhash_rust::xxh3::Xxh3Default;
+
+use crate::ids::{NetId, Row};
+use crate::space::LatticePoint;
+
+use super::rows::Rows;
+use super::view::View;
+
+/// The sum of one entity as a view shows it. Sums of entities add up, wrapping, in any order.
+///
+/// `fields` are all its fields but the position, in wire form, in mask order.
+#[must_use]
+pub fn entity_sum(net_id: NetId, lattice: LatticePoint, components: u64, fields: &[u8]) -> u64 {
+    let mut head = [0u8; 28];
+    head[..8].copy_from_slice(&net_id.0.to_le_bytes());
+    head[8..16].copy_from_slice(&components.to_le_bytes());
+    for (bytes, axis) in head[16..].as_chunks_mut::<4>().0.iter_mut().zip(lattice.0) {
+        *bytes = axis.to_le_bytes();
+    }
+    let mut hasher = Xxh3Default::new();
+    hasher.update(&head);
+    hasher.update(fields);
+    hasher.digest()
+}
+
+/// The [`entity_sum`] of a row.
+#[must_use]
+pub fn row_sum(rows: &Rows, row: Row) -> u64 {
+    let index = row.index();
+    let encoded = &rows.encoded[index];
+    entity_sum(rows.net_id[index], rows.lattice[index], encoded.components, &encoded.bytes)
+}
+
+/// What the server finds when it looks at one of its own views.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ViewAudit {
+    /// Expected but not in the view, ascending.
+    pub missing: Vec<NetId>,
+    /// In the view but not expected, ascending.
+    pub surplus: Vec<NetId>,
+    /// For how many ticks the longest-waiting entity has had something pending.
+    pub oldest_pending_ticks: u16,
+    /// Whether that is longer than allowed.
+    pub late: bool,
+}
+
+impl ViewAudit {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.missing.is_empty() && self.surplus.is_empty() && !self.late
+    }
+}
+
+/// Compares a view with what the oracle expects in it, and the age of what is pending with a bound. Call after
+/// the tick's last `assemble`.
+#[must_use]
+pub fn audit_view(view: &View, rows: &Rows, expected: &[NetId], pending_ticks_max: u16) -> ViewAudit {
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    let mut held: Vec<NetId> = view.rows().map(|row| rows.net_id[row.index()]).collect();
+    held.sort_unstable();
+    let without = |from: &[NetId], other: &[NetId]| {
+        from.iter().filter(|net_id| other.binary_search(net_id).is_err()).copied().collect()
+    };
+    let oldest_pending_ticks = view.oldest_pending_ticks();
+    ViewAudit {
+        missing: without(&expected, &held),
+        surplus: without(&held, &expected),
+        oldest_pending_ticks,
+        late: oldest_pending_ticks > pending_ticks_max,
+    }
+}

@@ -1,0 +1,105 @@
+//! The naive answer to what a viewer must see, from scratch and by brute force: what views are compared with.
+//!
+//! It shares with the real thing nothing but the rule's [`rank`] and the one distance; which entities were in
+//! view before it remembers by itself.
+
+use std::collections::BTreeSet;
+
+use glam::Vec3;
+
+use crate::ids::NetId;
+use crate::space::{LatticePoint, distance_squared};
+
+use super::rows::{EncodedRow, Rows};
+use super::rule::{ViewSettings, rank};
+use super::wire::ROW_BYTES_MAX;
+
+/// One entity of the world as the oracle is told of it.
+#[derive(Clone, Copy, Debug)]
+pub struct OracleEntity<'a> {
+    /// Its name.
+    pub net_id: NetId,
+    /// Its class, 0 first.
+    pub class: u8,
+    /// Where it is.
+    pub position: Vec3,
+    /// Its public fields.
+    pub encoded: &'a EncodedRow,
+}
+
+/// What a client must hold about one entity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExpectedEntity {
+    /// Its name.
+    pub net_id: NetId,
+    /// Where it is, on the lattice.
+    pub lattice: [i32; 3],
+    /// Its components.
+    pub components: u64,
+    /// Its fields in wire form.
+    pub fields: Vec<Vec<u8>>,
+}
+
+/// One viewer's memory of who was in view.
+#[derive(Clone, Debug, Default)]
+pub struct Oracle {
+    held: BTreeSet<NetId>,
+}
+
+impl Oracle {
+    /// Who is in view now, ascending by name. To be called once per tick, with every entity there is.
+    ///
+    /// O(entities · log entities).
+    pub fn membership<'a>(
+        &mut self,
+        world: impl Iterator<Item = OracleEntity<'a>>,
+        viewer_position: Vec3,
+        own: Option<NetId>,
+        settings: &ViewSettings,
+    ) -> Vec<NetId> {
+        let mut eligible = Vec::new();
+        for entity in world {
+            let held = self.held.contains(&entity.net_id);
+            let radius = if held { settings.leave_radius_m } else { settings.enter_radius_m };
+            let d2 = distance_squared(entity.position, viewer_position);
+            if d2 < radius * radius && entity.encoded.bytes.len() <= ROW_BYTES_MAX {
+                eligible.push(rank_of(&entity, own, d2, held));
+            }
+        }
+        eligible.sort_unstable();
+        eligible.truncate(settings.entities_max);
+        self.held = eligible.into_iter().map(|(_, net_id)| net_id).collect();
+        self.held.iter().copied().collect()
+    }
+}
+
+fn rank_of(entity: &OracleEntity<'_>, own: Option<NetId>, d2: f32, held: bool) -> (super::rule::Rank, NetId) {
+    (rank(own == Some(entity.net_id), entity.class, d2, held, entity.net_id), entity.net_id)
+}
+
+/// Every entity in the table, for [`Oracle::membership`].
+pub fn world(rows: &Rows) -> impl Iterator<Item = OracleEntity<'_>> {
+    rows.iter().map(|(net_id, row)| OracleEntity {
+        net_id,
+        class: rows.class[row.index()],
+        position: rows.position[row.index()],
+        encoded: &rows.encoded[row.index()],
+    })
+}
+
+/// What a client must hold about an entity.
+#[must_use]
+pub fn expected_of(entity: &OracleEntity<'_>) -> ExpectedEntity {
+    let mut begin = 0;
+    let fields = entity.encoded.ends.iter().map(|&end| {
+        let field = entity.encoded.bytes[begin..usize::from(end)].to_vec();
+        begin = usize::from(end);
+        field
+    });
+    ExpectedEntity {
+        net_id: entity.net_id,
+        lattice: LatticePoint::of(entity.position).0,
+        components: entity.encoded.components,
+        fields: fields.collect(),
+    }
+}

@@ -1,0 +1,205 @@
+//! The names of a view: dense arrays by alias, the sets of aliases, and the quarantine.
+
+use crate::ids::{Alias, NetId, Row};
+use crate::limits::ALIASES_MAX;
+use crate::replication::rows::RESEND;
+
+/// What the accumulator of a waiting entity can reach; the avatar alone stands above it.
+pub(super) const PRIORITY_MAX: u8 = 254;
+/// What a loss adds: it ends most waits at the next update.
+const PRIORITY_OF_LOSS: u8 = 64;
+
+/// An alias out of use that the client may still hold.
+///
+/// It is quarantined until the client has acknowledged the leave: were it given to another entity before, a
+/// leave sent again would take that other entity away from the client for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Leaving {
+    pub(super) alias: Alias,
+    /// Who left: if it comes back it takes the same alias. [`NetId::WORLD`] when it died.
+    pub(super) net_id: NetId,
+    /// The first update that can carry this leave. An ack of an older one answers an earlier leave of the
+    /// same alias, after which the entity entered again: the client holds it.
+    pub(super) since: u32,
+    /// Whether the leave is still to be sent, for the first time or again.
+    pub(super) pending: bool,
+}
+
+/// All arrays are as long as there are bits in the sets: a multiple of 64. A free alias names [`Row::NONE`],
+/// where nothing ever changes, so that loops over aliases need no branch.
+#[derive(Debug, Default)]
+pub(super) struct Aliases {
+    /// One behind the highest alias in use.
+    pub(super) len: usize,
+    pub(super) rows: Vec<Row>,
+    /// Fields to be sent; [`RESEND`] for a whole enter record.
+    pub(super) pending: Vec<u32>,
+    /// How urgent the pending is; 0 unless something had to wait or was lost.
+    pub(super) priority: Vec<u8>,
+    /// What the priority grows by per update in which the entity waits.
+    pub(super) weight: Vec<u8>,
+    /// Ticks for which something has been pending.
+    pub(super) waited: Vec<u16>,
+    /// Number of the last enter record sent under the alias; it goes on counting when the alias changes hands.
+    pub(super) structure: Vec<u8>,
+    /// Not free: in the view or quarantined.
+    pub(super) used: Vec<u64>,
+    /// In the view.
+    pub(super) held: Vec<u64>,
+    /// The client may have heard of it.
+    pub(super) sent: Vec<u64>,
+    /// The last enter record is not acknowledged: the client may have another layout, or none.
+    pub(super) unsettled: Vec<u64>,
+    pub(super) leaving: Vec<Leaving>,
+    /// How many are in the view.
+    pub(super) held_count: usize,
+    /// Test-only: give aliases away before the leave is acknowledged.
+    #[cfg(test)]
+    pub(super) quarantine_off: bool,
+    /// Test-only: let the ack of an earlier leave free the alias.
+    #[cfg(test)]
+    pub(super) old_leave_acks_count: bool,
+}
+
+#[inline]
+pub(super) fn has(set: &[u64], alias: usize) -> bool {
+    set[alias >> 6] >> (alias & 63) & 1 == 1
+}
+
+#[inline]
+pub(super) fn put(set: &mut [u64], alias: usize) {
+    set[alias >> 6] |= 1 << (alias & 63);
+}
+
+#[inline]
+pub(super) fn take(set: &mut [u64], alias: usize) {
+    set[alias >> 6] &= !(1 << (alias & 63));
+}
+
+/// The aliases in one word of a set, ascending.
+#[inline]
+pub(super) fn aliases_of(word: usize, mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        (bits != 0).then(|| {
+            let alias = word * 64 + bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            alias
+        })
+    })
+}
+
+impl Aliases {
+    /// How many words the sets have up to the highest alias in use.
+    #[inline]
+    pub(super) fn words(&self) -> usize {
+        self.len.div_ceil(64)
+    }
+
+    fn allocate(&mut self) -> Option<usize> {
+        let word = self.used.iter().position(|&bits| bits != u64::MAX).unwrap_or(self.used.len());
+        if word == self.used.len() {
+            let length = (word + 1) * 64;
+            if length > ALIASES_MAX {
+                return None;
+            }
+            for set in [&mut self.used, &mut self.held, &mut self.sent, &mut self.unsettled] {
+                set.push(0);
+            }
+            self.rows.resize(length, Row::NONE);
+            self.pending.resize(length, 0);
+            self.priority.resize(length, 0);
+            self.weight.resize(length, 0);
+            self.waited.resize(length, 0);
+            self.structure.resize(length, 0);
+        }
+        let alias = word * 64 + self.used[word].trailing_ones() as usize;
+        put(&mut self.used, alias);
+        self.len = self.len.max(alias + 1);
+        Some(alias)
+    }
+
+    fn free(&mut self, alias: usize) {
+        take(&mut self.used, alias);
+        take(&mut self.sent, alias);
+        take(&mut self.unsettled, alias);
+        while self.len > 0 && !has(&self.used, self.len - 1) {
+            self.len -= 1;
+        }
+    }
+
+    /// Takes an entity into the view; `false` when there is no alias left for it. An entity that comes back
+    /// before its leave is acknowledged takes the alias it had.
+    pub(super) fn enter(&mut self, row: Row, net_id: NetId, weight: u8) -> bool {
+        let returning = self.leaving.iter().position(|leaving| leaving.net_id == net_id);
+        let alias = match returning {
+            Some(index) => usize::from(self.leaving.swap_remove(index).alias.0),
+            None => match self.allocate() {
+                Some(alias) => alias,
+                None => return false,
+            },
+        };
+        self.rows[alias] = row;
+        self.pending[alias] = RESEND;
+        self.priority[alias] = 0;
+        self.weight[alias] = weight;
+        self.waited[alias] = 0;
+        put(&mut self.held, alias);
+        self.held_count += 1;
+        true
+    }
+
+    /// Takes an entity out of the view. `next_seq` is the first update that can tell it.
+    pub(super) fn leave(&mut self, alias: usize, net_id: NetId, next_seq: u32) {
+        take(&mut self.held, alias);
+        self.held_count -= 1;
+        self.rows[alias] = Row::NONE;
+        self.pending[alias] = 0;
+        self.waited[alias] = 0;
+        if !has(&self.sent, alias) {
+            self.free(alias);
+            return;
+        }
+        self.leaving.push(Leaving { alias: Alias(alias as u16), net_id, since: next_seq, pending: true });
+        #[cfg(test)]
+        if self.quarantine_off {
+            self.leaving.last_mut().expect("just pushed").net_id = NetId::WORLD;
+            self.free(alias);
+        }
+    }
+
+    /// An update with the leave of `alias` was applied by the client.
+    pub(super) fn leave_acknowledged(&mut self, alias: usize, seq: u32) {
+        let counts = |leaving: &Leaving| {
+            #[cfg(test)]
+            if self.old_leave_acks_count {
+                return usize::from(leaving.alias.0) == alias;
+            }
+            usize::from(leaving.alias.0) == alias && seq >= leaving.since
+        };
+        if let Some(index) = self.leaving.iter().position(counts) {
+            self.leaving.swap_remove(index);
+            #[cfg(test)]
+            if self.quarantine_off {
+                return;
+            }
+            self.free(alias);
+        }
+    }
+
+    /// An update with the leave of `alias` was lost.
+    pub(super) fn leave_lost(&mut self, alias: usize) {
+        if let Some(leaving) = self.leaving.iter_mut().find(|leaving| usize::from(leaving.alias.0) == alias) {
+            leaving.pending = true;
+        }
+    }
+
+    /// Makes lost fields pending again; `false` when the alias is out of use.
+    pub(super) fn restore(&mut self, alias: usize, mask: u32) -> bool {
+        if self.rows[alias] == Row::NONE {
+            return false;
+        }
+        self.pending[alias] |= mask;
+        self.priority[alias] = self.priority[alias].saturating_add(PRIORITY_OF_LOSS).min(PRIORITY_MAX);
+        true
+    }
+}

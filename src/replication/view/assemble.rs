@@ -1,0 +1,499 @@
+//! One update from what is pending. The layout is in [`wire`](crate::replication::wire).
+
+use crate::ids::{Alias, Row, TickNumber};
+use crate::limits::UPDATE_BYTES_MAX;
+use crate::replication::rows::{EncodedRow, FIELD_FIRST, FIELD_XY, FIELD_Z, RESEND, Rows};
+use crate::replication::wire::{
+    self, ENTER_HEAD_BYTES_MAX, ENTER_INLINE_BYTES_MAX, ENTERS_MINOR_BYTES_MAX, EXCEPTION_BYTES_MAX, EnterHead,
+    FLAG_COMMON, FLAG_COMPLETE, FLAG_ENTERS, FLAG_EXCEPTIONS, FLAG_LEAVES, LEAVES_BYTES_MAX, put_varint,
+    varint_length,
+};
+use crate::space::{LatticePoint, distance_squared};
+
+use super::aliases::{aliases_of, has, put};
+use super::in_flight::Sent;
+use super::{PROBE_AFTER_TICKS, View, ViewScratch, bits_of};
+
+/// Position fields.
+const PLACE: u32 = FIELD_XY | FIELD_Z;
+/// Most bytes of one entity in the common block; one with more becomes an exception, which can be split.
+const COMMON_BYTES_MAX: usize = 255;
+
+/// What an update says about its tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UpdateHeader {
+    /// The tick whose end the update shows.
+    pub tick: TickNumber,
+    /// Number of the client's newest state message that took part in it.
+    pub input_seq: u32,
+}
+
+/// What an update holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assembled {
+    /// Its number.
+    pub seq: u32,
+    /// Its length.
+    pub bytes: usize,
+    /// Entities whose fields changed.
+    pub entities: u32,
+    /// How many fields of those.
+    pub fields: u32,
+    /// Enter records.
+    pub enters: u32,
+    /// Leaves.
+    pub leaves: u32,
+    /// Not everything fitted.
+    pub overflowed: bool,
+    /// No enter waits behind it.
+    pub complete: bool,
+    /// Nothing is in it: it asks for an ack, because an older update is unanswered.
+    pub probe: bool,
+    /// An enter record that is too large for an update: to be sent as
+    /// [`ServerControl::Record`](crate::protocol::messages::ServerControl::Record) of this update.
+    pub record: Option<Vec<u8>>,
+}
+
+/// What the block of entities with one mask takes.
+pub(super) struct Common {
+    mask: u32,
+    /// Bytes per entity where all fields of the mask are of the position.
+    place_bytes: usize,
+}
+
+impl Common {
+    fn new(mask: u32) -> Self {
+        Self { mask, place_bytes: place_bytes(mask) }
+    }
+
+    fn has_fields(&self) -> bool {
+        self.mask >> FIELD_FIRST != 0
+    }
+
+    #[inline]
+    pub(super) fn bytes_of(&self, rows: &Rows, row: Row) -> usize {
+        if self.has_fields() { value_bytes(&rows.encoded[row.index()], self.mask) } else { self.place_bytes }
+    }
+}
+
+/// What a look over the pending masks finds.
+#[derive(Default)]
+struct Found {
+    common: usize,
+    common_bytes: usize,
+    exceptions: usize,
+    exception_bytes: usize,
+}
+
+impl View {
+    /// Appends one update of at most [`UPDATE_BYTES_MAX`] bytes to `out`; `None` when there is nothing to send.
+    ///
+    /// An update without content is sent only while an older one with content is unanswered and nothing else
+    /// was sent for a few ticks: a client acks no more than it gets, so without such a probe the loss of the
+    /// last update before everything stopped would never be noticed.
+    ///
+    /// What does not fit stays pending. Enters and values take turns at the larger part of the update, so
+    /// neither keeps the other out. At most one separate record is made per tick.
+    pub fn assemble(
+        &mut self,
+        rows: &Rows,
+        header: &UpdateHeader,
+        scratch: &mut ViewScratch,
+        out: &mut Vec<u8>,
+    ) -> Option<Assembled> {
+        let seq = self.last_seq + 1;
+        if let Some(unanswered) = self.in_flight.in_the_way_of(seq) {
+            self.lost(rows, unanswered);
+        }
+        let common = Common::new(rows.common_mask);
+        let found = self.look(rows, &common, scratch);
+        let leaves = self.aliases.leaving.iter().any(|leaving| leaving.pending);
+        let probe = found.common + found.exceptions + scratch.enters.len() == 0 && !leaves;
+        if probe {
+            self.settle(false);
+            if self.in_flight.is_empty() || header.tick.0 < self.last_tick.0 + PROBE_AFTER_TICKS {
+                return None;
+            }
+        }
+
+        let base = out.len();
+        out.reserve(UPDATE_BYTES_MAX);
+        let mut update = Assembled { seq, probe, ..Assembled::default() };
+        let lattice = LatticePoint::of(self.viewer.position);
+        out.extend_from_slice(&seq.to_le_bytes());
+        out.push(0);
+        put_varint(out, header.tick.0);
+        put_varint(out, u64::from(header.input_seq));
+        for axis in wire::reference_of(lattice) {
+            out.extend_from_slice(&axis.to_le_bytes());
+        }
+        let mut flags = 0;
+        scratch.rare.clear();
+        if leaves {
+            update.leaves = self.put_leaves(scratch, out);
+            flags |= FLAG_LEAVES;
+        }
+
+        let overhead = if found.common > 0 { 8 + self.aliases.len.div_ceil(8) } else { 0 }
+            + if found.exceptions > 0 { 3 } else { 0 };
+        let need = overhead + found.common_bytes + found.exception_bytes;
+        let mut enters_wait = false;
+        if !scratch.enters.is_empty() {
+            let waiting = scratch.enters.len();
+            let turn = if seq % 2 == 1 { ENTER_INLINE_BYTES_MAX } else { ENTERS_MINOR_BYTES_MAX };
+            let room_beside_values = UPDATE_BYTES_MAX.saturating_sub(out.len() - base + 3 + need);
+            let room = room_beside_values.max(turn);
+            self.put_enters(rows, header.tick, room, scratch, &mut update, out);
+            if update.enters > 0 {
+                flags |= FLAG_ENTERS;
+            }
+            enters_wait = (update.enters as usize) < waiting;
+        }
+
+        let room = UPDATE_BYTES_MAX - (out.len() - base);
+        update.overflowed = need > room;
+        if update.overflowed {
+            self.thin_out(rows, &common, seq, room.saturating_sub(overhead), scratch);
+        }
+        flags |= self.put_values(rows, &common, scratch, &mut update, out);
+        // Private fields go here: one record per entity whose hash for this viewer differs, behind a flag of
+        // their own, charged to the same room and remembered in `rare` like exceptions.
+
+        if flags == 0 && !probe {
+            // All that waits is a large record, and one was sent in this tick.
+            out.truncate(base);
+            self.enters_wait = false;
+            self.waiting = true;
+            return None;
+        }
+        update.complete = !enters_wait;
+        out[base + 4] = flags | if update.complete { FLAG_COMPLETE } else { 0 };
+        update.bytes = out.len() - base;
+        debug_assert!(update.bytes <= UPDATE_BYTES_MAX, "an update of {} bytes", update.bytes);
+
+        self.clear_pending(&update, enters_wait, scratch);
+        self.last_seq = seq;
+        if !probe {
+            self.last_tick = header.tick;
+            let words = self.aliases.words();
+            for (chosen, exceptions) in scratch.chosen[..words].iter_mut().zip(&scratch.exceptions) {
+                *chosen &= !exceptions;
+            }
+            self.in_flight.push(seq, common.mask, &scratch.chosen[..words], &mut scratch.rare);
+        }
+        self.enters_wait = enters_wait;
+        Some(update)
+    }
+
+    /// Sorts what is pending into enters, the common block and exceptions, all of it into `scratch`.
+    fn look(&mut self, rows: &Rows, common: &Common, scratch: &mut ViewScratch) -> Found {
+        let mut found = Found::default();
+        scratch.enters.clear();
+        for word in 0..self.aliases.words() {
+            let pending: &[u32; 64] = self.aliases.pending.as_chunks::<64>().0.get(word).expect("whole words");
+            let (mut any, mut other, mut union) = ([0u8; 64], [0u8; 64], 0);
+            for ((&pending, any), other) in pending.iter().zip(&mut any).zip(&mut other) {
+                union |= pending;
+                // As a signed number a mask with RESEND, the topmost bit, is negative.
+                let fields = u8::from(pending as i32 > 0);
+                *any = fields;
+                *other = fields & u8::from(pending != common.mask);
+            }
+            let mut any = bits_of(&any);
+            let mut exceptions = bits_of(&other);
+            if common.has_fields() {
+                exceptions |= any & self.aliases.unsettled[word];
+                for alias in aliases_of(word, any & !exceptions) {
+                    let bytes = common.bytes_of(rows, self.aliases.rows[alias]);
+                    if bytes > COMMON_BYTES_MAX {
+                        exceptions |= 1 << (alias % 64);
+                    } else {
+                        found.common_bytes += bytes;
+                    }
+                }
+            }
+            for alias in aliases_of(word, exceptions) {
+                if let Some((mask, bytes)) = self.exception_of(rows, alias) {
+                    scratch.exception[alias] = (mask, bytes as u16);
+                    found.exception_bytes += bytes;
+                    found.exceptions += 1;
+                } else {
+                    // A field that no update can take: the entity is told anew, which can go separately.
+                    self.aliases.pending[alias] |= RESEND;
+                    union |= RESEND;
+                    any &= !(1 << (alias % 64));
+                    exceptions &= !(1 << (alias % 64));
+                }
+            }
+            if union & RESEND != 0 {
+                for alias in word * 64..self.aliases.len.min(word * 64 + 64) {
+                    if self.aliases.pending[alias] & RESEND != 0 {
+                        scratch.enters.push((self.enter_order(rows, alias), alias as u16));
+                    }
+                }
+            }
+            let in_common = (any & !exceptions).count_ones() as usize;
+            found.common += in_common;
+            found.common_bytes += in_common * if common.has_fields() { 0 } else { common.place_bytes };
+            scratch.chosen[word] = any;
+            scratch.exceptions[word] = exceptions;
+        }
+        found
+    }
+
+    /// The fields of an exception that go, and the most bytes its record takes. Fields beyond what an update
+    /// can take wait for the next. `None` when not even the first fits.
+    pub(super) fn exception_of(&self, rows: &Rows, alias: usize) -> Option<(u32, usize)> {
+        let pending = self.aliases.pending[alias];
+        let row = &rows.encoded[self.aliases.rows[alias].index()];
+        let gap = varint_length(self.aliases.len as u64);
+        let head = |mask: u32| gap + varint_length(u64::from(mask) << 1 | 1) + 1 + 3;
+        let bytes = value_bytes(row, pending);
+        if head(pending) + bytes <= EXCEPTION_BYTES_MAX {
+            return Some((pending, head(pending) + bytes));
+        }
+        let (mut mask, mut bytes) = (0, head(pending));
+        for bit in 0..FIELD_FIRST + row.ends.len() as u32 {
+            let field = pending & 1 << bit;
+            let length = value_bytes(row, field);
+            if bytes + length <= EXCEPTION_BYTES_MAX {
+                mask |= field;
+                bytes += length;
+            }
+        }
+        (mask != 0).then_some((mask, bytes))
+    }
+
+    /// The place of an enter among those that wait, smaller first: the avatar, then by class and distance, and
+    /// what has waited long before what has just come.
+    fn enter_order(&self, rows: &Rows, alias: usize) -> i32 {
+        let row = self.aliases.rows[alias];
+        if row == self.viewer.avatar {
+            return i32::MIN;
+        }
+        let d2 = distance_squared(rows.position[row.index()], self.viewer.position);
+        let near = (64.0 * d2 / (self.leave_radius_m * self.leave_radius_m)) as i32;
+        64 * i32::from(rows.class[row.index()]) + near - 4 * i32::from(self.aliases.waited[alias])
+    }
+
+    fn put_leaves(&mut self, scratch: &mut ViewScratch, out: &mut Vec<u8>) -> u32 {
+        let count = out.len();
+        out.push(0);
+        let mut leaves = 0;
+        let waiting = self.aliases.leaving.iter_mut().filter(|leaving| leaving.pending);
+        for leaving in waiting.take(LEAVES_BYTES_MAX / 2) {
+            out.extend_from_slice(&leaving.alias.0.to_le_bytes());
+            leaving.pending = false;
+            scratch.rare.push(Sent::Leave(leaving.alias));
+            leaves += 1;
+        }
+        out[count] = leaves;
+        u32::from(leaves)
+    }
+
+    /// Writes enter records while `room` lasts, and clears what they tell.
+    fn put_enters(
+        &mut self,
+        rows: &Rows,
+        tick: TickNumber,
+        mut room: usize,
+        scratch: &mut ViewScratch,
+        update: &mut Assembled,
+        out: &mut Vec<u8>,
+    ) {
+        scratch.enters.sort_unstable();
+        let count = out.len();
+        out.push(0);
+        for &(_, alias) in &scratch.enters {
+            let index = usize::from(alias);
+            let row = self.aliases.rows[index].index();
+            let encoded = &rows.encoded[row];
+            let inside = wire::enter_length(encoded);
+            let separate = inside > ENTER_INLINE_BYTES_MAX;
+            let bytes = if separate { ENTER_HEAD_BYTES_MAX } else { inside };
+            if bytes > room || (separate && self.record_tick == Some(tick)) {
+                continue;
+            }
+            room -= bytes;
+            self.aliases.structure[index] = self.aliases.structure[index].wrapping_add(1);
+            let mut head = EnterHead {
+                alias: Alias(alias),
+                separate,
+                net_id: rows.net_id[row],
+                structure: self.aliases.structure[index],
+                components: encoded.components,
+                lattice: rows.lattice[row],
+            };
+            if separate {
+                head.put(&[], out);
+                head.separate = false;
+                let mut record = Vec::with_capacity(inside);
+                head.put(&encoded.bytes, &mut record);
+                update.record = Some(record);
+                self.record_tick = Some(tick);
+            } else {
+                head.put(&encoded.bytes, out);
+            }
+            self.aliases.pending[index] = 0;
+            self.aliases.priority[index] = 0;
+            put(&mut self.aliases.sent, index);
+            put(&mut self.aliases.unsettled, index);
+            scratch.rare.push(Sent::Enter(head.alias, head.structure));
+            update.enters += 1;
+        }
+        if update.enters == 0 {
+            out.truncate(count);
+        } else {
+            out[count] = update.enters as u8;
+        }
+    }
+
+    /// Writes the common block and the exceptions that are chosen; gives the flags of what there is.
+    fn put_values(
+        &mut self,
+        rows: &Rows,
+        common: &Common,
+        scratch: &mut ViewScratch,
+        update: &mut Assembled,
+        out: &mut Vec<u8>,
+    ) -> u8 {
+        let words = self.aliases.words();
+        let (chosen, exceptions) = (&scratch.chosen[..words], &scratch.exceptions[..words]);
+        let mut flags = 0;
+        let in_common = |word: usize| chosen[word] & !exceptions[word];
+        if let Some(last) = (0..words).rfind(|&word| in_common(word) != 0) {
+            flags |= FLAG_COMMON;
+            let bytes = last * 8 + 8 - in_common(last).leading_zeros() as usize / 8;
+            put_varint(out, u64::from(common.mask));
+            put_varint(out, bytes as u64);
+            let bitmap = out.len();
+            for word in 0..=last {
+                out.extend_from_slice(&in_common(word).to_le_bytes());
+            }
+            out.truncate(bitmap + bytes);
+            for word in 0..=last {
+                let bits = in_common(word);
+                let aliases = self.aliases.rows.as_chunks::<64>().0.get(word).expect("whole words");
+                put_common(rows, common.mask, aliases, bits, out);
+                update.entities += bits.count_ones();
+            }
+            update.fields += update.entities * common.mask.count_ones();
+        }
+        let count: u32 = exceptions.iter().map(|word| word.count_ones()).sum();
+        if count > 0 {
+            flags |= FLAG_EXCEPTIONS;
+            put_varint(out, u64::from(count));
+            let mut next = 0;
+            for (word, &bits) in exceptions.iter().enumerate() {
+                for alias in aliases_of(word, bits) {
+                    let mask = scratch.exception[alias].0;
+                    put_varint(out, (alias - next) as u64);
+                    next = alias + 1;
+                    let row = self.aliases.rows[alias];
+                    let guarded = mask >> FIELD_FIRST != 0 && has(&self.aliases.unsettled, alias);
+                    put_varint(out, u64::from(mask) << 1 | u64::from(guarded));
+                    if guarded {
+                        out.push(self.aliases.structure[alias]);
+                        put_varint(out, value_bytes(&rows.encoded[row.index()], mask) as u64);
+                    }
+                    put_fields(rows, row, mask, out);
+                    scratch.rare.push(Sent::Fields(Alias(alias as u16), mask));
+                    update.fields += mask.count_ones();
+                }
+            }
+            update.entities += count;
+        }
+        flags
+    }
+
+    /// What was sent is no longer pending.
+    fn clear_pending(&mut self, update: &Assembled, enters_wait: bool, scratch: &ViewScratch) {
+        let words = self.aliases.words();
+        let mut rest = update.overflowed || enters_wait;
+        for (word, &bits) in scratch.exceptions[..words].iter().enumerate() {
+            for alias in aliases_of(word, bits) {
+                self.aliases.pending[alias] &= !scratch.exception[alias].0;
+                rest |= self.aliases.pending[alias] != 0;
+            }
+        }
+        if rest {
+            for word in 0..words {
+                for alias in aliases_of(word, scratch.chosen[word] & !scratch.exceptions[word]) {
+                    self.aliases.pending[alias] = 0;
+                    self.aliases.priority[alias] = 0;
+                    self.aliases.waited[alias] = 0;
+                }
+                for alias in aliases_of(word, scratch.exceptions[word]) {
+                    self.aliases.priority[alias] = 0;
+                }
+            }
+        } else {
+            self.aliases.pending[..words * 64].fill(0);
+        }
+        self.settle(rest);
+    }
+
+    /// Notes whether something is left pending; when nothing is, all ages and priorities are over.
+    fn settle(&mut self, rest: bool) {
+        if self.waiting && !rest {
+            self.aliases.priority.fill(0);
+            self.aliases.waited.fill(0);
+        }
+        self.waiting = rest;
+        self.enters_wait &= rest;
+    }
+}
+
+fn place_bytes(mask: u32) -> usize {
+    (mask & FIELD_XY) as usize * 4 + (mask & FIELD_Z) as usize
+}
+
+/// How many bytes the fields of a mask take.
+fn value_bytes(row: &EncodedRow, mask: u32) -> usize {
+    let mut fields = mask & !PLACE;
+    let mut bytes = place_bytes(mask);
+    while fields != 0 {
+        bytes += row.field(fields.trailing_zeros()).len();
+        fields &= fields - 1;
+    }
+    bytes
+}
+
+#[inline]
+fn put_fields(rows: &Rows, row: Row, mask: u32, out: &mut Vec<u8>) {
+    let index = row.index();
+    if mask & FIELD_XY != 0 {
+        out.extend_from_slice(&rows.low_xy[index].to_le_bytes());
+    }
+    if mask & FIELD_Z != 0 {
+        out.extend_from_slice(&rows.lattice[index].low_z().to_le_bytes());
+    }
+    let mut fields = mask & !PLACE;
+    while fields != 0 {
+        out.extend_from_slice(rows.encoded[index].field(fields.trailing_zeros()));
+        fields &= fields - 1;
+    }
+}
+
+/// The values of one word of aliases. Nearly all bytes that leave the server are written here.
+#[inline]
+fn put_common(rows: &Rows, mask: u32, aliases: &[Row; 64], bits: u64, out: &mut Vec<u8>) {
+    if mask != FIELD_XY {
+        for alias in aliases_of(0, bits) {
+            put_fields(rows, aliases[alias], mask, out);
+        }
+        return;
+    }
+    let begin = out.len();
+    out.resize(begin + 4 * bits.count_ones() as usize, 0);
+    let places = out[begin..].as_chunks_mut::<4>().0.iter_mut();
+    if bits == u64::MAX {
+        for (place, row) in places.zip(aliases) {
+            *place = rows.low_xy[row.index()].to_le_bytes();
+        }
+    } else {
+        for (place, alias) in places.zip(aliases_of(0, bits)) {
+            *place = rows.low_xy[aliases[alias & 63].index()].to_le_bytes();
+        }
+    }
+}

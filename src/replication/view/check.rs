@@ -1,0 +1,72 @@
+//! What a view can be asked about itself, for audits.
+
+use crate::protocol::messages::AuditRequest;
+use crate::replication::audit::row_sum;
+use crate::replication::rows::Rows;
+
+use super::View;
+use super::aliases::aliases_of;
+
+impl View {
+    /// Asks the client to compare sums: over every entity that was sent and has nothing pending, as the rows
+    /// have it now. Call after the tick's last [`assemble`](Self::assemble). `None` before the first update.
+    ///
+    /// O(view), with a hash over every byte of it.
+    #[must_use]
+    pub fn audit_request(&self, rows: &Rows, audit: u32) -> Option<AuditRequest> {
+        if self.last_seq == 0 {
+            return None;
+        }
+        let base_seq = self.in_flight.open_seqs().min().map_or(self.last_seq, |oldest| oldest - 1);
+        let mut request = AuditRequest {
+            audit,
+            update_seq: self.last_seq,
+            base_seq,
+            aliases: vec![0; self.aliases.words()],
+            fields: 0,
+            sum: 0,
+        };
+        for word in 0..self.aliases.words() {
+            for alias in aliases_of(word, self.aliases.held[word] & self.aliases.sent[word]) {
+                if self.aliases.pending[alias] != 0 {
+                    continue;
+                }
+                let row = self.aliases.rows[alias];
+                request.aliases[word] |= 1 << (alias % 64);
+                request.fields += rows.encoded[row.index()].all_fields().count_ones();
+                request.sum = request.sum.wrapping_add(row_sum(rows, row));
+            }
+        }
+        Some(request)
+    }
+
+    /// For how many ticks the longest-waiting entity has had something pending that was not sent.
+    #[must_use]
+    pub fn oldest_pending_ticks(&self) -> u16 {
+        if !self.waiting {
+            return 0;
+        }
+        let waiting = self.aliases.waited.iter().zip(&self.aliases.pending).filter(|&(_, &mask)| mask != 0);
+        waiting.map(|(&waited, _)| waited).max().unwrap_or(0)
+    }
+
+    /// The alias of an entity in the view.
+    #[cfg(test)]
+    pub(crate) fn alias_of(&self, row: crate::ids::Row) -> Option<u16> {
+        (0..self.aliases.len)
+            .find(|&alias| self.aliases.rows[alias] == row)
+            .map(|alias| alias as u16)
+    }
+
+    /// Gives aliases away before their leave is acknowledged, to show what that breaks.
+    #[cfg(test)]
+    pub(crate) fn turn_quarantine_off(&mut self) {
+        self.aliases.quarantine_off = true;
+    }
+
+    /// Lets acks of earlier leaves free aliases, to show what that breaks.
+    #[cfg(test)]
+    pub(crate) fn let_old_leave_acks_count(&mut self) {
+        self.aliases.old_leave_acks_count = true;
+    }
+}

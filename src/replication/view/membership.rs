@@ -1,0 +1,198 @@
+//! Who is in the view: what stayed and left by a gather over the aliases, what entered by marks.
+
+use crate::ids::{NetId, Row};
+use crate::replication::rows::Rows;
+use crate::replication::rule::{ViewSettings, Viewer, near_key};
+use crate::replication::wire::LEAVE_RADIUS_M_MAX;
+use crate::space::distance_squared;
+
+use super::aliases::{aliases_of, has};
+use super::{View, ViewScratch, bits_of, budget};
+
+/// What a tick did to a view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MembershipChange {
+    /// Came into view.
+    pub entered: u32,
+    /// Went out of view.
+    pub left: u32,
+    /// Are near enough, but the view is full.
+    pub over_the_cap: u32,
+    /// Could not come into view because every alias is in use or quarantined; tried again each tick.
+    pub without_alias: u32,
+}
+
+/// An eligible entity of a view that is too full.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Candidate {
+    Held(u16),
+    Entering(Row),
+}
+
+impl View {
+    /// Follows the tick: `hits` are the rows closer than the enter radius, own avatar included, in any order,
+    /// by [`distance_squared`] of [`Rows::position`]. Must be called exactly once per tick, after the rows
+    /// are published: it also merges what changed into what is pending.
+    ///
+    /// O(entities in the view + hits), and a selection without sorting when more than
+    /// [`ViewSettings::entities_max`] are eligible (see [`rank`](crate::replication::rule::rank)).
+    pub fn update_membership(
+        &mut self,
+        rows: &Rows,
+        viewer: Viewer,
+        hits: &[Row],
+        settings: &ViewSettings,
+        scratch: &mut ViewScratch,
+    ) -> MembershipChange {
+        debug_assert!(
+            settings.enter_radius_m < settings.leave_radius_m && settings.leave_radius_m <= LEAVE_RADIUS_M_MAX,
+            "the settings of a view are checked when they are loaded"
+        );
+        self.viewer = viewer;
+        self.leave_radius_m = settings.leave_radius_m;
+        if self.waiting {
+            for (waited, &pending) in self.aliases.waited.iter_mut().zip(&self.aliases.pending) {
+                *waited = if pending == 0 { 0 } else { waited.saturating_add(1) };
+            }
+        }
+        scratch.next_epoch(rows.len());
+        let mut change = self.let_go_of_the_far(rows, settings.leave_radius_m, scratch);
+
+        scratch.entering.clear();
+        for &row in hits {
+            let place = rows.position[row.index()];
+            if scratch.marks[row.index()] != scratch.epoch && place.is_finite() {
+                scratch.marks[row.index()] = scratch.epoch;
+                scratch.entering.push(row);
+            }
+        }
+        if self.len() + scratch.entering.len() > settings.entities_max {
+            self.choose(rows, settings.entities_max, scratch, &mut change);
+        }
+        for &row in &scratch.entering {
+            let class = rows.class[row.index()];
+            let d2 = distance_squared(rows.position[row.index()], viewer.position);
+            let weight = budget::weight(class, d2, settings.leave_radius_m);
+            if self.aliases.enter(row, rows.net_id[row.index()], weight) {
+                change.entered += 1;
+            } else {
+                change.without_alias += 1;
+            }
+        }
+        self.enters_wait |= change.entered > 0;
+        change
+    }
+
+    /// Merges changes, marks who is in the view, and lets go of what is gone or too far.
+    fn let_go_of_the_far(&mut self, rows: &Rows, radius_m: f32, scratch: &mut ViewScratch) -> MembershipChange {
+        let mut change = MembershipChange::default();
+        let count = rows.len();
+        let position = &rows.position[..count];
+        let changed = &rows.changed[..count];
+        let marks = &mut scratch.marks[..count];
+        let (epoch, from, radius2) = (scratch.epoch, self.viewer.position, radius_m * radius_m);
+        for word in 0..self.aliases.words() {
+            let begin = word * 64;
+            let end = self.aliases.len.min(begin + 64);
+            let mut far = [0u8; 64];
+            let each = self.aliases.rows[begin..end].iter().zip(&mut self.aliases.pending[begin..end]);
+            for ((row, pending), far) in each.zip(&mut far) {
+                let row = row.index();
+                // The negation is the rule for rows of nobody, whose distance is not a number.
+                #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN must count as far")]
+                let is_far = !(distance_squared(position[row], from) < radius2);
+                *far = u8::from(is_far);
+                *pending |= changed[row];
+                marks[row] = epoch;
+            }
+            for alias in aliases_of(word, bits_of(&far) & self.aliases.held[word]) {
+                self.let_go(rows, alias);
+                change.left += 1;
+            }
+        }
+        change
+    }
+
+    fn let_go(&mut self, rows: &Rows, alias: usize) {
+        // Of a row of nobody the name is WORLD, which never comes back: a dead entity's alias is not re-used
+        // by whoever is given its row.
+        let net_id: NetId = rows.net_id[self.aliases.rows[alias].index()];
+        self.aliases.leave(alias, net_id, self.last_seq + 1);
+    }
+
+    /// More are eligible than there is room: keeps the first by rank, and leaves in `scratch.entering` only
+    /// those of them that are new.
+    fn choose(
+        &mut self,
+        rows: &Rows,
+        entities_max: usize,
+        scratch: &mut ViewScratch,
+        change: &mut MembershipChange,
+    ) {
+        let (viewer, ranked) = (self.viewer, &mut scratch.ranked);
+        let key = |row: Row, held: bool| {
+            let index = row.index();
+            let d2 = distance_squared(rows.position[index], viewer.position);
+            near_key(row == viewer.avatar, rows.class[index], d2, held)
+        };
+        ranked.clear();
+        for word in 0..self.aliases.words() {
+            for alias in aliases_of(word, self.aliases.held[word]) {
+                ranked.push((key(self.aliases.rows[alias], true), Candidate::Held(alias as u16)));
+            }
+        }
+        ranked.extend(scratch.entering.iter().map(|&row| (key(row, false), Candidate::Entering(row))));
+        change.over_the_cap = (ranked.len() - entities_max) as u32;
+
+        let net_id = |aliases: &super::Aliases, candidate: &Candidate| match *candidate {
+            Candidate::Held(alias) => rows.net_id[aliases.rows[usize::from(alias)].index()],
+            Candidate::Entering(row) => rows.net_id[row.index()],
+        };
+        if entities_max > 0 {
+            ranked.select_nth_unstable_by_key(entities_max - 1, |&(key, _)| key);
+            // Names decide only among those as near as the last one kept.
+            let edge = ranked[entities_max - 1].0;
+            let (mut begin, mut end) = (0, ranked.len());
+            let mut index = 0;
+            while index < end {
+                match ranked[index].0.cmp(&edge) {
+                    std::cmp::Ordering::Less => {
+                        ranked.swap(begin, index);
+                        begin += 1;
+                        index += 1;
+                    }
+                    std::cmp::Ordering::Equal => index += 1,
+                    std::cmp::Ordering::Greater => {
+                        end -= 1;
+                        ranked.swap(index, end);
+                    }
+                }
+            }
+            ranked[begin..end].sort_unstable_by_key(|(_, candidate)| net_id(&self.aliases, candidate));
+        }
+
+        scratch.entering.clear();
+        for (place, &(_, candidate)) in scratch.ranked.iter().enumerate() {
+            match candidate {
+                Candidate::Entering(row) if place < entities_max => scratch.entering.push(row),
+                Candidate::Held(alias) if place >= entities_max => {
+                    debug_assert!(has(&self.aliases.held, usize::from(alias)));
+                    self.let_go(rows, usize::from(alias));
+                    change.left += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl ViewScratch {
+    fn next_epoch(&mut self, rows: usize) {
+        self.marks.resize(rows, 0);
+        self.epoch = self.epoch.wrapping_add(1);
+        if self.epoch == 0 {
+            self.marks.fill(0);
+            self.epoch = 1;
+        }
+    }
+}
