@@ -1,3 +1,11 @@
-//! The client: what a game holds of a world it does not own.
+//! The client: connects, keeps the view, calls actions.
+//!
+//! *Does*: speaks the protocol from the other side: decodes updates into a [`mirror`], acks them, delivers
+//! replies once what they caused can be seen.
+//! *Does not*: share any state with the server.
+//! *Reads*: the server's messages. *Writes*: the player's.
 
+pub mod connection;
 pub mod mirror;
+
+pub use connection::{Connection, ConnectionError, Ended, ServerEvent};

@@ -1,0 +1,243 @@
+//! The first message of a connection: who is let through to the tick.
+//!
+//! Pure but for the count of players that the shards share. Time is an argument.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::counters::NetCounters;
+use crate::protocol::messages::{ClientControl, Refusal};
+
+/// How long a connection may take to say hello.
+pub const HELLO_SECONDS_MAX: u32 = 5;
+/// Longest version text that is taken from a client.
+const VERSION_BYTES_MAX: usize = 64;
+
+/// What all shards know about letting players in.
+#[derive(Debug)]
+pub struct Gate {
+    schema_hash: u64,
+    version: String,
+    players_max: u32,
+    players: AtomicU32,
+    draining: AtomicBool,
+}
+
+impl Gate {
+    /// A gate of a server with this schema and version, for so many players.
+    #[must_use]
+    pub fn new(schema_hash: u64, version: impl Into<String>, players_max: u32) -> Self {
+        Self {
+            schema_hash,
+            version: version.into(),
+            players_max,
+            players: AtomicU32::new(0),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on nobody is let in.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// How many players are connected.
+    #[must_use]
+    pub fn players(&self) -> u32 {
+        self.players.load(Ordering::Relaxed)
+    }
+
+    fn enter(&self) -> bool {
+        let more = |players: u32| (players < self.players_max).then_some(players + 1);
+        self.players.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn leave(&self) {
+        self.players.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It owes its hello.
+    Silent { since: Duration },
+    /// It said a valid one and counts as a player.
+    Passed,
+    /// It is over, or never passed.
+    Over,
+}
+
+/// The handshake of one connection.
+#[derive(Debug)]
+pub struct Handshake {
+    stage: Stage,
+}
+
+/// What came of a message.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heard {
+    /// It was the hello: the player waits to be admitted.
+    Hello,
+    /// It is for the tick.
+    Message(ClientControl),
+}
+
+impl Handshake {
+    /// A connection accepted at `now`.
+    #[must_use]
+    pub fn new(now: Duration) -> Self {
+        Self { stage: Stage::Silent { since: now } }
+    }
+
+    /// Whether the hello was said.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.stage == Stage::Passed
+    }
+
+    /// Takes the next reliable message.
+    ///
+    /// # Errors
+    /// The refusal that ends the connection: the first message is no hello or a later one is, the schemas
+    /// differ, the server drains or is full.
+    pub fn hear(
+        &mut self,
+        message: ClientControl,
+        gate: &Gate,
+        counters: &NetCounters,
+    ) -> Result<Heard, Refusal> {
+        match (self.stage, message) {
+            (Stage::Silent { .. }, ClientControl::Hello { schema_hash, version }) => {
+                judge(schema_hash, version, gate, counters)?;
+                if !gate.enter() {
+                    counters.refused_full.bump();
+                    return Err(Refusal::Full { players: gate.players_max });
+                }
+                self.stage = Stage::Passed;
+                counters.hellos.bump();
+                Ok(Heard::Hello)
+            }
+            (Stage::Silent { .. }, _) => {
+                counters.out_of_order.bump();
+                Err(Refusal::Protocol("its first message was no hello".into()))
+            }
+            (_, ClientControl::Hello { .. }) => {
+                counters.out_of_order.bump();
+                Err(Refusal::Protocol("it said hello twice".into()))
+            }
+            (_, message) => Ok(Heard::Message(message)),
+        }
+    }
+
+    /// The refusal for a connection that still owes its hello after too long.
+    #[must_use]
+    pub fn overdue(&self, now: Duration) -> Option<Refusal> {
+        match self.stage {
+            Stage::Silent { since }
+                if now.saturating_sub(since) > Duration::from_secs(u64::from(HELLO_SECONDS_MAX)) =>
+            {
+                Some(Refusal::TimedOut { seconds: HELLO_SECONDS_MAX })
+            }
+            _ => None,
+        }
+    }
+
+    /// The connection is over: gives its place back, once. Returns whether the tick knew of it.
+    pub fn end(&mut self, gate: &Gate) -> bool {
+        let passed = self.passed();
+        if passed {
+            gate.leave();
+        }
+        self.stage = Stage::Over;
+        passed
+    }
+}
+
+fn judge(schema_hash: u64, version: String, gate: &Gate, counters: &NetCounters) -> Result<(), Refusal> {
+    let printable = version.len() <= VERSION_BYTES_MAX && !version.chars().any(char::is_control);
+    if !printable {
+        counters.malformed.bump();
+        return Err(Refusal::Protocol("its version is no short printable text".into()));
+    }
+    if schema_hash != gate.schema_hash {
+        counters.wrong_schema.bump();
+        return Err(Refusal::Schema {
+            client: schema_hash,
+            client_version: version,
+            server: gate.schema_hash,
+            server_version: gate.version.clone(),
+        });
+    }
+    if gate.draining.load(Ordering::Relaxed) {
+        counters.refused_draining.bump();
+        return Err(Refusal::Draining);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hello(schema_hash: u64) -> ClientControl {
+        ClientControl::Hello { schema_hash, version: "1.2.3".into() }
+    }
+
+    fn hear(handshake: &mut Handshake, message: ClientControl, gate: &Gate) -> Result<Heard, Refusal> {
+        handshake.hear(message, gate, &NetCounters::default())
+    }
+
+    #[test]
+    fn a_valid_hello_passes_and_what_follows_is_for_the_tick() {
+        let gate = Gate::new(7, "9", 1);
+        let mut handshake = Handshake::new(Duration::ZERO);
+        assert_eq!(hear(&mut handshake, hello(7), &gate), Ok(Heard::Hello));
+        assert_eq!(hear(&mut handshake, ClientControl::Bye, &gate), Ok(Heard::Message(ClientControl::Bye)));
+        assert_eq!(gate.players(), 1);
+        assert!(matches!(hear(&mut handshake, hello(7), &gate), Err(Refusal::Protocol(_))));
+        assert!(handshake.end(&gate));
+        assert!(!handshake.end(&gate), "a place is given back once");
+        assert_eq!(gate.players(), 0);
+    }
+
+    /// D6: the refusal names both sides.
+    #[test]
+    fn another_schema_is_refused_with_both_versions_named() {
+        let gate = Gate::new(7, "server-2.0", 1);
+        let refusal = hear(&mut Handshake::new(Duration::ZERO), hello(8), &gate).unwrap_err();
+        let text = refusal.to_string();
+        assert!(text.contains("1.2.3") && text.contains("server-2.0"), "{text}");
+        assert_eq!(gate.players(), 0);
+    }
+
+    #[test]
+    fn anything_before_hello_is_refused() {
+        let gate = Gate::new(7, "9", 1);
+        let mut handshake = Handshake::new(Duration::ZERO);
+        assert!(matches!(hear(&mut handshake, ClientControl::Bye, &gate), Err(Refusal::Protocol(_))));
+    }
+
+    #[test]
+    fn a_full_or_draining_world_says_so() {
+        let gate = Gate::new(7, "9", 1);
+        let mut first = Handshake::new(Duration::ZERO);
+        hear(&mut first, hello(7), &gate).unwrap();
+        let mut second = Handshake::new(Duration::ZERO);
+        assert_eq!(hear(&mut second, hello(7), &gate), Err(Refusal::Full { players: 1 }));
+        assert!(!second.end(&gate), "who never passed holds no place");
+        assert!(first.end(&gate));
+        gate.drain();
+        assert_eq!(hear(&mut Handshake::new(Duration::ZERO), hello(7), &gate), Err(Refusal::Draining));
+    }
+
+    #[test]
+    fn a_hello_is_owed_only_for_so_long() {
+        let gate = Gate::new(7, "9", 1);
+        let mut handshake = Handshake::new(Duration::from_secs(100));
+        assert_eq!(handshake.overdue(Duration::from_secs(105)), None);
+        assert!(handshake.overdue(Duration::from_secs(106)).is_some());
+        hear(&mut handshake, hello(7), &gate).unwrap();
+        assert_eq!(handshake.overdue(Duration::from_secs(1_000)), None);
+    }
+}
