@@ -65,7 +65,7 @@ impl Candidates {
 /// Memory of [`gather`], kept between ticks; one serves any number of cells, one after the other.
 #[derive(Debug, Default)]
 pub struct GatherScratch {
-    /// Viewers by tile: tile, quarter tile and place in the slice, highest bits first.
+    /// Viewers by tile: tile, part of it and place in the slice, highest bits first.
     order: Vec<u64>,
     buckets: Vec<u32>,
     block: Block,
@@ -80,15 +80,17 @@ struct Block {
     rows: Vec<Row>,
 }
 
-/// A tile with at least this many viewers is asked for quarter by quarter: then the exact tests that are
-/// saved outweigh the further queries.
+/// A tile with at least this many viewers is asked for part by part: then the exact tests that are saved
+/// outweigh the further queries. Anything from 32 to 128 measures the same; 16 costs a fifth where viewers are
+/// spread evenly, and no limit costs a fifth where half of the world stands in one place.
 const CROWD_VIEWERS_MIN: usize = 48;
 
 /// Finds for every viewer all entities of the index whose [`distance_squared`] to it is below the square of
 /// the enter radius, bit for bit as that function computes it. The viewer's own avatar is among them.
 ///
-/// One query of the tree per occupied tile of viewers, two enter radii wide, its answer laid out in columns; then an exact
-/// test of whole columns per viewer. O(tiles × buckets around + viewers × entities around a tile / 64 + hits).
+/// One query of the tree per occupied tile of viewers, two enter radii wide (a quarter of that in a crowd), its
+/// answer laid out in columns; then an exact test of whole columns per viewer. O(tiles × buckets around +
+/// viewers × entities around a tile / 64 + hits).
 /// Nothing is allocated once `scratch` and `out` have grown. A viewer that is nowhere sees nothing.
 ///
 /// # Panics
@@ -111,7 +113,7 @@ pub fn gather(
     let GatherScratch { order, buckets, block } = scratch;
     order_by_tile(viewers, enter_radius_m, order);
     for of_tile in order.chunk_by(|a, b| a >> TILE_SHIFT == b >> TILE_SHIFT) {
-        let shift = if of_tile.len() < CROWD_VIEWERS_MIN { TILE_SHIFT } else { QUARTER_SHIFT };
+        let shift = if of_tile.len() < CROWD_VIEWERS_MIN { TILE_SHIFT } else { PART_SHIFT };
         for group in of_tile.chunk_by(|a, b| a >> shift == b >> shift) {
             let of_group = || group.iter().map(|key| (key & VIEWER_MASK) as usize);
             block.fill(index, of_group().map(|at| viewers[at].position), enter_radius_m, buckets);
@@ -124,9 +126,9 @@ pub fn gather(
     }
 }
 
-/// A key of the order: 14 + 14 bits of tile, 2 + 2 bits of quarter, 32 bits of the viewer's place.
+/// A key of the order: 14 + 14 bits of tile, 2 + 2 bits of part, 32 bits of the viewer's place.
 const TILE_SHIFT: u32 = 36;
-const QUARTER_SHIFT: u32 = 32;
+const PART_SHIFT: u32 = 32;
 const VIEWER_MASK: u64 = u32::MAX as u64;
 
 /// Brings the viewers of one tile together, and within it those of one of its 4 × 4 parts.
@@ -134,14 +136,14 @@ fn order_by_tile(viewers: &[Viewer], enter_radius_m: f32, order: &mut Vec<u64>) 
     order.clear();
     let places = || viewers.iter().map(|viewer| viewer.position).filter(|position| position.is_finite());
     let min = places().fold(Vec2::INFINITY, |min, place| min.min(place.truncate()));
-    // Half a radius, and never so small that the quotient could be NaN. Casts saturate: very far out many
-    // tiles become one, which is slower and finds the same.
+    // Half a radius, a quarter of a tile, and never so small that the quotient could be NaN. Casts saturate:
+    // very far out many tiles become one, which is slower and finds the same.
     let part_edge_m = (enter_radius_m / 2.0).max(1.0);
     let part = |metres: f32| u64::from((metres / part_edge_m) as u16);
     for (viewer, at) in viewers.iter().zip(0u64..).filter(|(viewer, _)| viewer.position.is_finite()) {
         let (px, py) = (part(viewer.position.x - min.x), part(viewer.position.y - min.y));
         let (tile, within) = ((py >> 2) << 14 | px >> 2, (py & 3) << 2 | px & 3);
-        order.push(tile << TILE_SHIFT | within << QUARTER_SHIFT | at);
+        order.push(tile << TILE_SHIFT | within << PART_SHIFT | at);
     }
     order.sort_unstable();
 }
