@@ -26,3 +26,6 @@ pub mod store;
 pub mod telemetry;
 pub mod testing;
 pub mod tick;
+
+/// Version of this crate, told in hellos and reports.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -2,8 +2,8 @@
 
 pub use bevy_app::{App, AppExit, Plugin};
 pub use bevy_ecs::prelude::{
-    Added, Changed, Commands, Component, Entity, IntoScheduleConfigs, Local, Query, Res, ResMut, Resource, With,
-    Without, World,
+    Added, Changed, Commands, Component, Entity, IntoScheduleConfigs, Local, Query, Res, ResMut, Resource,
+    With, Without, World,
 };
 pub use glam::{Vec2, Vec3};
 pub use serde::{Deserialize, Serialize};

@@ -213,20 +213,14 @@ pub fn strict_build_settings() -> ScheduleBuildSettings {
 /// The order as a Markdown table, one line a set. README and the architecture document hold exactly this text.
 #[must_use]
 pub fn markdown_table() -> String {
-    let mut table =
-        String::from("| # | set | runs | in → out | after it |\n|---|---|---|---|---|\n");
+    let mut table = String::from("| # | set | runs | in → out | after it |\n|---|---|---|---|---|\n");
     for (place, set) in TickSystems::ORDER.into_iter().enumerate() {
         let runs = match set.runs() {
             Runs::Node => Runs::Node.describe().to_owned(),
             parallel => format!("**{}**", parallel.describe()),
         };
-        table += &format!(
-            "| {} | `{}` | {runs} | {} | {} |\n",
-            place + 1,
-            set.name(),
-            set.flow(),
-            set.promise()
-        );
+        table +=
+            &format!("| {} | `{}` | {runs} | {} | {} |\n", place + 1, set.name(), set.flow(), set.promise());
     }
     table
 }

@@ -9,7 +9,9 @@ use terrane::server::{Server, ServerBuilder, TickInput, TickReport, WorldSetting
 fn server(settings: WorldSettings, npcs: u64) -> Server {
     let roads = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/config/roads.toml");
     let roads = Roads::load(&roads, settings.area).expect("the shipped map is sound");
-    caravan_game(ServerBuilder::default(), roads, npcs).build(settings, None).expect("the shipped game is sound")
+    caravan_game(ServerBuilder::default(), roads, npcs)
+        .build(settings, None)
+        .expect("the shipped game is sound")
 }
 
 fn run(server: &mut Server, ticks: u64) -> TickReport {

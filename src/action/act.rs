@@ -178,8 +178,7 @@ fn take_inputs(
         }
         session.input_seq = newest.seq;
         for (kind, payload) in &newest.inputs {
-            let call =
-                ActionCall { id: crate::ids::ActionId(0), kind: *kind, payload: payload.clone() };
+            let call = ActionCall { id: crate::ids::ActionId(0), kind: *kind, payload: payload.clone() };
             let continuous = game.actions.get(usize::from(*kind)).is_some_and(|kind| kind.latest_wins());
             match route(session, game, &call) {
                 Ok(action) if continuous => routed.push(RoutedAction { id: None, ..action }),

@@ -120,7 +120,12 @@ impl Roads {
             let ends = road.get_ref();
             let find = |name: &String| {
                 let place = nodes.iter().position(|node| node.name == *name);
-                place.ok_or_else(|| invalid(at, format!("a road leads to `{name}`, which is no node: add it or correct the name")))
+                place.ok_or_else(|| {
+                    invalid(
+                        at,
+                        format!("a road leads to `{name}`, which is no node: add it or correct the name"),
+                    )
+                })
             };
             let (a, b) = (find(&ends[0])?, find(&ends[1])?);
             if a == b {

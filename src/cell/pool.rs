@@ -1,8 +1,6 @@
 //! The pool of slots and the two stages that run all cells in parallel.
 
-use bevy_ecs::prelude::{
-    IntoScheduleConfigs, Mut, Res, Resource, Schedule, SystemSet, World,
-};
+use bevy_ecs::prelude::{IntoScheduleConfigs, Mut, Res, Resource, Schedule, SystemSet, World};
 use bevy_ecs::schedule::{
     LogLevel, MultiThreadedExecutor, ScheduleBuildSettings, ScheduleLabel, SingleThreadedExecutor,
 };

@@ -6,6 +6,11 @@
 //! *Reads*: the server's messages. *Writes*: the player's.
 
 pub mod connection;
+pub mod interpolation;
 pub mod mirror;
+pub mod player;
 
 pub use connection::{Connection, ConnectionError, Ended, ServerEvent};
+pub use interpolation::Interpolation;
+pub use mirror::Mirror;
+pub use player::{Player, Reply};

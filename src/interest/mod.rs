@@ -20,8 +20,8 @@ pub mod stage;
 
 pub use candidates::{Candidates, GatherScratch, Viewer, gather};
 pub use index::{BUCKET_EDGE_M_DEFAULT, IndexEntry, SpatialIndex};
-pub use stage::{InterestSettings, Viewers};
 pub use nearby::{LastIndex, Nearby, NearbyError, Neighbour};
+pub use stage::{InterestSettings, Viewers};
 
 #[cfg(test)]
 mod tests;

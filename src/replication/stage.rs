@@ -182,12 +182,7 @@ struct Shared<'a> {
     hits: Vec<&'a [Row]>,
 }
 
-fn assemble_sessions(
-    world: &World,
-    cells: &Cells,
-    sessions: &mut Sessions,
-    scratch: &mut AssembleScratch,
-) {
+fn assemble_sessions(world: &World, cells: &Cells, sessions: &mut Sessions, scratch: &mut AssembleScratch) {
     let settings = world.resource::<WorldSettings>();
     let mut hits: Vec<&[Row]> = vec![&[]; sessions.places()];
     for cell in cells.iter() {
@@ -233,8 +228,7 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
     let header = UpdateHeader { tick: shared.tick, input_seq: session.input_seq };
     for _ in 0..FIRST_SYNC_UPDATES_PER_TICK_MAX {
         scratch.bytes.clear();
-        let Some(update) =
-            session.view.assemble(shared.rows, &header, &mut scratch.view, &mut scratch.bytes)
+        let Some(update) = session.view.assemble(shared.rows, &header, &mut scratch.view, &mut scratch.bytes)
         else {
             break;
         };

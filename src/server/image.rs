@@ -17,8 +17,8 @@ use crate::replication::Rows;
 use crate::session::Sessions;
 use crate::space::Position;
 
-use super::io::{TickInput, TickOutput, WorldImage};
 use super::GameOf;
+use super::io::{TickInput, TickOutput, WorldImage};
 
 /// Counter of session epochs in an image.
 pub const COUNTER_EPOCH: &str = "session_epoch";
@@ -116,7 +116,8 @@ pub(super) fn restore(world: &mut World, image: &WorldImage) -> Result<(), Strin
     let game = world.resource::<GameOf>().0.clone();
     let bytes = &image.bytes[..];
     let error = |error: codec::DecodeError| error.to_string();
-    let (header, mut at) = codec::decode_prefix::<Header, HEADER_BYTES_MAX>("image header", bytes).map_err(error)?;
+    let (header, mut at) =
+        codec::decode_prefix::<Header, HEADER_BYTES_MAX>("image header", bytes).map_err(error)?;
     let mut kinds = Vec::new();
     for name in &header.kinds {
         let kind = game.kinds.iter().position(|kind| kind.name() == name);
@@ -134,7 +135,8 @@ pub(super) fn restore(world: &mut World, image: &WorldImage) -> Result<(), Strin
                 codec::decode_prefix::<(u16, Vec<u8>), HEADER_BYTES_MAX>("saved component", &bytes[at..])
                     .map_err(error)?;
             at += used;
-            let kind = *kinds.get(usize::from(kind)).ok_or("it names a component kind that it does not list")?;
+            let kind =
+                *kinds.get(usize::from(kind)).ok_or("it names a component kind that it does not list")?;
             components.push((kind, saved));
         }
         let position = Vec3::from_array(position);
@@ -182,7 +184,11 @@ fn load_components(world: &mut World, net_id: NetId, components: &[(usize, Vec<u
                 }
                 let used = kind.load(&mut entity, saved).map_err(|error| error.to_string())?;
                 if used != saved.len() {
-                    return Err(format!("`{}` of {net_id} has {} bytes too many", kind.name(), saved.len() - used));
+                    return Err(format!(
+                        "`{}` of {net_id} has {} bytes too many",
+                        kind.name(),
+                        saved.len() - used
+                    ));
                 }
             }
             Ok(())

@@ -1,1 +1,197 @@
-//! (being written)
+//! A world in a test: the same server, a clock moved by hand, and clients that are real but for the sockets.
+//!
+//! ```
+//! use terrane::prelude::*;
+//! use terrane::testing::TestWorld;
+//!
+//! #[derive(Component, Clone, Default, Replicate)]
+//! struct Lamp { #[sync(broadcast)] lit: bool }
+//!
+//! struct Lamps;
+//! impl Plugin for Lamps {
+//!     fn build(&self, app: &mut App) { app.replicate::<Lamp>(); }
+//! }
+//!
+//! let game = ServerBuilder::default()
+//!     .add_cell_plugins(Lamps)
+//!     .avatars(|_| SpawnRequest::new(NetId::WORLD, Vec3::new(10.0, 10.0, 0.0), Lamp { lit: true }));
+//! let mut world = TestWorld::new(game, WorldSettings::default());
+//! let alice = world.connect("alice");
+//! world.run(5);
+//! let avatar = world[alice].avatar().expect("alice is in");
+//! let lamp: Lamp = world.component(alice, avatar).expect("alice sees herself");
+//! assert!(lamp.lit);
+//! ```
+
+use std::ops::{Index, IndexMut};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::{Connection, Player};
+use crate::driver::Exchange;
+use crate::ids::{NetId, PlayerId, Role, TickNumber};
+use crate::net::{Identity, Loopback, LoopbackConditions, loopback::LoopbackPort};
+use crate::replication::{Replicate, Schema};
+use crate::server::{Server, ServerBuilder, TickInput, TickOutput, WorldImage, WorldSettings};
+
+/// Calendar time of tick 0 in lockstep: 2026-01-01, in milliseconds since 1970.
+pub const LOCKSTEP_EPOCH_MS: u64 = 1_767_225_600_000;
+
+/// A client of a [`TestWorld`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(usize);
+
+/// A server in lockstep with clients over an in-memory network.
+pub struct TestWorld {
+    server: Server,
+    exchange: Exchange,
+    port: LoopbackPort,
+    schema: Arc<Schema>,
+    clients: Vec<Player>,
+    tick_ms: u64,
+}
+
+impl std::fmt::Debug for TestWorld {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TestWorld").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+impl TestWorld {
+    /// A new world with a perfect network.
+    ///
+    /// # Panics
+    /// When the game or the settings are faulty: a test wants to know at once.
+    #[must_use]
+    pub fn new(game: ServerBuilder, settings: WorldSettings) -> Self {
+        Self::start(game, settings, None)
+    }
+
+    /// A world put together from an image.
+    ///
+    /// # Panics
+    /// When the game, the settings or the image are faulty.
+    #[must_use]
+    pub fn restore(game: ServerBuilder, settings: WorldSettings, image: &WorldImage) -> Self {
+        Self::start(game, settings, Some(image))
+    }
+
+    fn start(game: ServerBuilder, settings: WorldSettings, image: Option<&WorldImage>) -> Self {
+        let (players, seed, hz) = (settings.players_max, settings.seed, u64::from(settings.hz));
+        let server = game.build(settings, image).unwrap_or_else(|error| panic!("{error}"));
+        let schema = Arc::new(server.game().schema.clone());
+        let network =
+            Loopback::new(schema.hash(), crate::VERSION, players, LoopbackConditions::default(), seed);
+        let port = network.port();
+        let mut exchange = Exchange::default();
+        exchange.add(Box::new(network));
+        Self { server, exchange, port, schema, clients: Vec::new(), tick_ms: 1_000 / hz }
+    }
+
+    /// Changes the network for clients that connect from now on.
+    pub fn set_conditions(&mut self, conditions: LoopbackConditions) {
+        self.port.set_conditions(conditions);
+    }
+
+    /// Connects a player. It is in after a few ticks.
+    ///
+    /// # Panics
+    /// When the name is none.
+    pub fn connect(&mut self, name: &str) -> ClientId {
+        self.connect_as(name, Role::Player)
+    }
+
+    /// Connects somebody with a role.
+    ///
+    /// # Panics
+    /// When the name is none.
+    pub fn connect_as(&mut self, name: &str, role: Role) -> ClientId {
+        let player = PlayerId::new(name).unwrap_or_else(|error| panic!("{error}"));
+        let link = self.port.connect(Identity { role, ..Identity::player(player) });
+        let connection = Connection::over(Box::new(link), self.schema.hash(), crate::VERSION);
+        let number = self.clients.len();
+        self.clients.push(Player::new(connection, self.schema.clone(), number as u64 + 1));
+        ClientId(number)
+    }
+
+    /// Runs one tick: clients send, the server ticks, clients receive.
+    pub fn tick(&mut self) -> TickOutput {
+        self.tick_with(|_| {})
+    }
+
+    /// Runs one tick with an input that `edit` may change before it is sealed.
+    pub fn tick_with(&mut self, edit: impl FnOnce(&mut TickInput)) -> TickOutput {
+        for client in &mut self.clients {
+            client.send();
+        }
+        let tick = self.server.next_tick();
+        let now_ms = LOCKSTEP_EPOCH_MS + tick.0 * self.tick_ms;
+        let mut input = TickInput { tick, now_ms, ..TickInput::default() };
+        self.exchange.gather(&mut input);
+        edit(&mut input);
+        let mut output = self.server.tick(input);
+        self.exchange.dispatch(&mut output.messages);
+        for client in &mut self.clients {
+            client.receive(Duration::from_millis(self.tick_ms));
+        }
+        output
+    }
+
+    /// Runs ticks and gives the last one's output.
+    ///
+    /// # Panics
+    /// When asked for none.
+    pub fn run(&mut self, ticks: u64) -> TickOutput {
+        (0..ticks).map(|_| self.tick()).last().expect("at least one tick")
+    }
+
+    /// Makes an image of the world in the next tick.
+    ///
+    /// # Panics
+    /// Never: an image that is asked for is made.
+    pub fn image(&mut self) -> WorldImage {
+        self.tick_with(|input| input.save = true).image.expect("an image was asked for")
+    }
+
+    /// A component of an entity as a client sees it, decoded.
+    #[must_use]
+    pub fn component<C: Replicate>(&self, client: ClientId, entity: NetId) -> Option<C> {
+        self[client].view().get(entity)?.component::<C>(&self.schema)
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The server, to look into its worlds.
+    pub fn server_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
+
+    /// All clients.
+    #[must_use]
+    pub fn clients(&self) -> &[Player] {
+        &self.clients
+    }
+
+    /// The last tick that ran.
+    #[must_use]
+    pub fn last_tick(&self) -> TickNumber {
+        TickNumber(self.server.next_tick().0 - 1)
+    }
+}
+
+impl Index<ClientId> for TestWorld {
+    type Output = Player;
+    fn index(&self, client: ClientId) -> &Player {
+        &self.clients[client.0]
+    }
+}
+
+impl IndexMut<ClientId> for TestWorld {
+    fn index_mut(&mut self, client: ClientId) -> &mut Player {
+        &mut self.clients[client.0]
+    }
+}

@@ -4,9 +4,9 @@ use crate::ids::{Alias, Row, TickNumber};
 use crate::limits::UPDATE_BYTES_MAX;
 use crate::replication::rows::{EncodedRow, FIELD_FIRST, FIELD_XY, FIELD_Z, RESEND, Rows};
 use crate::replication::wire::{
-    self, ENTER_HEAD_BYTES_MAX, ENTER_INLINE_BYTES_MAX, ENTERS_MINOR_BYTES_MAX, EXCEPTION_BYTES_MAX, EnterHead,
-    FLAG_COMMON, FLAG_COMPLETE, FLAG_ENTERS, FLAG_EXCEPTIONS, FLAG_LEAVES, LEAVES_BYTES_MAX, put_varint,
-    varint_length,
+    self, ENTER_HEAD_BYTES_MAX, ENTER_INLINE_BYTES_MAX, ENTERS_MINOR_BYTES_MAX, EXCEPTION_BYTES_MAX,
+    EnterHead, FLAG_COMMON, FLAG_COMPLETE, FLAG_ENTERS, FLAG_EXCEPTIONS, FLAG_LEAVES, LEAVES_BYTES_MAX,
+    put_varint, varint_length,
 };
 use crate::space::{LatticePoint, distance_squared};
 
@@ -190,7 +190,8 @@ impl View {
         let mut found = Found::default();
         scratch.enters.clear();
         for word in 0..self.aliases.words() {
-            let pending: &[u32; 64] = self.aliases.pending.as_chunks::<64>().0.get(word).expect("whole words");
+            let pending: &[u32; 64] =
+                self.aliases.pending.as_chunks::<64>().0.get(word).expect("whole words");
             let (mut any, mut other, mut union) = ([0u8; 64], [0u8; 64], 0);
             for ((&pending, any), other) in pending.iter().zip(&mut any).zip(&mut other) {
                 union |= pending;

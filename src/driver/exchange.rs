@@ -1,0 +1,120 @@
+//! Between transports and the tick: one batch each way.
+
+use rustc_hash::FxHashMap;
+
+use crate::ids::ConnectionId;
+use crate::net::{FromNet, ToNet, Transport};
+use crate::protocol::messages::ClientControl;
+use crate::server::io::{ClientAck, ClientAction, ClientAudit, ClientInput, Join, TickInput};
+
+/// All transports of one server.
+#[derive(Default)]
+pub struct Exchange {
+    transports: Vec<Box<dyn Transport>>,
+    /// Which transport holds a connection.
+    route: FxHashMap<ConnectionId, usize>,
+    received: Vec<FromNet>,
+    batches: Vec<Vec<ToNet>>,
+    /// Connections that said goodbye: closed after the tick that hears of it.
+    leaving: Vec<ConnectionId>,
+}
+
+impl std::fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exchange").field("connections", &self.route.len()).finish_non_exhaustive()
+    }
+}
+
+impl Exchange {
+    /// Adds a transport.
+    pub fn add(&mut self, transport: Box<dyn Transport>) {
+        self.transports.push(transport);
+        self.batches.push(Vec::new());
+    }
+
+    /// The transports.
+    pub fn transports(&self) -> impl Iterator<Item = &dyn Transport> {
+        self.transports.iter().map(Box::as_ref)
+    }
+
+    /// Lets nobody new in.
+    pub fn drain(&mut self) {
+        for transport in &mut self.transports {
+            transport.drain();
+        }
+    }
+
+    /// A fault that no client caused.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        self.transports.iter().find_map(|transport| transport.fault())
+    }
+
+    /// Puts what has come into the input of the next tick.
+    pub fn gather(&mut self, input: &mut TickInput) {
+        for (index, transport) in self.transports.iter_mut().enumerate() {
+            transport.receive(&mut self.received);
+            for event in self.received.drain(..) {
+                let connection = event.connection();
+                match event {
+                    FromNet::Connected { player, role, .. } => {
+                        self.route.insert(connection, index);
+                        input.joins.push(Join { connection, player, role });
+                    }
+                    FromNet::Control { epoch, payload, .. } => match payload {
+                        ClientControl::Action(call) => {
+                            input.actions.push(ClientAction { connection, epoch, call });
+                        }
+                        ClientControl::AuditReport { audit, outcome } => {
+                            input.audits.push(ClientAudit { connection, audit, outcome });
+                        }
+                        ClientControl::Bye => {
+                            input.leaves.push(connection);
+                            self.leaving.push(connection);
+                        }
+                        // The handshake took it, or refused the connection.
+                        ClientControl::Hello { .. } => {}
+                    },
+                    FromNet::State { state, .. } => {
+                        let epoch = state.epoch;
+                        input.acks.push(ClientAck {
+                            connection,
+                            epoch,
+                            newest: state.ack_newest,
+                            bits: state.ack_bits,
+                        });
+                        if !state.inputs.is_empty() {
+                            let (seq, inputs) = (state.seq, state.inputs);
+                            input.inputs.push(ClientInput { connection, epoch, seq, inputs });
+                        }
+                    }
+                    FromNet::Disconnected { .. } => {
+                        self.route.remove(&connection);
+                        input.leaves.push(connection);
+                    }
+                }
+            }
+        }
+        // One that said goodbye and is then gone leaves once.
+        input.leaves.sort_unstable();
+        input.leaves.dedup();
+    }
+
+    /// Hands a tick's messages to the transports and lets their packets leave.
+    pub fn dispatch(&mut self, messages: &mut Vec<ToNet>) {
+        for message in messages.drain(..) {
+            if let Some(&index) = self.route.get(&message.connection()) {
+                self.batches[index].push(message);
+            }
+        }
+        for connection in self.leaving.drain(..) {
+            if let Some(&index) = self.route.get(&connection) {
+                self.batches[index].push(ToNet::Close { connection });
+            }
+        }
+        for (transport, batch) in self.transports.iter_mut().zip(&mut self.batches) {
+            transport.send(batch);
+            batch.clear();
+        }
+    }
+}

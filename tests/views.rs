@@ -1,0 +1,88 @@
+//! What players see, through full encode and decode, against the naive oracle.
+
+mod support;
+
+use support::{caravan_world, oracle_views};
+use terrane::caravan::{Said, Say, Steer};
+use terrane::net::LoopbackConditions;
+use terrane::prelude::*;
+
+/// B9, A10: on a perfect network every client holds exactly what the oracle expects, every tick.
+#[test]
+fn every_view_equals_the_oracles_on_every_tick() {
+    let mut world = caravan_world(WorldSettings { audit_every: Some(1), ..WorldSettings::default() }, 1_500);
+    let clients: Vec<_> = (0..12).map(|number| world.connect(&format!("player {number}"))).collect();
+    let mut oracles = oracle_views(&world);
+    for tick in 0..200u32 {
+        for (number, &client) in clients.iter().enumerate() {
+            if tick % 25 == 0 {
+                let heading = (number as f32 + tick as f32) * 0.7;
+                world[client].want(&Steer { heading, speed_m_s: 6.0 }).expect("the game can be steered");
+            }
+        }
+        world.tick();
+        oracles.follow(&mut world);
+        if tick > 6 {
+            oracles.assert_equal(&world, &format!("tick {tick}"));
+        }
+    }
+    let report = world.tick().report;
+    assert!(report.audits.fields > 10_000, "{:?}", report.audits);
+    assert_eq!(report.audits.failures, 0, "{:?}", report.audits);
+    assert_eq!(report.audits.inconclusive, 0, "{:?}", report.audits);
+}
+
+/// B9: under loss, delay, jitter, duplication and reordering views converge once movement stops.
+#[test]
+fn views_converge_after_loss_once_everything_stands_still() {
+    let mut world = caravan_world(WorldSettings { audit_every: Some(5), ..WorldSettings::default() }, 1_500);
+    let conditions = LoopbackConditions { loss: 0.2, duplicate: 0.05, delay_ticks: 2, jitter_ticks: 3 };
+    world.set_conditions(conditions);
+    let clients: Vec<_> = (0..8).map(|number| world.connect(&format!("player {number}"))).collect();
+    let mut oracles = oracle_views(&world);
+    for tick in 0..200u32 {
+        for &client in &clients {
+            if tick % 20 == 0 {
+                let _ = world[client].want(&Steer { heading: tick as f32, speed_m_s: 6.0 });
+            }
+        }
+        world.tick();
+        oracles.follow(&mut world);
+    }
+    for &client in &clients {
+        let _ = world[client].want(&Steer { heading: 0.0, speed_m_s: 0.0 });
+    }
+    support::stop_the_caravans(&mut world);
+    for _ in 0..120 {
+        world.tick();
+        oracles.follow(&mut world);
+    }
+    oracles.assert_equal(&world, "after everything stood still");
+    let report = world.tick().report;
+    assert_eq!(report.audits.failures, 0, "{:?}", report.audits);
+}
+
+/// C4: one id, one answer; a repeat gets the first one.
+#[test]
+fn an_action_is_answered_once_and_a_repeat_gets_the_same_answer() {
+    let mut world = caravan_world(WorldSettings::default(), 0);
+    let alice = world.connect("alice");
+    let bob = world.connect("bob");
+    world.run(5);
+    let id = world[alice].act(&Say { text: "hello".into() }).expect("sent");
+    world.run(4);
+    let replies: Vec<_> = world[alice].replies().collect();
+    assert_eq!(replies.len(), 1);
+    assert_eq!(replies[0].id, id);
+    let said: Said = replies[0].read::<Say>().expect("said");
+    assert!(said.tick > 0);
+    let avatar = world[alice].avatar().expect("in");
+    if let Some(walker) = world.component::<terrane::caravan::Walker>(bob, avatar) {
+        assert_eq!(walker.says, "hello");
+    }
+    let refused = world[alice].act(&Say { text: "x".repeat(500) }).expect("sent");
+    world.run(4);
+    let replies: Vec<_> = world[alice].replies().collect();
+    assert_eq!(replies[0].id, refused);
+    assert!(replies[0].read::<Say>().is_err());
+}
