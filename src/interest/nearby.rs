@@ -198,7 +198,7 @@ fn nearer_first(a: &Neighbour, b: &Neighbour) -> std::cmp::Ordering {
 ///     }
 ///     Ok(())
 /// }
-/// # bevy_ecs::system::assert_is_system(greet);
+/// # Schedule::default().add_systems(greet);
 /// ```
 #[derive(Debug, SystemParam)]
 pub struct Nearby<'w> {

@@ -89,6 +89,11 @@ fn neighbours(entries: &[IndexEntry], centre: Vec3, is_wanted: impl Fn(Vec3) -> 
 
 fn assert_candidates_are_exact(entries: &[IndexEntry], viewers: &[Viewer], radius_m: f32, out: &Candidates) {
     assert_eq!(out.viewers(), viewers.len());
+    assert_eq!(
+        out.hits(),
+        out.iter().map(|(_, rows)| rows.len()).sum::<usize>(),
+        "nothing of earlier ticks is kept"
+    );
     for (at, (viewer, (session, rows))) in viewers.iter().zip(out.iter()).enumerate() {
         assert_eq!(session, viewer.session, "candidates come in the order of viewers");
         assert_eq!(rows, out.of(at));
@@ -222,7 +227,6 @@ fn a_crowd_larger_than_any_tile_threshold_is_exact_from_every_place_in_it() {
     let mut out = Candidates::default();
     gather(&index, &viewers, ENTER_RADIUS_M, &mut GatherScratch::default(), &mut out);
     assert_candidates_are_exact(&entries, &viewers, ENTER_RADIUS_M, &out);
-    assert_eq!(out.hits(), out.iter().map(|(_, rows)| rows.len()).sum::<usize>());
 }
 
 #[test]
@@ -250,16 +254,29 @@ fn places_at_the_ends_of_the_number_line_are_found_at_the_price_of_a_bucket_each
     assert!(index.buckets() <= far.len());
 }
 
-/// H2. A viewer that is nowhere sees nothing and hides nothing from others.
+/// H2. A viewer that is nowhere sees nothing and hides nothing from others of its tile.
 #[test]
 fn a_viewer_that_is_nowhere_sees_nothing() {
-    let places = [Vec3::splat(10.0), Vec3::splat(20.0)];
+    let entries = entries(&[Vec3::splat(2.0), Vec3::splat(40.0), Vec3::splat(80.0), Vec3::splat(120.0)]);
     let mut index = SpatialIndex::default();
-    index.rebuild(entries(&places));
-    let viewers = viewers(&[Vec3::NAN, Vec3::splat(12.0), Vec3::new(f32::INFINITY, 0.0, 0.0)]);
+    index.rebuild(entries.iter().copied());
+    let nowhere = [Vec3::NAN, Vec3::new(f32::INFINITY, 0.0, 0.0), Vec3::new(80.0, f32::NEG_INFINITY, 0.0)];
+    let [a, b, c] = nowhere;
+    let viewers = viewers(&[Vec3::splat(10.0), a, b, Vec3::splat(80.0), c, Vec3::splat(60.0)]);
     let mut out = Candidates::default();
     gather(&index, &viewers, ENTER_RADIUS_M, &mut GatherScratch::default(), &mut out);
-    assert_eq!((out.of(0).len(), out.of(1).len(), out.of(2).len()), (0, 2, 0));
+    assert_candidates_are_exact(&entries, &viewers, ENTER_RADIUS_M, &out);
+    assert!([1, 2, 4].iter().all(|&at| out.of(at).is_empty()));
+}
+
+/// The tree is as small as promised: its price is one leaf per occupied bucket.
+#[test]
+fn each_occupied_bucket_is_one_leaf_of_the_tree() {
+    let corner = |at: u16| Vec3::new(f32::from(at % 10) * 25.0, f32::from(at / 10) * 25.0, 0.0) - 60.0;
+    let places: Vec<Vec3> = (0..100).flat_map(|at| [corner(at), corner(at) + 24.0]).collect();
+    let mut index = SpatialIndex::default();
+    index.rebuild(entries(&places));
+    assert_eq!((index.len(), index.buckets()), (200, 100));
 }
 
 /// H2. An entry that is nowhere is a fault before it comes here.
