@@ -96,6 +96,18 @@ impl FieldSpec {
 /// assert_eq!((ghost.name.as_str(), ghost.seed), ("Ann", 0));
 /// ```
 ///
+/// A bound that no record can carry does not compile:
+///
+/// ```compile_fail,E0080
+/// # use bevy_ecs::prelude::Component;
+/// # use terrane::replication::Replicate;
+/// #[derive(Component, Clone, Default, Replicate)]
+/// struct Book {
+///     #[sync(broadcast, max_bytes = 1_000_000)]
+///     text: String,
+/// }
+/// ```
+///
 /// `FIELDS` lists all fields in order of declaration. Those that are sent at all are numbered 0… in that
 /// order: that number is what `decode_sent` takes.
 pub trait Replicate: Component<Mutability = Mutable> + Clone + Default {
