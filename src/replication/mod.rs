@@ -6,6 +6,7 @@
 //! *Reads*: rows, candidates, acks. *Writes*: views, update bytes.
 
 pub mod field;
+pub mod quantised;
 pub mod rows;
 pub mod schema;
 
