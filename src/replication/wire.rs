@@ -41,7 +41,8 @@
 
 use crate::ids::{Alias, NetId};
 use crate::limits::{
-    ALIASES_MAX, COMPONENT_KINDS_MAX, LATTICE_REACH_M, LATTICE_STEPS_PER_M, RECORD_BYTES_MAX, UPDATE_BYTES_MAX,
+    ALIASES_MAX, COMPONENT_KINDS_MAX, LATTICE_REACH_M, LATTICE_STEPS_PER_M, RECORD_BYTES_MAX,
+    UPDATE_BYTES_MAX,
 };
 use crate::protocol::codec::DecodeError;
 use crate::space::LatticePoint;
@@ -83,9 +84,12 @@ pub const ROW_BYTES_MAX: usize = RECORD_BYTES_MAX - ENTER_HEAD_BYTES_MAX;
 pub const LEAVE_RADIUS_M_MAX: f32 = LATTICE_REACH_M - REFERENCE_STEPS as f32 / LATTICE_STEPS_PER_M;
 
 // Whatever waits fits an update in which it has its turn (see `view::assemble`).
-const _: () = assert!(HEADER_BYTES_MAX + 3 + LEAVES_BYTES_MAX + 3 + ENTER_INLINE_BYTES_MAX <= UPDATE_BYTES_MAX);
 const _: () =
-    assert!(HEADER_BYTES_MAX + 3 + LEAVES_BYTES_MAX + ENTERS_MINOR_BYTES_MAX + 3 + EXCEPTION_BYTES_MAX <= UPDATE_BYTES_MAX);
+    assert!(HEADER_BYTES_MAX + 3 + LEAVES_BYTES_MAX + 3 + ENTER_INLINE_BYTES_MAX <= UPDATE_BYTES_MAX);
+const _: () = assert!(
+    HEADER_BYTES_MAX + 3 + LEAVES_BYTES_MAX + ENTERS_MINOR_BYTES_MAX + 3 + EXCEPTION_BYTES_MAX
+        <= UPDATE_BYTES_MAX
+);
 const _: () = assert!(ALIASES_MAX <= ALIAS_SEPARATE as usize);
 const _: () = assert!(COMPONENT_KINDS_MAX <= 64);
 
@@ -252,10 +256,9 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// When there are fewer.
     pub fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
-        let taken = self
-            .peek()
-            .get(..length)
-            .ok_or_else(|| DecodeError::malformed("state update", format!("it ends within byte {}", self.at)))?;
+        let taken = self.peek().get(..length).ok_or_else(|| {
+            DecodeError::malformed("state update", format!("it ends within byte {}", self.at))
+        })?;
         self.at += length;
         Ok(taken)
     }

@@ -63,8 +63,6 @@ pub struct Mirror {
     audited: Vec<(u32, AuditOutcome)>,
 }
 
-
-
 impl Mirror {
     /// Applies one state update.
     ///

@@ -113,8 +113,7 @@ pub(super) fn read_parts<'a>(
             parsed.enters.push(enter);
         }
     }
-    let is_structural =
-        |alias: Alias| structural[usize::from(alias.0) / 64] >> (alias.0 % 64) & 1 == 1;
+    let is_structural = |alias: Alias| structural[usize::from(alias.0) / 64] >> (alias.0 % 64) & 1 == 1;
     if flags & FLAG_COMMON != 0 {
         let mask = read_mask(reader.varint()?)?;
         let length = reader.varint_max(ALIASES_MAX / 8, "bytes of a bitmap")?;

@@ -4,9 +4,9 @@ use crate::ids::{Alias, Row, TickNumber};
 use crate::limits::UPDATE_BYTES_MAX;
 use crate::replication::rows::{EncodedRow, FIELD_FIRST, FIELD_XY, FIELD_Z, RESEND, Rows};
 use crate::replication::wire::{
-    self, ENTER_HEAD_BYTES_MAX, ENTER_INLINE_BYTES_MAX, ENTERS_MINOR_BYTES_MAX, EXCEPTION_BYTES_MAX, EnterHead,
-    FLAG_COMMON, FLAG_COMPLETE, FLAG_ENTERS, FLAG_EXCEPTIONS, FLAG_LEAVES, LEAVES_BYTES_MAX, put_varint,
-    varint_length,
+    self, ENTER_HEAD_BYTES_MAX, ENTER_INLINE_BYTES_MAX, ENTERS_MINOR_BYTES_MAX, EXCEPTION_BYTES_MAX,
+    EnterHead, FLAG_COMMON, FLAG_COMPLETE, FLAG_ENTERS, FLAG_EXCEPTIONS, FLAG_LEAVES, LEAVES_BYTES_MAX,
+    put_varint, varint_length,
 };
 use crate::space::{LatticePoint, distance_squared};
 
@@ -142,7 +142,8 @@ impl View {
             let waiting = scratch.enters.len();
             let turn = if seq % 2 == 1 { ENTER_INLINE_BYTES_MAX } else { ENTERS_MINOR_BYTES_MAX };
             let room_beside_values = UPDATE_BYTES_MAX.saturating_sub(out.len() - base + 3 + need);
-            let room = room_beside_values.max(turn);
+            let room_at_all = UPDATE_BYTES_MAX - (out.len() - base + 3);
+            let room = room_beside_values.max(turn).min(room_at_all);
             self.put_enters(rows, header.tick, room, scratch, &mut update, out);
             if update.enters > 0 {
                 flags |= FLAG_ENTERS;
@@ -153,7 +154,7 @@ impl View {
         let room = UPDATE_BYTES_MAX - (out.len() - base);
         update.overflowed = need > room;
         if update.overflowed {
-            self.thin_out(rows, &common, seq, room.saturating_sub(overhead), scratch);
+            self.thin_out(rows, &common, seq, room, overhead, scratch);
         }
         flags |= self.put_values(rows, &common, scratch, &mut update, out);
         // Private fields go here: one record per entity whose hash for this viewer differs, behind a flag of
@@ -190,7 +191,8 @@ impl View {
         let mut found = Found::default();
         scratch.enters.clear();
         for word in 0..self.aliases.words() {
-            let pending: &[u32; 64] = self.aliases.pending.as_chunks::<64>().0.get(word).expect("whole words");
+            let pending: &[u32; 64] =
+                self.aliases.pending.as_chunks::<64>().0.get(word).expect("whole words");
             let (mut any, mut other, mut union) = ([0u8; 64], [0u8; 64], 0);
             for ((&pending, any), other) in pending.iter().zip(&mut any).zip(&mut other) {
                 union |= pending;

@@ -148,7 +148,10 @@ mod tests {
         assert_eq!(ring.in_the_way_of(37), Some(5));
         assert_eq!(ring.in_the_way_of(36), None);
         let five = ring.answer(5, true);
-        assert_eq!((five.mask, &five.bitmap[..], &five.rare[..]), (1, &[7][..], &[Sent::Leave(Alias(3))][..]));
+        assert_eq!(
+            (five.mask, &five.bitmap[..], &five.rare[..]),
+            (1, &[7][..], &[Sent::Leave(Alias(3))][..])
+        );
         ring.recycle(five);
         let six = ring.answer(6, true);
         assert_eq!((six.mask, &six.bitmap[..], six.rare.len()), (2, &[8, 9][..], 0));

@@ -45,7 +45,8 @@ impl View {
         scratch: &mut ViewScratch,
     ) -> MembershipChange {
         debug_assert!(
-            settings.enter_radius_m < settings.leave_radius_m && settings.leave_radius_m <= LEAVE_RADIUS_M_MAX,
+            settings.enter_radius_m < settings.leave_radius_m
+                && settings.leave_radius_m <= LEAVE_RADIUS_M_MAX,
             "the settings of a view are checked when they are loaded"
         );
         self.viewer = viewer;
@@ -84,7 +85,12 @@ impl View {
     }
 
     /// Merges changes, marks who is in the view, and lets go of what is gone or too far.
-    fn let_go_of_the_far(&mut self, rows: &Rows, radius_m: f32, scratch: &mut ViewScratch) -> MembershipChange {
+    fn let_go_of_the_far(
+        &mut self,
+        rows: &Rows,
+        radius_m: f32,
+        scratch: &mut ViewScratch,
+    ) -> MembershipChange {
         let mut change = MembershipChange::default();
         let count = rows.len();
         let position = &rows.position[..count];
