@@ -142,7 +142,8 @@ impl View {
             let waiting = scratch.enters.len();
             let turn = if seq % 2 == 1 { ENTER_INLINE_BYTES_MAX } else { ENTERS_MINOR_BYTES_MAX };
             let room_beside_values = UPDATE_BYTES_MAX.saturating_sub(out.len() - base + 3 + need);
-            let room = room_beside_values.max(turn);
+            let room_at_all = UPDATE_BYTES_MAX - (out.len() - base + 3);
+            let room = room_beside_values.max(turn).min(room_at_all);
             self.put_enters(rows, header.tick, room, scratch, &mut update, out);
             if update.enters > 0 {
                 flags |= FLAG_ENTERS;
@@ -153,7 +154,7 @@ impl View {
         let room = UPDATE_BYTES_MAX - (out.len() - base);
         update.overflowed = need > room;
         if update.overflowed {
-            self.thin_out(rows, &common, seq, room.saturating_sub(overhead), scratch);
+            self.thin_out(rows, &common, seq, room, overhead, scratch);
         }
         flags |= self.put_values(rows, &common, scratch, &mut update, out);
         // Private fields go here: one record per entity whose hash for this viewer differs, behind a flag of
