@@ -22,3 +22,4 @@ pub mod space;
 pub mod store;
 pub mod telemetry;
 pub mod testing;
+pub mod tick;
