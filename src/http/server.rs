@@ -72,10 +72,8 @@ impl HttpServer {
 impl Drop for HttpServer {
     fn drop(&mut self) {
         drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            if thread.join().is_err() {
-                tracing::error!("the HTTP thread panicked");
-            }
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the HTTP thread panicked");
         }
     }
 }

@@ -266,7 +266,7 @@ mod tests {
             guard.system("steer");
             let place =
                 Place { cell: Some((CELL, SlotIndex(4))), system: Some("steer".into()), returned: false };
-            assert_eq!(heartbeat.places(), [place.clone()]);
+            assert_eq!(heartbeat.places(), std::slice::from_ref(&place));
             assert_eq!(place.to_string(), "cell w7/4275878552,1985229328@3 (slot 4), system steer");
         }
         assert_eq!(heartbeat.places(), [], "who left is not told");

@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn the_marks_and_the_sets_run_without_ambiguity_on_many_threads() {
-        bevy_tasks::ComputeTaskPool::get_or_init(|| bevy_tasks::TaskPool::new());
+        bevy_tasks::ComputeTaskPool::get_or_init(bevy_tasks::TaskPool::new);
         let (mut schedule, mut world) = (Schedule::new(Tick), World::new());
         tick::configure(&mut schedule);
         for set in TickSystems::ORDER {

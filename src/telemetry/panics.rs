@@ -146,7 +146,7 @@ mod tests {
     fn a_panicking_game_system_is_told_by_tick_stage_cell_and_system() {
         install_panic_hook();
         install_panic_hook();
-        bevy_tasks::ComputeTaskPool::get_or_init(|| bevy_tasks::TaskPool::new());
+        bevy_tasks::ComputeTaskPool::get_or_init(bevy_tasks::TaskPool::new);
         let heartbeat = Heartbeat::new();
         let mut cell_schedule = Schedule::default();
         cell_schedule.set_executor(SingleThreadedExecutor::new());

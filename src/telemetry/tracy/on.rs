@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn every_set_of_the_order_and_every_live_slot_opens_its_zone_each_tick() {
         const SLOTS: u32 = 5;
-        bevy_tasks::ComputeTaskPool::get_or_init(|| bevy_tasks::TaskPool::new());
+        bevy_tasks::ComputeTaskPool::get_or_init(bevy_tasks::TaskPool::new);
         let (mut schedule, mut world) = (Schedule::new(Tick), World::new());
         tick::configure(&mut schedule);
         for stage in TickSystems::ORDER.into_iter().filter(|stage| stage.runs() == Runs::CellsInParallel) {
