@@ -25,6 +25,8 @@ use crate::protocol::messages::ActionRefusal;
 use crate::replication::RowDelta;
 use crate::replication::field::FieldWriter;
 use crate::space::{Area, Position};
+use crate::telemetry::breadcrumb::CellGuard;
+use crate::telemetry::{CellCrumb, name_cell_systems};
 
 use super::attached::{AttachFindings, AttachPass};
 use super::context::TickContext;
@@ -94,6 +96,8 @@ pub struct Cell {
     pub imported: ImportCounts,
     /// All entities by name, owned and ghosts.
     pub by_net_id: HashMap<NetId, Entity, FxBuildHasher>,
+    /// Tells a panic or a hang by this cell's name.
+    pub crumb: CellCrumb,
     /// What its viewers might see.
     pub interest: CellInterest,
     pub(super) game: Arc<Game>,
@@ -143,6 +147,7 @@ impl Cell {
         game: &Arc<Game>,
         plugins: &CellPlugins,
         context: TickContext,
+        crumb: CellCrumb,
     ) -> Result<Box<Self>, GameError> {
         let mut app = App::empty();
         let world = app.world_mut();
@@ -175,6 +180,9 @@ impl Cell {
             });
         });
         plugins.build_cell(&mut app, game);
+        app.edit_schedule(Simulate, |schedule| {
+            name_cell_systems(schedule);
+        });
         let mut world = std::mem::take(app.world_mut());
         world.schedule_scope(Simulate, |world, schedule| {
             schedule
@@ -210,6 +218,7 @@ impl Cell {
             written_ghost: None,
             imported: ImportCounts::default(),
             by_net_id: HashMap::default(),
+            crumb,
             interest: CellInterest::default(),
             game: game.clone(),
             limits,
@@ -225,6 +234,11 @@ impl Cell {
             ghosts_frozen_at,
             world,
         }))
+    }
+
+    /// Notes that this thread runs the cell, until the guard is dropped.
+    pub fn enter(&self) -> CellGuard {
+        self.crumb.enter(self.leaf.id)
     }
 
     /// Puts a new entity into this cell.
