@@ -1,0 +1,156 @@
+//! What may stand on the command line.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::exit::CliError;
+use crate::config::{RunOptions, parse_address};
+use crate::ids::{PlayerId, Role};
+
+/// Seconds that a connect token can be used for, unless told otherwise.
+const TOKEN_EXPIRES_S_DEFAULT: u64 = 300;
+/// Most seconds that a connect token can be used for: a year.
+const TOKEN_EXPIRES_S_MAX: u64 = 366 * 24 * 3_600;
+
+/// What a world binary was asked to do.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Run a world.
+    Run(Box<RunOptions>),
+    /// Check a configuration file: [`config_check`](super::config_check).
+    ConfigCheck(ConfigCheckOptions),
+    /// Make a connect token.
+    Token(TokenOptions),
+    /// Be a client that a person or a script drives.
+    Client(ClientOptions),
+}
+
+/// Runs one seamless world, or works on one.
+///
+/// Without a command a world is run: `terrane --npcs 500` is `terrane run --npcs 500`.
+/// Exit codes: 0 fine, 1 a check failed, 2 wrong usage or configuration.
+#[derive(Debug, Parser)]
+#[command(name = "terrane", version, args_conflicts_with_subcommands = true, max_term_width = 110)]
+#[command(allow_negative_numbers = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Sub>,
+    #[command(flatten)]
+    run: RunOptions,
+}
+
+#[derive(Debug, Subcommand)]
+enum Sub {
+    /// Run a world until SIGINT, SIGTERM or --ticks; this is also what happens without a command.
+    #[command(allow_negative_numbers = true)]
+    Run(Box<RunOptions>),
+    /// Look after configuration files.
+    #[command(subcommand)]
+    Config(ConfigSub),
+    /// Make a connect token for a player, and print it.
+    Token(TokenOptions),
+    /// Connect to a world as a client that a person or a script drives.
+    Client(ClientOptions),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigSub {
+    /// Check a file whole: exit 0 if a world would run with it, else 2 with file, line and key.
+    Check(ConfigCheckOptions),
+}
+
+/// What to check.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigCheckOptions {
+    /// The TOML file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Also write the outcome to stdout, as one JSON object on one line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a connect token is to say.
+#[derive(Clone, Debug, Args)]
+pub struct TokenOptions {
+    /// The player it lets in.
+    #[arg(long, value_name = "PLAYER", value_parser = PlayerId::new)]
+    pub player: PlayerId,
+    /// The address of the world's first shard as players reach it: the world's --public, else its --listen.
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
+    pub public: SocketAddr,
+    /// The world's key file.
+    #[arg(long, value_name = "FILE")]
+    pub key_file: PathBuf,
+    /// What the player may do beyond playing.
+    #[arg(long, value_name = "ROLE", value_enum, default_value_t = Role::Player)]
+    pub role: Role,
+    /// Seconds that it can be used for, at most a year.
+    #[arg(
+        long = "expires",
+        value_name = "SECONDS",
+        default_value_t = TOKEN_EXPIRES_S_DEFAULT,
+        value_parser = clap::value_parser!(u64).range(1..=TOKEN_EXPIRES_S_MAX),
+    )]
+    pub expires_s: u64,
+}
+
+/// Who connects where.
+#[derive(Clone, Debug, Args)]
+pub struct ClientOptions {
+    /// The address of a shard of the world.
+    #[arg(long, value_name = "ADDR", value_parser = parse_address)]
+    pub server: SocketAddr,
+    /// The player to be; a world on loopback without a key file takes anybody's word for it.
+    #[arg(long, value_name = "PLAYER", value_parser = PlayerId::new, conflicts_with = "token")]
+    pub player: Option<PlayerId>,
+    /// A file with a connect token; it names the player.
+    #[arg(long, value_name = "FILE")]
+    pub token: Option<PathBuf>,
+    /// Who drives it.
+    #[command(subcommand)]
+    pub mode: ClientMode,
+}
+
+/// Who drives the client.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum ClientMode {
+    /// A person: commands are read from stdin, line by line.
+    Repl,
+    /// A script: the same commands, read from a file.
+    Script {
+        /// The file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// Reads a command line; the first argument is the program's name.
+///
+/// # Errors
+/// [`CliError::Usage`] when it is wrong; [`CliError::Help`] when help or the version was asked for, which is
+/// exit code 0 all the same.
+pub fn parse<I>(args: I) -> Result<Command, CliError>
+where
+    I: IntoIterator,
+    I::Item: Into<OsString> + Clone,
+{
+    let cli = Cli::try_parse_from(args)
+        .map_err(|error| if error.use_stderr() { CliError::Usage(error) } else { CliError::Help(error) })?;
+    Ok(match cli.command {
+        None => Command::Run(Box::new(cli.run)),
+        Some(Sub::Run(options)) => Command::Run(options),
+        Some(Sub::Config(ConfigSub::Check(options))) => Command::ConfigCheck(options),
+        Some(Sub::Token(options)) => Command::Token(options),
+        Some(Sub::Client(options)) => Command::Client(options),
+    })
+}
+
+#[cfg(test)]
+pub(super) fn clap_command() -> clap::Command {
+    use clap::CommandFactory;
+    Cli::command()
+}
