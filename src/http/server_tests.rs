@@ -265,16 +265,21 @@ fn who_never_stops_asking_is_cut_off_too() {
     let limits = HttpLimits { connection_lifetime: Duration::from_millis(50), ..HttpLimits::default() };
     let site = site_with(limits);
     let mut greedy = site.connect();
-    while greedy.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").is_ok() {
+    // A hundred times what fits into the connection's life.
+    for _ in 0..200_000 {
+        if greedy.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").is_err() {
+            return;
+        }
         match greedy.read(&mut [0; 1_024]) {
-            Ok(0) => break,
+            Ok(0) => return,
             Ok(_) => {}
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::ConnectionReset, "the connection was never closed");
-                break;
+                return;
             }
         }
     }
+    panic!("the connection was never closed");
 }
 
 #[test]
