@@ -1,6 +1,6 @@
 //! Over real loopback sockets, with requests written by hand.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use super::*;
@@ -79,8 +79,11 @@ impl Site {
 
 fn read_all(mut stream: TcpStream) -> String {
     let mut answer = Vec::new();
-    // A reset after the answer is the end of it too.
-    let _ = stream.read_to_end(&mut answer);
+    // A reset after the answer is the end of it too; a connection that stays open is not.
+    if let Err(error) = stream.read_to_end(&mut answer) {
+        let stays_open = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        assert!(!stays_open, "the connection was never closed");
+    }
     String::from_utf8(answer).unwrap()
 }
 
@@ -255,6 +258,28 @@ fn who_sends_slowly_is_cut_off() {
     assert_eq!(status_of(&read_all(unfinished_body)), 408);
     assert_eq!(status_of(&read_all(idle)), 200, "a kept connection is answered and later closed");
     assert_eq!(site.get("/healthz").0, 200);
+}
+
+#[test]
+fn who_never_stops_asking_is_cut_off_too() {
+    let limits = HttpLimits { connection_lifetime: Duration::from_millis(50), ..HttpLimits::default() };
+    let site = site_with(limits);
+    let mut greedy = site.connect();
+    // A hundred times what fits into the connection's life.
+    for _ in 0..200_000 {
+        if greedy.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").is_err() {
+            return;
+        }
+        match greedy.read(&mut [0; 1_024]) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::ConnectionReset, "the connection was never closed");
+                return;
+            }
+        }
+    }
+    panic!("the connection was never closed");
 }
 
 #[test]

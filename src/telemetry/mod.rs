@@ -13,7 +13,7 @@
 pub mod breadcrumb;
 pub mod clock;
 pub mod heartbeat;
-pub mod instrument;
+pub mod marks;
 pub mod metrics;
 pub mod named;
 pub mod panics;
@@ -28,7 +28,7 @@ pub mod watchdog;
 pub use breadcrumb::{CellCrumb, Place};
 pub use clock::StageClock;
 pub use heartbeat::{Health, Heartbeat};
-pub use instrument::instrument;
+pub use marks::instrument;
 pub use metrics::{Metrics, MetricsFrame};
 pub use named::{name_cell_systems, name_node_systems};
 pub use panics::{PanicReport, install_panic_hook};
