@@ -42,9 +42,9 @@ fn without_quarantine_some_views_stay_wrong_for_good_and_with_it_none() {
 fn the_ack_of_an_earlier_leave_does_not_free_an_alias_that_was_used_again() {
     let old_acks_count =
         |it: &mut Simulation| it.sessions.iter_mut().for_each(|it| it.view.let_old_leave_acks_count());
-    let wrong: usize = (1..=6).map(|seed| shaken(seed, old_acks_count)).sum();
+    let wrong: usize = (1..=2).map(|seed| shaken(seed, old_acks_count)).sum();
     assert!(wrong > 0, "the mistake must show in this world, or the world tests nothing");
-    assert_eq!((1..=6).map(|seed| shaken(seed, |_| {})).sum::<usize>(), 0);
+    assert_eq!((1..=2).map(|seed| shaken(seed, |_| {})).sum::<usize>(), 0);
 }
 
 /// B9: an entity that comes back before its leave is acknowledged takes the alias it had.
