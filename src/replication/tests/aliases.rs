@@ -1,6 +1,7 @@
 //! The quarantine of aliases: two mistakes that were really made, and what they break.
 
-use super::simulation::{Network, SETTINGS, Simulation, WorldPlan};
+use super::simulation::{Network, SETTINGS, Simulation};
+use super::world::WorldPlan;
 
 fn shaken(seed: u64, prepare: impl Fn(&mut Simulation)) -> usize {
     let plan = WorldPlan {
@@ -73,5 +74,5 @@ fn who_comes_back_before_the_ack_of_the_leave_has_the_same_alias() {
     assert!(alias.is_some());
     assert_eq!(aliases, [alias, alias, None, alias, None, None, alias]);
     assert_eq!(simulation.sessions[0].view.quarantined(), 0);
-    assert_eq!(simulation.ticks_to_converge(30).is_some(), true);
+    assert!(simulation.ticks_to_converge(30).is_some());
 }

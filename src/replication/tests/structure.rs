@@ -2,7 +2,8 @@
 
 use bevy_ecs::prelude::Component;
 
-use super::simulation::{LABEL_BIT, Network, SETTINGS, Simulation, WorldPlan};
+use super::simulation::{Network, SETTINGS, Simulation};
+use super::world::{LABEL_BIT, WorldPlan};
 use crate::client::mirror::MirrorEvent;
 use crate::protocol::codec::{self, DecodeError};
 use crate::replication::field::{FieldSpec, FieldWire, FieldWriter, Policy, Replicate, prefixed_payload};

@@ -103,7 +103,7 @@ impl View {
         let (epoch, from, radius2) = (scratch.epoch, self.viewer.position, radius_m * radius_m);
         for word in 0..self.aliases.words() {
             let begin = word * 64;
-            let end = self.aliases.len.min(begin + 64);
+            let end = self.aliases.end.min(begin + 64);
             let mut far = [0u8; 64];
             let each = self.aliases.rows[begin..end].iter().zip(&mut self.aliases.pending[begin..end]);
             for ((row, pending), far) in each.zip(&mut far) {

@@ -17,6 +17,7 @@ mod budget;
 mod check;
 mod in_flight;
 mod membership;
+mod values;
 
 use crate::ids::{Row, TickNumber};
 use crate::limits::ALIASES_MAX;
