@@ -198,6 +198,12 @@ impl Server {
         *spawned = (*spawned).max(world_births);
     }
 
+    /// The counters of every tick's report, at zero.
+    #[must_use]
+    pub fn counter_names(&self) -> Vec<(&'static str, u64)> {
+        record::COUNTERS.iter().map(|&name| (name, 0)).collect()
+    }
+
     /// The last epoch and the last number of a birth that were given out.
     #[must_use]
     pub fn counters(&self) -> (u32, u64) {
