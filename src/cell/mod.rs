@@ -5,9 +5,11 @@
 //! *Does not*: know players or sockets. *Reads*: routed actions and messages. *Writes*: entities, row changes,
 //! exports, answers.
 
+mod archetypes;
 pub mod attached;
 pub mod body;
 pub mod context;
+mod fault;
 pub mod handover;
 pub mod kinds;
 pub mod layout;
