@@ -24,11 +24,12 @@ use crate::protocol::messages::ActionRefusal;
 use crate::replication::RowDelta;
 use crate::replication::field::FieldWriter;
 use crate::space::{Area, Position, distance_squared};
+use crate::telemetry::breadcrumb::CellGuard;
+use crate::telemetry::{CellCrumb, name_cell_systems};
 
 use super::archetypes::ArchetypeWatch;
 use super::attached::{AttachFindings, AttachPass, Attached};
 use super::context::TickContext;
-use super::fault;
 use super::kinds::{Changed, Reach};
 use super::layout::Leaf;
 use super::markers::{Ghost, NO_EXPORT, Owned, OwnedData};
@@ -120,6 +121,8 @@ pub struct Cell {
     pub imported: ImportCounts,
     /// All entities by name, owned and ghosts.
     pub by_net_id: HashMap<NetId, Entity, FxBuildHasher>,
+    /// Tells a panic or a hang by this cell's name.
+    pub crumb: CellCrumb,
     /// What its viewers might see.
     pub interest: CellInterest,
     pub(super) game: Arc<Game>,
@@ -169,6 +172,7 @@ impl Cell {
         game: &Arc<Game>,
         plugins: &CellPlugins,
         context: TickContext,
+        crumb: CellCrumb,
     ) -> Result<Box<Self>, GameError> {
         let mut app = App::empty();
         let world = app.world_mut();
@@ -176,7 +180,6 @@ impl Cell {
         let archetypes = ArchetypeWatch::new(world);
         let kind_ids: Vec<ComponentId> = game.kinds.iter().map(|kind| kind.register(world)).collect();
         world.init_resource::<Requests>();
-        world.insert_resource(fault::handler());
         world.insert_resource(context);
         world.insert_resource(LastIndex::new(
             leaf.area,
@@ -196,6 +199,9 @@ impl Cell {
             });
         });
         plugins.build_cell(&mut app, game);
+        app.edit_schedule(Simulate, |schedule| {
+            name_cell_systems(schedule);
+        });
         let mut world = std::mem::take(app.world_mut());
         world.schedule_scope(Simulate, |world, schedule| {
             schedule
@@ -233,6 +239,7 @@ impl Cell {
             written_ghost: None,
             imported: ImportCounts::default(),
             by_net_id: HashMap::default(),
+            crumb,
             interest: CellInterest::default(),
             game: game.clone(),
             limits,
@@ -247,6 +254,11 @@ impl Cell {
             ghosts_frozen_at,
             world,
         }))
+    }
+
+    /// Notes that this thread runs the cell, until the guard is dropped.
+    pub fn enter(&self) -> CellGuard {
+        self.crumb.enter(self.leaf.id)
     }
 
     /// Puts a new entity into this cell.
@@ -336,18 +348,16 @@ impl Cell {
     /// the border is exported, deaths and crossings are noted.
     ///
     /// # Panics
-    /// When a handler or a game system does, or breaks a rule of the engine: names tick, cell and system.
+    /// When a handler or a game system does, or breaks a rule of the engine: that is named with cell and entity.
     pub fn simulate(&mut self, context: &TickContext) {
         *self.world.resource_mut::<TickContext>() =
             TickContext { cell: self.leaf.id, area: self.leaf.area, ..context.clone() };
         self.game.clone().reset_scratch(&mut self.world);
         self.ghosts_frozen_at = self.world.increment_change_tick();
         let cell = self.leaf.id;
-        fault::within(context.tick, cell, || {
-            self.run_actions();
-            self.world.run_schedule(Simulate);
-            self.world.flush();
-        });
+        self.run_actions();
+        self.world.run_schedule(Simulate);
+        self.world.flush();
         self.deltas.clear();
         self.world.try_resource_scope(|world, mut messages: Mut<MessageRegistry>| {
             let last = world.last_change_tick();
@@ -377,7 +387,7 @@ impl Cell {
             let kind = &self.game.actions[usize::from(action.kind)];
             let entity = self.by_net_id.get(&action.actor).copied();
             let result = match entity {
-                Some(entity) => fault::within_action(kind.name(), || kind.run(&mut self.world, entity, &action)),
+                Some(entity) => kind.run(&mut self.world, entity, &action),
                 None => Err(ActionRefusal::NotInWorld),
             };
             if let Some(id) = action.id {

@@ -9,7 +9,6 @@ mod archetypes;
 pub mod attached;
 pub mod body;
 pub mod context;
-mod fault;
 pub mod handover;
 pub mod kinds;
 pub mod layout;

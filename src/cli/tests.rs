@@ -4,7 +4,9 @@ use std::path::Path;
 
 use super::args::clap_command;
 use super::*;
-use crate::config::{GridSize, HttpListen, LogLevel, ReportFormat, RunOptions};
+use crate::config::{
+    CONFIG_FILE_DEFAULT, GridSize, HttpListen, LogLevel, ReportFormat, RunOptions, Settings,
+};
 use crate::ids::Role;
 
 fn words(line: &str) -> Vec<String> {
@@ -183,4 +185,30 @@ fn config_check_of_a_missing_file_is_wrong_usage() {
     assert_eq!(config_check(&options, &mut out, &mut err).unwrap(), ExitCode::Usage);
     assert!(String::from_utf8(err).unwrap().starts_with("error: no/such.toml: cannot be read"));
     assert!(String::from_utf8(out).unwrap().contains("\"error\":\"no/such.toml: cannot be read"));
+}
+
+#[test]
+fn the_defaults_that_the_help_tells_are_the_defaults() {
+    let settings = Settings::resolve(&RunOptions::default(), None).unwrap();
+    let (world, network, run) = (&settings.world, &settings.network, &settings.run);
+    let defaults = [
+        ("config", CONFIG_FILE_DEFAULT.to_owned()),
+        ("saves", world.saves.display().to_string()),
+        ("name", world.name.clone()),
+        ("seed", world.seed.value.to_string()),
+        ("grid", world.grid.value.to_string()),
+        ("listen", network.listen.to_string()),
+        ("max-players", network.players_max.to_string()),
+        ("http", network.http.unwrap().to_string()),
+        ("hz", run.hz.to_string()),
+        ("npcs", run.npcs.to_string()),
+        ("bots", run.bots.to_string()),
+        ("log", run.log.as_str().to_owned()),
+    ];
+    let command = clap_command();
+    for (flag, default) in defaults {
+        let arg = command.get_arguments().find(|arg| arg.get_long() == Some(flag)).unwrap();
+        let help = arg.get_help().unwrap().to_string();
+        assert!(help.contains(&format!("[default: {default}]")), "--{flag}: {help}");
+    }
 }

@@ -22,6 +22,8 @@ pub struct WorldIdentity {
     pub grid: Sourced<GridSize>,
     /// Width and depth in metres.
     pub size_m: Sourced<[f32; 2]>,
+    /// Key of its names, where runs must be equal to the bit; else a random one is drawn.
+    pub secret: Option<u64>,
 }
 
 impl From<&WorldSettings> for WorldIdentity {
@@ -31,6 +33,7 @@ impl From<&WorldSettings> for WorldIdentity {
             seed: world.seed.clone(),
             grid: world.grid.clone(),
             size_m: world.size_m.clone(),
+            secret: None,
         }
     }
 }
@@ -112,8 +115,11 @@ fn load(database: &mut Database) -> Result<Option<WorldRecord>, StoreError> {
 
 fn create(database: &mut Database, identity: &WorldIdentity) -> Result<WorldRecord, StoreError> {
     let file = database.file().to_owned();
-    let secret = getrandom::u64()
-        .map_err(|error| StoreError::io(&file, "draw the world's secret")(io::Error::other(error)))?;
+    let draw = || {
+        getrandom::u64()
+            .map_err(|error| StoreError::io(&file, "draw the world's secret")(io::Error::other(error)))
+    };
+    let secret = identity.secret.map_or_else(draw, Ok)?;
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let record = WorldRecord {
         name: identity.name.clone(),

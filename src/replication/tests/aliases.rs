@@ -1,6 +1,7 @@
 //! The quarantine of aliases: two mistakes that were really made, and what they break.
 
-use super::simulation::{Network, SETTINGS, Simulation, WorldPlan};
+use super::simulation::{Network, SETTINGS, Simulation};
+use super::world::WorldPlan;
 
 fn shaken(seed: u64, prepare: impl Fn(&mut Simulation)) -> usize {
     let plan = WorldPlan {
@@ -42,9 +43,9 @@ fn without_quarantine_some_views_stay_wrong_for_good_and_with_it_none() {
 fn the_ack_of_an_earlier_leave_does_not_free_an_alias_that_was_used_again() {
     let old_acks_count =
         |it: &mut Simulation| it.sessions.iter_mut().for_each(|it| it.view.let_old_leave_acks_count());
-    let wrong: usize = (1..=6).map(|seed| shaken(seed, old_acks_count)).sum();
+    let wrong: usize = (1..=2).map(|seed| shaken(seed, old_acks_count)).sum();
     assert!(wrong > 0, "the mistake must show in this world, or the world tests nothing");
-    assert_eq!((1..=6).map(|seed| shaken(seed, |_| {})).sum::<usize>(), 0);
+    assert_eq!((1..=2).map(|seed| shaken(seed, |_| {})).sum::<usize>(), 0);
 }
 
 /// B9: an entity that comes back before its leave is acknowledged takes the alias it had.
@@ -73,5 +74,5 @@ fn who_comes_back_before_the_ack_of_the_leave_has_the_same_alias() {
     assert!(alias.is_some());
     assert_eq!(aliases, [alias, alias, None, alias, None, None, alias]);
     assert_eq!(simulation.sessions[0].view.quarantined(), 0);
-    assert_eq!(simulation.ticks_to_converge(30).is_some(), true);
+    assert!(simulation.ticks_to_converge(30).is_some());
 }

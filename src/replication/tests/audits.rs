@@ -1,6 +1,7 @@
 //! Sums over what both ends hold.
 
-use super::simulation::{Network, SETTINGS, Simulation, WorldPlan};
+use super::simulation::{Network, SETTINGS, Simulation};
+use super::world::WorldPlan;
 use crate::protocol::messages::AuditOutcome;
 
 /// Asks every session and gives the outcomes: equal, different, inconclusive.

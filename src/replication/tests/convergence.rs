@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::simulation::{Network, SETTINGS, Simulation, WorldPlan};
+use super::simulation::{Network, SETTINGS, Simulation};
+use super::world::WorldPlan;
 use crate::replication::ViewSettings;
 use crate::replication::audit::audit_view;
 

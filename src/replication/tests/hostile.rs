@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::simulation::{Dice, Network, SETTINGS, Simulation, WorldPlan, held_by};
+use super::simulation::{Network, SETTINGS, Simulation, held_by};
+use super::world::{Dice, WorldPlan};
 use crate::client::mirror::Mirror;
 use crate::limits::ALIASES_MAX;
 use crate::replication::wire::{FLAG_COMMON, FLAG_EXCEPTIONS};

@@ -2,7 +2,8 @@
 
 use glam::Vec3;
 
-use super::simulation::{CARGO_BIT, Network, SETTINGS, Simulation, WorldPlan};
+use super::simulation::{Network, SETTINGS, Simulation};
+use super::world::{CARGO_BIT, WorldPlan};
 use crate::replication::ViewSettings;
 use crate::replication::audit::audit_view;
 use crate::replication::wire::ROW_BYTES_MAX;

@@ -7,3 +7,4 @@ mod hostile;
 mod limits;
 mod simulation;
 mod structure;
+mod world;

@@ -2,7 +2,8 @@
 
 use bevy_ecs::prelude::Component;
 
-use super::simulation::{LABEL_BIT, Network, SETTINGS, Simulation, WorldPlan};
+use super::simulation::{Network, SETTINGS, Simulation};
+use super::world::{LABEL_BIT, WorldPlan};
 use crate::client::mirror::MirrorEvent;
 use crate::protocol::codec::{self, DecodeError};
 use crate::replication::field::{FieldSpec, FieldWire, FieldWriter, Policy, Replicate, prefixed_payload};
@@ -77,7 +78,7 @@ fn a_client_tells_entered_added_changed_removed_and_left_apart() {
     simulation.step(true);
     let schema = simulation.schema.clone();
     let net_id = simulation.world.creatures[2].net_id;
-    let mut events = |simulation: &mut Simulation| {
+    let events = |simulation: &mut Simulation| {
         simulation.step(true);
         let drained = simulation.sessions[0].mirror.drain_events(&schema);
         assert_eq!(drained.dropped, 0);

@@ -10,7 +10,7 @@ use crate::replication::rows::Rows;
 use crate::space::distance_squared;
 
 use super::aliases::{PRIORITY_MAX, aliases_of, has, put};
-use super::assemble::Common;
+use super::values::Common;
 use super::{View, ViewScratch, WORDS_MAX, bits_of};
 
 /// How often, in updates, weights follow the distances.

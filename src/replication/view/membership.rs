@@ -9,6 +9,10 @@ use crate::space::distance_squared;
 use super::aliases::{aliases_of, has};
 use super::{View, ViewScratch, bits_of, budget};
 
+/// How far beyond the last edge of a full view candidates are looked for: an eighth of an octave of the squared
+/// distance.
+const EDGE_SLACK: u64 = 1 << 20;
+
 /// What a tick did to a view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MembershipChange {
@@ -99,7 +103,7 @@ impl View {
         let (epoch, from, radius2) = (scratch.epoch, self.viewer.position, radius_m * radius_m);
         for word in 0..self.aliases.words() {
             let begin = word * 64;
-            let end = self.aliases.len.min(begin + 64);
+            let end = self.aliases.end.min(begin + 64);
             let mut far = [0u8; 64];
             let each = self.aliases.rows[begin..end].iter().zip(&mut self.aliases.pending[begin..end]);
             for ((row, pending), far) in each.zip(&mut far) {
@@ -141,14 +145,29 @@ impl View {
             let d2 = distance_squared(rows.position[index], viewer.position);
             near_key(row == viewer.avatar, rows.class[index], d2, held)
         };
-        ranked.clear();
-        for word in 0..self.aliases.words() {
-            for alias in aliases_of(word, self.aliases.held[word]) {
-                ranked.push((key(self.aliases.rows[alias], true), Candidate::Held(alias as u16)));
+        change.over_the_cap = (self.aliases.held_count + scratch.entering.len() - entities_max) as u32;
+        // The edge moves little from tick to tick: those not far beyond the last one are nearly always enough
+        // to find it. When they are not, everybody is looked at.
+        for limit in [self.edge.saturating_add(EDGE_SLACK), u64::MAX] {
+            ranked.clear();
+            for word in 0..self.aliases.words() {
+                for alias in aliases_of(word, self.aliases.held[word]) {
+                    // All of them: who falls out has to be let go.
+                    ranked.push((key(self.aliases.rows[alias], true), Candidate::Held(alias as u16)));
+                }
+            }
+            let mut within = ranked.iter().filter(|&&(key, _)| key <= limit).count();
+            for &row in &scratch.entering {
+                let key = key(row, false);
+                if key <= limit {
+                    ranked.push((key, Candidate::Entering(row)));
+                    within += 1;
+                }
+            }
+            if within >= entities_max {
+                break;
             }
         }
-        ranked.extend(scratch.entering.iter().map(|&row| (key(row, false), Candidate::Entering(row))));
-        change.over_the_cap = (ranked.len() - entities_max) as u32;
 
         let net_id = |aliases: &super::Aliases, candidate: &Candidate| match *candidate {
             Candidate::Held(alias) => rows.net_id[aliases.rows[usize::from(alias)].index()],
@@ -158,6 +177,7 @@ impl View {
             ranked.select_nth_unstable_by_key(entities_max - 1, |&(key, _)| key);
             // Names decide only among those as near as the last one kept.
             let edge = ranked[entities_max - 1].0;
+            self.edge = edge;
             let (mut begin, mut end) = (0, ranked.len());
             let mut index = 0;
             while index < end {
