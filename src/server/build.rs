@@ -12,7 +12,9 @@ use crate::action::act::{self, ActCounts};
 use crate::cell::context::{Published, TickContext};
 use crate::cell::layout::LayoutError;
 use crate::cell::markers::Owned;
-use crate::cell::partition::{Births, LifeEvents, PartitionCounts, despawn_now, partition, spawn_now};
+use crate::cell::partition::{
+    Births, LifeEvents, PartitionCounts, despawn_now, partition, spawn_now, take_exports_back,
+};
 use crate::cell::pool::{self, InterestCells, NodeContext, SimulateCells, with_cells};
 use crate::cell::registration::{CellPlugins, GameError};
 use crate::cell::requests::SpawnRequest;
@@ -321,7 +323,7 @@ fn install_tick(world: &mut World, clock: StageClock, heartbeat: Heartbeat) {
     });
     tick::configure(&mut schedule);
     schedule.add_systems((
-        begin_tick.in_set(TickSystems::Receive),
+        (begin_tick, take_exports_back).chain().in_set(TickSystems::Receive),
         admit::admit.in_set(TickSystems::Admit),
         record::note_saved_images.in_set(TickSystems::Settle),
         (partition, admit::follow_avatars, image::make_image).chain().in_set(TickSystems::Partition),
