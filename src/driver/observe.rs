@@ -63,7 +63,6 @@ impl Observer {
     pub(super) fn watch<'a>(
         &mut self,
         transports: impl Iterator<Item = &'a dyn Transport>,
-        server_counters: &[(&'static str, u64)],
         store: &Arc<StoreStats>,
     ) {
         self.networks = transports.map(Transport::counters).collect();
@@ -72,9 +71,6 @@ impl Observer {
             for (name, help) in names {
                 self.register(leak(format!("net_{name}")), help, Source::Net(name));
             }
-        }
-        for &(name, _) in server_counters {
-            self.register(name, "Counted by the ticks", Source::Server(name));
         }
         let store_counters: [(&'static str, &'static str, fn(&StoreStats) -> u64); 3] = [
             ("store_images_saved", "Images of the world made durable", StoreStats::images_saved),
@@ -103,6 +99,11 @@ impl Observer {
             self.lately.pop_front();
         }
         self.lately.push_back((clock::wall_ns(), report.update_bytes));
+        if self.tick_ns.count() == 1 {
+            for &(name, _) in &report.counters {
+                self.register(name, "Counted by the ticks", Source::Server(name));
+            }
+        }
         self.last = report;
         let tick = server.next_tick().0 - 1;
         self.metrics.record(&self.frame(server, tick, took_ns, overruns));

@@ -30,8 +30,9 @@ use super::pacer::Pacer;
 use super::saving::{Saving, as_world_image};
 use super::signals::Signals;
 
-/// Ticks that drain the world: the first tells everybody and makes the last image, the others let the words out.
-const DRAIN_TICKS: u32 = 3;
+/// How often, at most, and how long the network may bring out its last words.
+const DRAIN_ROUNDS_MAX: u32 = 40;
+const DRAIN_ROUND: Duration = Duration::from_millis(25);
 
 /// Players inside the process, played by the game: called once a tick, before and after it.
 pub trait InProcessPlayers: Send {
@@ -44,10 +45,10 @@ pub trait InProcessPlayers: Send {
 }
 
 /// Makes players inside the process: (where they connect, what both ends know, how many, the world's seed).
-pub type MakeBots = Box<dyn Fn(LoopbackPort, Arc<Schema>, u64, u64) -> Box<dyn InProcessPlayers>>;
+pub(super) type MakeBots = Box<dyn Fn(LoopbackPort, Arc<Schema>, u64, u64) -> Box<dyn InProcessPlayers>>;
 
 /// Adds to a game what depends on the settings.
-pub type Setup = Box<dyn FnOnce(ServerBuilder, &Settings, &WorldSettings) -> Result<ServerBuilder, String>>;
+pub(super) type Setup = Box<dyn FnOnce(ServerBuilder, &Settings, &WorldSettings) -> Result<ServerBuilder, String>>;
 
 /// Why a world did not run, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +151,7 @@ pub(super) fn run(
         settings.run.report == Some(ReportFormat::Json),
         settings.run.hz,
     );
-    observer.watch(network.exchange.transports(), &server.counter_names(), saving.stats());
+    observer.watch(network.exchange.transports(), saving.stats());
     let state = HttpState {
         heartbeat: heartbeat.clone(),
         readiness: readiness.clone(),
@@ -196,7 +197,7 @@ pub(super) fn run(
 }
 
 fn start_log(settings: &Settings) {
-    let level = settings.run.log.filter();
+    let level = settings.run.log.as_str();
     let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(format!("{level},terrane={level}"));
     let subscriber = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
@@ -214,7 +215,7 @@ fn open_store(settings: &mut Settings) -> Result<(Store, WorldRecord), RunError>
         identity.secret = Some(identity.seed.value ^ WorldSettings::default().secret);
     }
     let (store, record) = Store::create_or_open(&settings.world.save_folder(), &identity)?;
-    if settings.world.seed.value != record.seed && matches!(settings.world.seed.origin, Origin::File { .. }) {
+    if settings.world.seed.value != record.seed && matches!(settings.world.seed.origin, Origin::File(_)) {
         tracing::warn!("the file says seed {}, but the world was created with {}", settings.world.seed.value, record.seed);
     }
     settings.adopt(record.seed, record.grid, record.size_m);
@@ -371,7 +372,7 @@ impl World {
         let mut left = settings.run.ticks_max.unwrap_or(u64::MAX);
         while left > 0 && !signals.is_asked() && !drain.is_requested() {
             left -= 1;
-            self.tick(network, false)?;
+            self.tick(network)?;
             if let Some(fault) = network.exchange.fault() {
                 self.drain(network)?;
                 return Err(RunError::Fault(fault));
@@ -384,41 +385,56 @@ impl World {
     fn drain(&mut self, network: &mut Network) -> Result<(), RunError> {
         self.readiness.set_phase(Phase::Draining);
         network.exchange.drain();
-        for _ in 0..DRAIN_TICKS {
-            self.tick(network, true)?;
+        let tick = self.server.next_tick();
+        let input = TickInput { tick, now_ms: self.pacer.now_ms(tick), ..TickInput::default() };
+        let mut output = self.guarded(|server| server.close(input))?;
+        self.last_image = output.image.take();
+        network.exchange.dispatch(&mut output.messages);
+        // The words still have to get through, again if they are lost.
+        for _ in 0..DRAIN_ROUNDS_MAX {
+            if network.exchange.connections() == 0 {
+                break;
+            }
+            std::thread::sleep(DRAIN_ROUND);
+            if let Some(bots) = &mut network.bots {
+                bots.receive(DRAIN_ROUND);
+                bots.send();
+            }
+            network.exchange.gather(&mut TickInput::default());
+            network.exchange.dispatch(&mut Vec::new());
         }
         Ok(())
     }
 
-    fn tick(&mut self, network: &mut Network, draining: bool) -> Result<(), RunError> {
+    /// Runs a tick, or the closing half of one, so that a panic in it is told and ends the world.
+    fn guarded(&mut self, run: impl FnOnce(&mut Server) -> TickOutput) -> Result<TickOutput, RunError> {
+        let tick = self.server.next_tick();
+        self.heartbeat.begin_tick(tick);
+        let ticked = catch_unwind(AssertUnwindSafe(|| run(&mut self.server)));
+        self.heartbeat.end_tick();
+        ticked.map_err(|_| {
+            let place = self.heartbeat.panic_report().map(|report| report.to_string());
+            let place = place.unwrap_or_else(|| format!("tick {tick} panicked"));
+            RunError::Panicked(format!("{place}; nothing of the tick was saved"))
+        })
+    }
+
+    fn tick(&mut self, network: &mut Network) -> Result<(), RunError> {
         self.pacer.wait();
         if let Some(bots) = &mut network.bots {
             bots.send();
         }
         let tick = self.server.next_tick();
-        let mut input = TickInput { tick, now_ms: self.pacer.now_ms(tick), draining, ..TickInput::default() };
+        let mut input = TickInput { tick, now_ms: self.pacer.now_ms(tick), ..TickInput::default() };
         if self.pace == Pace::Lockstep {
             self.saving.wait(&mut input, &self.readiness);
         }
         self.saving.fill(&mut input, &self.readiness);
-        input.save |= draining;
         network.exchange.gather(&mut input);
         let began = Instant::now();
-        self.heartbeat.begin_tick(tick);
-        let ticked = catch_unwind(AssertUnwindSafe(|| self.server.tick(input)));
-        self.heartbeat.end_tick();
-        let mut output: TickOutput = ticked.map_err(|_| {
-            let report = self.heartbeat.panic_report();
-            RunError::Panicked(report.map_or_else(
-                || format!("tick {tick} panicked; nothing of it was saved"),
-                |report| format!("{report}; nothing of the tick was saved"),
-            ))
-        })?;
+        let mut output = self.guarded(|server| server.tick(input))?;
         let took = began.elapsed();
         network.exchange.dispatch(&mut output.messages);
-        if draining {
-            self.last_image = output.image.take();
-        }
         self.saving.hand_over(output.image.take(), &self.server);
         self.pacer.took(took);
         if let Some(bots) = &mut network.bots {

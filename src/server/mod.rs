@@ -147,6 +147,19 @@ impl Server {
         world.remove_resource::<TickOutput>().expect("inserted above")
     }
 
+    /// Ends the world in order: everybody is told and leaves, and what is left is made an image, from which the
+    /// world goes on with this very tick. Nothing is simulated; the server must not tick again.
+    ///
+    /// # Panics
+    /// As [`tick`](Self::tick).
+    pub fn close(&mut self, input: TickInput) -> TickOutput {
+        let world = self.app.world_mut();
+        world.insert_resource(TickInput { save: true, draining: true, ..input });
+        world.insert_resource(TickOutput::default());
+        world.run_schedule(build::Close);
+        world.remove_resource::<TickOutput>().expect("inserted above")
+    }
+
     /// What the world was made with.
     #[must_use]
     pub fn settings(&self) -> &WorldSettings {
@@ -196,12 +209,6 @@ impl Server {
         let mut births = node.resource_mut::<Births>();
         let spawned = births.spawned.entry(NetId::WORLD).or_default();
         *spawned = (*spawned).max(world_births);
-    }
-
-    /// The counters of every tick's report, at zero.
-    #[must_use]
-    pub fn counter_names(&self) -> Vec<(&'static str, u64)> {
-        record::COUNTERS.iter().map(|&name| (name, 0)).collect()
     }
 
     /// The last epoch and the last number of a birth that were given out.
