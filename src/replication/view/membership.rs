@@ -109,7 +109,8 @@ impl View {
             let far = gather_far(
                 &self.aliases.rows[begin..end],
                 &mut self.aliases.pending[begin..end],
-                rows,
+                &rows.position,
+                &rows.changed,
                 &mut scratch.marks,
                 scratch.epoch,
                 self.viewer.position,
@@ -213,18 +214,21 @@ impl View {
 }
 
 /// The inner loop of a tick, over at most 64 aliases: bit *i* of the result is whether the *i*-th is too far.
-#[inline]
+/// A function of its own because only as arguments the slices are known not to overlap: inlined it is a third
+/// slower.
+#[inline(never)]
 fn gather_far(
     aliases: &[Row],
     pending: &mut [u32],
-    rows: &Rows,
+    position: &[Vec3],
+    changed: &[u32],
     marks: &mut [u8],
     epoch: u8,
     from: Vec3,
     radius2: f32,
 ) -> u64 {
-    let count = rows.position.len();
-    let (position, changed, marks) = (&rows.position[..count], &rows.changed[..count], &mut marks[..count]);
+    // Of one length: one bounds check serves all three.
+    let (changed, marks) = (&changed[..position.len()], &mut marks[..position.len()]);
     let mut far = [0u8; 64];
     for ((row, pending), far) in aliases.iter().zip(pending).zip(&mut far) {
         let row = row.index();
