@@ -160,3 +160,6 @@ unsafe impl<'w> SystemParamBuilder<CellMut<'w>> for WriteSlot {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests;
