@@ -6,7 +6,7 @@ extern crate self as terrane;
 pub mod action;
 pub mod caravan;
 pub mod cell;
-// pub mod cli;
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod driver;

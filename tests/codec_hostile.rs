@@ -53,10 +53,12 @@ enum Chain {
 
 #[test]
 fn a_value_nested_without_end_is_an_error_and_not_the_end_of_the_stack() {
-    malformed::<Chain>(&[1; 1_024]);
-    let mut short = [1; 20];
-    short[19] = 0;
-    assert!(decode::<Chain>(&short).is_ok());
+    let chain = |links: usize| [&vec![1; links][..], &[0]].concat();
+    // Every byte of these is as it should be: only their depth is not.
+    malformed::<Chain>(&chain(1_000));
+    assert!(matches!(decode::<Chain>(&chain(100)), Err(DecodeError::Malformed { .. })));
+    assert!(decode::<Chain>(&chain(20)).is_ok());
+    assert!(codec::decode_prefix::<Chain, 1_024>("value", &chain(300)).is_ok(), "a save may nest deeper");
 }
 
 #[test]

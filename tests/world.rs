@@ -9,8 +9,8 @@ use terrane::server::{Server, ServerBuilder, TickInput, TickReport, WorldSetting
 fn server(settings: WorldSettings, npcs: u64) -> Server {
     let roads = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/config/roads.toml");
     let roads = Roads::load(&roads, settings.area).expect("the shipped map is sound");
-    caravan_game(ServerBuilder::default(), roads, npcs)
-        .build(settings, None)
+    caravan_game(ServerBuilder::default(), roads)
+        .build(WorldSettings { npcs: Some(npcs), ..settings }, None)
         .expect("the shipped game is sound")
 }
 
@@ -73,7 +73,7 @@ fn a_restored_world_goes_on_as_if_it_had_never_stopped() {
 
     let roads = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/config/roads.toml");
     let roads = Roads::load(&roads, settings.area).expect("the shipped map is sound");
-    let mut restored = caravan_game(ServerBuilder::default(), roads, 0)
+    let mut restored = caravan_game(ServerBuilder::default(), roads)
         .build(WorldSettings { grid: [3, 2], ..settings }, Some(&image))
         .expect("the image is sound");
     assert_eq!(restored.next_tick(), TickNumber(tick.0));

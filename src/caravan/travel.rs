@@ -72,23 +72,20 @@ fn choose_next(chance: &mut Random, roads: &Roads, here: NodeId, from: NodeId, s
     if chance.chance(0.5) { choices[habit] } else { choices[chance.below(choices.len())] }
 }
 
-/// Puts caravans everywhere along the roads.
-pub(super) fn populate(world: &mut Population<'_>, roads: &Roads, npcs: u64) {
-    let seed = world.settings().seed;
-    for number in 0..npcs {
-        let mut chance = Random::new(seed, NetId(number), TickNumber(0), 0);
-        let from = NodeId(chance.below(roads.nodes.len()) as u16);
-        let neighbours = &roads.node(from).neighbours;
-        let to = neighbours[chance.below(neighbours.len())];
-        let (start, end) = (roads.node(from).place, roads.node(to).place);
-        let caravan = Caravan {
-            name: format!("Caravan {}", number + 1),
-            destination: to.0,
-            speed_m_s: chance.between(SPEED_M_S),
-            seed: chance.bits(),
-        };
-        let journey = Journey { from, to, rests_until: 0 };
-        let place = start.lerp(end, chance.unit());
-        world.spawn(SpawnRequest::new(NetId::WORLD, place, (caravan, journey)));
-    }
+/// Puts the caravan of this number somewhere on a road.
+pub(super) fn spawn_caravan(world: &mut Population<'_>, roads: &Roads, number: u64) {
+    let mut chance = Random::new(world.settings().seed, NetId(number), TickNumber(0), 0);
+    let from = NodeId(chance.below(roads.nodes.len()) as u16);
+    let neighbours = &roads.node(from).neighbours;
+    let to = neighbours[chance.below(neighbours.len())];
+    let (start, end) = (roads.node(from).place, roads.node(to).place);
+    let caravan = Caravan {
+        name: format!("Caravan {}", number + 1),
+        destination: to.0,
+        speed_m_s: chance.between(SPEED_M_S),
+        seed: chance.bits(),
+    };
+    let journey = Journey { from, to, rests_until: 0 };
+    let place = start.lerp(end, chance.unit());
+    world.spawn(SpawnRequest::new(NetId::WORLD, place, (caravan, journey)));
 }

@@ -9,6 +9,8 @@ use bevy_ecs::system::{IntoSystem, ParamBuilder, SystemParamBuilder};
 use crate::ghost::import::PublishedExports;
 use crate::ids::SlotIndex;
 use crate::interest::{InterestSettings, Viewers};
+use crate::telemetry::ZoneTable;
+use crate::tick::TickSystems;
 
 use super::Cell;
 use super::context::TickContext;
@@ -39,6 +41,7 @@ pub struct CellPool {
 /// Adds the pool and its two schedules to the node's world.
 pub fn install(world: &mut World, threads: usize) {
     world.init_resource::<CellPool>();
+    world.init_resource::<ZoneTable>();
     for label in [SimulateCells.intern(), InterestCells.intern()] {
         let mut schedule = Schedule::new(label);
         if threads > 1 {
@@ -62,6 +65,7 @@ pub fn fill(world: &mut World, cells: Vec<Box<Cell>>) {
     for index in have..wanted {
         add_slot(world, SlotIndex(index as u32));
     }
+    world.resource_mut::<ZoneTable>().ensure_slots(wanted);
     for cell in cells {
         let slot = world.resource::<CellPool>().slots[cell.leaf.slot.index()];
         slot::put(world, slot, cell);
@@ -70,11 +74,11 @@ pub fn fill(world: &mut World, cells: Vec<Box<Cell>>) {
 
 fn add_slot(world: &mut World, index: SlotIndex) {
     let id = slot::register(world, format!("cell slot {}", index.0));
-    let simulate = (WriteSlot(id), ParamBuilder)
+    let simulate = (WriteSlot(id), ParamBuilder, ParamBuilder)
         .build_state(world)
         .build_system(simulate_cell)
         .with_name(format!("simulate slot {}", index.0));
-    let interest = (WriteSlot(id), ParamBuilder, ParamBuilder, ParamBuilder)
+    let interest = (WriteSlot(id), ParamBuilder, ParamBuilder, ParamBuilder, ParamBuilder)
         .build_state(world)
         .build_system(interest_cell)
         .with_name(format!("interest slot {}", index.0));
@@ -88,7 +92,9 @@ fn add_slot(world: &mut World, index: SlotIndex) {
     world.resource_mut::<CellPool>().slots.push(id);
 }
 
-fn simulate_cell(mut cell: CellMut, context: Res<NodeContext>) {
+fn simulate_cell(mut cell: CellMut, context: Res<NodeContext>, zones: Res<ZoneTable>) {
+    let _zone = zones.slot(TickSystems::Simulate, cell.leaf.slot);
+    let _crumb = cell.enter();
     cell.simulate(&context.0);
 }
 
@@ -97,9 +103,15 @@ fn interest_cell(
     published: Res<PublishedExports>,
     viewers: Res<Viewers>,
     settings: Res<InterestSettings>,
+    zones: Res<ZoneTable>,
 ) {
+    let _zone = zones.slot(TickSystems::Interest, cell.leaf.slot);
+    let crumb = cell.enter();
+    crumb.system("import ghosts");
     cell.import_ghosts(&published);
+    crumb.system("encode changes");
     cell.encode_changed();
+    crumb.system("gather candidates");
     let viewers = viewers.of(cell.leaf.slot);
     cell.gather_candidates(viewers, &settings);
 }

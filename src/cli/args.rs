@@ -34,6 +34,7 @@ pub enum Command {
 /// Exit codes: 0 fine, 1 a check failed, 2 wrong usage or configuration.
 #[derive(Debug, Parser)]
 #[command(name = "terrane", version, args_conflicts_with_subcommands = true, max_term_width = 110)]
+#[command(allow_negative_numbers = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Sub>,
@@ -44,6 +45,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Sub {
     /// Run a world until SIGINT, SIGTERM or --ticks; this is also what happens without a command.
+    #[command(allow_negative_numbers = true)]
     Run(Box<RunOptions>),
     /// Look after configuration files.
     #[command(subcommand)]

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use super::args::clap_command;
 use super::*;
-use crate::config::{GridSize, HttpListen, LogLevel, ReportFormat, RunOptions};
+use crate::config::{
+    CONFIG_FILE_DEFAULT, GridSize, HttpListen, LogLevel, ReportFormat, RunOptions, Settings,
+};
 use crate::ids::Role;
 
 fn words(line: &str) -> Vec<String> {
@@ -66,12 +68,13 @@ fn wrong_flags_are_refused_by_name_with_what_was_expected() {
     for (line, flag, expected) in [
         ("--grid 5", "--grid <NxM>", "expected columns x rows such as 5x5"),
         ("--grid 5x", "--grid <NxM>", "expected columns x rows such as 5x5"),
-        ("--grid -1x5", "--grid", ""),
         ("--listen localhost:5000", "--listen <ADDR>", "expected an address IP:PORT such as"),
         ("--http on", "--http <ADDR|off>", "or \"off\""),
         ("--log loud", "--log <LEVEL>", "[possible values: off, error, warn, info, debug, trace]"),
         ("--report xml", "--report <FORMAT>", "[possible values: json]"),
         ("--npcs many", "--npcs <N>", "invalid digit"),
+        ("--npcs -5", "'-5' for '--npcs <N>'", "invalid digit"),
+        ("run --npcs -5", "'-5' for '--npcs <N>'", "invalid digit"),
         ("--npcs", "--npcs <N>", "a value is required"),
         ("--hz 20 --hz 30", "--hz <N>", "cannot be used multiple times"),
         ("--npcs 5 run", "run", "cannot be used with"),
@@ -96,8 +99,9 @@ fn tokens_name_player_address_key_and_role() {
     let Command::Token(token) = parse(words(line)).unwrap() else { panic!("a token") };
     assert_eq!((token.player.as_str(), token.role, token.expires_s), ("alice", Role::Player, 300));
     assert_eq!(token.public, "192.0.2.1:5000".parse().unwrap());
-    let line = format!("{line} --role gm --expires 60");
-    let Command::Token(token) = parse(words(&line)).unwrap() else { panic!("a token") };
+    let Command::Token(token) = parse(words(&format!("{line} --role gm --expires 60"))).unwrap() else {
+        panic!("a token")
+    };
     assert_eq!((token.role, token.expires_s), (Role::Gm, 60));
     assert!(refused(&format!("{line} --role king")).contains("[possible values: player, gm, admin]"));
     assert!(
@@ -181,4 +185,30 @@ fn config_check_of_a_missing_file_is_wrong_usage() {
     assert_eq!(config_check(&options, &mut out, &mut err).unwrap(), ExitCode::Usage);
     assert!(String::from_utf8(err).unwrap().starts_with("error: no/such.toml: cannot be read"));
     assert!(String::from_utf8(out).unwrap().contains("\"error\":\"no/such.toml: cannot be read"));
+}
+
+#[test]
+fn the_defaults_that_the_help_tells_are_the_defaults() {
+    let settings = Settings::resolve(&RunOptions::default(), None).unwrap();
+    let (world, network, run) = (&settings.world, &settings.network, &settings.run);
+    let defaults = [
+        ("config", CONFIG_FILE_DEFAULT.to_owned()),
+        ("saves", world.saves.display().to_string()),
+        ("name", world.name.clone()),
+        ("seed", world.seed.value.to_string()),
+        ("grid", world.grid.value.to_string()),
+        ("listen", network.listen.to_string()),
+        ("max-players", network.players_max.to_string()),
+        ("http", network.http.unwrap().to_string()),
+        ("hz", run.hz.to_string()),
+        ("npcs", run.npcs.to_string()),
+        ("bots", run.bots.to_string()),
+        ("log", run.log.as_str().to_owned()),
+    ];
+    let command = clap_command();
+    for (flag, default) in defaults {
+        let arg = command.get_arguments().find(|arg| arg.get_long() == Some(flag)).unwrap();
+        let help = arg.get_help().unwrap().to_string();
+        assert!(help.contains(&format!("[default: {default}]")), "--{flag}: {help}");
+    }
 }

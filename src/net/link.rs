@@ -186,6 +186,14 @@ impl ServerLink {
                     self.with_messages.push(client_id);
                 }
             }
+            ServerResult::ClientConnected { client_id, .. } if self.clients.contains_key(&client_id) => {
+                // netcode looks for the id in the challenge, but connects the one in the request: whoever
+                // writes its own tokens can have one id twice. Both are that client's.
+                self.disconnect(client_id);
+                self.disconnect(client_id);
+                let why = "one client id came from two addresses".into();
+                events.push(LinkEvent::Ended { client: client_id, reason: EndReason::Transport(why) });
+            }
             ServerResult::ClientConnected { client_id, addr, user_data, payload } => {
                 transmit(&self.socket, addr, payload, &mut self.sent, &self.counters);
                 self.renet.add_connection(client_id);

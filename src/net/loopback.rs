@@ -152,6 +152,12 @@ impl Loopback {
         self.port.clone()
     }
 
+    /// How many players are connected.
+    #[must_use]
+    pub fn players(&self) -> u32 {
+        self.gate.players()
+    }
+
     fn now(&self) -> u64 {
         self.port.clock.load(Ordering::Relaxed)
     }

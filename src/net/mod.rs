@@ -36,7 +36,11 @@ mod vet;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
+mod loopback_tests;
+#[cfg(test)]
 mod udp_tests;
+#[cfg(test)]
+mod vet_tests;
 
 pub use auth::{Authentication, SecretKey, Token, issue_token};
 pub use client_link::{ClientLink, LinkEnd, UdpClientLink};

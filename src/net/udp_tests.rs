@@ -1,1 +1,410 @@
+//! Real sockets on loopback: a server's shards and clients that connect to them.
 
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use glam::Vec2;
+
+use super::auth::SecretKey;
+use super::exchange::{EndReason, FromNet, ToNet, Transport};
+use super::{Authentication, Conditions, Identity, NetConfig, UdpNet, issue_token};
+use crate::client::{Connection, Ended, ServerEvent};
+use crate::ids::{ConnectionId, NetId, PlayerId, Role};
+use crate::net::LinkEnd;
+use crate::protocol::messages::{ClientControl, ClientState, Refusal, ServerControl, Welcome};
+use crate::space::Area;
+
+pub(super) const SCHEMA: u64 = 0x5EED;
+/// How long a test waits for what must come, before it fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) fn config(shards: u16, players_max: u32) -> NetConfig {
+    NetConfig {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        public: None,
+        shards,
+        players_max,
+        key: None,
+        schema_hash: SCHEMA,
+        version: "server-1".into(),
+    }
+}
+
+pub(super) fn player(name: &str) -> PlayerId {
+    PlayerId::new(name).unwrap()
+}
+
+pub(super) fn connect(address: SocketAddr, name: &str) -> Connection {
+    Connection::open(address, player(name), SCHEMA, "client-1", Conditions::default()).unwrap()
+}
+
+pub(super) fn welcome(player: &PlayerId, epoch: u32) -> ServerControl {
+    ServerControl::Welcome(Welcome {
+        player: player.clone(),
+        epoch,
+        avatar: NetId(7),
+        world: "test".into(),
+        hz: 20,
+        area: Area { min: Vec2::ZERO, max: Vec2::splat(100.0) },
+        enter_radius_m: 10.0,
+        leave_radius_m: 12.0,
+    })
+}
+
+/// A driver that admits everybody, and the clients that it serves.
+pub(super) struct Scene {
+    pub(super) net: UdpNet,
+    pub(super) clients: Vec<Connection>,
+    pub(super) heard: Vec<Vec<ServerEvent>>,
+    pub(super) events: Vec<FromNet>,
+    pub(super) to_send: Vec<ToNet>,
+    pub(super) admitted: Vec<ConnectionId>,
+    last: Instant,
+}
+
+impl Scene {
+    pub(super) fn new(config: NetConfig) -> Self {
+        Self {
+            net: UdpNet::start(config).unwrap(),
+            clients: Vec::new(),
+            heard: Vec::new(),
+            events: Vec::new(),
+            to_send: Vec::new(),
+            admitted: Vec::new(),
+            last: Instant::now(),
+        }
+    }
+
+    pub(super) fn add(&mut self, client: Connection) -> usize {
+        self.clients.push(client);
+        self.heard.push(Vec::new());
+        self.clients.len() - 1
+    }
+
+    /// One tick: everybody receives, is admitted and sends.
+    pub(super) fn step(&mut self) {
+        std::thread::sleep(Duration::from_millis(5));
+        let elapsed = self.last.elapsed();
+        self.last += elapsed;
+        let begin = self.events.len();
+        self.net.receive(&mut self.events);
+        for event in &self.events[begin..] {
+            if let FromNet::Connected { connection, player, .. } = event {
+                self.admitted.push(*connection);
+                let (connection, epoch) = (*connection, self.admitted.len() as u32);
+                self.to_send.push(ToNet::SetEpoch { connection, epoch });
+                self.to_send.push(ToNet::Control { connection, message: welcome(player, epoch) });
+            }
+        }
+        self.net.send(&mut self.to_send);
+        for (client, heard) in self.clients.iter_mut().zip(&mut self.heard) {
+            client.update(elapsed);
+            heard.extend(client.poll());
+            client.flush();
+        }
+    }
+
+    /// Steps until it is so.
+    pub(super) fn until(&mut self, what: &str, mut is_so: impl FnMut(&Scene) -> bool) {
+        let begin = Instant::now();
+        while !is_so(self) {
+            assert!(begin.elapsed() < PATIENCE, "waited in vain until {what}");
+            assert_eq!(self.net.fault(), None);
+            self.step();
+        }
+    }
+
+    pub(super) fn ended(&self, client: usize) -> Option<&Ended> {
+        self.heard[client].iter().find_map(|event| match event {
+            ServerEvent::Disconnected(ended) => Some(ended),
+            _ => None,
+        })
+    }
+
+    pub(super) fn is_welcome(&self, client: usize) -> bool {
+        self.clients[client].epoch() > 0
+    }
+
+    pub(super) fn count(&self, name: &str) -> u64 {
+        self.net.counters().each().find(|counter| counter.0 == name).unwrap().2
+    }
+}
+
+#[test]
+fn a_player_connects_plays_and_leaves() {
+    let mut scene = Scene::new(config(1, 10));
+    let address = scene.net.addresses()[0];
+    let alice = scene.add(connect(address, "alice"));
+    scene.until("alice is in", |scene| scene.is_welcome(alice));
+    assert!(matches!(
+        &scene.events[0],
+        FromNet::Connected { player, role: Role::Player, resume: None, shard: 0, .. } if player.as_str() == "alice"
+    ));
+    let connection = scene.admitted[0];
+
+    let notice = ServerControl::Notice("hello alice".into());
+    scene.to_send.push(ToNet::Control { connection, message: notice.clone() });
+    scene.to_send.push(ToNet::Update { connection, bytes: Bytes::from_static(b"an update") });
+    scene.until("both came", |scene| {
+        scene.heard[alice].contains(&ServerEvent::Control(notice.clone()))
+            && scene.heard[alice].contains(&ServerEvent::Update(Bytes::from_static(b"an update")))
+    });
+
+    // A record too long for one datagram is sliced.
+    let record = ServerControl::Record { update_seq: 1, bytes: vec![5; 4_800] };
+    scene.to_send.push(ToNet::Control { connection, message: record.clone() });
+    scene
+        .until("the record came", |scene| scene.heard[alice].contains(&ServerEvent::Control(record.clone())));
+
+    let state = ClientState { ack_newest: 9, inputs: vec![(3, vec![1, 2])], ..ClientState::default() };
+    scene.clients[alice].send_state(state).unwrap();
+    scene.until("the state came", |scene| {
+        scene.events.iter().any(|event| {
+            matches!(event, FromNet::State { state, .. } if state.ack_newest == 9 && state.epoch == 1)
+        })
+    });
+
+    scene.clients[alice].send_control(&ClientControl::Bye).unwrap();
+    scene.clients[alice].close();
+    scene.until("the server knows", |scene| {
+        scene.events.contains(&FromNet::Disconnected { connection, reason: EndReason::Left })
+    });
+    let bye = FromNet::Control { connection, epoch: 1, payload: ClientControl::Bye };
+    assert!(scene.events.contains(&bye), "what was said before leaving is heard");
+    assert_eq!(scene.net.players(), 0);
+    assert_eq!(scene.heard[alice].last(), Some(&ServerEvent::Disconnected(Ended::Link(LinkEnd::ClosedHere))));
+}
+
+/// D6: a client of another schema is refused, and both versions are named to it.
+#[test]
+fn a_client_of_another_game_is_told_so() {
+    let mut scene = Scene::new(config(1, 10));
+    let address = scene.net.addresses()[0];
+    let client = Connection::open(address, player("eve"), 1, "client-9", Conditions::default()).unwrap();
+    let eve = scene.add(client);
+    scene.until("eve is refused", |scene| scene.ended(eve).is_some());
+    let text = scene.ended(eve).unwrap().to_string();
+    assert!(text.contains("client-9") && text.contains("server-1"), "{text}");
+    assert_eq!(scene.events, [], "the tick never hears of it");
+    assert_eq!(scene.count("wrong_schema"), 1);
+}
+
+#[test]
+fn a_refusal_of_the_tick_reaches_the_player_in_words() {
+    let mut scene = Scene::new(config(1, 10));
+    let alice = scene.add(connect(scene.net.addresses()[0], "alice"));
+    scene.until("alice is in", |scene| scene.is_welcome(alice));
+    let connection = scene.admitted[0];
+    scene.to_send.push(ToNet::Refuse { connection, refusal: Refusal::TakenOver });
+    scene.until("alice knows", |scene| scene.ended(alice).is_some());
+    assert_eq!(scene.ended(alice), Some(&Ended::Refused(Refusal::TakenOver)));
+    let reason = EndReason::Refused(Refusal::TakenOver);
+    assert!(scene.events.contains(&FromNet::Disconnected { connection, reason }));
+}
+
+#[test]
+fn a_full_world_and_a_draining_one_say_so() {
+    let mut scene = Scene::new(config(1, 1));
+    let address = scene.net.addresses()[0];
+    let alice = scene.add(connect(address, "alice"));
+    scene.until("alice is in", |scene| scene.is_welcome(alice));
+    let bob = scene.add(connect(address, "bob"));
+    scene.until("bob knows", |scene| scene.ended(bob).is_some());
+    assert_eq!(scene.ended(bob), Some(&Ended::Refused(Refusal::Full { players: 1 })));
+    scene.net.drain();
+    let carol = scene.add(connect(address, "carol"));
+    scene.until("carol knows", |scene| scene.ended(carol).is_some());
+    assert_eq!(scene.ended(carol), Some(&Ended::Refused(Refusal::Draining)));
+    assert!(scene.ended(alice).is_none());
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_too_slow_and_harms_nobody() {
+    let mut scene = Scene::new(config(1, 10));
+    let address = scene.net.addresses()[0];
+    let alice = scene.add(connect(address, "alice"));
+    let bob = scene.add(connect(address, "bob"));
+    scene.until("both are in", |scene| scene.is_welcome(alice) && scene.is_welcome(bob));
+    // Bob's process hangs.
+    let FromNet::Connected { connection, .. } = scene
+        .events
+        .iter()
+        .find(|event| matches!(event, FromNet::Connected { player, .. } if player.as_str() == "bob"))
+        .unwrap()
+        .clone()
+    else {
+        unreachable!()
+    };
+    let hanging = scene.clients.remove(bob);
+    for _ in 0..200 {
+        let message = ServerControl::Notice("x".repeat(1_000));
+        scene.to_send.push(ToNet::Control { connection, message });
+    }
+    scene.until("bob is given up", |scene| {
+        scene.events.iter().any(|event| {
+            matches!(event, FromNet::Disconnected { reason: EndReason::Refused(Refusal::TooSlow { .. }), .. })
+        })
+    });
+    assert_eq!(scene.count("too_slow"), 1);
+    assert!(scene.ended(alice).is_none());
+    drop(hanging);
+}
+
+#[test]
+fn when_the_server_ends_its_clients_know() {
+    let mut scene = Scene::new(config(2, 10));
+    let addresses = scene.net.addresses();
+    let alice = scene.add(connect(addresses[0], "alice"));
+    let bob = scene.add(connect(addresses[1], "bob"));
+    scene.until("both are in", |scene| scene.is_welcome(alice) && scene.is_welcome(bob));
+    let Scene { net, mut clients, mut heard, .. } = scene;
+    drop(net);
+    let begin = Instant::now();
+    while heard.iter().any(|heard| !matches!(heard.last(), Some(ServerEvent::Disconnected(_)))) {
+        assert!(begin.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(5));
+        for (client, heard) in clients.iter_mut().zip(&mut heard) {
+            client.update(Duration::from_millis(5));
+            heard.extend(client.poll());
+        }
+    }
+    for heard in heard {
+        assert_eq!(heard.last(), Some(&ServerEvent::Disconnected(Ended::Link(LinkEnd::ClosedByServer))));
+    }
+}
+
+#[test]
+fn a_connection_survives_loss_delay_and_jitter() {
+    let mut scene = Scene::new(config(1, 10));
+    let address = scene.net.addresses()[0];
+    let conditions = Conditions {
+        loss: 0.2,
+        delay: Duration::from_millis(40),
+        jitter: Duration::from_millis(30),
+        seed: 1,
+    };
+    let client = Connection::open(address, player("alice"), SCHEMA, "client-1", conditions).unwrap();
+    let alice = scene.add(client);
+    scene.until("alice is in", |scene| scene.is_welcome(alice));
+    let connection = scene.admitted[0];
+    let notices: Vec<ServerControl> = (0..50).map(|n| ServerControl::Notice(n.to_string())).collect();
+    for message in &notices {
+        scene.to_send.push(ToNet::Control { connection, message: message.clone() });
+    }
+    scene.until("all came", |scene| scene.heard[alice].len() > notices.len());
+    let came: Vec<&ServerControl> = scene.heard[alice]
+        .iter()
+        .filter_map(|event| match event {
+            ServerEvent::Control(message @ ServerControl::Notice(_)) => Some(message),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(came, notices.iter().collect::<Vec<_>>(), "once each and in order");
+}
+
+fn secured(shards: u16) -> (NetConfig, Authentication) {
+    let key = SecretKey::new(*b"a key for tests, thirty-two long");
+    let mut config = config(shards, 100);
+    config.key = Some(key.clone());
+    (config, Authentication::Secured(key))
+}
+
+fn token_for(scene: &Scene, authentication: &Authentication, role: Role) -> Connection {
+    let identity = Identity { player: player("gm"), role, resume: Some(5) };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let addresses = scene.net.addresses();
+    let token = issue_token(authentication, &identity, &addresses, now, Duration::from_secs(60)).unwrap();
+    let token = super::Token::parse(&token.to_text()).unwrap();
+    Connection::with_token(token, SCHEMA, "client-1", Conditions::default()).unwrap()
+}
+
+#[test]
+fn a_token_carries_player_role_and_session_and_only_the_right_key_makes_one() {
+    let (config, authentication) = secured(2);
+    let mut scene = Scene::new(config);
+    let gm = scene.add(token_for(&scene, &authentication, Role::Gm));
+    let forged = Authentication::Secured(SecretKey::new([9; 32]));
+    let forger = scene.add(token_for(&scene, &forged, Role::Admin));
+    let stranger = scene.add(connect(scene.net.addresses()[0], "stranger"));
+    scene.until("the gm is in", |scene| scene.is_welcome(gm));
+    assert!(matches!(
+        &scene.events[0],
+        FromNet::Connected { player, role: Role::Gm, resume: Some(5), .. } if player.as_str() == "gm"
+    ));
+    scene.until("others were refused", |scene| scene.count("refused_packets") >= 4);
+    assert!(!scene.is_welcome(forger) && !scene.is_welcome(stranger));
+    assert_eq!(scene.admitted.len(), 1);
+}
+
+/// On an open server a client writes its own token, so the role in it is worth nothing.
+#[test]
+fn on_an_open_server_everybody_is_an_ordinary_player() {
+    let mut scene = Scene::new(config(1, 10));
+    let liar = scene.add(token_for(&scene, &Authentication::Open, Role::Admin));
+    scene.until("it is in", |scene| scene.is_welcome(liar));
+    assert!(matches!(&scene.events[0], FromNet::Connected { role: Role::Player, .. }));
+}
+
+/// A token names every shard; a client that one shard denies tries the next.
+#[test]
+fn a_client_denied_by_a_full_shard_goes_to_the_next() {
+    let (mut config, authentication) = secured(2);
+    // 2 shards with 1 + 16 places each.
+    config.players_max = 2;
+    let mut scene = Scene::new(config);
+    let first = scene.net.addresses()[0];
+    let mut idle = Vec::new();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    for index in 0..17 {
+        // Connected to the first shard, but never flushed, so none says hello and takes a place in the world.
+        let identity = Identity::player(player(&format!("idle{index}")));
+        let token = issue_token(&authentication, &identity, &[first], now, Duration::from_secs(60)).unwrap();
+        let mut link = super::UdpClientLink::connect(token, Conditions::default()).unwrap();
+        let begin = Instant::now();
+        let joined = scene.count("connections");
+        while scene.count("connections") == joined {
+            assert!(begin.elapsed() < PATIENCE);
+            super::ClientLink::update(&mut link, Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        idle.push(link);
+    }
+    let identity = Identity::player(player("alice"));
+    let addresses = scene.net.addresses();
+    let begins_at_first = (0..64)
+        .map(|_| issue_token(&authentication, &identity, &addresses, now, Duration::from_secs(60)).unwrap())
+        .find(|token| token.addresses().next() == Some(first))
+        .expect("every shard is some token's first");
+    let client = Connection::with_token(begins_at_first, SCHEMA, "client-1", Conditions::default()).unwrap();
+    let alice = scene.add(client);
+    scene.until("alice is in", |scene| scene.is_welcome(alice));
+    assert!(matches!(&scene.events[0], FromNet::Connected { shard: 1, .. }));
+}
+
+/// A12: one world holds more clients than one netcode server can.
+#[test]
+fn more_than_1024_clients_connect_over_shards() {
+    const CLIENTS: usize = 1_100;
+    let mut scene = Scene::new(config(2, CLIENTS as u32));
+    let addresses = scene.net.addresses();
+    for index in 0..CLIENTS {
+        scene.add(connect(addresses[index % 2], &format!("player{index}")));
+    }
+    scene.until("all are in", |scene| (0..CLIENTS).all(|client| scene.is_welcome(client)));
+    assert_eq!(scene.net.players(), CLIENTS as u32);
+    let connections = scene.admitted.clone();
+    for connection in connections {
+        scene.to_send.push(ToNet::Update { connection, bytes: Bytes::from(vec![1; 1_000]) });
+    }
+    scene.until("most have had an update", |scene| {
+        let updated = scene
+            .heard
+            .iter()
+            .filter(|heard| heard.iter().any(|event| matches!(event, ServerEvent::Update(_))))
+            .count();
+        updated > CLIENTS * 9 / 10
+    });
+    let lost = (0..CLIENTS).filter(|&client| scene.ended(client).is_some()).count();
+    assert_eq!(lost, 0);
+}

@@ -2,7 +2,6 @@
 
 use bevy_ecs::component::Mutable;
 use bevy_ecs::prelude::Component;
-use glam::{Vec2, Vec3};
 use serde::de::DeserializeOwned;
 
 use crate::limits::{FIELDS_PER_ENTITY_MAX, SAVED_FIELD_BYTES_MAX};
@@ -94,6 +93,18 @@ impl FieldSpec {
 /// let mut ghost = Ship::default();
 /// Ship { name: "Ann".into(), heading: 1.5, seed: 7 }.project(&mut ghost);
 /// assert_eq!((ghost.name.as_str(), ghost.seed), ("Ann", 0));
+/// ```
+///
+/// A bound that no record can carry does not compile:
+///
+/// ```compile_fail,E0080
+/// # use bevy_ecs::prelude::Component;
+/// # use terrane::replication::Replicate;
+/// #[derive(Component, Clone, Default, Replicate)]
+/// struct Book {
+///     #[sync(broadcast, max_bytes = 1_000_000)]
+///     text: String,
+/// }
 /// ```
 ///
 /// `FIELDS` lists all fields in order of declaration. Those that are sent at all are numbered 0… in that
@@ -291,65 +302,60 @@ pub fn no_such_field(component: &'static str, field: usize) -> DecodeError {
     DecodeError::malformed(component, format!("it has no sent field number {field}"))
 }
 
-/// What can be told to a declared precision: one variable-width number of steps per axis.
-///
-/// A value of less than 2²³ steps comes back at most half a step off and, told again, is the same number of steps.
-pub trait Quantised: Sized {
-    /// Appends the steps, see [`FieldWriter::put_quantised`].
-    fn put_steps(&self, precision: f32, out: &mut FieldWriter);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Reads them back from all of `bytes`.
-    ///
-    /// # Errors
-    /// When the bytes are not that many numbers of steps; `what` is named.
-    fn take_steps(what: &'static str, precision: f32, bytes: &[u8]) -> Result<Self, DecodeError>;
-}
-
-/// The value of a number of steps.
-fn of_steps(steps: i32, precision: f32) -> f64 {
-    f64::from(steps) * f64::from(precision)
-}
-
-impl Quantised for f32 {
-    fn put_steps(&self, precision: f32, out: &mut FieldWriter) {
-        out.put_quantised(*self, precision);
+    fn written(lengths: &[usize], bytes_max: usize) -> FieldWriter {
+        let mut writer = FieldWriter::default();
+        for &length in lengths {
+            writer.put_raw(&vec![7; length]);
+            writer.end_field(FieldWire::Prefixed, bytes_max);
+        }
+        writer
     }
 
-    fn take_steps(what: &'static str, precision: f32, bytes: &[u8]) -> Result<Self, DecodeError> {
-        take(what, bytes).map(|steps| of_steps(steps, precision) as f32)
-    }
-}
-
-impl Quantised for f64 {
-    fn put_steps(&self, precision: f32, out: &mut FieldWriter) {
-        out.put_quantised(*self, precision);
-    }
-
-    fn take_steps(what: &'static str, precision: f32, bytes: &[u8]) -> Result<Self, DecodeError> {
-        take(what, bytes).map(|steps| of_steps(steps, precision))
-    }
-}
-
-impl Quantised for Vec2 {
-    fn put_steps(&self, precision: f32, out: &mut FieldWriter) {
-        for axis in self.to_array() {
-            out.put_quantised(axis, precision);
+    #[test]
+    fn a_length_prefix_is_the_number_as_the_codec_writes_it() {
+        for length in (0..600).chain([4_800, 57_000]) {
+            let expected = [codec::encode(&length), vec![7; length]].concat();
+            let writer = written(&[length], usize::MAX);
+            assert_eq!(writer.bytes, expected, "a payload of {length} bytes");
+            assert_eq!(field_length(FieldWire::Prefixed, &expected), Ok(expected.len()));
+            assert_eq!(
+                prefixed_payload(&expected),
+                Ok((length > 0).then_some(&expected[expected.len() - length..]))
+            );
         }
     }
 
-    fn take_steps(what: &'static str, precision: f32, bytes: &[u8]) -> Result<Self, DecodeError> {
-        take(what, bytes).map(|steps: [i32; 2]| steps.map(|axis| of_steps(axis, precision) as f32).into())
+    #[test]
+    fn fields_that_would_not_fit_one_row_are_absent_and_the_ones_behind_them_stand_where_they_should() {
+        let mut writer = written(&[30_000, 30_000, 10], usize::MAX);
+        writer.put(&u64::MAX);
+        writer.end_field(FieldWire::Varint, 9);
+        assert_eq!(writer.oversized, 1);
+        assert_eq!(writer.ends, [30_003, 30_004, 30_015, 30_024]);
+        assert_eq!(writer.bytes.len(), 30_024);
     }
-}
 
-impl Quantised for Vec3 {
-    fn put_steps(&self, precision: f32, out: &mut FieldWriter) {
-        for axis in self.to_array() {
-            out.put_quantised(axis, precision);
+    #[test]
+    fn a_field_cut_short_or_beginning_with_nonsense_has_no_length() {
+        for (wire, bytes) in [
+            (FieldWire::Fixed(4), &[1, 2, 3][..]),
+            (FieldWire::Fixed(1), &[]),
+            (FieldWire::Varint, &[]),
+            (FieldWire::Varint, &[251, 1]),
+            (FieldWire::Varint, &[253, 1, 2, 3, 4, 5, 6, 7]),
+            (FieldWire::Varint, &[255; 20]),
+            (FieldWire::Prefixed, &[]),
+            (FieldWire::Prefixed, &[2, 0]),
+            (FieldWire::Prefixed, &[251, 1]),
+            (FieldWire::Prefixed, &[252, 1, 0, 0, 0, 9]),
+        ] {
+            assert!(field_length(wire, bytes).is_err(), "{wire:?} {bytes:?}");
         }
-    }
-
-    fn take_steps(what: &'static str, precision: f32, bytes: &[u8]) -> Result<Self, DecodeError> {
-        take(what, bytes).map(|steps: [i32; 3]| steps.map(|axis| of_steps(axis, precision) as f32).into())
+        assert!(prefixed_payload(&[1, 2, 3]).is_err(), "a byte too many");
+        assert!(prefixed_payload(&[2, 3]).is_err(), "a byte too few");
     }
 }

@@ -8,6 +8,7 @@
 pub mod audit;
 pub mod field;
 pub mod oracle;
+pub mod quantised;
 pub mod rows;
 pub mod rule;
 pub mod schema;

@@ -4,15 +4,18 @@ use std::any::TypeId;
 use std::sync::Arc;
 
 use bevy_app::{App, Plugin, Plugins};
-use bevy_ecs::prelude::{IntoScheduleConfigs, Res, ResMut, Resource, Schedule, World};
-use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, SingleThreadedExecutor};
+use bevy_ecs::prelude::{Component, IntoScheduleConfigs, Res, ResMut, Resource, Schedule, With, World};
+use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, ScheduleLabel, SingleThreadedExecutor};
 use rustc_hash::FxHashMap;
 
 use crate::action::act::{self, ActCounts};
 use crate::cell::context::{Published, TickContext};
 use crate::cell::layout::LayoutError;
-use crate::cell::partition::{Births, LifeEvents, PartitionCounts, partition, spawn_now};
-use crate::cell::pool::{self, InterestCells, NodeContext, SimulateCells};
+use crate::cell::markers::Owned;
+use crate::cell::partition::{
+    Births, LifeEvents, PartitionCounts, despawn_now, partition, spawn_now, take_exports_back,
+};
+use crate::cell::pool::{self, InterestCells, NodeContext, SimulateCells, with_cells};
 use crate::cell::registration::{CellPlugins, GameError};
 use crate::cell::requests::SpawnRequest;
 use crate::cell::{Cell, Layout, SpaceLimits};
@@ -21,6 +24,7 @@ use crate::ids::{CellId, NetId, TickNumber};
 use crate::interest::{InterestSettings, Viewers};
 use crate::replication::{Rows, stage};
 use crate::session::{AvatarRecipe, AvatarRequest, Sessions, admit};
+use crate::telemetry::{self, Heartbeat, StageClock};
 use crate::tick::{self, Tick, TickSystems};
 
 use super::io::TickInput;
@@ -54,6 +58,39 @@ pub enum ServerError {
 /// Gives every cell a published value.
 type Publish = Arc<dyn Fn(&mut World) + Send + Sync>;
 
+/// What an NPC is and how one is made.
+struct Npcs {
+    names: fn(&mut World) -> Vec<NetId>,
+    spawn: Arc<dyn Fn(&mut Population<'_>, u64) + Send + Sync>,
+}
+
+impl Npcs {
+    /// Spawns what is missing; of what is too many, those with the highest names go.
+    fn adjust(&self, world: &mut World, wanted: u64) {
+        let mut names = (self.names)(world);
+        names.sort_unstable();
+        for &surplus in names.iter().skip(wanted as usize) {
+            despawn_now(world, surplus);
+        }
+        for _ in names.len() as u64..wanted {
+            let made = world.resource::<Births>().spawned.get(&NetId::WORLD).copied().unwrap_or(0);
+            (self.spawn)(&mut Population { world }, made);
+        }
+    }
+}
+
+/// The names of all entities with a component.
+fn names_with<C: Component>(world: &mut World) -> Vec<NetId> {
+    with_cells(world, |_, cells| {
+        let mut names = Vec::new();
+        for cell in cells.iter_mut() {
+            let mut query = cell.world.query_filtered::<&NetId, (With<Owned>, With<C>)>();
+            names.extend(query.iter(&cell.world));
+        }
+        names
+    })
+}
+
 /// How the world is filled when it is new.
 type Populate = Arc<dyn Fn(&mut Population<'_>) + Send + Sync>;
 
@@ -64,6 +101,9 @@ pub struct ServerBuilder {
     published: FxHashMap<TypeId, Publish>,
     avatars: Option<AvatarRecipe>,
     populate: Vec<Populate>,
+    npcs: Option<Npcs>,
+    clock: StageClock,
+    heartbeat: Heartbeat,
 }
 
 impl Default for ServerBuilder {
@@ -74,6 +114,9 @@ impl Default for ServerBuilder {
             published: FxHashMap::default(),
             avatars: None,
             populate: Vec::new(),
+            npcs: None,
+            clock: StageClock::frozen(),
+            heartbeat: Heartbeat::new(),
         }
     }
 }
@@ -124,6 +167,25 @@ impl ServerBuilder {
     #[must_use]
     pub fn populate(mut self, populate: impl Fn(&mut Population<'_>) + Send + Sync + 'static) -> Self {
         self.populate.push(Arc::new(populate));
+        self
+    }
+
+    /// Says what an NPC is, and how the next one is made: then a world has as many as its settings ask for,
+    /// new or resumed. `spawn` is told how many the world has made before.
+    #[must_use]
+    pub fn npcs<C: Component>(
+        mut self,
+        spawn: impl Fn(&mut Population<'_>, u64) + Send + Sync + 'static,
+    ) -> Self {
+        self.npcs = Some(Npcs { names: names_with::<C>, spawn: Arc::new(spawn) });
+        self
+    }
+
+    /// Times the stages with a clock, and keeps a pulse that a watchdog can watch.
+    #[must_use]
+    pub fn observe(mut self, clock: StageClock, heartbeat: Heartbeat) -> Self {
+        self.clock = clock;
+        self.heartbeat = heartbeat;
         self
     }
 
@@ -178,7 +240,8 @@ impl ServerBuilder {
         };
         let mut cells = Vec::new();
         for leaf in layout.leaves() {
-            let mut cell = Cell::new(*leaf, limits, &game, &self.cell_plugins, context.clone())?;
+            let crumb = self.heartbeat.cell(leaf.slot);
+            let mut cell = Cell::new(*leaf, limits, &game, &self.cell_plugins, context.clone(), crumb)?;
             for (id, _) in game.published() {
                 self.published[id](&mut cell.world);
             }
@@ -195,7 +258,8 @@ impl ServerBuilder {
         }
         pool::install(world, settings.threads);
         pool::fill(world, cells);
-        install_tick(world);
+        install_tick(world, self.clock, self.heartbeat);
+        install_close(world);
         match image {
             Some(image) => image::restore(world, image).map_err(ServerError::Image)?,
             None => {
@@ -203,6 +267,9 @@ impl ServerBuilder {
                     populate(&mut Population { world });
                 }
             }
+        }
+        if let (Some(npcs), Some(wanted)) = (&self.npcs, settings.npcs) {
+            npcs.adjust(world, wanted);
         }
         Ok(Server { app: self.node })
     }
@@ -245,7 +312,7 @@ fn install_resources(world: &mut World, settings: &WorldSettings, layout: Layout
     stage::install(world, settings);
 }
 
-fn install_tick(world: &mut World) {
+fn install_tick(world: &mut World, clock: StageClock, heartbeat: Heartbeat) {
     let mut schedule = world
         .resource_mut::<bevy_ecs::schedule::Schedules>()
         .remove(Tick)
@@ -257,7 +324,7 @@ fn install_tick(world: &mut World) {
     });
     tick::configure(&mut schedule);
     schedule.add_systems((
-        begin_tick.in_set(TickSystems::Receive),
+        (begin_tick, take_exports_back).chain().in_set(TickSystems::Receive),
         admit::admit.in_set(TickSystems::Admit),
         record::note_saved_images.in_set(TickSystems::Settle),
         (partition, admit::follow_avatars, image::make_image).chain().in_set(TickSystems::Partition),
@@ -270,6 +337,22 @@ fn install_tick(world: &mut World) {
         stage::send.in_set(TickSystems::Send),
         (record::check_invariants, record::record).chain().in_set(TickSystems::Record),
     ));
+    telemetry::name_node_systems(&mut schedule, &heartbeat);
+    telemetry::instrument(&mut schedule, world, clock, heartbeat);
+    world.add_schedule(schedule);
+}
+
+/// The beginning of a tick that nobody will see the end of: up to `Partition`, where images are made.
+#[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Close;
+
+fn install_close(world: &mut World) {
+    let mut schedule = Schedule::new(Close);
+    schedule.set_executor(SingleThreadedExecutor::new());
+    schedule.add_systems(
+        (begin_tick, admit::admit, partition, admit::follow_avatars, image::make_image, image::hand_over_image)
+            .chain(),
+    );
     world.add_schedule(schedule);
 }
 

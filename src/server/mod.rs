@@ -17,7 +17,12 @@ pub use build::{Population, ServerBuilder, ServerError};
 pub use io::{TickInput, TickOutput, TickReport, WorldImage};
 
 use crate::cell::registration::Game;
-use crate::ids::{CellId, TickNumber};
+use crate::cell::partition::Births;
+use crate::cell::pool::with_cells;
+use crate::ids::{CellId, NetId, Row, SlotIndex, TickNumber};
+use crate::replication::Rows;
+use crate::session::Sessions;
+use crate::telemetry::CellSnapshot;
 use crate::space::Area;
 use crate::tick::Tick;
 
@@ -54,6 +59,8 @@ pub struct WorldSettings {
     pub bucket_m: f32,
     /// Most players at once.
     pub players_max: u32,
+    /// How many NPCs there are, whatever a save holds; `None` leaves them as they are.
+    pub npcs: Option<u64>,
     /// Threads that run cells and sessions; 1 runs everything on the caller's.
     pub threads: usize,
     /// Every how many ticks all views are audited; `None` for never.
@@ -82,6 +89,7 @@ impl Default for WorldSettings {
             view_entities_max: crate::limits::VIEW_ENTITIES_MAX,
             bucket_m: crate::interest::BUCKET_EDGE_M_DEFAULT,
             players_max: 1_000,
+            npcs: None,
             threads: 1,
             audit_every: None,
             check_invariants: cfg!(debug_assertions),
@@ -139,6 +147,19 @@ impl Server {
         world.remove_resource::<TickOutput>().expect("inserted above")
     }
 
+    /// Ends the world in order: everybody is told and leaves, and what is left is made an image, from which the
+    /// world goes on with this very tick. Nothing is simulated; the server must not tick again.
+    ///
+    /// # Panics
+    /// As [`tick`](Self::tick).
+    pub fn close(&mut self, input: TickInput) -> TickOutput {
+        let world = self.app.world_mut();
+        world.insert_resource(TickInput { save: true, draining: true, ..input });
+        world.insert_resource(TickOutput::default());
+        world.run_schedule(build::Close);
+        world.remove_resource::<TickOutput>().expect("inserted above")
+    }
+
     /// What the world was made with.
     #[must_use]
     pub fn settings(&self) -> &WorldSettings {
@@ -155,6 +176,47 @@ impl Server {
     #[must_use]
     pub fn next_tick(&self) -> TickNumber {
         self.app.world().resource::<build::NextTick>().0
+    }
+
+    /// Every cell as seen from outside, in the order of its id.
+    pub fn cell_snapshots(&mut self) -> Vec<CellSnapshot> {
+        let mut players = std::collections::BTreeMap::<SlotIndex, u32>::new();
+        let node = self.app.world_mut();
+        let rows = node.resource::<Rows>();
+        for session in node.resource::<Sessions>().iter().filter(|session| session.avatar_row != Row::NONE) {
+            *players.entry(rows.owner[session.avatar_row.index()]).or_default() += 1;
+        }
+        let mut cells: Vec<CellSnapshot> = with_cells(node, |_, cells| {
+            let snapshot = |cell: &mut crate::cell::Cell| {
+                let (mut population, mut ghosts) = (0, 0);
+                cell.for_each_entity(|_, _, _, owned| *(if owned { &mut population } else { &mut ghosts }) += 1);
+                let leaf = cell.leaf;
+                let players = players.get(&leaf.slot).copied().unwrap_or(0);
+                CellSnapshot { cell: leaf.id, owner: leaf.slot, epoch: leaf.epoch, population, ghosts, players }
+            };
+            cells.iter_mut().map(snapshot).collect()
+        });
+        cells.sort_by_key(|cell| cell.cell);
+        cells
+    }
+
+    /// Gives the next session an epoch above this one, and the world's own births numbers above that: what may
+    /// have been given out after the image that the world was restored from is never given out again.
+    pub fn skip_counters(&mut self, epoch: u32, world_births: u64) {
+        let node = self.app.world_mut();
+        let mut sessions = node.resource_mut::<Sessions>();
+        sessions.last_epoch = sessions.last_epoch.max(epoch);
+        let mut births = node.resource_mut::<Births>();
+        let spawned = births.spawned.entry(NetId::WORLD).or_default();
+        *spawned = (*spawned).max(world_births);
+    }
+
+    /// The last epoch and the last number of a birth that were given out.
+    #[must_use]
+    pub fn counters(&self) -> (u32, u64) {
+        let node = self.app.world();
+        let births = node.resource::<Births>().spawned.get(&NetId::WORLD).copied().unwrap_or(0);
+        (node.resource::<Sessions>().last_epoch, births)
     }
 
     /// The node's world, for tests and tools.

@@ -14,15 +14,15 @@ use terrane::session::Sessions;
 use terrane::testing::TestWorld;
 
 /// The shipped game on the shipped map.
-pub fn caravan_builder(settings: &WorldSettings, npcs: u64) -> ServerBuilder {
+pub fn caravan_builder(settings: &WorldSettings) -> ServerBuilder {
     let roads = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/config/roads.toml");
     let roads = Roads::load(&roads, settings.area).expect("the shipped map is sound");
-    caravan_game(ServerBuilder::default(), roads, npcs)
+    caravan_game(ServerBuilder::default(), roads)
 }
 
 /// A test world of it.
 pub fn caravan_world(settings: WorldSettings, npcs: u64) -> TestWorld {
-    TestWorld::new(caravan_builder(&settings, npcs), settings)
+    TestWorld::new(caravan_builder(&settings), WorldSettings { npcs: Some(npcs), ..settings })
 }
 
 /// Lets every caravan stand where it is.

@@ -189,7 +189,7 @@ impl Field<'_> {
         let put = match self.sync.precision {
             None => quote!(out.put(&self.#member);),
             Some((precision, _)) => {
-                quote!(::terrane::replication::field::Quantised::put_steps(&self.#member, #precision, out);)
+                quote!(::terrane::replication::quantised::Quantised::put_steps(&self.#member, #precision, out);)
             }
         };
         quote! {
@@ -203,7 +203,7 @@ impl Field<'_> {
         let take = match self.sync.precision {
             None => quote!(::terrane::replication::field::take(#what, bytes)?),
             Some((precision, _)) => {
-                quote!(::terrane::replication::field::Quantised::take_steps(#what, #precision, bytes)?)
+                quote!(::terrane::replication::quantised::Quantised::take_steps(#what, #precision, bytes)?)
             }
         };
         let value = if matches!(self.wire, Wire::Prefixed(_)) {

@@ -227,13 +227,13 @@ impl Mirror {
         let old = self.by_alias[index].take();
         let old = old.as_ref();
         let same_layout = old.is_some_and(|old| old.row.components == head.components);
-        let all = (1 << (FIELD_FIRST as usize + wires.len())) - 1 & !PLACE;
+        let all = ((1 << (FIELD_FIRST as usize + wires.len())) - 1) & !PLACE;
         let changed = match (old, &row) {
             (None, _) => 0,
             (Some(old), Some(row)) if same_layout => old.changed | row.difference(&old.row),
             (Some(old), None) if same_layout => old.changed,
             // Old bits would name other fields; an announced field counts when its value comes.
-            (Some(old), row) => old.changed & PLACE | if row.is_some() { all } else { 0 },
+            (Some(old), row) => (old.changed & PLACE) | if row.is_some() { all } else { 0 },
         };
         let missing = if row.is_some() { 0 } else { all };
         let row = row.unwrap_or_else(|| match old {
@@ -365,5 +365,5 @@ impl Mirror {
 
 fn moved(from: LatticePoint, to: LatticePoint) -> u32 {
     let xy = from.0[0] != to.0[0] || from.0[1] != to.0[1];
-    u32::from(xy) * FIELD_XY | u32::from(from.0[2] != to.0[2]) * FIELD_Z
+    (u32::from(xy) * FIELD_XY) | (u32::from(from.0[2] != to.0[2]) * FIELD_Z)
 }

@@ -30,7 +30,7 @@ pub(super) struct Leaving {
 #[derive(Debug, Default)]
 pub(super) struct Aliases {
     /// One behind the highest alias in use.
-    pub(super) len: usize,
+    pub(super) end: usize,
     pub(super) rows: Vec<Row>,
     /// Fields to be sent; [`RESEND`] for a whole enter record.
     pub(super) pending: Vec<u32>,
@@ -92,7 +92,7 @@ impl Aliases {
     /// How many words the sets have up to the highest alias in use.
     #[inline]
     pub(super) fn words(&self) -> usize {
-        self.len.div_ceil(64)
+        self.end.div_ceil(64)
     }
 
     fn allocate(&mut self) -> Option<usize> {
@@ -114,7 +114,7 @@ impl Aliases {
         }
         let alias = word * 64 + self.used[word].trailing_ones() as usize;
         put(&mut self.used, alias);
-        self.len = self.len.max(alias + 1);
+        self.end = self.end.max(alias + 1);
         Some(alias)
     }
 
@@ -122,8 +122,8 @@ impl Aliases {
         take(&mut self.used, alias);
         take(&mut self.sent, alias);
         take(&mut self.unsettled, alias);
-        while self.len > 0 && !has(&self.used, self.len - 1) {
-            self.len -= 1;
+        while self.end > 0 && !has(&self.used, self.end - 1) {
+            self.end -= 1;
         }
     }
 

@@ -1,23 +1,18 @@
 //! One update from what is pending. The layout is in [`wire`](crate::replication::wire).
 
-use crate::ids::{Alias, Row, TickNumber};
+use crate::ids::{Alias, TickNumber};
 use crate::limits::UPDATE_BYTES_MAX;
-use crate::replication::rows::{EncodedRow, FIELD_FIRST, FIELD_XY, FIELD_Z, RESEND, Rows};
+use crate::replication::rows::{RESEND, Rows};
 use crate::replication::wire::{
-    self, ENTER_HEAD_BYTES_MAX, ENTER_INLINE_BYTES_MAX, ENTERS_MINOR_BYTES_MAX, EXCEPTION_BYTES_MAX,
-    EnterHead, FLAG_COMMON, FLAG_COMPLETE, FLAG_ENTERS, FLAG_EXCEPTIONS, FLAG_LEAVES, LEAVES_BYTES_MAX,
-    put_varint, varint_length,
+    self, ENTER_HEAD_BYTES_MAX, ENTER_INLINE_BYTES_MAX, ENTERS_MINOR_BYTES_MAX, EnterHead, FLAG_COMPLETE,
+    FLAG_ENTERS, FLAG_LEAVES, LEAVES_BYTES_MAX, put_varint,
 };
 use crate::space::{LatticePoint, distance_squared};
 
-use super::aliases::{aliases_of, has, put};
+use super::aliases::{aliases_of, put};
 use super::in_flight::Sent;
+use super::values::{COMMON_BYTES_MAX, Common};
 use super::{PROBE_AFTER_TICKS, View, ViewScratch, bits_of};
-
-/// Position fields.
-const PLACE: u32 = FIELD_XY | FIELD_Z;
-/// Most bytes of one entity in the common block; one with more becomes an exception, which can be split.
-const COMMON_BYTES_MAX: usize = 255;
 
 /// What an update says about its tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,28 +47,6 @@ pub struct Assembled {
     /// An enter record that is too large for an update: to be sent as
     /// [`ServerControl::Record`](crate::protocol::messages::ServerControl::Record) of this update.
     pub record: Option<Vec<u8>>,
-}
-
-/// What the block of entities with one mask takes.
-pub(super) struct Common {
-    mask: u32,
-    /// Bytes per entity where all fields of the mask are of the position.
-    place_bytes: usize,
-}
-
-impl Common {
-    fn new(mask: u32) -> Self {
-        Self { mask, place_bytes: place_bytes(mask) }
-    }
-
-    fn has_fields(&self) -> bool {
-        self.mask >> FIELD_FIRST != 0
-    }
-
-    #[inline]
-    pub(super) fn bytes_of(&self, rows: &Rows, row: Row) -> usize {
-        if self.has_fields() { value_bytes(&rows.encoded[row.index()], self.mask) } else { self.place_bytes }
-    }
 }
 
 /// What a look over the pending masks finds.
@@ -134,7 +107,7 @@ impl View {
             flags |= FLAG_LEAVES;
         }
 
-        let overhead = if found.common > 0 { 8 + self.aliases.len.div_ceil(8) } else { 0 }
+        let overhead = if found.common > 0 { 8 + self.aliases.end.div_ceil(8) } else { 0 }
             + if found.exceptions > 0 { 3 } else { 0 };
         let need = overhead + found.common_bytes + found.exception_bytes;
         let mut enters_wait = false;
@@ -142,7 +115,8 @@ impl View {
             let waiting = scratch.enters.len();
             let turn = if seq % 2 == 1 { ENTER_INLINE_BYTES_MAX } else { ENTERS_MINOR_BYTES_MAX };
             let room_beside_values = UPDATE_BYTES_MAX.saturating_sub(out.len() - base + 3 + need);
-            let room = room_beside_values.max(turn);
+            let room_at_all = UPDATE_BYTES_MAX - (out.len() - base + 3);
+            let room = room_beside_values.max(turn).min(room_at_all);
             self.put_enters(rows, header.tick, room, scratch, &mut update, out);
             if update.enters > 0 {
                 flags |= FLAG_ENTERS;
@@ -153,7 +127,7 @@ impl View {
         let room = UPDATE_BYTES_MAX - (out.len() - base);
         update.overflowed = need > room;
         if update.overflowed {
-            self.thin_out(rows, &common, seq, room.saturating_sub(overhead), scratch);
+            self.thin_out(rows, &common, seq, room, overhead, scratch);
         }
         flags |= self.put_values(rows, &common, scratch, &mut update, out);
         // Private fields go here: one record per entity whose hash for this viewer differs, behind a flag of
@@ -227,7 +201,7 @@ impl View {
                 }
             }
             if union & RESEND != 0 {
-                for alias in word * 64..self.aliases.len.min(word * 64 + 64) {
+                for alias in word * 64..self.aliases.end.min(word * 64 + 64) {
                     if self.aliases.pending[alias] & RESEND != 0 {
                         scratch.enters.push((self.enter_order(rows, alias), alias as u16));
                     }
@@ -240,29 +214,6 @@ impl View {
             scratch.exceptions[word] = exceptions;
         }
         found
-    }
-
-    /// The fields of an exception that go, and the most bytes its record takes. Fields beyond what an update
-    /// can take wait for the next. `None` when not even the first fits.
-    pub(super) fn exception_of(&self, rows: &Rows, alias: usize) -> Option<(u32, usize)> {
-        let pending = self.aliases.pending[alias];
-        let row = &rows.encoded[self.aliases.rows[alias].index()];
-        let gap = varint_length(self.aliases.len as u64);
-        let head = |mask: u32| gap + varint_length(u64::from(mask) << 1 | 1) + 1 + 3;
-        let bytes = value_bytes(row, pending);
-        if head(pending) + bytes <= EXCEPTION_BYTES_MAX {
-            return Some((pending, head(pending) + bytes));
-        }
-        let (mut mask, mut bytes) = (0, head(pending));
-        for bit in 0..FIELD_FIRST + row.ends.len() as u32 {
-            let field = pending & 1 << bit;
-            let length = value_bytes(row, field);
-            if bytes + length <= EXCEPTION_BYTES_MAX {
-                mask |= field;
-                bytes += length;
-            }
-        }
-        (mask != 0).then_some((mask, bytes))
     }
 
     /// The place of an enter among those that wait, smaller first: the avatar, then by class and distance, and
@@ -349,64 +300,6 @@ impl View {
         }
     }
 
-    /// Writes the common block and the exceptions that are chosen; gives the flags of what there is.
-    fn put_values(
-        &mut self,
-        rows: &Rows,
-        common: &Common,
-        scratch: &mut ViewScratch,
-        update: &mut Assembled,
-        out: &mut Vec<u8>,
-    ) -> u8 {
-        let words = self.aliases.words();
-        let (chosen, exceptions) = (&scratch.chosen[..words], &scratch.exceptions[..words]);
-        let mut flags = 0;
-        let in_common = |word: usize| chosen[word] & !exceptions[word];
-        if let Some(last) = (0..words).rfind(|&word| in_common(word) != 0) {
-            flags |= FLAG_COMMON;
-            let bytes = last * 8 + 8 - in_common(last).leading_zeros() as usize / 8;
-            put_varint(out, u64::from(common.mask));
-            put_varint(out, bytes as u64);
-            let bitmap = out.len();
-            for word in 0..=last {
-                out.extend_from_slice(&in_common(word).to_le_bytes());
-            }
-            out.truncate(bitmap + bytes);
-            for word in 0..=last {
-                let bits = in_common(word);
-                let aliases = self.aliases.rows.as_chunks::<64>().0.get(word).expect("whole words");
-                put_common(rows, common.mask, aliases, bits, out);
-                update.entities += bits.count_ones();
-            }
-            update.fields += update.entities * common.mask.count_ones();
-        }
-        let count: u32 = exceptions.iter().map(|word| word.count_ones()).sum();
-        if count > 0 {
-            flags |= FLAG_EXCEPTIONS;
-            put_varint(out, u64::from(count));
-            let mut next = 0;
-            for (word, &bits) in exceptions.iter().enumerate() {
-                for alias in aliases_of(word, bits) {
-                    let mask = scratch.exception[alias].0;
-                    put_varint(out, (alias - next) as u64);
-                    next = alias + 1;
-                    let row = self.aliases.rows[alias];
-                    let guarded = mask >> FIELD_FIRST != 0 && has(&self.aliases.unsettled, alias);
-                    put_varint(out, u64::from(mask) << 1 | u64::from(guarded));
-                    if guarded {
-                        out.push(self.aliases.structure[alias]);
-                        put_varint(out, value_bytes(&rows.encoded[row.index()], mask) as u64);
-                    }
-                    put_fields(rows, row, mask, out);
-                    scratch.rare.push(Sent::Fields(Alias(alias as u16), mask));
-                    update.fields += mask.count_ones();
-                }
-            }
-            update.entities += count;
-        }
-        flags
-    }
-
     /// What was sent is no longer pending.
     fn clear_pending(&mut self, update: &Assembled, enters_wait: bool, scratch: &ViewScratch) {
         let words = self.aliases.words();
@@ -442,59 +335,5 @@ impl View {
         }
         self.waiting = rest;
         self.enters_wait &= rest;
-    }
-}
-
-fn place_bytes(mask: u32) -> usize {
-    (mask & FIELD_XY) as usize * 4 + (mask & FIELD_Z) as usize
-}
-
-/// How many bytes the fields of a mask take.
-fn value_bytes(row: &EncodedRow, mask: u32) -> usize {
-    let mut fields = mask & !PLACE;
-    let mut bytes = place_bytes(mask);
-    while fields != 0 {
-        bytes += row.field(fields.trailing_zeros()).len();
-        fields &= fields - 1;
-    }
-    bytes
-}
-
-#[inline]
-fn put_fields(rows: &Rows, row: Row, mask: u32, out: &mut Vec<u8>) {
-    let index = row.index();
-    if mask & FIELD_XY != 0 {
-        out.extend_from_slice(&rows.low_xy[index].to_le_bytes());
-    }
-    if mask & FIELD_Z != 0 {
-        out.extend_from_slice(&rows.lattice[index].low_z().to_le_bytes());
-    }
-    let mut fields = mask & !PLACE;
-    while fields != 0 {
-        out.extend_from_slice(rows.encoded[index].field(fields.trailing_zeros()));
-        fields &= fields - 1;
-    }
-}
-
-/// The values of one word of aliases. Nearly all bytes that leave the server are written here.
-#[inline]
-fn put_common(rows: &Rows, mask: u32, aliases: &[Row; 64], bits: u64, out: &mut Vec<u8>) {
-    if mask != FIELD_XY {
-        for alias in aliases_of(0, bits) {
-            put_fields(rows, aliases[alias], mask, out);
-        }
-        return;
-    }
-    let begin = out.len();
-    out.resize(begin + 4 * bits.count_ones() as usize, 0);
-    let places = out[begin..].as_chunks_mut::<4>().0.iter_mut();
-    if bits == u64::MAX {
-        for (place, row) in places.zip(aliases) {
-            *place = rows.low_xy[row.index()].to_le_bytes();
-        }
-    } else {
-        for (place, alias) in places.zip(aliases_of(0, bits)) {
-            *place = rows.low_xy[aliases[alias & 63].index()].to_le_bytes();
-        }
     }
 }

@@ -7,11 +7,10 @@
 
 use crate::ids::Row;
 use crate::replication::rows::Rows;
-use crate::replication::wire::EXCEPTION_BYTES_MAX;
 use crate::space::distance_squared;
 
 use super::aliases::{PRIORITY_MAX, aliases_of, has, put};
-use super::assemble::Common;
+use super::values::Common;
 use super::{View, ViewScratch, WORDS_MAX, bits_of};
 
 /// How often, in updates, weights follow the distances.
@@ -25,14 +24,14 @@ pub(super) fn weight(class: u8, distance_squared: f32, leave_radius_m: f32) -> u
 }
 
 impl View {
-    /// Reduces `scratch.chosen` to what fits `room` bytes. The bytes of the bitmap and of counters are not
-    /// part of `room`.
+    /// Reduces `scratch.chosen` to what fits `room` bytes, of which the bitmap and counters take `overhead`.
     pub(super) fn thin_out(
         &mut self,
         rows: &Rows,
         common: &Common,
         seq: u32,
         room: usize,
+        overhead: usize,
         scratch: &mut ViewScratch,
     ) {
         if seq.is_multiple_of(WEIGHTS_EVERY) {
@@ -54,7 +53,7 @@ impl View {
                     cost(alias, &scratch.exceptions, &scratch.exception) as u32;
             }
         }
-        let (mut threshold, mut left) = (255usize, room);
+        let (mut threshold, mut left) = (255usize, room.saturating_sub(overhead));
         while threshold > 0 && scratch.histogram[threshold] as usize <= left {
             left -= scratch.histogram[threshold] as usize;
             threshold -= 1;
@@ -97,10 +96,9 @@ impl View {
             any |= kept[word] != 0;
         }
         if !any {
-            // The bitmap alone takes the room: whoever has its turn goes without one.
+            // The bitmap may take all the room: then whoever has its turn goes without one.
             let alias = self.cursor;
-            let record = self.exception_of(rows, alias);
-            debug_assert!(record.is_some_and(|(_, bytes)| bytes <= EXCEPTION_BYTES_MAX));
+            let record = self.exception_of(rows, alias).filter(|&(_, bytes)| bytes + 3 <= room);
             if let Some((mask, bytes)) = record {
                 put(&mut kept, alias);
                 put(&mut scratch.exceptions, alias);

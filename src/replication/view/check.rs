@@ -53,7 +53,7 @@ impl View {
     /// The alias of an entity in the view.
     #[cfg(test)]
     pub(crate) fn alias_of(&self, row: crate::ids::Row) -> Option<u16> {
-        (0..self.aliases.len).find(|&alias| self.aliases.rows[alias] == row).map(|alias| alias as u16)
+        (0..self.aliases.end).find(|&alias| self.aliases.rows[alias] == row).map(|alias| alias as u16)
     }
 
     /// Gives aliases away before their leave is acknowledged, to show what that breaks.

@@ -1,5 +1,7 @@
 //! Who is in the view: what stayed and left by a gather over the aliases, what entered by marks.
 
+use glam::Vec3;
+
 use crate::ids::{NetId, Row};
 use crate::replication::rows::Rows;
 use crate::replication::rule::{ViewSettings, Viewer, near_key};
@@ -8,6 +10,10 @@ use crate::space::distance_squared;
 
 use super::aliases::{aliases_of, has};
 use super::{View, ViewScratch, bits_of, budget};
+
+/// How far beyond the last edge of a full view candidates are looked for: an eighth of an octave of the squared
+/// distance.
+const EDGE_SLACK: u64 = 1 << 20;
 
 /// What a tick did to a view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,10 +66,14 @@ impl View {
         let mut change = self.let_go_of_the_far(rows, settings.leave_radius_m, scratch);
 
         scratch.entering.clear();
+        let marks = &mut scratch.marks[..];
         for &row in hits {
-            let place = rows.position[row.index()];
-            if scratch.marks[row.index()] != scratch.epoch && place.is_finite() {
-                scratch.marks[row.index()] = scratch.epoch;
+            let mark = &mut marks[row.index()];
+            if *mark == scratch.epoch {
+                continue;
+            }
+            *mark = scratch.epoch;
+            if rows.position[row.index()].is_finite() {
                 scratch.entering.push(row);
             }
         }
@@ -92,26 +102,21 @@ impl View {
         scratch: &mut ViewScratch,
     ) -> MembershipChange {
         let mut change = MembershipChange::default();
-        let count = rows.len();
-        let position = &rows.position[..count];
-        let changed = &rows.changed[..count];
-        let marks = &mut scratch.marks[..count];
-        let (epoch, from, radius2) = (scratch.epoch, self.viewer.position, radius_m * radius_m);
+        let radius2 = radius_m * radius_m;
         for word in 0..self.aliases.words() {
             let begin = word * 64;
-            let end = self.aliases.len.min(begin + 64);
-            let mut far = [0u8; 64];
-            let each = self.aliases.rows[begin..end].iter().zip(&mut self.aliases.pending[begin..end]);
-            for ((row, pending), far) in each.zip(&mut far) {
-                let row = row.index();
-                // The negation is the rule for rows of nobody, whose distance is not a number.
-                #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN must count as far")]
-                let is_far = !(distance_squared(position[row], from) < radius2);
-                *far = u8::from(is_far);
-                *pending |= changed[row];
-                marks[row] = epoch;
-            }
-            for alias in aliases_of(word, bits_of(&far) & self.aliases.held[word]) {
+            let end = self.aliases.end.min(begin + 64);
+            let far = gather_far(
+                &self.aliases.rows[begin..end],
+                &mut self.aliases.pending[begin..end],
+                &rows.position,
+                &rows.changed,
+                &mut scratch.marks,
+                scratch.epoch,
+                self.viewer.position,
+                radius2,
+            );
+            for alias in aliases_of(word, far & self.aliases.held[word]) {
                 self.let_go(rows, alias);
                 change.left += 1;
             }
@@ -141,14 +146,29 @@ impl View {
             let d2 = distance_squared(rows.position[index], viewer.position);
             near_key(row == viewer.avatar, rows.class[index], d2, held)
         };
-        ranked.clear();
-        for word in 0..self.aliases.words() {
-            for alias in aliases_of(word, self.aliases.held[word]) {
-                ranked.push((key(self.aliases.rows[alias], true), Candidate::Held(alias as u16)));
+        change.over_the_cap = (self.aliases.held_count + scratch.entering.len() - entities_max) as u32;
+        // The edge moves little from tick to tick: those not far beyond the last one are nearly always enough
+        // to find it. When they are not, everybody is looked at.
+        for limit in [self.edge.saturating_add(EDGE_SLACK), u64::MAX] {
+            ranked.clear();
+            for word in 0..self.aliases.words() {
+                for alias in aliases_of(word, self.aliases.held[word]) {
+                    // All of them: who falls out has to be let go.
+                    ranked.push((key(self.aliases.rows[alias], true), Candidate::Held(alias as u16)));
+                }
+            }
+            let mut within = ranked.iter().filter(|&&(key, _)| key <= limit).count();
+            for &row in &scratch.entering {
+                let key = key(row, false);
+                if key <= limit {
+                    ranked.push((key, Candidate::Entering(row)));
+                    within += 1;
+                }
+            }
+            if within >= entities_max {
+                break;
             }
         }
-        ranked.extend(scratch.entering.iter().map(|&row| (key(row, false), Candidate::Entering(row))));
-        change.over_the_cap = (ranked.len() - entities_max) as u32;
 
         let net_id = |aliases: &super::Aliases, candidate: &Candidate| match *candidate {
             Candidate::Held(alias) => rows.net_id[aliases.rows[usize::from(alias)].index()],
@@ -158,6 +178,7 @@ impl View {
             ranked.select_nth_unstable_by_key(entities_max - 1, |&(key, _)| key);
             // Names decide only among those as near as the last one kept.
             let edge = ranked[entities_max - 1].0;
+            self.edge = edge;
             let (mut begin, mut end) = (0, ranked.len());
             let mut index = 0;
             while index < end {
@@ -190,6 +211,35 @@ impl View {
             }
         }
     }
+}
+
+/// The inner loop of a tick, over at most 64 aliases: bit *i* of the result is whether the *i*-th is too far.
+/// A function of its own because only as arguments the slices are known not to overlap: inlined it is a third
+/// slower.
+#[inline(never)]
+fn gather_far(
+    aliases: &[Row],
+    pending: &mut [u32],
+    position: &[Vec3],
+    changed: &[u32],
+    marks: &mut [u8],
+    epoch: u8,
+    from: Vec3,
+    radius2: f32,
+) -> u64 {
+    // Of one length: one bounds check serves all three.
+    let (changed, marks) = (&changed[..position.len()], &mut marks[..position.len()]);
+    let mut far = [0u8; 64];
+    for ((row, pending), far) in aliases.iter().zip(pending).zip(&mut far) {
+        let row = row.index();
+        // The negation is the rule for rows of nobody, whose distance is not a number.
+        #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN must count as far")]
+        let is_far = !(distance_squared(position[row], from) < radius2);
+        *far = u8::from(is_far);
+        *pending |= changed[row];
+        marks[row] = epoch;
+    }
+    bits_of(&far)
 }
 
 impl ViewScratch {

@@ -17,6 +17,7 @@ mod budget;
 mod check;
 mod in_flight;
 mod membership;
+mod values;
 
 use crate::ids::{Row, TickNumber};
 use crate::limits::ALIASES_MAX;
@@ -53,6 +54,8 @@ pub struct View {
     /// Something was left pending: ages and priorities have to be kept.
     waiting: bool,
     enters_wait: bool,
+    /// The rank of the last one kept when the view was last full.
+    edge: u64,
     /// The alias at which the last update ran full: the next one begins there.
     cursor: usize,
 }
@@ -69,6 +72,7 @@ impl Default for View {
             record_tick: None,
             waiting: false,
             enters_wait: false,
+            edge: 0,
             cursor: 0,
         }
     }

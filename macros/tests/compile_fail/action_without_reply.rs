@@ -1,0 +1,11 @@
+use terrane_macros::Action;
+
+#[derive(Action)]
+#[action(scope = group, caller = player)]
+struct Say;
+
+#[derive(Action)]
+#[action(scope = self, caller = player, latest_wins, reply = ())]
+struct Steer;
+
+fn main() {}

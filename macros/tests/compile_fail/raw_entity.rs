@@ -1,0 +1,18 @@
+use terrane_macros::Action;
+use terrane_macros::Replicate;
+
+#[derive(Replicate)]
+struct Hunter {
+    #[sync(server_only)]
+    prey: Option<Entity>,
+    #[sync(broadcast)]
+    pack: Vec<(bevy_ecs::entity::Entity, u8)>,
+}
+
+#[derive(Action)]
+#[action(scope = self, caller = player, reply = ())]
+struct Hunt {
+    prey: Entity,
+}
+
+fn main() {}

@@ -1,0 +1,124 @@
+//! The paths and their answers.
+
+use axum::extract::State;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::{StatusCode, Uri};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::json;
+
+use crate::http::HttpState;
+use crate::http::guard::{Guard, admit, authorize};
+use crate::telemetry::metrics::METRICS_CONTENT_TYPE;
+use crate::telemetry::{Health, Phase};
+use crate::tick::TickSystems;
+
+/// The page for people. It asks `/api/status`, `/healthz` and `/readyz` once a second and fetches nothing else.
+const PAGE: &str = include_str!("page.html");
+/// The page may run its own script and talk to this server alone.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                           connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+pub(super) fn router(state: HttpState, guard: Guard) -> Router {
+    let private = Router::new()
+        .route("/api/config", get(config))
+        .route("/api/drain", post(drain))
+        .route_layer(from_fn_with_state(guard.clone(), authorize));
+    Router::new()
+        .route("/", get(page))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/api/status", get(status))
+        .merge(private)
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(map_response(no_script_of_others))
+        .layer(from_fn_with_state(guard, admit))
+        .with_state(state)
+}
+
+/// Only the page carries a policy of its own; whatever else a browser is led to, it runs nothing of it.
+async fn no_script_of_others(mut response: Response) -> Response {
+    let policy = axum::http::HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    response.headers_mut().entry(CONTENT_SECURITY_POLICY).or_insert(policy);
+    response
+}
+
+async fn page() -> Response {
+    ([(CONTENT_SECURITY_POLICY, PAGE_POLICY)], Html(PAGE)).into_response()
+}
+
+async fn healthz(State(state): State<HttpState>) -> Response {
+    let heartbeat = &state.heartbeat;
+    let health = match heartbeat.health() {
+        Health::Healthy => {
+            return Json(json!({ "healthy": true, "tick": heartbeat.tick().0 })).into_response();
+        }
+        Health::Panicked => json!({
+            "healthy": false,
+            "why": "a system panicked",
+            "panic": heartbeat.panic_report().map(|report| report.to_json()),
+        }),
+        Health::Hangs => {
+            let places: Vec<_> = heartbeat
+                .places()
+                .into_iter()
+                .map(|place| {
+                    json!({
+                        "cell": place.cell.map(|(cell, _)| cell.to_string()),
+                        "system": place.system.as_deref(),
+                        "returned": place.returned,
+                    })
+                })
+                .collect();
+            json!({
+                "healthy": false,
+                "why": if heartbeat.beat().in_tick { "a tick hangs" } else { "no tick begins" },
+                "tick": heartbeat.tick().0,
+                "stage": heartbeat.stage().map(TickSystems::name),
+                "places": places,
+            })
+        }
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, Json(health)).into_response()
+}
+
+async fn readyz(State(state): State<HttpState>) -> Response {
+    let phase = state.readiness.phase();
+    let ready = phase == Phase::Ready;
+    let degraded = state.readiness.degraded();
+    let answer = json!({ "ready": ready, "phase": phase, "degraded": degraded.as_deref() });
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(answer)).into_response()
+}
+
+async fn metrics(State(state): State<HttpState>) -> Response {
+    ([(CONTENT_TYPE, METRICS_CONTENT_TYPE)], state.metrics.encode()).into_response()
+}
+
+async fn status(State(state): State<HttpState>) -> Response {
+    Json(&*state.status.read()).into_response()
+}
+
+async fn config(State(state): State<HttpState>) -> Response {
+    Json(&*state.config).into_response()
+}
+
+async fn drain(State(state): State<HttpState>) -> Response {
+    state.drain.request();
+    tracing::info!("a drain was requested over HTTP");
+    (StatusCode::ACCEPTED, Json(json!({ "draining": true }))).into_response()
+}
+
+async fn not_found(uri: Uri) -> Response {
+    let path: String = uri.path().chars().take(80).collect();
+    (StatusCode::NOT_FOUND, Json(json!({ "error": format!("nothing is at {path}") }))).into_response()
+}
+
+async fn method_not_allowed() -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, Json(json!({ "error": "the path is not asked with this method" })))
+        .into_response()
+}

@@ -1,0 +1,327 @@
+//! Over real loopback sockets, with requests written by hand.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use super::*;
+use crate::http::{AdminToken, DrainRequest};
+use crate::ids::{CellId, SlotIndex, TickNumber};
+use crate::telemetry::metrics::tests::parse;
+use crate::telemetry::{
+    Heartbeat, Metrics, Phase, Readiness, Snapshot, StatusBoard, Watchdog, WatchdogSettings,
+};
+use crate::tick::TickSystems;
+
+struct Site {
+    server: HttpServer,
+    state: HttpState,
+    token: String,
+}
+
+fn site_with(limits: HttpLimits) -> Site {
+    let state = HttpState {
+        heartbeat: Heartbeat::new(),
+        readiness: Readiness::default(),
+        status: StatusBoard::default(),
+        metrics: Arc::new(Metrics::new()),
+        config: Arc::new(serde_json::json!({ "seed": 7 })),
+        drain: DrainRequest::default(),
+    };
+    let token = AdminToken::generate().unwrap();
+    let secret = token.reveal().to_owned();
+    let settings = HttpSettings { addr: "127.0.0.1:0".parse().unwrap(), token, limits };
+    let server = HttpServer::start(settings, state.clone()).unwrap();
+    Site { server, state, token: secret }
+}
+
+fn site() -> Site {
+    site_with(HttpLimits::default())
+}
+
+impl Site {
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.server.local_addr()).unwrap();
+        // A test that hangs fails instead.
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+    }
+
+    /// Sends bytes, says no more, and returns all that comes back.
+    fn raw(&self, request: &[u8]) -> String {
+        let mut stream = self.connect();
+        // The server may refuse, and close, before it has read everything.
+        let _ = stream.write_all(request).and_then(|()| stream.shutdown(Shutdown::Write));
+        read_all(stream)
+    }
+
+    fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+        let host = if headers.contains("Host:") { "" } else { "Host: localhost\r\n" };
+        let length = body.len();
+        let answer = self.raw(
+            format!(
+                "{method} {path} HTTP/1.1\r\n{host}Connection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+            )
+            .as_bytes(),
+        );
+        (status_of(&answer), answer.split_once("\r\n\r\n").map_or("", |(_, body)| body).to_owned())
+    }
+
+    fn get(&self, path: &str) -> (u16, serde_json::Value) {
+        let (status, body) = self.ask("GET", path, "", "");
+        (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body}")))
+    }
+
+    fn counter(&self, name: &str) -> f64 {
+        let samples = parse(&self.state.metrics.encode());
+        samples.into_iter().find(|(key, _)| key == name).unwrap_or_else(|| panic!("{name} is missing")).1
+    }
+}
+
+fn read_all(mut stream: TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A reset after the answer is the end of it too; a connection that stays open is not.
+    if let Err(error) = stream.read_to_end(&mut answer) {
+        let stays_open = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        assert!(!stays_open, "the connection was never closed");
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+fn status_of(answer: &str) -> u16 {
+    answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
+}
+
+/// H1: a cell that never returns, a real watchdog, and the world's recovery.
+#[test]
+fn healthz_turns_503_while_a_tick_hangs_and_names_what_hangs() {
+    let site = site();
+    assert_eq!(site.get("/healthz").0, 200);
+    let heartbeat = &site.state.heartbeat;
+    let settings = WatchdogSettings {
+        unhealthy_after: Duration::from_millis(20),
+        fatal_after: Duration::from_secs(3_600),
+    };
+    let _watchdog = Watchdog::start(heartbeat.clone(), settings, |_| {}).unwrap();
+    heartbeat.begin_tick(TickNumber(17));
+    heartbeat.enter_stage(TickSystems::Simulate);
+    let crumb = heartbeat.cell(SlotIndex(0));
+    let cell = crumb.enter(CellId { world: 0, depth: 0, cx: 3, cy: 4 });
+    cell.system("game::spin");
+    let answer = loop {
+        let (status, answer) = site.get("/healthz");
+        if status == 503 {
+            break answer;
+        }
+    };
+    assert_eq!(
+        answer,
+        serde_json::json!({
+            "healthy": false, "why": "a tick hangs", "tick": 17, "stage": "Simulate",
+            "places": [{ "cell": "w0/3,4@0", "system": "game::spin", "returned": false }],
+        })
+    );
+    drop(cell);
+    heartbeat.end_tick();
+    while site.get("/healthz").0 != 200 {}
+}
+
+/// A11
+#[test]
+fn readyz_is_200_only_between_starting_and_draining_and_tells_what_is_degraded() {
+    let site = site();
+    let readiness = &site.state.readiness;
+    let expected = |ready: bool, phase: &str, degraded: Option<&str>| serde_json::json!({ "ready": ready, "phase": phase, "degraded": degraded });
+    assert_eq!(site.get("/readyz"), (503, expected(false, "starting", None)));
+    readiness.set_phase(Phase::Ready);
+    assert_eq!(site.get("/readyz"), (200, expected(true, "ready", None)));
+    readiness.set_degraded(Some("the store is slow"));
+    assert_eq!(site.get("/readyz"), (200, expected(true, "ready", Some("the store is slow"))));
+    readiness.set_phase(Phase::Draining);
+    assert_eq!(site.get("/readyz").0, 503);
+}
+
+/// E11
+#[test]
+fn metrics_are_prometheus_text() {
+    let site = site();
+    let (status, text) = site.ask("GET", "/metrics", "", "");
+    assert_eq!(status, 200);
+    let samples = parse(&text);
+    assert!(samples.contains(&("terrane_http_requests_total".to_owned(), 1.0)), "this request is counted");
+}
+
+#[test]
+fn status_is_what_was_published_last_and_the_page_stands_alone() {
+    let site = site();
+    site.state.status.publish(Snapshot { world: "plain".into(), players: 3, ..Snapshot::default() });
+    let (status, answer) = site.get("/api/status");
+    assert_eq!((status, &answer["world"], &answer["players"]), (200, &"plain".into(), &3.into()));
+    let (status, page) = site.ask("GET", "/", "", "");
+    assert_eq!(status, 200);
+    assert!(page.contains("/api/status") && !page.contains("://"), "the page asks nobody else");
+    let head =
+        site.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").to_ascii_lowercase();
+    assert!(head.contains("content-security-policy: default-src 'none'; style-src"), "{head}");
+    assert!(head.contains("x-content-type-options: nosniff") && head.contains("cache-control: no-store"));
+}
+
+/// H3: also on loopback.
+#[test]
+fn private_paths_need_the_token() {
+    let site = site();
+    let bearer = format!("Authorization: Bearer {}\r\n", site.token);
+    let wrong = format!("Authorization: Bearer {}x\r\n", &site.token[1..]);
+    let basic = format!("Authorization: Basic {}\r\n", site.token);
+    let twice = format!("{bearer}{bearer}");
+    for refused in ["", "Authorization: Bearer\r\n", "Authorization: Bearer \r\n", &wrong, &basic, &twice] {
+        assert_eq!(site.ask("GET", "/api/config", refused, "").0, 401, "{refused:?}");
+        assert_eq!(site.ask("POST", "/api/drain", refused, "").0, 401, "{refused:?}");
+    }
+    assert!(!site.state.drain.is_requested(), "who has no token changes nothing");
+    assert_eq!(site.counter("terrane_http_requests_refused_total"), 12.0);
+    let (status, config) = site.ask("GET", "/api/config", &bearer, "");
+    assert_eq!((status, config.as_str()), (200, r#"{"seed":7}"#));
+    assert_eq!(site.ask("GET", "/api/drain", &bearer, "").0, 405, "looking changes nothing");
+    assert!(!site.state.drain.is_requested());
+    assert_eq!(site.ask("POST", "/api/drain", &bearer, "").0, 202);
+    assert!(site.state.drain.is_requested());
+}
+
+/// H3: DNS rebinding and pages of other sites.
+#[test]
+fn other_hosts_and_origins_are_refused_everywhere() {
+    let site = site();
+    let bearer = format!("Authorization: Bearer {}\r\n", site.token);
+    for (method, path) in [
+        ("GET", "/"),
+        ("GET", "/healthz"),
+        ("GET", "/metrics"),
+        ("GET", "/api/status"),
+        ("POST", "/api/drain"),
+    ] {
+        let ask = |headers: &str| site.ask(method, path, &format!("{bearer}{headers}"), "").0;
+        assert_eq!(ask("Host: evil.example\r\n"), 421);
+        assert_eq!(ask("Host: localhost\r\nHost: evil.example\r\n"), 400);
+        assert_eq!(ask("Origin: http://evil.example\r\n"), 403);
+        assert_eq!(ask("Origin: null\r\n"), 403);
+        assert_eq!(ask("Origin: https://localhost\r\n"), 403);
+        assert!(!site.state.drain.is_requested());
+        assert!(ask("Origin: http://localhost\r\n") < 300, "the page's own requests pass");
+    }
+    let no_host = site.raw(b"GET /healthz HTTP/1.0\r\n\r\n");
+    assert_eq!(status_of(&no_host), 400, "{no_host}");
+    let other_target =
+        b"GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    assert_eq!(status_of(&site.raw(other_target)), 400);
+}
+
+#[test]
+fn unknown_paths_and_methods_are_told_so() {
+    let site = site();
+    assert_eq!(site.get("/nothing").0, 404);
+    assert_eq!(site.get(&format!("/{}", "x".repeat(2_000))).0, 404);
+    assert_eq!(site.ask("POST", "/healthz", "", "").0, 405);
+    assert_eq!(site.ask("DELETE", "/api/status", "", "").0, 405);
+    assert_eq!(status_of(&site.raw(b"\x16\x03\x01 this is not HTTP\r\n\r\n")), 400);
+}
+
+#[test]
+fn large_headers_and_bodies_are_refused() {
+    let site = site();
+    let long = format!("X-Long: {}\r\n", "x".repeat(9_000));
+    assert_eq!(site.ask("GET", "/healthz", &long, "").0, 431);
+    let many: String = (0..60).map(|number| format!("X-{number}: 1\r\n")).collect();
+    assert_eq!(site.ask("GET", "/healthz", &many, "").0, 431);
+    assert_eq!(site.ask("GET", "/healthz", "", &"x".repeat(5_000)).0, 413);
+    let chunk = format!("400\r\n{}\r\n", "x".repeat(0x400));
+    let head =
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert_eq!(status_of(&site.raw(format!("{head}{}0\r\n\r\n", chunk.repeat(5)).as_bytes())), 413);
+    assert_eq!(site.ask("GET", "/healthz", "", "small").0, 200, "a small body is no crime");
+}
+
+#[test]
+fn who_sends_slowly_is_cut_off() {
+    let short = Duration::from_millis(50);
+    let site =
+        site_with(HttpLimits { header_timeout: short, request_timeout: short, ..HttpLimits::default() });
+    let mut unfinished_head = site.connect();
+    unfinished_head.write_all(b"GET /healthz HTTP/1.1\r\nHost: loc").unwrap();
+    let mut unfinished_body = site.connect();
+    unfinished_body
+        .write_all(b"POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc")
+        .unwrap();
+    let mut idle = site.connect();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    // Each of them ends, though the client never closes.
+    read_all(unfinished_head);
+    assert_eq!(status_of(&read_all(unfinished_body)), 408);
+    assert_eq!(status_of(&read_all(idle)), 200, "a kept connection is answered and later closed");
+    assert_eq!(site.get("/healthz").0, 200);
+}
+
+#[test]
+fn who_never_stops_asking_is_cut_off_too() {
+    let limits = HttpLimits { connection_lifetime: Duration::from_millis(50), ..HttpLimits::default() };
+    let site = site_with(limits);
+    let mut greedy = site.connect();
+    // A hundred times what fits into the connection's life.
+    for _ in 0..200_000 {
+        if greedy.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").is_err() {
+            return;
+        }
+        match greedy.read(&mut [0; 1_024]) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::ConnectionReset, "the connection was never closed");
+                return;
+            }
+        }
+    }
+    panic!("the connection was never closed");
+}
+
+#[test]
+fn a_connection_too_many_is_turned_away_and_a_freed_seat_is_used_again() {
+    let site = site_with(HttpLimits { connections_max: 2, ..HttpLimits::default() });
+    let mut seated: Vec<TcpStream> = (0..2).map(|_| site.connect()).collect();
+    // An answer shows that the connection holds its seat.
+    for stream in &mut seated {
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        assert!(stream.read(&mut [0; 1_024]).unwrap() > 0);
+    }
+    assert_eq!(status_of(&read_all(site.connect())), 503);
+    assert_eq!(site.counter("terrane_http_connections_refused_total"), 1.0);
+    drop(seated);
+    while site.ask("GET", "/healthz", "", "").0 != 200 {}
+}
+
+#[test]
+fn a_stop_frees_the_port_and_does_not_wait_for_idle_clients() {
+    let site = site();
+    let mut idle = site.connect();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert!(idle.read(&mut [0; 1_024]).unwrap() > 0);
+    let addr = site.server.local_addr();
+    drop(site);
+    assert_eq!(idle.read(&mut [0; 16]).unwrap_or(0), 0, "idle connections are closed");
+    assert!(TcpStream::connect(addr).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn a_taken_address_and_an_open_one_without_a_token_are_told_with_the_flag() {
+    let site = site();
+    let addr = site.server.local_addr();
+    let start = |addr: SocketAddr| {
+        let token = AdminToken::generate().unwrap();
+        let settings = HttpSettings { addr, token, limits: HttpLimits::default() };
+        let mut state = site.state.clone();
+        state.metrics = Arc::new(Metrics::new());
+        HttpServer::start(settings, state).expect_err("must not start").to_string()
+    };
+    let taken = start(addr);
+    assert!(taken.contains(&addr.to_string()) && taken.contains("--http"), "{taken}");
+    let open = start("0.0.0.0:0".parse().unwrap());
+    assert!(open.contains("--admin-token-file"), "{open}");
+}

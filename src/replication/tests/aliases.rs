@@ -1,0 +1,78 @@
+//! The quarantine of aliases: two mistakes that were really made, and what they break.
+
+use super::simulation::{Network, SETTINGS, Simulation};
+use super::world::WorldPlan;
+
+fn shaken(seed: u64, prepare: impl Fn(&mut Simulation)) -> usize {
+    let plan = WorldPlan {
+        seed,
+        entities: 300,
+        edge_m: 230.0,
+        shake_m: 40.0,
+        rebirth: 0.01,
+        ..WorldPlan::default()
+    };
+    let network = Network { loss: 0.2, duplicated: 0.0, delay: 1, jitter: 2 };
+    let mut simulation = Simulation::new(plan, 40, SETTINGS, network);
+    prepare(&mut simulation);
+    for _ in 0..150 {
+        simulation.step(false);
+    }
+    simulation.network.loss = 0.0;
+    for _ in 0..100 {
+        simulation.step(true);
+    }
+    simulation.wrong()
+}
+
+/// B9. Aliases given away before their leave was acknowledged: the leave, sent again, took the next holder away.
+#[test]
+fn without_quarantine_some_views_stay_wrong_for_good_and_with_it_none() {
+    let no_quarantine = |it: &mut Simulation| {
+        it.tolerant = true;
+        it.sessions.iter_mut().for_each(|it| it.view.turn_quarantine_off());
+    };
+    assert!(shaken(5, no_quarantine) > 0);
+    assert_eq!(shaken(5, |_| {}), 0);
+}
+
+/// B9. Left, entered again, left again: the late ack of the first leave freed the alias although the client,
+/// which had applied the enter, still held the entity; nobody told it the second time when that was lost.
+/// Only viewers who shake at the edge of someone's sight show it.
+#[test]
+fn the_ack_of_an_earlier_leave_does_not_free_an_alias_that_was_used_again() {
+    let old_acks_count =
+        |it: &mut Simulation| it.sessions.iter_mut().for_each(|it| it.view.let_old_leave_acks_count());
+    let wrong: usize = (1..=2).map(|seed| shaken(seed, old_acks_count)).sum();
+    assert!(wrong > 0, "the mistake must show in this world, or the world tests nothing");
+    assert_eq!((1..=2).map(|seed| shaken(seed, |_| {})).sum::<usize>(), 0);
+}
+
+/// B9: an entity that comes back before its leave is acknowledged takes the alias it had.
+#[test]
+fn who_comes_back_before_the_ack_of_the_leave_has_the_same_alias() {
+    let plan = WorldPlan {
+        entities: 3,
+        rebirth: 0.0,
+        structure_change: 0.0,
+        field_change: 0.0,
+        ..WorldPlan::default()
+    };
+    let mut simulation = Simulation::new(plan, 1, SETTINGS, Network { delay: 5, ..Network::default() });
+    let edges = [40.0, 40.0, 90.0, 40.0, 90.0, 90.0, 40.0];
+    let mut aliases = Vec::new();
+    for edge in edges {
+        for (creature, x) in simulation.world.creatures.iter_mut().zip([0.0, edge, 300.0]) {
+            creature.place = glam::Vec3::new(x, 0.0, 0.0);
+        }
+        simulation.world.step(1, true);
+        simulation.tick += 1;
+        simulation.run_session(0);
+        aliases.push(simulation.sessions[0].view.alias_of(simulation.world.creatures[1].row));
+    }
+    let alias = aliases[0];
+    assert!(alias.is_some());
+    assert_eq!(aliases, [alias, alias, None, alias, None, None, alias]);
+    assert_eq!(simulation.sessions[0].view.quarantined(), 0);
+    assert!(simulation.ticks_to_converge(30).is_some());
+}

@@ -1,0 +1,126 @@
+//! The one connection to a world's file: opened, guarded, and opened anew after a failure.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::StoreError;
+use super::private_file::{PRIVATE_MODE, sync_parent, tighten};
+use super::schema::{self, MIGRATIONS, Migration};
+
+/// How long a statement waits for an operator's tool that holds the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The world's file and, most of the time, a connection to it.
+#[derive(Debug)]
+pub(super) struct Database {
+    file: PathBuf,
+    connection: Option<Connection>,
+    /// Stands in for a disk that is full at so many pages.
+    #[cfg(test)]
+    pub(super) pages_max: Option<std::sync::Arc<std::sync::atomic::AtomicU32>>,
+}
+
+impl Database {
+    /// Creates the file (mode 0600) or opens it, and brings its schema up to date.
+    pub(super) fn create_or_open(file: PathBuf) -> Result<Self, StoreError> {
+        Self::create_or_open_with(file, MIGRATIONS)
+    }
+
+    pub(super) fn create_or_open_with(file: PathBuf, migrations: &[Migration]) -> Result<Self, StoreError> {
+        match OpenOptions::new().write(true).create_new(true).mode(PRIVATE_MODE).open(&file) {
+            Ok(_) => sync_parent(&file)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => tighten(&file)?,
+            Err(error) => return Err(StoreError::io(&file, "create the world's file")(error)),
+        }
+        let mut connection = connect(&file)?;
+        // Before the first write: a file of another program or of a newer version stays as it is.
+        let version = schema::inspect(&connection, &file, migrations)?;
+        prepare(&connection, &file)?;
+        schema::migrate(&mut connection, &file, version, migrations)?;
+        Ok(Self {
+            file,
+            connection: Some(connection),
+            #[cfg(test)]
+            pages_max: None,
+        })
+    }
+
+    /// The file, for messages.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The connection, opened again if a failure closed it.
+    pub(super) fn connection(&mut self) -> Result<&mut Connection, StoreError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => {
+                let connection = connect(&self.file)?;
+                prepare(&connection, &self.file)?;
+                connection
+            }
+        };
+        #[cfg(test)]
+        if let Some(pages_max) = &self.pages_max {
+            let pages = pages_max.load(std::sync::atomic::Ordering::Relaxed);
+            connection
+                .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+                .map_err(StoreError::sqlite(&self.file, "limit it"))?;
+        }
+        Ok(self.connection.insert(connection))
+    }
+
+    /// Forgets the connection. After a failed write nobody knows what state it is in; a new one reads what is
+    /// really in the file.
+    pub(super) fn close(&mut self) {
+        self.connection = None;
+    }
+
+    /// Moves what the write-ahead log holds into the file and empties it. It is durable before that as well,
+    /// so a failure is told and no more: the next one does the work of both.
+    pub(super) fn checkpoint(&mut self) {
+        let file = self.file.clone();
+        let done = self.connection().and_then(|connection| {
+            connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+                .map_err(StoreError::sqlite(&file, "empty its write-ahead log"))
+        });
+        match done {
+            Ok(0) => {}
+            Ok(_) => {
+                tracing::warn!(file = %file.display(), "a reader keeps the write-ahead log from being emptied")
+            }
+            Err(error) => tracing::warn!("{error}"),
+        }
+    }
+}
+
+fn connect(file: &Path) -> Result<Connection, StoreError> {
+    // Without URI: a path is a path, whatever it looks like. Without CREATE: the file was made with its mode.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags).map_err(StoreError::sqlite(file, "open it"))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(StoreError::sqlite(file, "set it up"))?;
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection, file: &Path) -> Result<(), StoreError> {
+    let set_up = || -> rusqlite::Result<String> {
+        let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        // Checkpoints are made after a commit, not in the middle of one.
+        connection.query_row("PRAGMA wal_autocheckpoint = 0", [], |_| Ok(()))?;
+        Ok(mode)
+    };
+    let mode = set_up().map_err(StoreError::sqlite(file, "set it up"))?;
+    if mode == "wal" {
+        return Ok(());
+    }
+    let why = format!("its file system gives journal mode {mode} where wal is needed");
+    Err(StoreError::NotASave { file: file.to_owned(), why })
+}

@@ -1,0 +1,79 @@
+//! The folder of one world, had by one process at a time.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::error::StoreError;
+use super::private_file::{PRIVATE_MODE, load_or_create_token, sync_parent};
+use super::run_file::RunInfo;
+
+/// The world's folder, locked as long as this value lives.
+#[derive(Debug)]
+pub struct SaveFolder {
+    path: PathBuf,
+    /// Held open for its flock alone, which the system releases however the process ends.
+    _lock: File,
+}
+
+impl SaveFolder {
+    /// Creates the folder (mode 0700) if it is missing, and takes it for this process.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another process has it; when it cannot be created or written to.
+    pub fn create_or_open(path: &Path) -> Result<Self, StoreError> {
+        if !path.is_dir() {
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent).map_err(StoreError::io(parent, "create the folder of saves"))?;
+            }
+            match DirBuilder::new().mode(0o700).create(path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(StoreError::io(path, "create the world's folder")(error));
+                }
+                _ => sync_parent(path)?,
+            }
+        }
+        let lock_path = path.join("lock");
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(PRIVATE_MODE)
+            .open(&lock_path)
+            .map_err(StoreError::io(&lock_path, "open the lock"))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let pid = RunInfo::read(path).ok().flatten().map(|run| run.pid);
+                return Err(StoreError::Locked { folder: path.to_owned(), pid });
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(StoreError::io(&lock_path, "take the lock")(error));
+            }
+        }
+        let folder = Self { path: path.to_owned(), _lock: lock };
+        // Whoever wrote it is gone, or would hold the lock.
+        RunInfo::remove(&folder)?;
+        Ok(folder)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The operator's token of this world, made on first use (mode 0600).
+    ///
+    /// # Errors
+    /// As [`load_or_create_token`].
+    pub fn admin_token(&self) -> Result<String, StoreError> {
+        load_or_create_token(&self.path.join("admin.token"))
+    }
+
+    /// The database.
+    pub(super) fn database_file(&self) -> PathBuf {
+        self.path.join("world.db")
+    }
+}

@@ -1,0 +1,393 @@
+//! The store thread: the one writer of a save, fed through one bounded queue.
+//!
+//! Requests are carried out in their order. One that fails is tried again, ever more slowly, while those behind
+//! it wait; every failure is told. After [`ATTEMPTS_MAX`] tries it is given up, told as such, and its sender
+//! sends a newer one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+
+use super::error::StoreError;
+use super::folder::SaveFolder;
+use super::image::Image;
+use super::save::Store;
+use crate::ids::TickNumber;
+
+/// Requests that may wait. A full queue hands the next one back: it never drops, never blocks.
+pub const REQUESTS_MAX: usize = 8;
+/// Answers that may wait to be taken; the store thread waits when they are not.
+pub const RESULTS_MAX: usize = 64;
+/// Tries of one request.
+const ATTEMPTS_MAX: u32 = 5;
+/// The wait before the second try; it doubles with every failure in a row.
+const RETRY_MS_MIN: u64 = 100;
+/// The longest wait before another try.
+const RETRY_MS_MAX: u64 = 10_000;
+/// The longest wait when the world is ending.
+const RETRY_MS_CLOSING: u64 = 200;
+
+/// What the store thread is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreRequest {
+    /// Write an image.
+    SaveImage(Image),
+    /// Reserve a counter's numbers below `up_to`.
+    Reserve {
+        /// The counter.
+        counter: String,
+        /// The first number that is not reserved.
+        up_to: u64,
+    },
+    /// Do nothing more: what was asked before this is done first.
+    Shutdown,
+}
+
+/// A request that an answer is about, by what names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// To write the image of this tick.
+    Image(TickNumber),
+    /// To reserve a counter.
+    Reserve {
+        /// The counter.
+        counter: String,
+        /// How far.
+        up_to: u64,
+    },
+}
+
+/// What the store thread answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreResult {
+    /// The image is on the disk.
+    ImageSaved {
+        /// Its tick.
+        tick: TickNumber,
+        /// Bytes of its entities.
+        bytes: u64,
+        /// Milliseconds that writing took.
+        ms: u64,
+    },
+    /// The reservation is on the disk.
+    Reserved {
+        /// The counter.
+        counter: String,
+        /// The first number that is not reserved now: at least what was asked for.
+        up_to: u64,
+    },
+    /// A try failed; the save is as it was before.
+    Failed {
+        /// What failed.
+        asked: Asked,
+        /// Which try of it this was, from 1.
+        attempt: u32,
+        /// Milliseconds until the next try of its own accord; `None`: it was given up.
+        retry_in_ms: Option<u64>,
+        /// Whether the cause is one that passes, such as a full disk: then a later request may succeed.
+        retryable: bool,
+        /// What went wrong.
+        message: String,
+    },
+}
+
+/// A request that was not taken, handed back.
+#[derive(Debug)]
+pub enum Refused {
+    /// The queue is full: try again at the next tick.
+    Full(StoreRequest),
+    /// The store thread has ended, by a panic: the world can no longer be saved.
+    Stopped(StoreRequest),
+}
+
+/// What the store thread has done so far, for metrics.
+#[derive(Debug, Default)]
+pub struct StoreStats {
+    images_saved: AtomicU64,
+    image_bytes: AtomicU64,
+    reservations: AtomicU64,
+    failures: AtomicU64,
+    failures_in_row: AtomicU64,
+}
+
+impl StoreStats {
+    /// Images written.
+    #[must_use]
+    pub fn images_saved(&self) -> u64 {
+        self.images_saved.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of entities in those images.
+    #[must_use]
+    pub fn image_bytes(&self) -> u64 {
+        self.image_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Reservations made.
+    #[must_use]
+    pub fn reservations(&self) -> u64 {
+        self.reservations.load(Ordering::Relaxed)
+    }
+
+    /// Tries that failed.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Tries that failed since the last that did not: above 0, the store is degraded.
+    #[must_use]
+    pub fn failures_in_row(&self) -> u64 {
+        self.failures_in_row.load(Ordering::Relaxed)
+    }
+}
+
+/// The world's end of the store thread. Dropping it ends the thread after what is queued; [`finish`](Self::finish)
+/// also tells how that went.
+#[derive(Debug)]
+pub struct StoreHandle {
+    folder: Arc<SaveFolder>,
+    stats: Arc<StoreStats>,
+    requests: Option<Sender<StoreRequest>>,
+    results: Option<Receiver<StoreResult>>,
+    /// Dropped when the world ends: waits for another try are cut short.
+    closing: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Store {
+    /// Gives the save to a thread of its own.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn start(self) -> Result<StoreHandle, StoreError> {
+        let folder = self.folder().clone();
+        let stats = Arc::new(StoreStats::default());
+        let (requests, requests_in) = bounded(REQUESTS_MAX);
+        let (results_out, results) = bounded(RESULTS_MAX);
+        let (closing, is_closing) = bounded(0);
+        let worker = Worker {
+            store: self,
+            stats: stats.clone(),
+            results: results_out,
+            is_closing,
+            failures_in_row: 0,
+        };
+        let thread = thread::Builder::new()
+            .name("store".into())
+            .spawn(move || worker.run(&requests_in))
+            .map_err(StoreError::io(folder.path(), "start the store thread"))?;
+        Ok(StoreHandle {
+            folder,
+            stats,
+            requests: Some(requests),
+            results: Some(results),
+            closing: Some(closing),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl StoreHandle {
+    /// The save's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Arc<SaveFolder> {
+        &self.folder
+    }
+
+    /// What the thread has done so far.
+    #[must_use]
+    pub fn stats(&self) -> &Arc<StoreStats> {
+        &self.stats
+    }
+
+    /// Requests that wait.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.requests.as_ref().map_or(0, Sender::len)
+    }
+
+    /// Asks for something. Never blocks.
+    ///
+    /// # Errors
+    /// The request itself, when the queue is full or the thread has ended.
+    pub fn try_request(&self, request: StoreRequest) -> Result<(), Refused> {
+        match &self.requests {
+            Some(requests) => requests.try_send(request).map_err(|error| match error {
+                TrySendError::Full(request) => Refused::Full(request),
+                TrySendError::Disconnected(request) => Refused::Stopped(request),
+            }),
+            None => Err(Refused::Stopped(request)),
+        }
+    }
+
+    /// The answers that have come in. Never blocks; to be called every tick.
+    pub fn try_results(&self) -> impl Iterator<Item = StoreResult> + '_ {
+        self.results.iter().flat_map(Receiver::try_iter)
+    }
+
+    /// Waits for the next answer, as a lockstep tick does; `None` after the time, or when the thread has ended.
+    #[must_use]
+    pub fn wait_result(&self, at_most: Duration) -> Option<StoreResult> {
+        self.results.as_ref()?.recv_timeout(at_most).ok()
+    }
+
+    /// Ends the thread after what is queued and, if given, a last image. Blocks until it has ended; tries that
+    /// fail are repeated at short intervals. Returns the answers that had not been taken.
+    ///
+    /// # Errors
+    /// [`StoreError::LastImageLost`] when the last image could not be written; [`StoreError::ThreadPanicked`].
+    pub fn finish(mut self, last_image: Option<Image>) -> Result<Vec<StoreResult>, StoreError> {
+        self.closing = None;
+        let last_tick = last_image.as_ref().map(|image| image.tick);
+        let mut results = Vec::new();
+        let last_requests =
+            last_image.map(StoreRequest::SaveImage).into_iter().chain([StoreRequest::Shutdown]);
+        for mut request in last_requests {
+            // The thread may be waiting for its answers to be taken: sending must not wait for the thread alone.
+            while let Err(Refused::Full(back)) = self.try_request(request) {
+                request = back;
+                results.extend(self.wait_result(Duration::from_millis(10)));
+            }
+        }
+        results.extend(self.results.iter().flat_map(Receiver::iter));
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            return Err(StoreError::ThreadPanicked);
+        }
+        let is_saved = |tick| {
+            results
+                .iter()
+                .any(|result| matches!(result, StoreResult::ImageSaved { tick: saved, .. } if *saved == tick))
+        };
+        match last_tick {
+            Some(tick) if !is_saved(tick) => {
+                let message = results.iter().rev().find_map(|result| match result {
+                    StoreResult::Failed { message, .. } => Some(message.clone()),
+                    _ => None,
+                });
+                let message = message.unwrap_or_else(|| "the store thread had ended".into());
+                Err(StoreError::LastImageLost { tick: tick.0, message })
+            }
+            _ => Ok(results),
+        }
+    }
+}
+
+impl Drop for StoreHandle {
+    fn drop(&mut self) {
+        self.closing = None;
+        self.requests = None;
+        self.results = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("{}", StoreError::ThreadPanicked);
+        }
+    }
+}
+
+/// The thread's side.
+struct Worker {
+    store: Store,
+    stats: Arc<StoreStats>,
+    results: Sender<StoreResult>,
+    is_closing: Receiver<()>,
+    failures_in_row: u32,
+}
+
+impl Worker {
+    fn run(mut self, requests: &Receiver<StoreRequest>) {
+        for request in requests {
+            match request {
+                StoreRequest::Shutdown => break,
+                StoreRequest::SaveImage(image) => self.carry_out(&Asked::Image(image.tick), |store| {
+                    let started = Instant::now();
+                    store.save_image(&image)?;
+                    let ms = started.elapsed().as_millis() as u64;
+                    Ok(StoreResult::ImageSaved { tick: image.tick, bytes: image.entities.len() as u64, ms })
+                }),
+                StoreRequest::Reserve { counter, up_to } => {
+                    let asked = Asked::Reserve { counter: counter.clone(), up_to };
+                    self.carry_out(&asked, |store| {
+                        let up_to = store.reserve(&counter, up_to)?;
+                        Ok(StoreResult::Reserved { counter: counter.clone(), up_to })
+                    });
+                }
+            }
+        }
+    }
+
+    /// Tries until it works or is given up; tells the outcome of every try.
+    fn carry_out(
+        &mut self,
+        asked: &Asked,
+        mut work: impl FnMut(&mut Store) -> Result<StoreResult, StoreError>,
+    ) {
+        for attempt in 1..=ATTEMPTS_MAX {
+            let error = match work(&mut self.store) {
+                Ok(result) => return self.succeeded(result),
+                Err(error) => error,
+            };
+            self.store.database.close();
+            self.failures_in_row = self.failures_in_row.saturating_add(1);
+            self.stats.failures.fetch_add(1, Ordering::Relaxed);
+            self.stats.failures_in_row.store(self.failures_in_row.into(), Ordering::Relaxed);
+            let retryable = error.is_retryable();
+            let retry_in_ms = (retryable && attempt < ATTEMPTS_MAX).then(|| self.retry_in_ms());
+            match retry_in_ms {
+                Some(ms) => tracing::error!(?asked, attempt, "{error}; trying again in {ms} ms"),
+                None => tracing::error!(?asked, attempt, "{error}; given up"),
+            }
+            let asked = asked.clone();
+            let message = error.to_string();
+            self.answer(StoreResult::Failed { asked, attempt, retry_in_ms, retryable, message });
+            let Some(ms) = retry_in_ms else { return };
+            self.wait(Duration::from_millis(ms));
+        }
+    }
+
+    fn succeeded(&mut self, result: StoreResult) {
+        match &result {
+            StoreResult::ImageSaved { bytes, .. } => {
+                self.stats.images_saved.fetch_add(1, Ordering::Relaxed);
+                self.stats.image_bytes.fetch_add(*bytes, Ordering::Relaxed);
+            }
+            StoreResult::Reserved { .. } => drop(self.stats.reservations.fetch_add(1, Ordering::Relaxed)),
+            StoreResult::Failed { .. } => {}
+        }
+        if self.failures_in_row > 0 {
+            tracing::info!("the store works again after {} failures", self.failures_in_row);
+        }
+        self.failures_in_row = 0;
+        self.stats.failures_in_row.store(0, Ordering::Relaxed);
+        self.answer(result);
+    }
+
+    /// Waits until there is room. Without a receiver the world is gone, and with it whom to tell.
+    fn answer(&self, result: StoreResult) {
+        drop(self.results.send(result));
+    }
+
+    /// Doubles with every failure in a row, also over requests: a disk that stays full is not hammered.
+    fn retry_in_ms(&self) -> u64 {
+        let doublings = self.failures_in_row.saturating_sub(1).min(16);
+        let ms = (RETRY_MS_MIN << doublings).min(RETRY_MS_MAX);
+        if self.is_closing() { ms.min(RETRY_MS_CLOSING) } else { ms }
+    }
+
+    fn is_closing(&self) -> bool {
+        self.is_closing.try_recv() == Err(crossbeam_channel::TryRecvError::Disconnected)
+    }
+
+    /// Sleeps, until the world ends at the latest.
+    fn wait(&self, duration: Duration) {
+        if self.is_closing() {
+            thread::sleep(duration);
+        } else {
+            // Nothing is ever sent: the time passes, or the sender is dropped.
+            let woken: Result<(), RecvTimeoutError> = self.is_closing.recv_timeout(duration);
+            debug_assert!(woken.is_err());
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! The metrics that Prometheus reads: prefix `terrane_`, base units.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::telemetry::stages::StageSample;
+use crate::tick::TickSystems;
+
+/// What the text of [`Metrics::encode`] is, for the `Content-Type` header.
+pub const METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The numbers of one tick, filled in by `Record`. Those named "since the start" only grow.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MetricsFrame {
+    /// How long the last tick that ended took, in nanoseconds; `None` in the first.
+    pub tick_ns: Option<u64>,
+    /// What each stage cost; see [`StageTimes::last`](crate::telemetry::StageTimes::last).
+    pub stages: [StageSample; TickSystems::COUNT],
+    /// The number of the tick.
+    pub tick: u64,
+    /// Players in the world.
+    pub players: u64,
+    /// Owned entities.
+    pub entities: u64,
+    /// Ghosts.
+    pub ghosts: u64,
+    /// Cells.
+    pub cells: u64,
+    /// Players that wait to be admitted.
+    pub joins_waiting: u64,
+    /// Ticks that took longer than their time, since the start.
+    pub overruns: u64,
+    /// Changes of owner, since the start.
+    pub handovers: u64,
+    /// Bytes of updates and replies handed to the transport, since the start.
+    pub bytes_out: u64,
+    /// Updates handed to the transport, since the start.
+    pub updates: u64,
+    /// Actions that were taken, since the start.
+    pub actions: u64,
+    /// Actions that were refused, since the start.
+    pub actions_refused: u64,
+    /// Audits that were compared, since the start.
+    pub audits: u64,
+    /// Audits that failed, since the start.
+    pub audit_failures: u64,
+}
+
+/// A counter that someone else counts.
+struct Outside {
+    name: &'static str,
+    help: &'static str,
+    value: Arc<AtomicU64>,
+}
+
+/// Those that joined by [`Metrics::register_counter`].
+#[derive(Clone, Default)]
+struct OutsideCounters(Arc<Mutex<Vec<Outside>>>);
+
+impl fmt::Debug for OutsideCounters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OutsideCounters")
+    }
+}
+
+impl Collector for OutsideCounters {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        for counter in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let value = ConstCounter::new(counter.value.load(Ordering::Relaxed));
+            let metric = encoder.encode_descriptor(
+                counter.name,
+                counter.help,
+                None,
+                EncodeMetric::metric_type(&value),
+            )?;
+            value.encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
+type StageHistograms = Family<[(&'static str, String); 1], Histogram, fn() -> Histogram>;
+type StageCounters = Family<[(&'static str, String); 1], Counter<f64, AtomicU64>>;
+
+/// The metrics of one world. `Record` hands it one [`MetricsFrame`] a tick; HTTP reads the text.
+pub struct Metrics {
+    registry: Registry,
+    outside: OutsideCounters,
+    tick_seconds: Histogram,
+    stage_seconds: Vec<Histogram>,
+    stage_cpu_seconds: Vec<Counter<f64, AtomicU64>>,
+    gauges: [(Gauge<i64>, fn(&MetricsFrame) -> u64); 6],
+    counters: [(Counter, fn(&MetricsFrame) -> u64); 8],
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// 10 µs to 1.3 s for a stage and 0.1 ms to 13 s for a tick, each bucket twice the one before.
+fn stage_histogram() -> Histogram {
+    Histogram::new(exponential_buckets(1e-5, 2.0, 18))
+}
+
+impl Metrics {
+    /// A registry in which every metric stands at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("terrane");
+        let tick_seconds = Histogram::new(exponential_buckets(1e-4, 2.0, 18));
+        registry.register_with_unit("tick", "Wall time of a tick", Unit::Seconds, tick_seconds.clone());
+
+        let walls: StageHistograms = Family::new_with_constructor(stage_histogram as fn() -> Histogram);
+        let cpus = StageCounters::default();
+        registry.register_with_unit(
+            "tick_stage",
+            "Wall time of a stage of the tick",
+            Unit::Seconds,
+            walls.clone(),
+        );
+        registry.register_with_unit(
+            "tick_stage_cpu",
+            "CPU time of all threads of the process during a stage of the tick",
+            Unit::Seconds,
+            cpus.clone(),
+        );
+        let label = |stage: TickSystems| [("stage", stage.label())];
+        let stage_seconds =
+            TickSystems::ORDER.map(|stage| walls.get_or_create_owned(&label(stage))).into_iter().collect();
+        let stage_cpu_seconds =
+            TickSystems::ORDER.map(|stage| cpus.get_or_create_owned(&label(stage))).into_iter().collect();
+
+        let mut gauge = |name: &str, help: &str, read: fn(&MetricsFrame) -> u64| {
+            let gauge = Gauge::<i64>::default();
+            registry.register(name, help, gauge.clone());
+            (gauge, read)
+        };
+        let gauges = [
+            gauge("tick_number", "The number of the tick", |frame| frame.tick),
+            gauge("players", "Players in the world", |frame| frame.players),
+            gauge("entities", "Entities that a cell owns", |frame| frame.entities),
+            gauge("ghosts", "Copies of entities in neighbouring cells", |frame| frame.ghosts),
+            gauge("cells", "Cells", |frame| frame.cells),
+            gauge("joins_waiting", "Players that wait to be admitted", |frame| frame.joins_waiting),
+        ];
+        let mut counter = |name: &str, help: &str, unit: Option<Unit>, read: fn(&MetricsFrame) -> u64| {
+            let counter = Counter::default();
+            match unit {
+                Some(unit) => registry.register_with_unit(name, help, unit, counter.clone()),
+                None => registry.register(name, help, counter.clone()),
+            }
+            (counter, read)
+        };
+        let counters = [
+            counter("tick_overruns", "Ticks that took longer than their time", None, |frame| frame.overruns),
+            counter("handovers", "Entities that changed their owner", None, |frame| frame.handovers),
+            counter("sent", "Bytes handed to the transport", Some(Unit::Bytes), |frame| frame.bytes_out),
+            counter("updates", "State updates handed to the transport", None, |frame| frame.updates),
+            counter("actions", "Actions that were taken", None, |frame| frame.actions),
+            counter("actions_refused", "Actions that were refused", None, |frame| frame.actions_refused),
+            counter("audits", "Views that were compared with the oracle", None, |frame| frame.audits),
+            counter("audit_failures", "Views that differ from the oracle", None, |frame| {
+                frame.audit_failures
+            }),
+        ];
+        let outside = OutsideCounters::default();
+        registry.register_collector(Box::new(outside.clone()));
+        Self { registry, outside, tick_seconds, stage_seconds, stage_cpu_seconds, gauges, counters }
+    }
+
+    /// Takes the numbers of one tick. About 40 atomic writes.
+    pub fn record(&self, frame: &MetricsFrame) {
+        let seconds = |ns: u64| ns as f64 / 1e9;
+        if let Some(tick_ns) = frame.tick_ns {
+            self.tick_seconds.observe(seconds(tick_ns));
+        }
+        for (place, sample) in frame.stages.iter().enumerate() {
+            self.stage_seconds[place].observe(seconds(sample.wall_ns));
+            if let Some(cpu_ns) = sample.cpu_ns {
+                self.stage_cpu_seconds[place].inc_by(seconds(cpu_ns));
+            }
+        }
+        for (gauge, read) in &self.gauges {
+            gauge.set(i64::try_from(read(frame)).unwrap_or(i64::MAX));
+        }
+        for (counter, read) in &self.counters {
+            // Never backwards, whatever a caller hands over: a counter that falls reads as a restart.
+            counter.inner().fetch_max(read(frame), Ordering::Relaxed);
+        }
+    }
+
+    /// Adds a counter that others count, read at each scrape: `terrane_NAME_total`. `name` is in base units, without
+    /// prefix and `_total`; the same name twice is counted as one metric by mistake, so it is refused.
+    ///
+    /// # Panics
+    /// When the name is taken or is not one that Prometheus reads.
+    pub fn register_counter(&self, name: &'static str, help: &'static str, value: Arc<AtomicU64>) {
+        assert!(
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
+            "the counter's name {name:?} must be lower-case letters and underscores"
+        );
+        let mut outside = self.outside.0.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(outside.iter().all(|other| other.name != name), "the counter {name} is registered twice");
+        outside.push(Outside { name, help, value });
+    }
+
+    /// All metrics as OpenMetrics text, which every Prometheus reads.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = String::with_capacity(16 << 10);
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+            .expect("writing to a string cannot fail");
+        text
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A naive reader of the text: every sample has a declared family before it, a legal name, legal labels and a
+    /// number. Returns the samples, labels included in the key.
+    pub(crate) fn parse(text: &str) -> Vec<(String, f64)> {
+        let name_is_legal = |name: &str| {
+            let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+            first && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        assert!(text.ends_with("# EOF\n"), "the text must be whole");
+        let (mut samples, mut family) = (Vec::new(), String::new());
+        for line in text.lines() {
+            if let Some(comment) = line.strip_prefix("# ") {
+                let mut words = comment.split(' ');
+                match (words.next(), words.next()) {
+                    (Some("HELP"), Some(name)) => family = name.to_owned(),
+                    (Some("TYPE"), Some(name)) => {
+                        assert_eq!(name, family);
+                        let kind = words.next().unwrap();
+                        assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+                    }
+                    (Some("UNIT"), Some(name)) => {
+                        assert_eq!(name, family);
+                        assert!(["seconds", "bytes"].contains(&words.next().unwrap()), "base units: {line}");
+                    }
+                    (Some("EOF"), None) => {}
+                    _ => panic!("not a comment of the format: {line}"),
+                }
+                continue;
+            }
+            let (key, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no value: {line}"));
+            let name = key.split('{').next().unwrap();
+            assert!(name_is_legal(name) && name.starts_with("terrane_"), "{line}");
+            assert!(!family.is_empty() && name.starts_with(&family), "{line} stands under {family}");
+            if let Some(labels) = key.strip_prefix(name).unwrap().strip_prefix('{') {
+                for label in labels.strip_suffix('}').unwrap().split(',') {
+                    let (name, text) = label.split_once('=').unwrap();
+                    assert!(name_is_legal(name) && text.starts_with('"') && text.ends_with('"'), "{line}");
+                }
+            }
+            let value = value.parse().unwrap_or_else(|_| panic!("not a number: {line}"));
+            samples.push((key.to_owned(), value));
+        }
+        samples
+    }
+
+    fn value(samples: &[(String, f64)], key: &str) -> f64 {
+        let found = samples.iter().find(|(name, _)| name == key);
+        found.unwrap_or_else(|| panic!("{key} is missing")).1
+    }
+
+    #[test]
+    fn a_frame_shows_in_the_text_in_base_units() {
+        let metrics = Metrics::new();
+        let net_drops = Arc::new(AtomicU64::new(5));
+        metrics.register_counter("net_packets_dropped", "Packets that were dropped", net_drops.clone());
+        let stages = [StageSample { wall_ns: 2_000_000, cpu_ns: Some(3_000_000) }; TickSystems::COUNT];
+        let mut frame = MetricsFrame {
+            tick: 9,
+            tick_ns: Some(1_500_000),
+            stages,
+            entities: 12,
+            bytes_out: 1_000,
+            ..MetricsFrame::default()
+        };
+        metrics.record(&frame);
+        frame.bytes_out = 3_000;
+        metrics.record(&frame);
+        net_drops.fetch_add(1, Ordering::Relaxed);
+
+        let samples = parse(&metrics.encode());
+        assert_eq!(value(&samples, "terrane_tick_number"), 9.0);
+        assert_eq!(value(&samples, "terrane_entities"), 12.0);
+        assert_eq!(value(&samples, "terrane_sent_bytes_total"), 3_000.0, "totals are not added up twice");
+        assert_eq!(value(&samples, "terrane_net_packets_dropped_total"), 6.0);
+        assert_eq!(value(&samples, "terrane_tick_seconds_count"), 2.0);
+        assert!((value(&samples, "terrane_tick_seconds_sum") - 0.003).abs() < 1e-9);
+        for stage in TickSystems::ORDER {
+            let label = format!("{{stage=\"{}\"}}", stage.label());
+            assert_eq!(value(&samples, &format!("terrane_tick_stage_seconds_count{label}")), 2.0);
+            let cpu = value(&samples, &format!("terrane_tick_stage_cpu_seconds_total{label}"));
+            assert!((cpu - 0.006).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "registered twice")]
+    fn a_counter_registered_twice_is_refused() {
+        let metrics = Metrics::new();
+        metrics.register_counter("same", "One", Arc::default());
+        metrics.register_counter("same", "Another", Arc::default());
+    }
+}
