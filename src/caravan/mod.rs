@@ -38,10 +38,15 @@ impl Plugin for CaravanPlugin {
 /// The whole game: cells, roads, avatars, and as many caravans as the world's settings ask for.
 #[must_use]
 pub fn caravan_game(builder: ServerBuilder, roads: Roads) -> ServerBuilder {
+    caravan_world(builder.add_cell_plugins(CaravanPlugin), roads)
+}
+
+/// What the game adds once its map is known.
+#[must_use]
+pub fn caravan_world(builder: ServerBuilder, roads: Roads) -> ServerBuilder {
     let population = roads.clone();
     let squares = roads.clone();
     builder
-        .add_cell_plugins(CaravanPlugin)
         .publish(roads)
         .avatars(move |request| walk::avatar(request, &squares))
         .npcs::<Caravan>(move |world, number| travel::spawn_caravan(world, &population, number))

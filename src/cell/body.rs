@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bevy_app::App;
-use bevy_ecs::archetype::{ArchetypeGeneration, ArchetypeId};
+use bevy_ecs::archetype::ArchetypeId;
 use bevy_ecs::change_detection::Tick;
 use bevy_ecs::component::ComponentId;
 use bevy_ecs::message::MessageRegistry;
-use bevy_ecs::prelude::{Entity, Mut, QueryState, With, World};
-use bevy_ecs::resource::IsResource;
+use bevy_ecs::prelude::{DetectChanges, Entity, Mut, QueryState, Ref, With, World};
 use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, SingleThreadedExecutor};
 use glam::Vec3;
 use rustc_hash::{FxBuildHasher, FxHashMap};
@@ -24,11 +23,12 @@ use crate::interest::stage::CellInterest;
 use crate::protocol::messages::ActionRefusal;
 use crate::replication::RowDelta;
 use crate::replication::field::FieldWriter;
-use crate::space::{Area, Position};
+use crate::space::{Area, Position, distance_squared};
 use crate::telemetry::breadcrumb::CellGuard;
 use crate::telemetry::{CellCrumb, name_cell_systems};
 
-use super::attached::{AttachFindings, AttachPass};
+use super::archetypes::ArchetypeWatch;
+use super::attached::{AttachFindings, AttachPass, Attached};
 use super::context::TickContext;
 use super::kinds::{Changed, Reach};
 use super::layout::Leaf;
@@ -51,6 +51,29 @@ pub struct SpaceLimits {
     pub leave_radius_m: f32,
     /// Edge of the buckets that a cell's entities are indexed by, m.
     pub bucket_m: f32,
+}
+
+/// What the limits make of a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// Where the entity will be at the end of the tick.
+    pub place: Vec3,
+    /// Where it asked to be, inside the world.
+    pub asked: Vec3,
+    /// Whether that is farther than a step.
+    pub is_long: bool,
+}
+
+impl SpaceLimits {
+    /// Checks a step from one place to another: it stays in the world, and one that is too long is not done.
+    #[must_use]
+    pub fn step(&self, from: Vec3, to: Vec3) -> Step {
+        let asked = self.world.clamp(to);
+        // A hair of tolerance: the step was computed in floats.
+        let step_squared_max = self.step_m_max * self.step_m_max * 1.0001 + 1e-6;
+        let is_long = distance_squared(asked, from) > step_squared_max;
+        Step { place: if is_long { from } else { asked }, asked, is_long }
+    }
 }
 
 /// What went wrong or is worth counting in one cell and tick.
@@ -82,6 +105,8 @@ pub struct Cell {
     pub deltas: Vec<RowDelta>,
     /// Its entities that stand in another cell's box.
     pub crossings: Vec<NetId>,
+    /// Its entities that died and that the registry still knows, by order of death.
+    pub dead: Vec<NetId>,
     /// What the tick found about attached entities.
     pub attachments: AttachFindings,
     /// Fingerprint of what it owns, one wrapping sum per kind; the last is the positions'.
@@ -108,9 +133,8 @@ pub struct Cell {
     pub(super) components_of: FxHashMap<ArchetypeId, u64>,
     pub(super) writer: FieldWriter,
     pub(super) saved: Vec<u8>,
-    kind_ids: Vec<ComponentId>,
-    engine_ids: Vec<ComponentId>,
-    archetypes_seen: ArchetypeGeneration,
+    pub(super) kind_ids: Vec<ComponentId>,
+    archetypes: ArchetypeWatch,
     ghosts_frozen_at: Tick,
 }
 
@@ -124,6 +148,7 @@ pub(crate) struct Queries {
         &'static mut OwnedData,
     )>,
     pub(super) ghost_positions: QueryState<&'static mut Position, With<Ghost>>,
+    written_places: QueryState<(&'static NetId, Ref<'static, Position>), With<Ghost>>,
     pub(crate) ghosts: QueryState<(&'static NetId, &'static Ghost, &'static Position)>,
     pub(crate) owned: QueryState<(Entity, &'static NetId, &'static Owned, &'static Position)>,
     pub(super) attach: AttachPass,
@@ -152,13 +177,7 @@ impl Cell {
         let mut app = App::empty();
         let world = app.world_mut();
         world.register_disabling_component::<Ghost>();
-        let engine_ids = vec![
-            world.register_component::<NetId>(),
-            world.register_component::<Position>(),
-            world.register_component::<Owned>(),
-            world.register_component::<OwnedData>(),
-            world.register_component::<Ghost>(),
-        ];
+        let archetypes = ArchetypeWatch::new(world);
         let kind_ids: Vec<ComponentId> = game.kinds.iter().map(|kind| kind.register(world)).collect();
         world.init_resource::<Requests>();
         world.insert_resource(context);
@@ -197,6 +216,7 @@ impl Cell {
         let queries = Queries {
             positions: world.query(),
             ghost_positions: world.query_filtered(),
+            written_places: world.query_filtered(),
             ghosts: world.query(),
             owned: world.query(),
             attach: AttachPass::new(&mut world),
@@ -211,6 +231,7 @@ impl Cell {
             answers: Vec::new(),
             deltas: Vec::new(),
             crossings: Vec::new(),
+            dead: Vec::new(),
             attachments: AttachFindings::default(),
             sums: vec![0; game.kinds.len() + 1],
             counts: CellCounts::default(),
@@ -229,8 +250,7 @@ impl Cell {
             writer: FieldWriter::default(),
             saved: Vec::new(),
             kind_ids,
-            engine_ids,
-            archetypes_seen: ArchetypeGeneration::initial(),
+            archetypes,
             ghosts_frozen_at,
             world,
         }))
@@ -242,14 +262,35 @@ impl Cell {
     }
 
     /// Puts a new entity into this cell.
+    ///
+    /// # Panics
+    /// When `build` gives it another name: names are given by the engine alone.
     pub fn insert(&mut self, net_id: NetId, row: Row, position: Vec3, build: BuildEntity) -> Entity {
         let mut entity = self.world.spawn((
             net_id,
             Position(position),
-            Owned { row, export: NO_EXPORT, anchor: position, lattice: Default::default(), published: false },
+            Owned {
+                row,
+                export: NO_EXPORT,
+                anchor: position,
+                lattice: Default::default(),
+                published: false,
+                leader: NetId::WORLD,
+            },
             OwnedData { prints: vec![0; self.game.kinds.len() + 1], ..OwnedData::default() },
         ));
         build(&mut entity);
+        assert_eq!(
+            entity.get::<NetId>(),
+            Some(&net_id),
+            "cell {}: a newborn's components include a name: names are given by the engine alone",
+            self.leaf.id
+        );
+        // The request says where, because the cell was chosen by it.
+        entity.insert(Position(position));
+        if entity.contains::<Attached>() {
+            self.attachments.to_join.push(net_id);
+        }
         let entity = entity.id();
         self.by_net_id.insert(net_id, entity);
         entity
@@ -285,26 +326,54 @@ impl Cell {
         }
     }
 
+    /// Takes note of what game systems despawned: it leaves the fingerprint and the export at once and is
+    /// nowhere from now on, so that nobody sees it in this tick, from whichever cell; its name and its row
+    /// follow at the next `Partition`.
+    pub(super) fn note_deaths(&mut self) {
+        for death in std::mem::take(&mut self.world.resource_mut::<Requests>().deaths) {
+            for (sum, print) in self.sums.iter_mut().zip(&death.prints) {
+                *sum = sum.wrapping_sub(*print);
+            }
+            if death.export != NO_EXPORT
+                && let Some(export) = &mut self.export
+            {
+                export.give_up(death.export);
+            }
+            self.deltas.push(RowDelta { row: death.row, position: Vec3::NAN, mask: 0, encoded: None });
+            self.dead.push(death.net_id);
+        }
+    }
+
     /// Runs the tick's actions and the game's systems, then looks at what they did: positions are checked,
     /// the border is exported, deaths and crossings are noted.
+    ///
+    /// # Panics
+    /// When a handler or a game system does, or breaks a rule of the engine: that is named with cell and entity.
     pub fn simulate(&mut self, context: &TickContext) {
         *self.world.resource_mut::<TickContext>() =
             TickContext { cell: self.leaf.id, area: self.leaf.area, ..context.clone() };
         self.game.clone().reset_scratch(&mut self.world);
         self.ghosts_frozen_at = self.world.increment_change_tick();
+        let cell = self.leaf.id;
         self.run_actions();
         self.world.run_schedule(Simulate);
         self.world.flush();
+        self.deltas.clear();
         self.world.try_resource_scope(|world, mut messages: Mut<MessageRegistry>| {
             let last = world.last_change_tick();
             messages.run_updates(world, last);
         });
-        self.check_archetypes();
+        self.archetypes.check(&self.world, &self.game, &self.kind_ids, cell);
+        if let Some(net_id) = self.world.resource_mut::<Requests>().lost_ghost.take() {
+            panic!("cell {cell}: a game system despawned the ghost {net_id}: ghosts are read only");
+        }
+        self.note_deaths();
         let by_net_id = &self.by_net_id;
         self.attachments = self.queries.attach.run(
             &mut self.world,
             |net_id| by_net_id.get(&net_id).copied(),
-            self.limits.attach_reach_m,
+            cell,
+            &self.limits,
         );
         if self.checks_ghosts {
             self.written_ghost = self.find_written_ghost();
@@ -327,50 +396,9 @@ impl Cell {
         }
     }
 
-    /// Looks at archetypes made since the last tick: a component that nobody registered would vanish at the
-    /// next border.
-    ///
-    /// # Panics
-    /// When an entity of the game has an unregistered component or no name. Names both.
-    fn check_archetypes(&mut self) {
-        let archetypes = self.world.archetypes();
-        let new = &archetypes[self.archetypes_seen..];
-        let is_resource = self.world.component_id::<IsResource>();
-        for archetype in new {
-            if archetype.is_empty() || is_resource.is_some_and(|id| archetype.contains(id)) {
-                continue;
-            }
-            let name_of = |id: ComponentId| self.world.components().get_name(id).map(|name| name.to_string());
-            let is_entity = archetype.contains(self.engine_ids[0]);
-            for &id in archetype.components() {
-                let known = self.engine_ids.contains(&id) || self.kind_ids.contains(&id);
-                // Observers and one-shot systems are entities of bevy's own.
-                if !is_entity && name_of(id).is_some_and(|name| name.starts_with("bevy_ecs::")) {
-                    break;
-                }
-                assert!(
-                    is_entity,
-                    "cell {}: an entity with {} was spawned without a name: spawn through `WorldRequests`",
-                    self.leaf.id,
-                    name_of(id).unwrap_or_default()
-                );
-                assert!(
-                    known,
-                    "cell {}: the component {} is on an entity but not registered: it would vanish at the next \
-                     border; register it with `replicate`, `server_only` or `cell_local`",
-                    self.leaf.id,
-                    name_of(id).unwrap_or_default()
-                );
-            }
-        }
-        // An archetype that is empty now may be filled later, so only full looks move the mark on.
-        if new.iter().all(|archetype| !archetype.is_empty()) {
-            self.archetypes_seen = archetypes.generation();
-        }
-    }
-
     /// Brings the ghosts up to date with what the neighbours published.
     pub fn import_ghosts(&mut self, published: &PublishedExports) {
+        self.world.resource_mut::<Requests>().engine_moves = true;
         self.imported = self.links.import(
             &mut ImportTarget {
                 area: self.leaf.area,
@@ -382,6 +410,7 @@ impl Cell {
             },
             published,
         );
+        self.world.resource_mut::<Requests>().engine_moves = false;
     }
 
     /// Follows these neighbours from now on.
@@ -401,6 +430,13 @@ impl Cell {
 
     /// A ghost that somebody other than the engine wrote since the tick began, with the component's name.
     fn find_written_ghost(&mut self) -> Option<(NetId, &'static str)> {
+        let now = self.world.read_change_tick();
+        let mut places = self.queries.written_places.iter(&self.world);
+        if let Some((&net_id, _)) =
+            places.find(|(_, place)| place.last_changed().is_newer_than(self.ghosts_frozen_at, now))
+        {
+            return Some((net_id, "Position"));
+        }
         for (kind, column) in self.game.kinds.iter().zip(&mut self.columns) {
             let written = column
                 .as_mut()

@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::Entity;
 use glam::Vec3;
 
-use crate::ids::{NetId, Row};
+use crate::ids::NetId;
 use crate::space::Position;
 
 use super::Cell;
@@ -21,7 +21,7 @@ use super::requests::Requests;
 pub fn hand_over(from: &mut Cell, to: &mut Cell, net_id: NetId, position: Vec3) -> Entity {
     let source = from.by_net_id[&net_id];
     from.detach(source);
-    from.world.resource_mut::<Requests>().engine_moves = true;
+    set_engine_moves(from, to, true);
     let mut original = from.world.entity_mut(source);
     let owned = original.take::<Owned>().expect("the registry names the owner");
     let data = original.take::<OwnedData>().expect("owned entities have it");
@@ -44,11 +44,11 @@ pub fn hand_over(from: &mut Cell, to: &mut Cell, net_id: NetId, position: Vec3) 
     for (sum, print) in to.sums.iter_mut().zip(&data.prints) {
         *sum = sum.wrapping_add(*print);
     }
-    let Owned { row, lattice, published, .. } = owned;
+    let row = owned.row;
     let mut promoted = to.world.entity_mut(target);
     promoted.insert((
         Position(position),
-        Owned { row, export: NO_EXPORT, anchor: position, lattice, published },
+        Owned { export: NO_EXPORT, anchor: position, ..owned },
         data,
     ));
     let mut original = from.world.entity_mut(source);
@@ -56,13 +56,19 @@ pub fn hand_over(from: &mut Cell, to: &mut Cell, net_id: NetId, position: Vec3) 
         kind.transfer(&mut original, &mut promoted, leave_ghost);
     }
     if leave_ghost {
-        let row: Row = owned.row;
         original.insert((Position(position), Ghost { row, link: NO_LINK, export: 0 }));
         from.links.adopt_later(source);
     } else {
         original.despawn();
         from.by_net_id.remove(&net_id);
     }
-    from.world.resource_mut::<Requests>().engine_moves = false;
+    set_engine_moves(from, to, false);
     target
+}
+
+/// While set, what loses its authority has not died and what ceases to be a ghost is not lost.
+fn set_engine_moves(from: &mut Cell, to: &mut Cell, set: bool) {
+    for cell in [from, to] {
+        cell.world.resource_mut::<Requests>().engine_moves = set;
+    }
 }

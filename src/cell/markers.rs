@@ -9,7 +9,7 @@ use crate::ids::{NetId, Row};
 use crate::replication::EncodedRow;
 use crate::space::LatticePoint;
 
-use super::requests::Requests;
+use super::requests::{Death, Requests};
 
 /// Marks an entity whose authority is the cell it lives in.
 #[derive(Component, Debug)]
@@ -25,6 +25,9 @@ pub struct Owned {
     pub lattice: LatticePoint,
     /// Whether its row has been published at all.
     pub published: bool,
+    /// Whom `Partition` has joined it to, by its [`Attached`](super::attached::Attached); nobody
+    /// ([`NetId::WORLD`]) while it stands by itself. The two are always in one cell.
+    pub leader: NetId,
 }
 
 /// [`Owned::export`] of an entity that no neighbour needs.
@@ -41,6 +44,7 @@ pub struct OwnedData {
 
 /// Marks a read-only copy of an entity that a neighbour cell owns. Ordinary queries never match it.
 #[derive(Component, Debug)]
+#[component(on_remove = report_lost_ghost)]
 pub struct Ghost {
     /// Its node-wide row.
     pub row: Row,
@@ -59,10 +63,23 @@ pub type Ghosts<'w, 's, D> = Query<'w, 's, D, With<Ghost>>;
 
 /// An entity that loses its authority without the engine's doing has died: by `despawn`, from a game system.
 fn report_death(mut world: DeferredWorld<'_>, context: HookContext) {
+    let entity = context.entity;
+    if world.get_resource::<Requests>().is_none_or(|requests| requests.engine_moves) {
+        return;
+    }
+    let Some(&net_id) = world.get::<NetId>(entity) else { return };
+    let Some(&Owned { row, export, .. }) = world.get::<Owned>(entity) else { return };
+    let prints =
+        world.get_mut::<OwnedData>(entity).map(|mut data| std::mem::take(&mut data.prints)).unwrap_or_default();
+    world.resource_mut::<Requests>().deaths.push(Death { net_id, row, export, prints });
+}
+
+/// A ghost that vanishes without the engine's doing would be missing for good.
+fn report_lost_ghost(mut world: DeferredWorld<'_>, context: HookContext) {
     let Some(&net_id) = world.get::<NetId>(context.entity) else { return };
     if let Some(mut requests) = world.get_resource_mut::<Requests>()
         && !requests.engine_moves
     {
-        requests.deaths.push(net_id);
+        requests.lost_ghost.get_or_insert(net_id);
     }
 }

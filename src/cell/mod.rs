@@ -5,6 +5,7 @@
 //! *Does not*: know players or sockets. *Reads*: routed actions and messages. *Writes*: entities, row changes,
 //! exports, answers.
 
+mod archetypes;
 pub mod attached;
 pub mod body;
 pub mod context;

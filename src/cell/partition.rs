@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use bevy_ecs::prelude::{Mut, Resource, World};
 use glam::Vec3;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::ghost::import::PublishedExports;
 use crate::ids::{NetId, Row, SlotIndex};
 use crate::replication::Rows;
 use crate::space::Position;
 
-use super::attached::Attached;
+use super::attached::{self, Attached};
 use super::handover::hand_over;
 use super::layout::Layout;
 use super::markers::Owned;
@@ -41,7 +41,7 @@ impl Births {
 pub struct LifeEvents {
     /// Born in this tick, by order of birth.
     pub born: Vec<NetId>,
-    /// Died in the last tick's `Simulate`, by name.
+    /// Died since the last tick's `Partition`, by name.
     pub died: Vec<NetId>,
 }
 
@@ -70,9 +70,9 @@ struct Move {
     position: Vec3,
 }
 
-/// Runs the set. Everything the cells asked for in the last tick happens now, in an order that does not depend
-/// on cells: deaths, crossings, jumps, reunions, births, each by name.
-pub fn partition(world: &mut World) {
+/// Takes the published exports back home, before anything may die: what a tick takes out of them has to be told
+/// with the tick's own changes. Runs in `Receive`.
+pub fn take_exports_back(world: &mut World) {
     with_cells(world, |world, cells| {
         let exports = &mut world.resource_mut::<PublishedExports>().exports;
         for cell in cells.iter_mut() {
@@ -81,6 +81,13 @@ pub fn partition(world: &mut World) {
             }
             cell.export.as_mut().expect("an export is published or at home").begin_tick();
         }
+    });
+}
+
+/// Runs the set. Everything the cells asked for in the last tick happens now, in an order that does not depend
+/// on cells: deaths, crossings, jumps, births, attachments, each by name.
+pub fn partition(world: &mut World) {
+    with_cells(world, |world, cells| {
         world.resource_scope(|world, layout: Mut<Layout>| {
             world.resource_scope(|world, mut rows: Mut<Rows>| {
                 world.resource_scope(|world, mut counts: Mut<PartitionCounts>| {
@@ -88,15 +95,17 @@ pub fn partition(world: &mut World) {
                     let died = node.bury_the_dead();
                     node.move_crossings();
                     node.teleport();
-                    node.rejoin_leaders();
                     let mut births = world.resource_mut::<Births>();
+                    let born = node.give_birth(&mut births);
+                    // Only now: what dies may leave something behind, under the next of its names.
                     for net_id in &died {
                         births.spawned.remove(net_id);
                     }
-                    let born = node.give_birth(&mut births);
+                    node.join_leaders();
                     let mut events = world.resource_mut::<LifeEvents>();
                     events.born.extend(born);
-                    events.died = died;
+                    events.died.extend(died);
+                    events.died.sort_unstable();
                 });
             });
         });
@@ -112,7 +121,9 @@ pub fn spawn_now(world: &mut World, request: SpawnRequest) -> Option<NetId> {
                     let mut node = Node::new(&layout, &mut rows, &mut counts, cells);
                     let mut births = world.resource_mut::<Births>();
                     let net_id = births.next_name(request.spawner);
-                    node.spawn(net_id, request)
+                    let born = node.spawn(net_id, request);
+                    world.resource_mut::<LifeEvents>().born.extend(born);
+                    born
                 })
             })
         })
@@ -130,6 +141,20 @@ pub(crate) fn spawn_saved(world: &mut World, net_id: NetId, request: SpawnReques
             })
         })
     })
+}
+
+/// Joins what a saved world holds to whom it was joined to: nothing else is ever saved, since an image is made
+/// after `Partition`. Nobody moves but into another cell.
+pub(crate) fn join_saved(world: &mut World) {
+    with_cells(world, |world, cells| {
+        world.resource_scope(|world, layout: Mut<Layout>| {
+            world.resource_scope(|world, mut rows: Mut<Rows>| {
+                world.resource_scope(|_, mut counts: Mut<PartitionCounts>| {
+                    Node::new(&layout, &mut rows, &mut counts, cells).join_saved();
+                });
+            });
+        });
+    });
 }
 
 /// Lets one entity die now, from a node system before `Simulate`.
@@ -179,17 +204,20 @@ impl<'a> Node<'a> {
     fn bury_the_dead(&mut self) -> Vec<NetId> {
         let mut dead = Vec::new();
         for cell in self.cells.iter_mut() {
-            dead.append(&mut cell.world.resource_mut::<Requests>().deaths);
+            // Of node systems since the last survey.
+            cell.note_deaths();
+            dead.append(&mut cell.dead);
         }
         dead.sort_unstable();
         dead.dedup();
-        for &net_id in &dead {
-            if let Some((_, slot)) = self.slot_of(net_id) {
-                self.cells.at(slot).bury(net_id);
-                self.rows.remove(net_id);
-                self.counts.deaths += 1;
-            }
-        }
+        dead.retain(|&net_id| {
+            // Not when a node system has taken it away since.
+            let Some((_, slot)) = self.slot_of(net_id) else { return false };
+            self.cells.at(slot).bury(net_id);
+            self.rows.remove(net_id);
+            self.counts.deaths += 1;
+            true
+        });
         dead
     }
 
@@ -207,14 +235,44 @@ impl<'a> Node<'a> {
         cell.world.get::<Attached>(*cell.by_net_id.get(&net_id)?).copied()
     }
 
-    /// Moves an entity and all that is attached to it. The attached keep their distance.
+    /// Whom an entity is joined to; [`NetId::WORLD`] when it is nobody, or when the entity is gone.
+    fn leader_of(&self, net_id: NetId) -> NetId {
+        let owned = || {
+            let cell = self.cells.get(self.slot_of(net_id)?.1)?;
+            cell.world.get::<Owned>(*cell.by_net_id.get(&net_id)?)
+        };
+        owned().map_or(NetId::WORLD, |owned| owned.leader)
+    }
+
+    fn set_leader(&mut self, net_id: NetId, leader: NetId) {
+        let Some((_, slot)) = self.slot_of(net_id) else { return };
+        let cell = self.cells.at(slot);
+        let entity = cell.by_net_id[&net_id];
+        if let Some(mut owned) = cell.world.get_mut::<Owned>(entity) {
+            owned.leader = leader;
+        }
+    }
+
+    /// Lets an entity go from whom it is attached to.
+    fn let_go(&mut self, net_id: NetId) {
+        let Some((_, slot)) = self.slot_of(net_id) else { return };
+        let cell = self.cells.at(slot);
+        let entity = cell.by_net_id[&net_id];
+        cell.world.entity_mut(entity).remove::<Attached>();
+        self.set_leader(net_id, NetId::WORLD);
+    }
+
+    /// Moves an entity and all that is joined to it. The joined keep their distance.
     fn move_group(&mut self, leader: Move) {
         let Some((_, from)) = self.position_of(leader.net_id) else { return };
         let mut group = vec![leader];
+        let mut seen = FxHashSet::from_iter([leader.net_id]);
         let mut next = 0;
         while next < group.len() {
-            for &follower in self.followers.get(&group[next].net_id).into_iter().flatten() {
-                if group.iter().any(|member| member.net_id == follower) {
+            let of = group[next].net_id;
+            for &follower in self.followers.get(&of).into_iter().flatten() {
+                // The list is the last survey's: who has let go since stays.
+                if self.leader_of(follower) != of || !seen.insert(follower) {
                     continue;
                 }
                 if let Some((_, position)) = self.position_of(follower) {
@@ -225,7 +283,6 @@ impl<'a> Node<'a> {
             next += 1;
         }
         for member in group {
-            // Somebody attached in this very tick may still live elsewhere.
             if let Some((_, from)) = self.slot_of(member.net_id) {
                 self.move_one(from, member);
             }
@@ -259,8 +316,8 @@ impl<'a> Node<'a> {
         }
         crossings.sort_unstable();
         for net_id in crossings {
-            // What is attached follows its leader, and may stand a little outside.
-            if self.attachment_of(net_id).is_some() {
+            // What is joined follows its leader, and may stand a little outside.
+            if self.leader_of(net_id) != NetId::WORLD {
                 continue;
             }
             let Some((slot, position)) = self.position_of(net_id) else { continue };
@@ -283,47 +340,70 @@ impl<'a> Node<'a> {
                 continue;
             }
             self.counts.teleports += 1;
+            if self.leader_of(net_id) != NetId::WORLD {
+                self.let_go(net_id);
+            }
             let position = self.layout.world().clamp(to);
             self.move_group(Move { net_id, to: self.layout.locate(position).slot, position });
         }
     }
 
-    fn rejoin_leaders(&mut self) {
-        let mut waiting: Vec<(NetId, Attached)> = Vec::new();
+    /// Joins what was attached since the last `Partition` to whom it is attached to, wherever the two are, and
+    /// lets go of whose leader is gone or whose chain does not end.
+    fn join_leaders(&mut self) {
+        let mut waiting: Vec<NetId> = Vec::new();
         for cell in self.cells.iter_mut() {
-            waiting.append(&mut cell.attachments.to_leader);
+            waiting.append(&mut cell.attachments.to_join);
         }
-        waiting.sort_by_key(|(net_id, _)| *net_id);
-        for (net_id, attached) in waiting {
-            let Some((slot, _)) = self.position_of(net_id) else { continue };
-            match self.position_of(attached.to) {
-                Some((to, leader)) if to != slot => {
-                    let position = self.layout.world().clamp(leader + attached.offset);
-                    self.move_group(Move { net_id, to, position });
-                }
-                // The leader is a cell-mate by now: the next pass over the attached finds it.
-                Some(_) if self.chain_ends(net_id) => {}
-                _ => {
-                    let cell = self.cells.at(slot);
-                    let entity = cell.by_net_id[&net_id];
-                    cell.world.entity_mut(entity).remove::<Attached>();
-                    self.counts.detached += 1;
-                }
+        waiting.sort_unstable();
+        waiting.dedup();
+        for net_id in waiting {
+            let Some(attached) = self.attachment_of(net_id) else { continue };
+            let leader = self.position_of(attached.to).filter(|_| self.root_of(net_id).is_some());
+            let Some((to, leader)) = leader else {
+                self.let_go(net_id);
+                self.counts.detached += 1;
+                continue;
+            };
+            let position = attached::place_beside(leader, attached, &self.cells.at(to).limits);
+            self.move_group(Move { net_id, to, position });
+            self.set_leader(net_id, attached.to);
+            // It may be somebody's leader, or its own leader may join another in this very loop.
+            self.followers.entry(attached.to).or_default().push(net_id);
+        }
+    }
+
+    /// Gives what a saved world holds back to the cells of those it was joined to.
+    fn join_saved(&mut self) {
+        let mut all: Vec<NetId> = self.rows.iter().map(|(net_id, _)| net_id).collect();
+        all.sort_unstable();
+        for net_id in all {
+            let Some(attached) = self.attachment_of(net_id) else { continue };
+            let root = self.root_of(net_id).filter(|_| self.slot_of(attached.to).is_some());
+            let (Some(root), Some((from, position))) = (root, self.position_of(net_id)) else {
+                let (_, slot) = self.slot_of(net_id).expect("it is of the table of rows");
+                self.cells.at(slot).attachments.to_join.push(net_id);
+                continue;
+            };
+            self.set_leader(net_id, attached.to);
+            let (_, to) = self.slot_of(root).expect("the root of a chain is alive");
+            if from != to {
+                self.move_one(from, Move { net_id, to, position });
             }
         }
     }
 
-    /// Whether following the attachments from here comes to an end.
-    fn chain_ends(&self, net_id: NetId) -> bool {
+    /// Where the chain of attachments from here ends: at somebody attached to nobody who lives. `None` when it
+    /// is a circle, or longer than [`attached::CHAIN_MAX`].
+    fn root_of(&self, net_id: NetId) -> Option<NetId> {
         let mut at = net_id;
-        for _ in 0..=super::attached::CHAIN_MAX {
+        for _ in 0..=attached::CHAIN_MAX {
             match self.attachment_of(at) {
-                Some(attached) if self.slot_of(attached.to).is_some() => at = attached.to,
-                Some(_) => return false,
-                None => return true,
+                Some(next) if self.slot_of(next.to).is_some() => at = next.to,
+                _ => return Some(at),
             }
         }
-        false
+        None
     }
 
     fn give_birth(&mut self, births: &mut Births) -> Vec<NetId> {

@@ -7,7 +7,7 @@ use bevy_ecs::system::SystemParam;
 use bevy_ecs::world::EntityWorldMut;
 use glam::Vec3;
 
-use crate::ids::NetId;
+use crate::ids::{NetId, Row};
 
 /// Puts the components onto a new entity.
 pub type BuildEntity = Box<dyn FnOnce(&mut EntityWorldMut<'_>) + Send + Sync>;
@@ -50,15 +50,30 @@ impl SpawnRequest {
     }
 }
 
+/// What is left of an entity that a game system despawned.
+#[derive(Clone, Debug)]
+pub struct Death {
+    /// Its name.
+    pub net_id: NetId,
+    /// Its row.
+    pub row: Row,
+    /// Its place in the cell's export, if any.
+    pub export: u32,
+    /// Its part of the fingerprint, by kind.
+    pub prints: Vec<u64>,
+}
+
 /// The requests of one cell in this tick.
 #[derive(Resource, Debug, Default)]
 pub struct Requests {
     /// To be born.
     pub spawns: Vec<SpawnRequest>,
     /// Found despawned.
-    pub deaths: Vec<NetId>,
+    pub deaths: Vec<Death>,
     /// To be put elsewhere, however far.
     pub teleports: Vec<(NetId, Vec3)>,
+    /// A ghost that a game system despawned.
+    pub lost_ghost: Option<NetId>,
     /// Set while the engine itself takes entities apart: that is no death.
     pub(crate) engine_moves: bool,
 }
@@ -96,7 +111,8 @@ impl WorldRequests<'_> {
         self.requests.spawns.push(request);
     }
 
-    /// Puts an entity of this cell anywhere at once, with all that is attached to it, at the next tick.
+    /// Puts an entity of this cell anywhere at once, with all that is attached to it, at the next tick. If it is
+    /// attached to something itself, it lets go of that first.
     pub fn teleport(&mut self, entity: NetId, to: Vec3) {
         self.requests.teleports.push((entity, to));
     }

@@ -24,12 +24,10 @@ impl Cell {
     /// Checks every position that was written, follows it into export and rows, and notes what crossed.
     pub(super) fn survey(&mut self) {
         self.crossings.clear();
-        self.deltas.clear();
         self.counts = Default::default();
         let limits = self.limits;
         let area = self.leaf.area;
         let inland = Area { min: area.min + limits.ghost_margin_m, max: area.max - limits.ghost_margin_m };
-        let step_squared_max = limits.step_m_max * limits.step_m_max;
         let position_kind = self.game.kinds.len();
         let panic_on_long_steps = cfg!(debug_assertions) && !self.world.contains_resource::<AllowLongSteps>();
         let export = self.export.as_mut().expect("the export is at home in Simulate");
@@ -47,27 +45,21 @@ impl Cell {
                 "cell {}: a game system set the position of {net_id} to {asked}: positions are finite numbers",
                 self.leaf.id
             );
-            let clamped = limits.world.clamp(asked);
-            if clamped != asked {
-                self.counts.clamped += 1;
-                position.0 = clamped;
-            }
-            // A hair of tolerance: the step was computed in floats.
-            if owned.published
-                && distance_squared(position.0, owned.anchor) > step_squared_max * 1.0001 + 1e-6
-            {
+            let step = limits.step(owned.anchor, asked);
+            self.counts.clamped += u64::from(step.asked != asked);
+            if step.is_long {
                 assert!(
                     !panic_on_long_steps,
                     "cell {}: {net_id} moved {:.2} m in one tick, the limit is {:.2} m: use `teleport`",
                     self.leaf.id,
-                    distance_squared(position.0, owned.anchor).sqrt(),
+                    distance_squared(step.asked, owned.anchor).sqrt(),
                     limits.step_m_max
                 );
                 self.counts.long_steps += 1;
-                teleports.push((net_id, position.0));
-                position.0 = owned.anchor;
+                teleports.push((net_id, step.asked));
             }
-            let place = position.0;
+            let place = step.place;
+            position.0 = place;
             owned.anchor = place;
 
             let lattice = LatticePoint::of(place);

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use bevy_app::{App, Plugin, Plugins};
 use bevy_ecs::prelude::{Component, IntoScheduleConfigs, Res, ResMut, Resource, Schedule, With, World};
-use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, SingleThreadedExecutor};
+use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, ScheduleLabel, SingleThreadedExecutor};
 use rustc_hash::FxHashMap;
 
 use crate::action::act::{self, ActCounts};
 use crate::cell::context::{Published, TickContext};
 use crate::cell::layout::LayoutError;
 use crate::cell::markers::Owned;
-use crate::cell::partition::{Births, LifeEvents, PartitionCounts, despawn_now, partition, spawn_now};
+use crate::cell::partition::{
+    Births, LifeEvents, PartitionCounts, despawn_now, partition, spawn_now, take_exports_back,
+};
 use crate::cell::pool::{self, InterestCells, NodeContext, SimulateCells, with_cells};
 use crate::cell::registration::{CellPlugins, GameError};
 use crate::cell::requests::SpawnRequest;
@@ -257,6 +259,7 @@ impl ServerBuilder {
         pool::install(world, settings.threads);
         pool::fill(world, cells);
         install_tick(world, self.clock, self.heartbeat);
+        install_close(world);
         match image {
             Some(image) => image::restore(world, image).map_err(ServerError::Image)?,
             None => {
@@ -321,7 +324,7 @@ fn install_tick(world: &mut World, clock: StageClock, heartbeat: Heartbeat) {
     });
     tick::configure(&mut schedule);
     schedule.add_systems((
-        begin_tick.in_set(TickSystems::Receive),
+        (begin_tick, take_exports_back).chain().in_set(TickSystems::Receive),
         admit::admit.in_set(TickSystems::Admit),
         record::note_saved_images.in_set(TickSystems::Settle),
         (partition, admit::follow_avatars, image::make_image).chain().in_set(TickSystems::Partition),
@@ -336,6 +339,20 @@ fn install_tick(world: &mut World, clock: StageClock, heartbeat: Heartbeat) {
     ));
     telemetry::name_node_systems(&mut schedule, &heartbeat);
     telemetry::instrument(&mut schedule, world, clock, heartbeat);
+    world.add_schedule(schedule);
+}
+
+/// The beginning of a tick that nobody will see the end of: up to `Partition`, where images are made.
+#[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Close;
+
+fn install_close(world: &mut World) {
+    let mut schedule = Schedule::new(Close);
+    schedule.set_executor(SingleThreadedExecutor::new());
+    schedule.add_systems(
+        (begin_tick, admit::admit, partition, admit::follow_avatars, image::make_image, image::hand_over_image)
+            .chain(),
+    );
     world.add_schedule(schedule);
 }
 

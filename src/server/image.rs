@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::kinds::Reach;
 use crate::cell::markers::Owned;
-use crate::cell::partition::{Births, spawn_saved};
+use crate::cell::partition::{Births, join_saved, spawn_saved};
 use crate::cell::pool::{NodeContext, with_cells};
 use crate::cell::requests::SpawnRequest;
 use crate::ids::NetId;
@@ -85,7 +85,12 @@ pub fn make_image(world: &mut World) {
         let header = Header {
             kinds: game.kinds.iter().map(|kind| kind.name().to_owned()).collect(),
             messages,
-            spawned: births.spawned.iter().map(|(&net_id, &count)| (net_id, count)).collect(),
+            spawned: births
+                .spawned
+                .iter()
+                .filter(|(net_id, _)| !avatars.contains(net_id))
+                .map(|(&net_id, &count)| (net_id, count))
+                .collect(),
             entities: entities.len() as u64,
         };
         let mut bytes = codec::encode(&header);
@@ -147,6 +152,7 @@ pub(super) fn restore(world: &mut World, image: &WorldImage) -> Result<(), Strin
         spawn_saved(world, net_id, request).ok_or_else(|| format!("{net_id} is in it twice"))?;
         load_components(world, net_id, &components)?;
     }
+    join_saved(world);
     for (name, count) in &header.messages {
         let kind = game
             .messages

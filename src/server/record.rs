@@ -63,10 +63,7 @@ pub fn check_invariants(world: &mut World) {
                     );
                 }
             }
-            let dying: usize = cells
-                .iter()
-                .map(|cell| cell.world.resource::<crate::cell::requests::Requests>().deaths.len())
-                .sum();
+            let dying: usize = cells.iter().map(|cell| cell.dead.len()).sum();
             assert_eq!(
                 owned_by_cells + dying,
                 rows.entities(),

@@ -32,6 +32,7 @@ fn identity() -> WorldIdentity {
         seed: Sourced::default_of(7),
         grid: Sourced::default_of(GridSize { columns: 5, rows: 4 }),
         size_m: Sourced::default_of([1_000.0, 800.5]),
+        secret: None,
     }
 }
 
