@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::{Connection, Player};
+use crate::driver::InProcessPlayers;
 use crate::net::Identity;
 use crate::net::loopback::LoopbackPort;
 use crate::prelude::*;
@@ -311,5 +312,27 @@ impl Bots {
             sum.decode_errors += counts.decode_errors;
         }
         sum
+    }
+}
+
+impl InProcessPlayers for Bots {
+    fn send(&mut self) {
+        Bots::send(self);
+    }
+
+    fn receive(&mut self, elapsed: Duration) {
+        Bots::receive(self, elapsed);
+    }
+
+    fn counters(&self) -> Vec<(String, u64)> {
+        let counts = self.counts();
+        let all = [
+            ("bots", self.bots.len() as u64),
+            ("bots_lost", counts.lost),
+            ("bots_updates", counts.updates),
+            ("bots_decode_errors", counts.decode_errors),
+            ("bots_audit_failures", counts.audit_failures),
+        ];
+        all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }

@@ -35,8 +35,12 @@ impl Cell {
     /// every tick. O(owned × kinds).
     pub fn sums_from_scratch(&mut self) -> Vec<u64> {
         let mut sums = vec![0u64; self.sums.len()];
-        let owned: Vec<(Entity, NetId, Vec3)> =
-            self.queries.owned.iter(&self.world).map(|(entity, &net_id, _, place)| (entity, net_id, place.0)).collect();
+        let owned: Vec<(Entity, NetId, Vec3)> = self
+            .queries
+            .owned
+            .iter(&self.world)
+            .map(|(entity, &net_id, _, place)| (entity, net_id, place.0))
+            .collect();
         for (entity, net_id, place) in owned {
             let entity = self.world.entity(entity);
             for (index, kind) in self.game.kinds.iter().enumerate() {

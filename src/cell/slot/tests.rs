@@ -47,7 +47,8 @@ fn cell(slot: u32) -> Box<Cell> {
         cell: leaf.id,
         area: AREA,
     };
-    Cell::new(leaf, limits, &game, &plugins, context, Heartbeat::new().cell(leaf.slot)).expect("an empty game")
+    Cell::new(leaf, limits, &game, &plugins, context, Heartbeat::new().cell(leaf.slot))
+        .expect("an empty game")
 }
 
 fn strict(parallel: bool) -> Schedule {
@@ -98,7 +99,8 @@ fn a_system_that_takes_one_slot_twice_is_refused_by_name() {
     let mut schedule = strict(false);
     schedule.add_systems(greedy);
     let refused = catch_unwind(AssertUnwindSafe(|| schedule.initialize(&mut world).map(drop)));
-    let message = *refused.expect_err("two exclusive borrows of one cell").downcast::<String>().expect("a text");
+    let message =
+        *refused.expect_err("two exclusive borrows of one cell").downcast::<String>().expect("a text");
     assert!(message.contains("greedy takes slot") && message.ends_with("twice"), "{message}");
 }
 
