@@ -129,6 +129,8 @@ pub struct Cell {
     pub(super) limits: SpaceLimits,
     pub(super) columns: Vec<Option<Box<dyn Column>>>,
     pub(super) changed: Vec<Changed>,
+    /// Components that newcomers lost between the last survey of their old cell and the handover.
+    pub(super) lost_on_the_way: Vec<Changed>,
     pub(crate) queries: Queries,
     pub(super) components_of: FxHashMap<ArchetypeId, u64>,
     pub(super) writer: FieldWriter,
@@ -245,6 +247,7 @@ impl Cell {
             limits,
             columns,
             changed: Vec::new(),
+            lost_on_the_way: Vec::new(),
             queries,
             components_of: FxHashMap::default(),
             writer: FieldWriter::default(),

@@ -12,6 +12,7 @@ use crate::replication::{EncodedRow, RowDelta};
 use crate::space::{Area, LatticePoint, distance_squared};
 
 use super::Cell;
+use super::kinds::Changed;
 use super::markers::{NO_EXPORT, Owned, OwnedData};
 use super::requests::Requests;
 
@@ -35,8 +36,12 @@ impl Cell {
     /// every tick. O(owned × kinds).
     pub fn sums_from_scratch(&mut self) -> Vec<u64> {
         let mut sums = vec![0u64; self.sums.len()];
-        let owned: Vec<(Entity, NetId, Vec3)> =
-            self.queries.owned.iter(&self.world).map(|(entity, &net_id, _, place)| (entity, net_id, place.0)).collect();
+        let owned: Vec<(Entity, NetId, Vec3)> = self
+            .queries
+            .owned
+            .iter(&self.world)
+            .map(|(entity, &net_id, _, place)| (entity, net_id, place.0))
+            .collect();
         for (entity, net_id, place) in owned {
             let entity = self.world.entity(entity);
             for (index, kind) in self.game.kinds.iter().enumerate() {
@@ -138,6 +143,8 @@ impl Cell {
     /// Finds the components that changed, and refreshes what is exported of them.
     fn collect_changed(&mut self) {
         self.changed.clear();
+        let is_owned = |lost: &Changed| self.world.get::<Owned>(lost.entity).is_some();
+        self.changed.extend(self.lost_on_the_way.drain(..).filter(is_owned));
         let export = self.export.as_mut().expect("the export is at home in Simulate");
         for (kind, (column, exported)) in self.columns.iter_mut().zip(&mut export.columns).enumerate() {
             let Some(column) = column else { continue };
@@ -156,6 +163,7 @@ impl Cell {
             }
         }
         self.changed.sort_unstable();
+        self.changed.dedup();
     }
 
     /// Encodes what changed: once per entity, however many players see it. Only fields whose bytes differ
