@@ -16,6 +16,7 @@ pub use crate::cell::message::{EntityInbox, EntityOutbox};
 pub use crate::cell::partition::LifeEvents;
 pub use crate::cell::registration::{CellAppExt, Simulate};
 pub use crate::cell::requests::{SpawnRequest, WorldRequests};
+pub use crate::driver::WorldServer;
 pub use crate::ids::{NetId, PlayerId, Role, TickNumber};
 pub use crate::interest::Nearby;
 pub use crate::replication::Replicate;

@@ -100,9 +100,8 @@ impl Registrar {
         if self.known.is_some() {
             return;
         }
-        let clash =
-            |other: &Box<dyn ComponentKind>| other.type_id() == type_id || other.name() == kind.name();
-        if self.game.kinds.iter().any(clash) {
+        let clash = |other: &dyn ComponentKind| other.type_id() == type_id || other.name() == kind.name();
+        if self.game.kinds.iter().any(|other| clash(&**other)) {
             self.fault.get_or_insert(GameError::Duplicate(kind.name()));
             return;
         }

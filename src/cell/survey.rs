@@ -179,7 +179,7 @@ impl Cell {
             let net_id = *reference.get::<NetId>().expect("owned entities are named");
             let owned = reference.get::<Owned>().expect("changes are collected of owned entities");
             let (row, position) = (owned.row, owned.anchor);
-            let entity_ref = self.world.get_entity(entity).expect("it exists").into();
+            let entity_ref = self.world.get_entity(entity).expect("it exists");
             let mut prints = Vec::with_capacity(of_entity.len());
             for change in of_entity {
                 self.saved.clear();

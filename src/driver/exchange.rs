@@ -44,6 +44,12 @@ impl Exchange {
         }
     }
 
+    /// How many connections there are.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.route.len()
+    }
+
     /// A fault that no client caused.
     #[must_use]
     pub fn fault(&self) -> Option<String> {

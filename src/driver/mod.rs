@@ -1,10 +1,18 @@
 //! What moves the world: a pacer or lockstep outside, sealed inputs inside.
 //!
 //! *Does*: gathers what transports and the store have for the next tick, seals it, runs the tick, and takes its
-//! output where it belongs.
+//! output where it belongs; starts and ends everything around it in order.
 //! *Does not*: decide anything about the world.
 //! *Reads*: transports, the clock, the store's answers, signals. *Writes*: transports, requests to the store.
 
+mod command;
 pub mod exchange;
+mod observe;
+mod pacer;
+mod run;
+mod saving;
+mod signals;
 
+pub use command::WorldServer;
 pub use exchange::Exchange;
+pub use run::{BotsRequest, InProcessPlayers, RunError};

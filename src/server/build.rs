@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bevy_app::{App, Plugin, Plugins};
 use bevy_ecs::prelude::{Component, IntoScheduleConfigs, Res, ResMut, Resource, Schedule, With, World};
-use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, SingleThreadedExecutor};
+use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, ScheduleLabel, SingleThreadedExecutor};
 use rustc_hash::FxHashMap;
 
 use crate::action::act::{self, ActCounts};
@@ -259,6 +259,7 @@ impl ServerBuilder {
         pool::install(world, settings.threads);
         pool::fill(world, cells);
         install_tick(world, self.clock, self.heartbeat);
+        install_close(world);
         match image {
             Some(image) => image::restore(world, image).map_err(ServerError::Image)?,
             None => {
@@ -340,6 +341,27 @@ fn install_tick(world: &mut World, clock: StageClock, heartbeat: Heartbeat) {
     ));
     telemetry::name_node_systems(&mut schedule, &heartbeat);
     telemetry::instrument(&mut schedule, world, clock, heartbeat);
+    world.add_schedule(schedule);
+}
+
+/// The beginning of a tick that nobody will see the end of: up to `Partition`, where images are made.
+#[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Close;
+
+fn install_close(world: &mut World) {
+    let mut schedule = Schedule::new(Close);
+    schedule.set_executor(SingleThreadedExecutor::new());
+    schedule.add_systems(
+        (
+            begin_tick,
+            admit::admit,
+            partition,
+            admit::follow_avatars,
+            image::make_image,
+            image::hand_over_image,
+        )
+            .chain(),
+    );
     world.add_schedule(schedule);
 }
 

@@ -147,6 +147,19 @@ impl Server {
         world.remove_resource::<TickOutput>().expect("inserted above")
     }
 
+    /// Ends the world in order: everybody is told and leaves, and what is left is made an image, from which the
+    /// world goes on with this very tick. Nothing is simulated; the server must not tick again.
+    ///
+    /// # Panics
+    /// As [`tick`](Self::tick).
+    pub fn close(&mut self, input: TickInput) -> TickOutput {
+        let world = self.app.world_mut();
+        world.insert_resource(TickInput { save: true, draining: true, ..input });
+        world.insert_resource(TickOutput::default());
+        world.run_schedule(build::Close);
+        world.remove_resource::<TickOutput>().expect("inserted above")
+    }
+
     /// What the world was made with.
     #[must_use]
     pub fn settings(&self) -> &WorldSettings {

@@ -186,6 +186,10 @@ impl Sessions {
         let replies = self.departed.by_player.remove(&join.player).map(|(_, replies)| replies);
         self.by_connection.insert(join.connection, id.index);
         self.by_player.insert(join.player.clone(), id.index);
+        #[cfg(not(feature = "planted-faults"))]
+        let view = View::default();
+        #[cfg(feature = "planted-faults")]
+        let view = crate::replication::planted::view_of_session(self.most == 0);
         self.most = self.most.max(self.by_connection.len() as u64);
         self.slots[index].insert(Box::new(Session {
             id,
@@ -194,7 +198,7 @@ impl Sessions {
             role: join.role,
             avatar,
             avatar_row,
-            view: View::default(),
+            view,
             input_seq: 0,
             inbox: VecDeque::new(),
             replies: replies.unwrap_or_default(),

@@ -12,8 +12,8 @@ const BAD: Network = Network { loss: 0.2, duplicated: 0.1, delay: 1, jitter: 3 }
 /// B9, B2: applying every diff gives the full view, in every tick, whatever happens to the entities.
 #[test]
 fn on_a_perfect_network_every_client_holds_what_the_oracle_wants_in_every_tick() {
-    for (seed, shake_m) in [(1, 0.0), (2, 12.0)] {
-        let plan = WorldPlan { seed, shake_m, ..WorldPlan::default() };
+    for (seed, shake_m, pulse) in [(1, 0.0, false), (2, 12.0, false), (3, 6.0, true)] {
+        let plan = WorldPlan { seed, shake_m, pulse, ..WorldPlan::default() };
         let mut simulation = Simulation::new(plan, 30, SETTINGS, Network::default());
         for _ in 0..120 {
             simulation.step(false);
@@ -45,7 +45,7 @@ fn a_slow_network_without_loss_is_always_exactly_its_delay_behind() {
 #[test]
 fn after_loss_and_reordering_every_client_is_right_soon_after_everything_stopped() {
     for seed in 1..=3 {
-        let plan = WorldPlan { seed, shake_m: 12.0, hold_max: 120, ..WorldPlan::default() };
+        let plan = WorldPlan { seed, shake_m: 12.0, hold_max: 120, pulse: seed == 3, ..WorldPlan::default() };
         let mut simulation = Simulation::new(plan, 60, SETTINGS, BAD);
         for _ in 0..120 {
             simulation.step(false);
@@ -89,10 +89,10 @@ fn whatever_the_network_and_the_bounds_all_views_converge() {
     let config = ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(
         seed: u64, loss in 0.0f32..0.5, duplicated in 0.0f32..0.3, delay in 0u64..4, jitter in 0u64..6,
-        entities_max in 1usize..80, shake_m in 0.0f32..30.0, hold_max in 0usize..3_000,
+        entities_max in 1usize..80, shake_m in 0.0f32..30.0, hold_max in 0usize..3_000, pulse: bool,
     )| {
         let plan = WorldPlan {
-            seed, entities: 150, edge_m: 160.0, shake_m, hold_max, rebirth: 0.01, structure_change: 0.01,
+            seed, entities: 150, edge_m: 160.0, shake_m, hold_max, pulse, rebirth: 0.01, structure_change: 0.01,
             field_change: 0.1, ..WorldPlan::default()
         };
         let network = Network { loss, duplicated, delay, jitter };

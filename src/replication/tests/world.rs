@@ -107,6 +107,9 @@ pub(super) struct WorldPlan {
     /// Largest hold, bytes: whole records above an update's size when large.
     pub(super) hold_max: usize,
     pub(super) classes: u64,
+    /// Everybody has health, which changes together with the place every other second tick: the common mask
+    /// holds a field then.
+    pub(super) pulse: bool,
 }
 
 impl Default for WorldPlan {
@@ -121,6 +124,7 @@ impl Default for WorldPlan {
             shake_m: 0.0,
             hold_max: 40,
             classes: 3,
+            pulse: false,
         }
     }
 }
@@ -131,12 +135,19 @@ pub(super) struct World {
     pub(super) creatures: Vec<Creature>,
     pub(super) dice: Dice,
     spawned: u64,
+    ticks: u64,
 }
 
 impl World {
     pub(super) fn new(plan: WorldPlan) -> Self {
-        let mut world =
-            Self { plan, rows: Rows::default(), creatures: Vec::new(), dice: Dice(plan.seed), spawned: 0 };
+        let mut world = Self {
+            plan,
+            rows: Rows::default(),
+            creatures: Vec::new(),
+            dice: Dice(plan.seed),
+            spawned: 0,
+            ticks: 0,
+        };
         world.rows.begin_tick();
         for _ in 0..plan.entities {
             let creature = world.spawn();
@@ -159,7 +170,7 @@ impl World {
             row,
             place: Vec3::new(dice.unit() * edge, dice.unit() * edge, dice.unit() * 5.0),
             velocity: Vec3::new(angle.cos() * 6.0, angle.sin() * 6.0, 0.0),
-            components: dice.below(16),
+            components: dice.below(16) | u64::from(self.plan.pulse),
             health: dice.below(300) as u32,
             label: dice.below(20) as usize,
             amount: dice.below(100) as u32,
@@ -169,6 +180,7 @@ impl World {
 
     /// One tick of life; `viewers` are the indices of those that shake. Nothing happens when `still`.
     pub(super) fn step(&mut self, viewers: usize, still: bool) {
+        self.ticks += 1;
         self.rows.begin_tick();
         if !still {
             for index in 0..self.creatures.len() {
@@ -202,7 +214,7 @@ impl World {
             place.z = dice.unit() * 5.0;
         }
         it.place = place.clamp(Vec3::ZERO, Vec3::new(plan.edge_m, plan.edge_m, 5.0));
-        if dice.chance(plan.field_change) {
+        if dice.chance(plan.field_change) || (plan.pulse && self.ticks % 4 < 2) {
             it.health = dice.below(100_000) as u32;
         }
         if dice.chance(plan.field_change / 2.0) {
@@ -213,7 +225,7 @@ impl World {
             it.hold = dice.below(plan.hold_max as u64 + 1) as usize;
         }
         if dice.chance(plan.structure_change) {
-            it.components = dice.below(16);
+            it.components = dice.below(16) | u64::from(plan.pulse);
         }
     }
 

@@ -28,6 +28,8 @@ pub(super) struct InFlight {
     masks: [u32; UPDATES_IN_FLIGHT_MAX],
     seqs: [u32; UPDATES_IN_FLIGHT_MAX],
     rare: [Vec<Sent>; UPDATES_IN_FLIGHT_MAX],
+    /// Places whose list is not empty: most are, and a look at each list would be a cache miss.
+    with_rare: u32,
     /// Places whose update is unanswered.
     open: u32,
 }
@@ -43,6 +45,7 @@ impl Default for InFlight {
             masks: [0; UPDATES_IN_FLIGHT_MAX],
             seqs: [0; UPDATES_IN_FLIGHT_MAX],
             rare: Default::default(),
+            with_rare: 0,
             open: 0,
         }
     }
@@ -98,8 +101,11 @@ impl InFlight {
         self.bitmap_words[place] = bitmap.len() as u16;
         let begin = place * self.words;
         self.bitmaps[begin..begin + bitmap.len()].copy_from_slice(bitmap);
-        std::mem::swap(&mut self.rare[place], rare);
-        rare.clear();
+        if !rare.is_empty() {
+            self.with_rare |= 1 << place;
+            std::mem::swap(&mut self.rare[place], rare);
+            rare.clear();
+        }
     }
 
     fn widen(&mut self, words: usize) {
@@ -119,19 +125,23 @@ impl InFlight {
         debug_assert!(self.open >> place & 1 == 1 && self.seqs[place] == seq);
         self.open &= !(1 << place);
         let begin = place * self.words;
+        let with_rare = self.with_rare >> place & 1 == 1;
+        self.with_rare &= !(1 << place);
         let words = if with_bitmap { usize::from(self.bitmap_words[place]) } else { 0 };
         Answered {
             seq,
             mask: self.masks[place],
             bitmap: self.bitmaps[begin..begin + words].to_vec(),
-            rare: std::mem::take(&mut self.rare[place]),
+            rare: if with_rare { std::mem::take(&mut self.rare[place]) } else { Vec::new() },
         }
     }
 
     /// Keeps the memory of an answered update's list for the next one in that place.
     pub(super) fn recycle(&mut self, mut answered: Answered) {
-        answered.rare.clear();
-        self.rare[Self::place(answered.seq)] = answered.rare;
+        if answered.rare.capacity() > 0 {
+            answered.rare.clear();
+            self.rare[Self::place(answered.seq)] = answered.rare;
+        }
     }
 }
 

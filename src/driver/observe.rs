@@ -1,0 +1,243 @@
+//! What the driver tells of the world: metrics, the status line, the published snapshot and the last report.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::net::{NetCounters, Transport};
+use crate::server::{Server, TickReport};
+use crate::store::StoreStats;
+use crate::telemetry::{
+    Metrics, MetricsFrame, Quantiles, RunReport, Snapshot, StageTimes, StatusBoard, StatusLine, clock,
+    status::StatusNumbers,
+};
+
+/// Over how many ticks "lately" is.
+const LATELY_TICKS: usize = 200;
+
+/// Everything that is told.
+pub(super) struct Observer {
+    metrics: Arc<Metrics>,
+    board: StatusBoard,
+    line: StatusLine,
+    networks: Vec<Arc<NetCounters>>,
+    outside: Vec<(Arc<AtomicU64>, Source)>,
+    tick_ns: Quantiles,
+    lately: VecDeque<(u64, u64)>,
+    started: Instant,
+    bytes_out: u64,
+    updates: u64,
+    clients_max: u64,
+    last: TickReport,
+    publish_every: u64,
+}
+
+/// Where a counter that metrics show comes from.
+enum Source {
+    Net(&'static str),
+    Server(&'static str),
+    Store(Arc<StoreStats>, fn(&StoreStats) -> u64),
+}
+
+impl Observer {
+    pub(super) fn new(metrics: Arc<Metrics>, board: StatusBoard, json_report: bool, hz: u32) -> Self {
+        Self {
+            metrics,
+            board,
+            line: StatusLine::on_stderr(json_report),
+            networks: Vec::new(),
+            outside: Vec::new(),
+            tick_ns: Quantiles::default(),
+            lately: VecDeque::new(),
+            started: Instant::now(),
+            bytes_out: 0,
+            updates: 0,
+            clients_max: 0,
+            last: TickReport::default(),
+            publish_every: u64::from(hz).div_ceil(4),
+        }
+    }
+
+    /// Shows what the networks, the server and the store count.
+    pub(super) fn watch<'a>(
+        &mut self,
+        transports: impl Iterator<Item = &'a dyn Transport>,
+        store: &Arc<StoreStats>,
+    ) {
+        self.networks = transports.map(Transport::counters).collect();
+        if let Some(first) = self.networks.first() {
+            let names: Vec<_> = first.each().map(|(name, help, _)| (name, help)).collect();
+            for (name, help) in names {
+                self.register(leak(format!("net_{name}")), help, Source::Net(name));
+            }
+        }
+        let store_counters: [(&'static str, &'static str, fn(&StoreStats) -> u64); 3] = [
+            ("store_images_saved", "Images of the world made durable", StoreStats::images_saved),
+            ("store_image_bytes", "Bytes of those images", StoreStats::image_bytes),
+            ("store_failures", "Writes to the save that failed", StoreStats::failures),
+        ];
+        for (name, help, read) in store_counters {
+            self.register(name, help, Source::Store(store.clone(), read));
+        }
+    }
+
+    fn register(&mut self, name: &'static str, help: &'static str, source: Source) {
+        let value = Arc::new(AtomicU64::new(0));
+        self.metrics.register_counter(name, help, value.clone());
+        self.outside.push((value, source));
+    }
+
+    /// Takes note of a tick.
+    pub(super) fn tick(&mut self, server: &mut Server, report: TickReport, took: Duration, overruns: u64) {
+        let took_ns = took.as_nanos() as u64;
+        self.tick_ns.record(took_ns);
+        self.bytes_out += report.update_bytes;
+        self.updates += report.updates;
+        self.clients_max = self.clients_max.max(report.players);
+        if self.lately.len() == LATELY_TICKS {
+            self.lately.pop_front();
+        }
+        self.lately.push_back((clock::wall_ns(), report.update_bytes));
+        if self.tick_ns.count() == 1 {
+            for &(name, _) in &report.counters {
+                self.register(name, "Counted by the ticks", Source::Server(name));
+            }
+        }
+        self.last = report;
+        let tick = server.next_tick().0 - 1;
+        self.metrics.record(&self.frame(server, tick, took_ns, overruns));
+        for (value, source) in &self.outside {
+            value.store(self.read(source), Ordering::Relaxed);
+        }
+        if tick.is_multiple_of(self.publish_every) {
+            self.publish(server, tick, overruns);
+        }
+        let now_ns = clock::wall_ns();
+        if self.line.is_due(now_ns) {
+            let (hz, bytes_per_s) = self.rates();
+            let numbers = StatusNumbers {
+                tick,
+                hz,
+                tick_ms_p99: self.p99_ms(),
+                entities: self.last.entities,
+                players: self.last.players,
+                bytes_per_s,
+            };
+            self.line.update(now_ns, &numbers);
+        }
+    }
+
+    fn read(&self, source: &Source) -> u64 {
+        match source {
+            Source::Net(name) => self
+                .networks
+                .iter()
+                .flat_map(|counters| counters.each().collect::<Vec<_>>())
+                .filter(|(counter, _, _)| counter == name)
+                .map(|(_, _, value)| value)
+                .sum(),
+            Source::Server(name) => {
+                self.last.counters.iter().find(|(counter, _)| counter == name).map_or(0, |(_, value)| *value)
+            }
+            Source::Store(stats, read) => read(stats),
+        }
+    }
+
+    fn counter(&self, name: &str) -> u64 {
+        self.last.counters.iter().find(|(counter, _)| *counter == name).map_or(0, |(_, value)| *value)
+    }
+
+    fn frame(&self, server: &Server, tick: u64, took_ns: u64, overruns: u64) -> MetricsFrame {
+        let last = &self.last;
+        MetricsFrame {
+            tick_ns: Some(took_ns),
+            stages: *server.node().resource::<StageTimes>().last(),
+            tick,
+            players: last.players,
+            entities: last.entities,
+            ghosts: last.ghosts,
+            cells: last.cells,
+            joins_waiting: last.waiting,
+            overruns,
+            handovers: last.handovers,
+            bytes_out: self.bytes_out,
+            updates: self.updates,
+            actions: self.counter("actions_run"),
+            actions_refused: self.counter("actions_refused"),
+            audits: last.audits.conclusive,
+            audit_failures: last.audits.failures,
+        }
+    }
+
+    /// Ticks and bytes per second, lately.
+    fn rates(&self) -> (f64, f64) {
+        let (Some(first), Some(last)) = (self.lately.front(), self.lately.back()) else { return (0.0, 0.0) };
+        let seconds = (last.0 - first.0) as f64 / 1e9;
+        if seconds <= 0.0 {
+            return (0.0, 0.0);
+        }
+        let bytes: u64 = self.lately.iter().skip(1).map(|(_, bytes)| bytes).sum();
+        ((self.lately.len() - 1) as f64 / seconds, bytes as f64 / seconds)
+    }
+
+    fn p99_ms(&self) -> f64 {
+        self.tick_ns.quantile(0.99).map_or(0.0, |ns| ns as f64 / 1e6)
+    }
+
+    fn publish(&self, server: &mut Server, tick: u64, overruns: u64) {
+        let (hz, bytes_out_per_s) = self.rates();
+        let stages = server.node().resource::<StageTimes>().summary().iter().map(Into::into).collect();
+        self.board.publish(Snapshot {
+            world: server.settings().name.clone(),
+            tick: crate::ids::TickNumber(tick),
+            hz,
+            tick_ms_p99: self.p99_ms(),
+            overruns,
+            players: self.last.players as u32,
+            entities: self.last.entities,
+            ghosts: self.last.ghosts,
+            bytes_out_per_s,
+            cells: server.cell_snapshots(),
+            stages,
+        });
+    }
+
+    /// The report of the run.
+    pub(super) fn report(
+        &mut self,
+        server: &Server,
+        overruns: u64,
+        game: BTreeMap<String, u64>,
+    ) -> RunReport {
+        self.line.finish();
+        let last = &self.last;
+        let mut report = RunReport {
+            world: server.settings().name.clone(),
+            overruns,
+            threads: server.settings().threads as u32,
+            cells: last.cells as u32,
+            entities: last.entities,
+            ghosts: last.ghosts,
+            handovers: last.handovers,
+            clients_max: self.clients_max as u32,
+            bytes_out: self.bytes_out,
+            audits: last.audits.conclusive,
+            audits_inconclusive: last.audits.inconclusive,
+            audit_fields: last.audits.fields,
+            audit_fields_skipped: last.audits.fields_skipped,
+            audit_failures: last.audits.failures,
+            fingerprint: last.fingerprint,
+            game,
+            stages: server.node().resource::<StageTimes>().summary(),
+            ..RunReport::default()
+        };
+        report.set_ticks(&self.tick_ns, self.started.elapsed().as_nanos() as u64);
+        report
+    }
+}
+
+/// Names of metrics live as long as the process; there are as many as counters in the source.
+fn leak(name: String) -> &'static str {
+    Box::leak(name.into_boxed_str())
+}

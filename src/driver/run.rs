@@ -1,0 +1,489 @@
+//! Runs a world: everything around the tick, from the save to the report.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::cli::{CliError, ExitCode};
+use crate::config::{Origin, Pace, ReportFormat, RunOptions, Settings};
+use crate::http::{AdminToken, DrainRequest, HttpLimits, HttpServer, HttpSettings, HttpState};
+use crate::net::{Loopback, LoopbackConditions, NetConfig, SecretKey, UdpNet, loopback::LoopbackPort};
+use crate::replication::Schema;
+use crate::server::io::{TickInput, TickOutput};
+use crate::server::{Server, ServerBuilder, ServerError, WorldSettings};
+use crate::space::Area;
+use crate::store::{RunFile, RunInfo, Store, WorldIdentity, WorldRecord};
+use crate::telemetry::watchdog::end_process;
+use crate::telemetry::{
+    Heartbeat, Metrics, Phase, Readiness, StageClock, StatusBoard, Watchdog, WatchdogSettings,
+    install_panic_hook,
+};
+
+use super::exchange::Exchange;
+use super::observe::Observer;
+use super::pacer::Pacer;
+use super::saving::{Saving, as_world_image};
+use super::signals::Signals;
+
+/// How often, at most, and how long the network may bring out its last words.
+const DRAIN_ROUNDS_MAX: u32 = 40;
+const DRAIN_ROUND: Duration = Duration::from_millis(25);
+
+/// Players inside the process, played by the game: called once a tick, before and after it.
+pub trait InProcessPlayers: Send {
+    /// Everybody sends.
+    fn send(&mut self);
+    /// Everybody takes what has come, after so much time.
+    fn receive(&mut self, elapsed: Duration);
+    /// What they counted, for the report.
+    fn counters(&self) -> Vec<(String, u64)>;
+}
+
+/// What a game's in-process players are made of.
+#[derive(Debug)]
+pub struct BotsRequest<'a> {
+    /// Where they connect.
+    pub port: LoopbackPort,
+    /// What both ends know.
+    pub schema: Arc<Schema>,
+    /// How many.
+    pub count: u32,
+    /// The world they play in.
+    pub world: &'a WorldSettings,
+}
+
+/// Makes players inside the process.
+pub(super) type MakeBots = Box<dyn Fn(BotsRequest<'_>) -> Box<dyn InProcessPlayers>>;
+
+/// Adds to a game what depends on the settings.
+pub(super) type Setup =
+    Box<dyn FnOnce(ServerBuilder, &Settings, &WorldSettings) -> Result<ServerBuilder, String>>;
+
+/// Why a world did not run, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Configuration, save or usage.
+    #[error(transparent)]
+    Cli(#[from] CliError),
+    /// The game's own files are wrong.
+    #[error("{0}")]
+    Game(String),
+    /// The game or the saved world is faulty.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// Sockets.
+    #[error(transparent)]
+    Net(#[from] crate::net::NetError),
+    /// The key.
+    #[error(transparent)]
+    Key(#[from] crate::net::auth::KeyFileError),
+    /// The operators' side.
+    #[error(transparent)]
+    Http(#[from] crate::http::HttpError),
+    /// The operators' token.
+    #[error(transparent)]
+    Token(#[from] crate::http::TokenError),
+    /// The system refused signals or threads.
+    #[error("the system refuses signal handlers or threads: {0}")]
+    System(#[from] std::io::Error),
+    /// The game has nobody to play.
+    #[error("--bots {0}: this game has no bots; leave --bots out")]
+    NoBots(usize),
+    /// A tick panicked.
+    #[error("{0}")]
+    Panicked(String),
+    /// A shard or the store is gone.
+    #[error("{0}: the world was saved as far as possible and has ended")]
+    Fault(String),
+}
+
+impl RunError {
+    /// What the process ends with.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            RunError::Cli(error) => error.exit_code(),
+            RunError::Panicked(_) | RunError::Fault(_) | RunError::System(_) => ExitCode::CheckFailed,
+            RunError::Server(ServerError::Image(_)) => ExitCode::CheckFailed,
+            _ => ExitCode::Usage,
+        }
+    }
+}
+
+impl From<crate::store::StoreError> for RunError {
+    fn from(error: crate::store::StoreError) -> Self {
+        RunError::Cli(error.into())
+    }
+}
+
+impl From<crate::config::ConfigError> for RunError {
+    fn from(error: crate::config::ConfigError) -> Self {
+        RunError::Cli(error.into())
+    }
+}
+
+/// Runs a world until it is told to stop.
+pub(super) fn run(
+    builder: ServerBuilder,
+    setup: Option<Setup>,
+    make_bots: Option<MakeBots>,
+    options: &RunOptions,
+) -> Result<(), RunError> {
+    let mut settings = Settings::load(options)?;
+    start_log(&settings);
+    install_panic_hook();
+    let signals = Signals::install()?;
+    let (mut store, record) = open_store(&mut settings)?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    let image = store.newest_image()?.map(as_world_image);
+    let world_settings = world_settings(&settings, &record);
+    let heartbeat = Heartbeat::new();
+    let mut builder = builder.observe(StageClock::system(), heartbeat.clone());
+    if let Some(setup) = setup {
+        builder = setup(builder, &settings, &world_settings).map_err(RunError::Game)?;
+    }
+    let mut server = builder.build(world_settings, image.as_ref())?;
+
+    let first = server.next_tick();
+    let every = u64::from(settings.save.image_every_s) * u64::from(settings.run.hz);
+    let saving = Saving::start(store, &mut server, every, first)?;
+    let mut network = start_network(&settings, &server, make_bots)?;
+    let readiness = Readiness::default();
+    let metrics = Arc::new(Metrics::new());
+    let board = StatusBoard::default();
+    let drain = DrainRequest::default();
+    let mut observer = Observer::new(
+        metrics.clone(),
+        board.clone(),
+        settings.run.report == Some(ReportFormat::Json),
+        settings.run.hz,
+    );
+    observer.watch(network.exchange.transports(), saving.stats());
+    let state = HttpState {
+        heartbeat: heartbeat.clone(),
+        readiness: readiness.clone(),
+        status: board,
+        metrics,
+        config: Arc::new(config_json(&settings)),
+        drain: drain.clone(),
+    };
+    let folder = settings.world.save_folder();
+    let http = start_http(&settings, &folder, state)?;
+    let run_info = RunInfo {
+        pid: std::process::id(),
+        shards: network.addresses.clone(),
+        http: http.as_ref().map(HttpServer::local_addr),
+    };
+    let save_folder = saving.folder().clone();
+    let run_file = RunFile::write(&save_folder, &run_info)?;
+    let tick_length = Duration::from_secs(1) / settings.run.hz;
+    let watchdog = Watchdog::start(heartbeat.clone(), WatchdogSettings::for_tick(tick_length), end_process)?;
+    say_ready(&settings, &run_info, &server, image.is_some());
+
+    let now_ms = image.as_ref().map_or(0, |image| image.now_ms);
+    let mut world = World {
+        pacer: Pacer::new(settings.run.pace, settings.run.hz, now_ms),
+        server,
+        saving,
+        observer,
+        heartbeat: heartbeat.clone(),
+        readiness: readiness.clone(),
+        pace: settings.run.pace,
+        last_image: None,
+    };
+    readiness.set_phase(Phase::Ready);
+    heartbeat.set_running(true);
+    let ended = world.run(&mut network, &settings, &signals, &drain);
+    heartbeat.set_running(false);
+    drop(watchdog);
+    let finished = world.finish(&network, &settings, ended);
+    drop(network);
+    drop(http);
+    drop(run_file);
+    finished
+}
+
+fn start_log(settings: &Settings) {
+    let level = settings.run.log.as_str();
+    let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(format!("{level},terrane={level}"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(filter)
+        .with_target(false)
+        .finish();
+    // A process that runs two worlds one after the other keeps its first log.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+fn open_store(settings: &mut Settings) -> Result<(Store, WorldRecord), RunError> {
+    let mut identity = WorldIdentity::from(&settings.world);
+    if settings.run.pace == Pace::Lockstep {
+        // Runs in lockstep are equal to the bit, names included, so the key of the names is no secret.
+        identity.secret = Some(identity.seed.value ^ WorldSettings::default().secret);
+    }
+    let (store, record) = Store::create_or_open(&settings.world.save_folder(), &identity)?;
+    if settings.world.seed.value != record.seed && matches!(settings.world.seed.origin, Origin::File(_)) {
+        tracing::warn!(
+            "the file says seed {}, but the world was created with {}",
+            settings.world.seed.value,
+            record.seed
+        );
+    }
+    settings.adopt(record.seed, record.grid, record.size_m);
+    Ok((store, record))
+}
+
+fn world_settings(settings: &Settings, record: &WorldRecord) -> WorldSettings {
+    let space = settings.space;
+    let [width, depth] = record.size_m;
+    WorldSettings {
+        name: record.name.clone(),
+        seed: record.seed,
+        secret: record.secret,
+        area: Area { min: glam::Vec2::ZERO, max: glam::Vec2::new(width, depth) },
+        grid: [record.grid.columns, record.grid.rows],
+        cells: None,
+        hz: settings.run.hz as u16,
+        enter_radius_m: space.enter_radius_m,
+        leave_radius_m: space.leave_radius_m,
+        ghost_margin_m: space.ghost_margin_m,
+        step_m_max: space.top_speed_m_s * settings.run.step_s(),
+        attach_reach_m: space.attach_reach_m,
+        view_entities_max: space.view_entities_max,
+        bucket_m: space.bucket_m,
+        players_max: (settings.network.players_max + settings.run.bots) as u32,
+        npcs: Some(settings.run.npcs as u64),
+        threads: settings.run.threads,
+        audit_every: settings.run.audit_every_ticks.map(u64::from),
+        check_invariants: cfg!(debug_assertions),
+    }
+}
+
+struct Network {
+    exchange: Exchange,
+    addresses: Vec<SocketAddr>,
+    bots: Option<Box<dyn InProcessPlayers>>,
+}
+
+fn start_network(
+    settings: &Settings,
+    server: &Server,
+    make_bots: Option<MakeBots>,
+) -> Result<Network, RunError> {
+    let network = &settings.network;
+    let schema = Arc::new(server.game().schema.clone());
+    let key = network.key_file.as_deref().map(SecretKey::load).transpose()?;
+    let udp = UdpNet::start(NetConfig {
+        listen: network.listen,
+        public: network.public,
+        shards: network.shards as u16,
+        players_max: network.players_max as u32,
+        key,
+        schema_hash: schema.hash(),
+        version: crate::VERSION.into(),
+    })?;
+    let addresses = crate::net::Transport::addresses(&udp);
+    let mut exchange = Exchange::default();
+    exchange.add(Box::new(udp));
+    let count = settings.run.bots;
+    let bots = if count > 0 {
+        let make = make_bots.ok_or(RunError::NoBots(count))?;
+        let inside = Loopback::new(
+            schema.hash(),
+            crate::VERSION,
+            count as u32,
+            LoopbackConditions::default(),
+            server.settings().seed,
+        );
+        let bots =
+            make(BotsRequest { port: inside.port(), schema, count: count as u32, world: server.settings() });
+        exchange.add(Box::new(inside));
+        Some(bots)
+    } else {
+        None
+    };
+    Ok(Network { exchange, addresses, bots })
+}
+
+fn start_http(
+    settings: &Settings,
+    folder: &std::path::Path,
+    state: HttpState,
+) -> Result<Option<HttpServer>, RunError> {
+    let Some(addr) = settings.network.http else { return Ok(None) };
+    let token = match &settings.network.admin_token_file {
+        Some(file) => AdminToken::from_file(file)?,
+        None => AdminToken::load_or_create(&folder.join("admin.token"))?,
+    };
+    Ok(Some(HttpServer::start(HttpSettings { addr, token, limits: HttpLimits::default() }, state)?))
+}
+
+/// What operators may see of the configuration.
+fn config_json(settings: &Settings) -> serde_json::Value {
+    let (space, run, network) = (settings.space, &settings.run, &settings.network);
+    json!({
+        "config_file": settings.config_file,
+        "name": settings.world.name,
+        "saves": settings.world.saves,
+        "seed": settings.world.seed.value,
+        "grid": [settings.world.grid.value.columns, settings.world.grid.value.rows],
+        "size_m": settings.world.size_m.value,
+        "hz": run.hz,
+        "threads": run.threads,
+        "npcs": run.npcs,
+        "bots": run.bots,
+        "audit_every": run.audit_every_ticks,
+        "max_players": network.players_max,
+        "shards": network.shards,
+        "secure": network.is_secure(),
+        "space": {
+            "enter_radius_m": space.enter_radius_m,
+            "leave_radius_m": space.leave_radius_m,
+            "top_speed_m_s": space.top_speed_m_s,
+            "attach_reach_m": space.attach_reach_m,
+            "ghost_margin_m": space.ghost_margin_m,
+            "view_entities_max": space.view_entities_max,
+            "bucket_m": space.bucket_m,
+        },
+        "image_every_s": settings.save.image_every_s,
+    })
+}
+
+fn say_ready(settings: &Settings, info: &RunInfo, server: &Server, resumed: bool) {
+    let shards: Vec<String> = info.shards.iter().map(ToString::to_string).collect();
+    let http = info.http.map_or("off".to_owned(), |addr| format!("http://{addr}"));
+    eprintln!(
+        "ready: world `{}` {} at tick {}, players on udp {}, {http}, save {}",
+        settings.world.name,
+        if resumed { "goes on" } else { "begins" },
+        server.next_tick(),
+        shards.join(" "),
+        settings.world.save_folder().display(),
+    );
+}
+
+struct World {
+    server: Server,
+    saving: Saving,
+    observer: Observer,
+    pacer: Pacer,
+    heartbeat: Heartbeat,
+    readiness: Readiness,
+    pace: Pace,
+    last_image: Option<crate::server::WorldImage>,
+}
+
+impl World {
+    fn run(
+        &mut self,
+        network: &mut Network,
+        settings: &Settings,
+        signals: &Signals,
+        drain: &DrainRequest,
+    ) -> Result<(), RunError> {
+        let mut left = settings.run.ticks_max.unwrap_or(u64::MAX);
+        while left > 0 && !signals.is_asked() && !drain.is_requested() {
+            left -= 1;
+            self.tick(network)?;
+            if let Some(fault) = network.exchange.fault() {
+                self.drain(network)?;
+                return Err(RunError::Fault(fault));
+            }
+        }
+        self.drain(network)
+    }
+
+    /// Lets nobody in, tells everybody, and makes the last image.
+    fn drain(&mut self, network: &mut Network) -> Result<(), RunError> {
+        self.readiness.set_phase(Phase::Draining);
+        network.exchange.drain();
+        let tick = self.server.next_tick();
+        let input = TickInput { tick, now_ms: self.pacer.now_ms(tick), ..TickInput::default() };
+        let mut output = self.guarded(|server| server.close(input))?;
+        self.last_image = output.image.take();
+        network.exchange.dispatch(&mut output.messages);
+        // The words still have to get through, again if they are lost.
+        for _ in 0..DRAIN_ROUNDS_MAX {
+            if network.exchange.connections() == 0 {
+                break;
+            }
+            std::thread::sleep(DRAIN_ROUND);
+            if let Some(bots) = &mut network.bots {
+                bots.receive(DRAIN_ROUND);
+                bots.send();
+            }
+            network.exchange.gather(&mut TickInput::default());
+            network.exchange.dispatch(&mut Vec::new());
+        }
+        Ok(())
+    }
+
+    /// Runs a tick, or the closing half of one, so that a panic in it is told and ends the world.
+    fn guarded(&mut self, run: impl FnOnce(&mut Server) -> TickOutput) -> Result<TickOutput, RunError> {
+        let tick = self.server.next_tick();
+        self.heartbeat.begin_tick(tick);
+        let ticked = catch_unwind(AssertUnwindSafe(|| run(&mut self.server)));
+        self.heartbeat.end_tick();
+        ticked.map_err(|_| {
+            let place = self.heartbeat.panic_report().map(|report| report.to_string());
+            let place = place.unwrap_or_else(|| format!("tick {tick} panicked"));
+            RunError::Panicked(format!("{place}; nothing of the tick was saved"))
+        })
+    }
+
+    fn tick(&mut self, network: &mut Network) -> Result<(), RunError> {
+        self.pacer.wait();
+        if let Some(bots) = &mut network.bots {
+            bots.send();
+        }
+        let tick = self.server.next_tick();
+        let mut input = TickInput { tick, now_ms: self.pacer.now_ms(tick), ..TickInput::default() };
+        if self.pace == Pace::Lockstep {
+            self.saving.wait(&mut input, &self.readiness);
+        }
+        self.saving.fill(&mut input, &self.readiness);
+        network.exchange.gather(&mut input);
+        let began = Instant::now();
+        let mut output = self.guarded(|server| server.tick(input))?;
+        let took = began.elapsed();
+        network.exchange.dispatch(&mut output.messages);
+        self.saving.hand_over(output.image.take(), &self.server);
+        self.pacer.took(took);
+        if let Some(bots) = &mut network.bots {
+            bots.receive(self.pacer.tick_length());
+        }
+        self.observer.tick(&mut self.server, output.report, took, self.pacer.overruns);
+        Ok(())
+    }
+
+    fn finish(
+        mut self,
+        network: &Network,
+        settings: &Settings,
+        ended: Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        if let Err(error @ RunError::Panicked(_)) = ended {
+            // The world in memory is in an unknown state: what is durable stays as it was.
+            return Err(error);
+        }
+        let saved = self.saving.finish(self.last_image.take());
+        let game: BTreeMap<String, u64> = network.bots.iter().flat_map(|bots| bots.counters()).collect();
+        let report = self.observer.report(&self.server, self.pacer.overruns, game);
+        if settings.run.report == Some(ReportFormat::Json) {
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "{}", report.to_json_line())?;
+            out.flush()?;
+        } else {
+            eprintln!("{report}");
+        }
+        saved?;
+        ended
+    }
+}

@@ -1,0 +1,190 @@
+//! Between the tick and the store thread: images when they are due, counters reserved ahead.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ids::TickNumber;
+use crate::server::io::{TickInput, WorldImage};
+use crate::server::{Server, image};
+use crate::store::{
+    Asked, Image, Refused, SaveFolder, Store, StoreError, StoreHandle, StoreRequest, StoreResult, StoreStats,
+    counter,
+};
+use crate::telemetry::Readiness;
+
+/// Epochs and births that are reserved at a time: a restart after a crash skips at most so many numbers.
+const RESERVED_AHEAD: u64 = 10_000;
+
+/// The store as the driver sees it.
+pub(super) struct Saving {
+    store: StoreHandle,
+    every_ticks: u64,
+    due: TickNumber,
+    /// Made and not taken by the store yet: its queue was full, or writing it failed for good.
+    held_back: Option<Image>,
+    /// On its way, until the store says it is durable.
+    under_way: usize,
+    reserved_epoch: u64,
+    reserved_births: u64,
+    asked_epoch: u64,
+    asked_births: u64,
+}
+
+impl Saving {
+    /// Reserves the first numbers, lets the server skip what may have been given out, and starts the thread.
+    pub(super) fn start(
+        mut store: Store,
+        server: &mut Server,
+        every_ticks: u64,
+        next: TickNumber,
+    ) -> Result<Self, StoreError> {
+        let epoch = store.counter(counter::SESSION_EPOCH)?;
+        let births = store.counter(counter::WORLD_SPAWNS)?;
+        server.skip_counters(u32::try_from(epoch).unwrap_or(u32::MAX), births);
+        let (last_epoch, last_birth) = server.counters();
+        let reserved_epoch = store.reserve(counter::SESSION_EPOCH, u64::from(last_epoch) + RESERVED_AHEAD)?;
+        let reserved_births = store.reserve(counter::WORLD_SPAWNS, last_birth + RESERVED_AHEAD)?;
+        Ok(Self {
+            store: store.start()?,
+            every_ticks,
+            due: TickNumber(next.0 + every_ticks),
+            held_back: None,
+            under_way: 0,
+            reserved_epoch,
+            reserved_births,
+            asked_epoch: reserved_epoch,
+            asked_births: reserved_births,
+        })
+    }
+
+    /// Where the world is saved.
+    pub(super) fn folder(&self) -> &Arc<SaveFolder> {
+        self.store.folder()
+    }
+
+    /// What the thread has done.
+    pub(super) fn stats(&self) -> &Arc<StoreStats> {
+        self.store.stats()
+    }
+
+    /// Puts the store's answers into the next tick's input, and asks for an image when one is due.
+    pub(super) fn fill(&mut self, input: &mut TickInput, readiness: &Readiness) {
+        let results: Vec<StoreResult> = self.store.try_results().collect();
+        for result in results {
+            self.take(result, input, readiness);
+        }
+        if input.tick >= self.due && self.held_back.is_none() {
+            input.save = true;
+            self.due = TickNumber(input.tick.0 + self.every_ticks);
+        }
+    }
+
+    /// Waits until the store has answered everything, as lockstep does before each tick.
+    pub(super) fn wait(&mut self, input: &mut TickInput, readiness: &Readiness) {
+        while self.under_way > 0
+            && let Some(result) = self.store.wait_result(Duration::from_secs(60))
+        {
+            self.take(result, input, readiness);
+        }
+    }
+
+    fn take(&mut self, result: StoreResult, input: &mut TickInput, readiness: &Readiness) {
+        match result {
+            StoreResult::ImageSaved { tick, .. } => {
+                self.under_way = self.under_way.saturating_sub(1);
+                input.images_saved.push(tick);
+                readiness.set_degraded(None);
+            }
+            StoreResult::Reserved { counter: name, up_to } => {
+                if name == counter::SESSION_EPOCH {
+                    self.reserved_epoch = up_to;
+                } else {
+                    self.reserved_births = up_to;
+                }
+            }
+            StoreResult::Failed { asked, retry_in_ms, message, .. } => {
+                tracing::error!("{message}");
+                readiness.set_degraded(Some("the world cannot be saved: see the log"));
+                if retry_in_ms.is_none() {
+                    match asked {
+                        // A fresh image is better than the old one again.
+                        Asked::Image(_) => {
+                            self.under_way = self.under_way.saturating_sub(1);
+                            self.due = input.tick;
+                        }
+                        Asked::Reserve { .. } => {
+                            self.asked_epoch = self.reserved_epoch;
+                            self.asked_births = self.reserved_births;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hands the tick's image to the store, and reserves more numbers where they run low.
+    pub(super) fn hand_over(&mut self, made: Option<WorldImage>, server: &Server) {
+        if let Some(made) = made {
+            self.held_back = Some(self.as_saved(made));
+        }
+        if let Some(image) = self.held_back.take() {
+            match self.store.try_request(StoreRequest::SaveImage(image)) {
+                Ok(()) => self.under_way += 1,
+                Err(Refused::Full(StoreRequest::SaveImage(image))) => self.held_back = Some(image),
+                Err(_) => tracing::error!("the store thread has ended: the world is no longer saved"),
+            }
+        }
+        let (epoch, birth) = server.counters();
+        let low = RESERVED_AHEAD / 2;
+        if u64::from(epoch) + low > self.asked_epoch {
+            self.asked_epoch = u64::from(epoch) + RESERVED_AHEAD;
+            self.reserve(counter::SESSION_EPOCH, self.asked_epoch);
+        }
+        if birth + low > self.asked_births {
+            self.asked_births = birth + RESERVED_AHEAD;
+            self.reserve(counter::WORLD_SPAWNS, self.asked_births);
+        }
+    }
+
+    fn reserve(&self, name: &'static str, up_to: u64) {
+        // A full queue is tried again when the numbers have run a little lower.
+        if self.store.try_request(StoreRequest::Reserve { counter: name.into(), up_to }).is_err() {
+            tracing::warn!(counter = name, "the store is busy: no numbers reserved for now");
+        }
+    }
+
+    fn as_saved(&self, made: WorldImage) -> Image {
+        let counters = made
+            .counters
+            .into_iter()
+            // What is reserved in the table counts; the image must not lower it.
+            .filter(|(name, _)| name != image::COUNTER_EPOCH)
+            .collect();
+        Image {
+            tick: made.tick,
+            now_ms: made.now_ms,
+            fingerprint: made.fingerprint,
+            counters,
+            entity_count: made.entities,
+            entities: made.bytes.to_vec(),
+        }
+    }
+
+    /// Ends the thread after everything is written, the last image included.
+    pub(super) fn finish(mut self, last: Option<WorldImage>) -> Result<(), StoreError> {
+        let last = last.map(|made| self.as_saved(made)).or_else(|| self.held_back.take());
+        self.store.finish(last).map(drop)
+    }
+}
+
+/// An image of the store as the server reads it.
+pub(super) fn as_world_image(image: Image) -> WorldImage {
+    WorldImage {
+        tick: image.tick,
+        now_ms: image.now_ms,
+        fingerprint: image.fingerprint,
+        entities: image.entity_count,
+        counters: image.counters,
+        bytes: image.entities.into(),
+    }
+}
