@@ -96,8 +96,7 @@ impl WorldServer {
         mut self,
         make: impl Fn(BotsRequest<'_>) -> B + 'static,
     ) -> Self {
-        self.bots =
-            Some(Box::new(move |port, schema, count, seed| Box::new(make(port, schema, count, seed))));
+        self.bots = Some(Box::new(move |request| Box::new(make(request))));
         self
     }
 
