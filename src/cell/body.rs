@@ -358,6 +358,7 @@ impl Cell {
         self.game.clone().reset_scratch(&mut self.world);
         self.ghosts_frozen_at = self.world.increment_change_tick();
         let cell = self.leaf.id;
+        self.archetypes.begin(&self.world);
         self.run_actions();
         self.world.run_schedule(Simulate);
         self.world.flush();
