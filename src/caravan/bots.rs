@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::{Connection, Player};
+use crate::driver::InProcessPlayers;
 use crate::net::Identity;
 use crate::net::loopback::LoopbackPort;
 use crate::prelude::*;
@@ -264,7 +265,7 @@ impl Bots {
     /// # Panics
     /// Never: these names are names.
     #[must_use]
-    pub fn new(port: &LoopbackPort, schema: &Arc<Schema>, map: &Arc<BotMap>, bots: u32, seed: u64) -> Self {
+    pub fn new(port: &LoopbackPort, schema: &Arc<Schema>, map: &Arc<BotMap>, bots: u64, seed: u64) -> Self {
         let hash = schema.hash();
         let bot = |number: u64| {
             let name = PlayerId::new(&format!("Bot {}", number + 1)).expect("short and printable");
@@ -275,7 +276,7 @@ impl Bots {
             let brain = BotBrain::new(BotProfile::Walk, map.clone(), seed, number);
             (brain, Player::new(connection, schema.clone(), ids))
         };
-        Self { bots: (0..u64::from(bots)).map(bot).collect(), ticks: 0 }
+        Self { bots: (0..bots).map(bot).collect(), ticks: 0 }
     }
 
     /// Lets every bot decide and send. O(bots).
@@ -311,5 +312,29 @@ impl Bots {
             sum.decode_errors += counts.decode_errors;
         }
         sum
+    }
+}
+
+impl InProcessPlayers for Bots {
+    fn send(&mut self) {
+        Bots::send(self);
+    }
+    fn receive(&mut self, elapsed: Duration) {
+        Bots::receive(self, elapsed);
+    }
+    fn counters(&self) -> Vec<(String, u64)> {
+        let counts = self.counts();
+        [
+            ("bots_playing", counts.playing),
+            ("bots_lost", counts.lost),
+            ("bot_updates", counts.updates),
+            ("bot_update_bytes", counts.update_bytes),
+            ("bot_audits", counts.audits),
+            ("bot_audits_inconclusive", counts.audits_inconclusive),
+            ("bot_audit_failures", counts.audit_failures),
+            ("bot_decode_errors", counts.decode_errors),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
     }
 }
