@@ -1,8 +1,8 @@
 //! A client that a person or a script drives.
 
-mod support;
 #[path = "support/paced.rs"]
 mod paced;
+mod support;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -110,7 +110,10 @@ fn every_wrong_line_is_told_with_what_was_expected() {
         ("wait -1", "wait -1: expected seconds, 0 to 3600"),
         ("timeout x", "timeout x: expected seconds, 0 to 3600"),
         ("quit now", "quit now: expected nothing after `quit`"),
-        ("expect", "`expect ` is no expectation: expected see NAME [within M], gone NAME, said TEXT, done, refused or moved M"),
+        (
+            "expect",
+            "`expect ` is no expectation: expected see NAME [within M], gone NAME, said TEXT, done, refused or moved M",
+        ),
         ("expect see", "expect see: expected a text behind it"),
         ("expect see Bob within reach", "expect see: `reach` is no distance: expected metres, 0 or more"),
         ("expect moved -1", "expect moved: `-1` is no distance: expected metres, 0 or more"),

@@ -13,6 +13,9 @@ use terrane::net::{NetConfig, SecretKey, Transport, UdpNet};
 use terrane::replication::Schema;
 use terrane::server::{Server, ServerBuilder, TickInput, TickOutput, TickReport, WorldSettings};
 
+/// Ticks that a stopped world waits for those who leave.
+const TICKS_AFTER_MAX: u64 = 60;
+
 pub struct PacedWorld {
     pub addresses: Vec<SocketAddr>,
     stop: Arc<AtomicBool>,
@@ -66,7 +69,10 @@ impl PacedWorld {
             let period = Duration::from_secs(1) / u32::from(settings.hz);
             let mut due = Instant::now();
             let mut last = TickReport::default();
-            while !stopped.load(Ordering::Relaxed) {
+            let mut ticks_after = 0;
+            // Who has just left is still on the way out when a test stops the world.
+            while !stopped.load(Ordering::Relaxed) || (last.players > 0 && ticks_after < TICKS_AFTER_MAX) {
+                ticks_after += u64::from(stopped.load(Ordering::Relaxed));
                 let tick = server.next_tick();
                 let mut input = TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() };
                 exchange.gather(&mut input);
@@ -82,7 +88,7 @@ impl PacedWorld {
         Self { addresses, stop, thread: Some(thread) }
     }
 
-    /// Stops it; gives its last report.
+    /// Stops it once everybody has left, or after three seconds; gives its last report.
     pub fn stop(mut self) -> TickReport {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().expect("stopped once").join().expect("the world does not panic")

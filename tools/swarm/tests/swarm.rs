@@ -42,15 +42,22 @@ fn every_profile_plays_without_a_fault() {
         let output = swarm(world.addresses[0], &flags);
         let result = result(&output);
         assert_eq!(output.status.code(), Some(0), "{result} {}", stderr(&output));
-        for (key, expected) in
-            [("clients", 30), ("connected", 30), ("lost", 0), ("resumed", 0), ("audit_failures", 0), ("decode_errors", 0)]
-        {
+        for (key, expected) in [
+            ("clients", 30),
+            ("connected", 30),
+            ("lost", 0),
+            ("resumed", 0),
+            ("audit_failures", 0),
+            ("decode_errors", 0),
+        ] {
             assert_eq!(result[key], expected, "{key}: {result}");
         }
         for key in ["updates", "audits", "visible_p50", "bytes_per_client_tick_p50"] {
             assert!(result[key].as_u64() > Some(0), "{key}: {result}");
         }
-        for key in ["update_interval_ms_p50", "update_interval_ms_p99", "action_rtt_ms_p50", "action_rtt_ms_p99"] {
+        for key in
+            ["update_interval_ms_p50", "update_interval_ms_p99", "action_rtt_ms_p50", "action_rtt_ms_p99"]
+        {
             assert!(result[key].as_f64() > Some(0.0), "{key}: {result}");
         }
         let report = world.stop();
