@@ -2,6 +2,11 @@
 
 #![allow(dead_code, reason = "each bench is a crate of its own and uses a part of this")]
 
+pub(crate) mod stages;
+
+use std::sync::OnceLock;
+use std::time::Instant;
+
 use cpu_time::ProcessTime;
 use serde::Serialize;
 
@@ -9,6 +14,12 @@ use serde::Serialize;
 /// count what else runs on the machine.
 pub(crate) fn cpu_ms() -> f64 {
     ProcessTime::now().as_duration().as_secs_f64() * 1e3
+}
+
+/// Wall time since the first call, in milliseconds: for what threads do side by side.
+pub(crate) fn wall_ms() -> f64 {
+    static BEGIN: OnceLock<Instant> = OnceLock::new();
+    BEGIN.get_or_init(Instant::now).elapsed().as_secs_f64() * 1e3
 }
 
 /// Runs `work` and tells the CPU milliseconds it took.

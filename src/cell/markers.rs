@@ -69,8 +69,10 @@ fn report_death(mut world: DeferredWorld<'_>, context: HookContext) {
     }
     let Some(&net_id) = world.get::<NetId>(entity) else { return };
     let Some(&Owned { row, export, .. }) = world.get::<Owned>(entity) else { return };
-    let prints =
-        world.get_mut::<OwnedData>(entity).map(|mut data| std::mem::take(&mut data.prints)).unwrap_or_default();
+    let prints = world
+        .get_mut::<OwnedData>(entity)
+        .map(|mut data| std::mem::take(&mut data.prints))
+        .unwrap_or_default();
     world.resource_mut::<Requests>().deaths.push(Death { net_id, row, export, prints });
 }
 

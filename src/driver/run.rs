@@ -44,11 +44,25 @@ pub trait InProcessPlayers: Send {
     fn counters(&self) -> Vec<(String, u64)>;
 }
 
-/// Makes players inside the process: (where they connect, what both ends know, how many, the world's seed).
-pub(super) type MakeBots = Box<dyn Fn(LoopbackPort, Arc<Schema>, u64, u64) -> Box<dyn InProcessPlayers>>;
+/// What a game's in-process players are made of.
+#[derive(Debug)]
+pub struct BotsRequest<'a> {
+    /// Where they connect.
+    pub port: LoopbackPort,
+    /// What both ends know.
+    pub schema: Arc<Schema>,
+    /// How many.
+    pub count: u32,
+    /// The world they play in.
+    pub world: &'a WorldSettings,
+}
+
+/// Makes players inside the process.
+pub(super) type MakeBots = Box<dyn Fn(BotsRequest<'_>) -> Box<dyn InProcessPlayers>>;
 
 /// Adds to a game what depends on the settings.
-pub(super) type Setup = Box<dyn FnOnce(ServerBuilder, &Settings, &WorldSettings) -> Result<ServerBuilder, String>>;
+pub(super) type Setup =
+    Box<dyn FnOnce(ServerBuilder, &Settings, &WorldSettings) -> Result<ServerBuilder, String>>;
 
 /// Why a world did not run, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -216,7 +230,11 @@ fn open_store(settings: &mut Settings) -> Result<(Store, WorldRecord), RunError>
     }
     let (store, record) = Store::create_or_open(&settings.world.save_folder(), &identity)?;
     if settings.world.seed.value != record.seed && matches!(settings.world.seed.origin, Origin::File(_)) {
-        tracing::warn!("the file says seed {}, but the world was created with {}", settings.world.seed.value, record.seed);
+        tracing::warn!(
+            "the file says seed {}, but the world was created with {}",
+            settings.world.seed.value,
+            record.seed
+        );
     }
     settings.adopt(record.seed, record.grid, record.size_m);
     Ok((store, record))
@@ -284,7 +302,8 @@ fn start_network(
             LoopbackConditions::default(),
             server.settings().seed,
         );
-        let bots = make(inside.port(), schema, count as u64, server.settings().seed);
+        let bots =
+            make(BotsRequest { port: inside.port(), schema, count: count as u32, world: server.settings() });
         exchange.add(Box::new(inside));
         Some(bots)
     } else {
@@ -455,8 +474,7 @@ impl World {
             return Err(error);
         }
         let saved = self.saving.finish(self.last_image.take());
-        let game: BTreeMap<String, u64> =
-            network.bots.iter().flat_map(|bots| bots.counters()).collect();
+        let game: BTreeMap<String, u64> = network.bots.iter().flat_map(|bots| bots.counters()).collect();
         let report = self.observer.report(&self.server, self.pacer.overruns, game);
         if settings.run.report == Some(ReportFormat::Json) {
             let mut out = std::io::stdout().lock();

@@ -307,6 +307,8 @@ fn install_resources(world: &mut World, settings: &WorldSettings, layout: Layout
     world.init_resource::<LifeEvents>();
     world.init_resource::<PartitionCounts>();
     world.init_resource::<ActCounts>();
+    world.init_resource::<act::UnderWay>();
+    world.init_resource::<record::CellTotals>();
     world.init_resource::<image::PendingImage>();
     world.init_resource::<record::LastSaved>();
     stage::install(world, settings);
@@ -350,7 +352,14 @@ fn install_close(world: &mut World) {
     let mut schedule = Schedule::new(Close);
     schedule.set_executor(SingleThreadedExecutor::new());
     schedule.add_systems(
-        (begin_tick, admit::admit, partition, admit::follow_avatars, image::make_image, image::hand_over_image)
+        (
+            begin_tick,
+            admit::admit,
+            partition,
+            admit::follow_avatars,
+            image::make_image,
+            image::hand_over_image,
+        )
             .chain(),
     );
     world.add_schedule(schedule);
