@@ -101,7 +101,8 @@ impl ArchetypeWatch {
         let [net_id, position, owned, owned_data, ghost] = self.engine_ids;
         if !archetype.contains(net_id) {
             // Observers and one-shot systems are entities of bevy's own.
-            let stray = archetype.components().iter().find(|&&id| !name_of(world, id).starts_with("bevy_ecs::"));
+            let stray =
+                archetype.components().iter().find(|&&id| !name_of(world, id).starts_with("bevy_ecs::"));
             if let Some(&id) = stray {
                 panic!(
                     "cell {cell}: an entity with {} was spawned without a name: spawn through `WorldRequests`",

@@ -115,7 +115,9 @@ impl AttachPass {
         let all: Vec<(Entity, NetId, Attached, bool)> = self
             .attached
             .iter(world)
-            .map(|(entity, &net_id, &attached, owned)| (entity, net_id, attached, owned.leader == attached.to))
+            .map(|(entity, &net_id, &attached, owned)| {
+                (entity, net_id, attached, owned.leader == attached.to)
+            })
             .collect();
         for (entity, net_id, attached, joined) in all {
             assert!(

@@ -44,13 +44,11 @@ pub fn hand_over(from: &mut Cell, to: &mut Cell, net_id: NetId, position: Vec3) 
     for (sum, print) in to.sums.iter_mut().zip(&data.prints) {
         *sum = sum.wrapping_add(*print);
     }
+    let positions = to.sums.last_mut().expect("the positions' sum is always there");
+    *positions = positions.wrapping_add(owned.print);
     let row = owned.row;
     let mut promoted = to.world.entity_mut(target);
-    promoted.insert((
-        Position(position),
-        Owned { export: NO_EXPORT, anchor: position, ..owned },
-        data,
-    ));
+    promoted.insert((Position(position), Owned { export: NO_EXPORT, anchor: position, ..owned }, data));
     let mut original = from.world.entity_mut(source);
     for kind in &from.game.kinds {
         kind.transfer(&mut original, &mut promoted, leave_ghost);

@@ -85,7 +85,8 @@ impl WorldServer {
         mut self,
         make: impl Fn(LoopbackPort, std::sync::Arc<Schema>, u64, u64) -> B + 'static,
     ) -> Self {
-        self.bots = Some(Box::new(move |port, schema, count, seed| Box::new(make(port, schema, count, seed))));
+        self.bots =
+            Some(Box::new(move |port, schema, count, seed| Box::new(make(port, schema, count, seed))));
         self
     }
 

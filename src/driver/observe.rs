@@ -204,7 +204,12 @@ impl Observer {
     }
 
     /// The report of the run.
-    pub(super) fn report(&mut self, server: &Server, overruns: u64, game: BTreeMap<String, u64>) -> RunReport {
+    pub(super) fn report(
+        &mut self,
+        server: &Server,
+        overruns: u64,
+        game: BTreeMap<String, u64>,
+    ) -> RunReport {
         self.line.finish();
         let last = &self.last;
         let mut report = RunReport {

@@ -48,7 +48,8 @@ pub trait InProcessPlayers: Send {
 pub(super) type MakeBots = Box<dyn Fn(LoopbackPort, Arc<Schema>, u64, u64) -> Box<dyn InProcessPlayers>>;
 
 /// Adds to a game what depends on the settings.
-pub(super) type Setup = Box<dyn FnOnce(ServerBuilder, &Settings, &WorldSettings) -> Result<ServerBuilder, String>>;
+pub(super) type Setup =
+    Box<dyn FnOnce(ServerBuilder, &Settings, &WorldSettings) -> Result<ServerBuilder, String>>;
 
 /// Why a world did not run, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -216,7 +217,11 @@ fn open_store(settings: &mut Settings) -> Result<(Store, WorldRecord), RunError>
     }
     let (store, record) = Store::create_or_open(&settings.world.save_folder(), &identity)?;
     if settings.world.seed.value != record.seed && matches!(settings.world.seed.origin, Origin::File(_)) {
-        tracing::warn!("the file says seed {}, but the world was created with {}", settings.world.seed.value, record.seed);
+        tracing::warn!(
+            "the file says seed {}, but the world was created with {}",
+            settings.world.seed.value,
+            record.seed
+        );
     }
     settings.adopt(record.seed, record.grid, record.size_m);
     Ok((store, record))
@@ -455,8 +460,7 @@ impl World {
             return Err(error);
         }
         let saved = self.saving.finish(self.last_image.take());
-        let game: BTreeMap<String, u64> =
-            network.bots.iter().flat_map(|bots| bots.counters()).collect();
+        let game: BTreeMap<String, u64> = network.bots.iter().flat_map(|bots| bots.counters()).collect();
         let report = self.observer.report(&self.server, self.pacer.overruns, game);
         if settings.run.report == Some(ReportFormat::Json) {
             let mut out = std::io::stdout().lock();

@@ -7,7 +7,8 @@ use crate::ids::TickNumber;
 use crate::server::io::{TickInput, WorldImage};
 use crate::server::{Server, image};
 use crate::store::{
-    Asked, Image, Refused, SaveFolder, Store, StoreError, StoreHandle, StoreRequest, StoreResult, StoreStats, counter,
+    Asked, Image, Refused, SaveFolder, Store, StoreError, StoreHandle, StoreRequest, StoreResult, StoreStats,
+    counter,
 };
 use crate::telemetry::Readiness;
 
@@ -41,8 +42,7 @@ impl Saving {
         let births = store.counter(counter::WORLD_SPAWNS)?;
         server.skip_counters(u32::try_from(epoch).unwrap_or(u32::MAX), births);
         let (last_epoch, last_birth) = server.counters();
-        let reserved_epoch =
-            store.reserve(counter::SESSION_EPOCH, u64::from(last_epoch) + RESERVED_AHEAD)?;
+        let reserved_epoch = store.reserve(counter::SESSION_EPOCH, u64::from(last_epoch) + RESERVED_AHEAD)?;
         let reserved_births = store.reserve(counter::WORLD_SPAWNS, last_birth + RESERVED_AHEAD)?;
         Ok(Self {
             store: store.start()?,

@@ -12,6 +12,37 @@ pub struct ExportedColumn {
     pub(crate) values: Box<dyn Any + Send + Sync>,
     /// Places whose value changed in this tick.
     pub(crate) changed: Vec<u32>,
+    /// By place, as far as it goes: whether it is among `changed`.
+    pub(crate) is_changed: Vec<bool>,
+}
+
+impl ExportedColumn {
+    /// No values yet.
+    pub(crate) fn new(values: Box<dyn Any + Send + Sync>) -> Self {
+        Self { values, changed: Vec::new(), is_changed: Vec::new() }
+    }
+
+    /// Notes that the value at a place changed.
+    pub(crate) fn note_change(&mut self, place: u32) {
+        note_change(&mut self.changed, &mut self.is_changed, place);
+    }
+
+    fn begin_tick(&mut self) {
+        for place in self.changed.drain(..) {
+            self.is_changed[place as usize] = false;
+        }
+    }
+}
+
+/// The same, while the values are borrowed.
+#[inline]
+pub(super) fn note_change(changed: &mut Vec<u32>, is_changed: &mut Vec<bool>, place: u32) {
+    changed.push(place);
+    let index = place as usize;
+    if is_changed.len() <= index {
+        is_changed.resize(index + 1, false);
+    }
+    is_changed[index] = true;
 }
 
 /// One exported entity.
@@ -76,7 +107,7 @@ impl Export {
         self.moved.clear();
         self.free.append(&mut self.gone);
         for column in self.columns.iter_mut().flatten() {
-            column.changed.clear();
+            column.begin_tick();
         }
     }
 

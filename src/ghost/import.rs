@@ -10,7 +10,7 @@ use crate::cell::markers::{Ghost, NO_LINK, Owned};
 use crate::ids::{CellId, NetId, SlotIndex};
 use crate::space::{Area, Position};
 
-use super::column::Column;
+use super::column::{Column, PASSED_BY_PER_FIND, Source};
 use super::export::{Export, Member};
 
 /// The exports of all slots, as of the end of this tick's `Simulate`.
@@ -69,7 +69,18 @@ pub struct ImportTarget<'a> {
     /// Its columns.
     pub columns: &'a mut [Option<Box<dyn Column>>],
     /// Writes ghosts' positions.
-    pub positions: &'a mut QueryState<&'static mut Position, With<Ghost>>,
+    pub places: &'a mut GhostPlaces,
+}
+
+/// All ghosts and where they are.
+pub(crate) type GhostPlaces = QueryState<(&'static Ghost, &'static mut Position)>;
+
+impl Link {
+    /// What the neighbour published, if it is still the one that this link is of.
+    fn export<'a>(&self, published: &'a PublishedExports) -> Option<&'a Export> {
+        let export = published.exports.get(self.slot.index())?.as_ref()?;
+        (export.cell == self.cell && export.epoch == self.epoch).then_some(export)
+    }
 }
 
 impl Links {
@@ -114,35 +125,35 @@ impl Links {
         let mut counts = ImportCounts::default();
         // Newcomers of all neighbours first: an entity that went from one neighbour to another is adopted by
         // the new link before the old one would drop it.
-        for index in 0..self.links.len() {
-            let link = &mut self.links[index];
-            link.fresh.clear();
-            match published.exports.get(link.slot.index()).and_then(Option::as_ref) {
-                Some(export) if export.cell == link.cell && export.epoch == link.epoch => {
-                    self.import_members(index as u32, export, target, &mut counts);
-                }
-                _ => counts.stale += 1,
+        let exports: Vec<Option<&Export>> = self.links.iter().map(|link| link.export(published)).collect();
+        let mut following = 0;
+        for (index, export) in exports.iter().enumerate() {
+            self.links[index].fresh.clear();
+            match export {
+                Some(export) => following += self.import_members(index as u32, export, target, &mut counts),
+                None => counts.stale += 1,
             }
         }
-        for index in 0..self.links.len() {
-            let link = &mut self.links[index];
-            let Some(export) = published.exports.get(link.slot.index()).and_then(Option::as_ref) else {
-                continue;
-            };
-            if export.cell != link.cell || export.epoch != link.epoch {
-                continue;
-            }
+        for (link, export) in self.links.iter_mut().zip(&exports) {
+            let Some(export) = export else { continue };
             for &place in &export.gone {
                 if let Some(ghost) = link.ghosts.get_mut(place as usize).and_then(Option::take) {
                     drop_ghost(ghost, target, &mut counts);
                 }
             }
-            for (column, exported) in target.columns.iter_mut().zip(&export.columns) {
-                if let (Some(column), Some(exported)) = (column, exported)
-                    && !exported.changed.is_empty()
-                {
-                    counts.copied += column.import_changes(target.world, exported, &link.ghosts, &link.fresh);
-                }
+        }
+        self.follow_places(&exports, following, target);
+        counts.copied += following as u64;
+        let mut sources: Vec<Option<Source<'_>>> = Vec::with_capacity(exports.len());
+        for (kind, column) in target.columns.iter_mut().enumerate() {
+            let Some(column) = column else { continue };
+            sources.clear();
+            sources.extend(self.links.iter().zip(&exports).map(|(link, export)| {
+                let exported = (*export)?.columns[kind].as_ref()?;
+                Some(Source { exported, ghosts: &link.ghosts, fresh: &link.fresh })
+            }));
+            if sources.iter().flatten().any(|source| !source.exported.changed.is_empty()) {
+                counts.copied += column.import_changes(target.world, &sources);
             }
         }
         for ghost in std::mem::take(&mut self.orphans) {
@@ -153,13 +164,40 @@ impl Links {
         counts
     }
 
+    /// Puts the ghosts of those that moved where their originals are.
+    fn follow_places(&self, exports: &[Option<&Export>], moved: usize, target: &mut ImportTarget<'_>) {
+        let mut places = target.places.query_mut(&mut *target.world);
+        let ghosts = places.iter().size_hint().1.unwrap_or(usize::MAX);
+        if moved.saturating_mul(PASSED_BY_PER_FIND) >= ghosts {
+            for (ghost, mut position) in &mut places {
+                let Some(Some(export)) = exports.get(ghost.link as usize) else { continue };
+                let member = &export.members[ghost.export as usize];
+                if member.net_id != NetId::WORLD && position.0 != member.position {
+                    position.0 = member.position;
+                }
+            }
+            return;
+        }
+        for (link, export) in self.links.iter().zip(exports) {
+            let Some(export) = export else { continue };
+            for &place in &export.moved {
+                if let Some(ghost) = link.ghosts[place as usize]
+                    && let Ok((_, mut position)) = places.get_mut(ghost)
+                {
+                    position.0 = export.members[place as usize].position;
+                }
+            }
+        }
+    }
+
+    /// Makes and drops ghosts of one neighbour's members, and says how many of the others moved.
     fn import_members(
         &mut self,
         index: u32,
         export: &Export,
         target: &mut ImportTarget<'_>,
         counts: &mut ImportCounts,
-    ) {
+    ) -> usize {
         let area = target.area;
         let link = &mut self.links[index as usize];
         if link.ghosts.len() < export.members.len() {
@@ -173,23 +211,15 @@ impl Links {
                 }
             }
         }
-        let mut left = Vec::new();
-        {
-            let mut positions = target.positions.query_mut(&mut *target.world);
-            for &place in &export.moved {
-                let member = &export.members[place as usize];
-                let inside = area.contains_within(member.position, target.margin);
-                match link.ghosts[place as usize] {
-                    Some(ghost) if inside => {
-                        if let Ok(mut position) = positions.get_mut(ghost) {
-                            position.0 = member.position;
-                        }
-                        counts.copied += 1;
-                    }
-                    Some(_) => left.push(place),
-                    None if inside => link.fresh.push(place),
-                    None => {}
-                }
+        let (mut left, mut following) = (Vec::new(), 0);
+        for &place in &export.moved {
+            let member = &export.members[place as usize];
+            let inside = area.contains_within(member.position, target.margin);
+            match link.ghosts[place as usize] {
+                Some(_) if inside => following += 1,
+                Some(_) => left.push(place),
+                None if inside => link.fresh.push(place),
+                None => {}
             }
         }
         for place in left {
@@ -205,6 +235,7 @@ impl Links {
             self.links[index as usize].ghosts[place as usize] = ghost;
         }
         self.links[index as usize].fresh = fresh;
+        following
     }
 
     /// Makes (or adopts) the ghost of one member, with everything exported of it.

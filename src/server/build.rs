@@ -350,7 +350,14 @@ fn install_close(world: &mut World) {
     let mut schedule = Schedule::new(Close);
     schedule.set_executor(SingleThreadedExecutor::new());
     schedule.add_systems(
-        (begin_tick, admit::admit, partition, admit::follow_avatars, image::make_image, image::hand_over_image)
+        (
+            begin_tick,
+            admit::admit,
+            partition,
+            admit::follow_avatars,
+            image::make_image,
+            image::hand_over_image,
+        )
             .chain(),
     );
     world.add_schedule(schedule);

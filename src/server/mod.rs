@@ -16,14 +16,14 @@ use bevy_ecs::prelude::Resource;
 pub use build::{Population, ServerBuilder, ServerError};
 pub use io::{TickInput, TickOutput, TickReport, WorldImage};
 
-use crate::cell::registration::Game;
 use crate::cell::partition::Births;
 use crate::cell::pool::with_cells;
+use crate::cell::registration::Game;
 use crate::ids::{CellId, NetId, Row, SlotIndex, TickNumber};
 use crate::replication::Rows;
 use crate::session::Sessions;
-use crate::telemetry::CellSnapshot;
 use crate::space::Area;
+use crate::telemetry::CellSnapshot;
 use crate::tick::Tick;
 
 /// What a world is made with. All lengths in metres.
@@ -189,10 +189,19 @@ impl Server {
         let mut cells: Vec<CellSnapshot> = with_cells(node, |_, cells| {
             let snapshot = |cell: &mut crate::cell::Cell| {
                 let (mut population, mut ghosts) = (0, 0);
-                cell.for_each_entity(|_, _, _, owned| *(if owned { &mut population } else { &mut ghosts }) += 1);
+                cell.for_each_entity(|_, _, _, owned| {
+                    *(if owned { &mut population } else { &mut ghosts }) += 1
+                });
                 let leaf = cell.leaf;
                 let players = players.get(&leaf.slot).copied().unwrap_or(0);
-                CellSnapshot { cell: leaf.id, owner: leaf.slot, epoch: leaf.epoch, population, ghosts, players }
+                CellSnapshot {
+                    cell: leaf.id,
+                    owner: leaf.slot,
+                    epoch: leaf.epoch,
+                    population,
+                    ghosts,
+                    players,
+                }
             };
             cells.iter_mut().map(snapshot).collect()
         });
