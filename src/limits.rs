@@ -64,6 +64,16 @@ pub const JOINS_PER_TICK_MAX: usize = 64;
 /// Answers to valueless actions that a session remembers, oldest forgotten first.
 pub const REPLIES_REMEMBERED_MAX: usize = 1_024;
 
+/// Most bytes of such answers that are remembered of one player, oldest forgotten first.
+pub const REPLY_BYTES_REMEMBERED_MAX: usize = 1 << 16;
+
+/// Players not in the world whose answers are remembered; who left first is forgotten first.
+pub const PLAYERS_REMEMBERED_MAX: usize = 4_096;
+
+/// How long after leaving a player's answers are remembered, in seconds of world time.
+pub const REPLIES_KEPT_S: u64 = 24 * 3_600;
+
+const _: () = assert!(RECORD_BYTES_MAX < REPLY_BYTES_REMEMBERED_MAX);
 const _: () = assert!(UPDATE_BYTES_MAX + 32 < NETCODE_PAYLOAD_BYTES_MAX);
 const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX < NETCODE_PAYLOAD_BYTES_MAX);
 const _: () = assert!(FIELDS_PER_ENTITY_MAX < 32);

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use terrane::caravan::bots::{BotMap, Bots};
+use terrane::caravan::console::CaravanConsole;
 use terrane::caravan::{CaravanPlugin, Roads, caravan_world};
 use terrane::prelude::*;
 
@@ -17,5 +19,10 @@ fn main() -> AppExit {
             let roads = Roads::load(&file, world.area).map_err(|error| error.to_string())?;
             Ok(caravan_world(builder, roads))
         })
+        .bots(|request| {
+            let map = BotMap::new(&Roads::shipped(), request.world.grid);
+            Bots::new(&request.port, &request.schema, &map.into(), request.count, request.world.seed)
+        })
+        .console(|| CaravanConsole::new(Roads::shipped()))
         .run()
 }

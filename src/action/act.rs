@@ -1,11 +1,14 @@
 //! The `Act` set: actions and messages find the cell that owns whom they concern.
 
+use std::collections::BTreeMap;
+
 use bevy_ecs::prelude::{Mut, Resource, World};
+use rustc_hash::FxHashSet;
 
 use crate::cell::message::Batch;
 use crate::cell::pool::with_cells;
 use crate::cell::registration::Game;
-use crate::ids::{NetId, SlotIndex};
+use crate::ids::{ActionId, NetId, SlotIndex};
 use crate::limits::{ACTIONS_PER_TICK_MAX, CLIENT_QUEUE_MAX};
 use crate::protocol::messages::{ActionCall, ActionRefusal, ActionReply};
 use crate::replication::Rows;
@@ -25,6 +28,8 @@ pub struct ActCounts {
     pub repeats: u64,
     /// Actions refused before they ran.
     pub refused: u64,
+    /// Actions that their cell gave no answer to: faults of the engine.
+    pub unanswered: u64,
     /// Messages for a session that is over.
     pub stale: u64,
     /// Messages between entities delivered.
@@ -32,6 +37,10 @@ pub struct ActCounts {
     /// Messages to entities that are gone.
     pub messages_lost: u64,
 }
+
+/// Actions that are with the cells: (session, action), until their answers are collected.
+#[derive(Resource, Debug, Default)]
+pub struct UnderWay(Vec<(u32, ActionId)>);
 
 /// Runs the set. Actions go to the cell that owns the actor *now*, in the order (actor, the client's order);
 /// messages go to the owner of the addressee, in the order (sender, order of sending).
@@ -59,10 +68,12 @@ pub fn act(world: &mut World) {
             };
             let mut counts = world.resource_mut::<ActCounts>();
             let mut unplaced = Vec::new();
+            let mut under_way = Vec::new();
             for action in routed {
                 match owner(action.actor) {
                     Some(slot) => {
                         counts.run += 1;
+                        under_way.extend(action.id.map(|id| (action.session, id)));
                         cells.at(slot).actions.push(action);
                     }
                     None => unplaced.push(action),
@@ -75,11 +86,13 @@ pub fn act(world: &mut World) {
                 }
                 let Some(batch) = batch else { continue };
                 let slot_of = |net_id: NetId| owner(net_id).map(SlotIndex::index);
-                counts.messages_lost += kind.route(batch, &slot_of, &mut |slot, batch| {
-                    counts.messages += 1;
+                let (delivered, lost) = kind.route(batch, &slot_of, &mut |slot, batch| {
                     kind.deliver(&mut cells.at(SlotIndex(slot as u32)).world, batch);
                 });
+                counts.messages += delivered;
+                counts.messages_lost += lost;
             }
+            world.resource_mut::<UnderWay>().0 = under_way;
             let mut sessions = world.resource_mut::<Sessions>();
             for action in unplaced {
                 if let (Some(id), Some(session)) = (action.id, sessions.at_mut(action.session)) {
@@ -177,9 +190,12 @@ fn take_inputs(
             continue;
         }
         session.input_seq = newest.seq;
-        for (kind, payload) in &newest.inputs {
-            let call = ActionCall { id: crate::ids::ActionId(0), kind: *kind, payload: payload.clone() };
-            let continuous = game.actions.get(usize::from(*kind)).is_some_and(|kind| kind.latest_wins());
+        // The newest of each kind, should a client say one twice.
+        let by_kind: BTreeMap<u16, &Vec<u8>> =
+            newest.inputs.iter().map(|(kind, payload)| (*kind, payload)).collect();
+        for (kind, payload) in by_kind {
+            let call = ActionCall { id: ActionId(0), kind, payload: payload.clone() };
+            let continuous = game.actions.get(usize::from(kind)).is_some_and(|kind| kind.latest_wins());
             match route(session, game, &call) {
                 Ok(action) if continuous => routed.push(RoutedAction { id: None, ..action }),
                 _ => counts.refused += 1,
@@ -189,21 +205,34 @@ fn take_inputs(
 }
 
 /// Gives an action its one answer.
-pub fn answer(session: &mut Session, id: crate::ids::ActionId, result: super::memory::ActionResult) {
+pub fn answer(session: &mut Session, id: ActionId, result: super::memory::ActionResult) {
     session.replies.finish(id, &result);
     session.answers.push(ActionReply { id, as_of: 0, result });
 }
 
-/// Brings the answers that cells gave to their sessions.
+/// Brings the answers that cells gave to their sessions. What a cell did not answer is answered here, so that
+/// no client waits for ever.
 pub fn collect_answers(world: &mut World) {
-    with_cells(world, |world, cells| {
+    let mut under_way = std::mem::take(&mut world.resource_mut::<UnderWay>().0);
+    let unanswered = with_cells(world, |world, cells| {
         let mut sessions = world.resource_mut::<Sessions>();
+        let mut answered = FxHashSet::default();
         for cell in cells.iter_mut() {
             for given in cell.answers.drain(..) {
+                answered.insert((given.session, given.id));
                 if let Some(session) = sessions.at_mut(given.session) {
                     answer(session, given.id, given.result);
                 }
             }
         }
+        under_way.retain(|action| !answered.contains(action));
+        for &(session, id) in &under_way {
+            if let Some(session) = sessions.at_mut(session) {
+                tracing::error!(player = %session.player, id = format!("{:032x}", id.0), "a cell gave no answer to an action");
+                answer(session, id, Err(ActionRefusal::Unanswered));
+            }
+        }
+        under_way.len()
     });
+    world.resource_mut::<ActCounts>().unanswered += unanswered as u64;
 }

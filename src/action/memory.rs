@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::ids::ActionId;
-use crate::limits::REPLIES_REMEMBERED_MAX;
+use crate::limits::{REPLIES_REMEMBERED_MAX, REPLY_BYTES_REMEMBERED_MAX};
 use crate::protocol::messages::{ActionCall, ActionRefusal};
 
 /// The result of an action: the encoded reply or the refusal.
@@ -31,11 +31,24 @@ struct Remembered {
     result: Option<ActionResult>,
 }
 
-/// What one session remembers: the last [`REPLIES_REMEMBERED_MAX`] actions.
+/// What is remembered of one player: the last [`REPLIES_REMEMBERED_MAX`] actions, as long as their answers fit
+/// [`REPLY_BYTES_REMEMBERED_MAX`].
 #[derive(Clone, Debug, Default)]
 pub struct ReplyMemory {
     by_id: FxHashMap<ActionId, Remembered>,
     order: VecDeque<ActionId>,
+    bytes: usize,
+}
+
+/// What an answer costs.
+fn bytes_of(result: &ActionResult) -> usize {
+    match result {
+        Ok(bytes) => bytes.len(),
+        Err(ActionRefusal::Game(text) | ActionRefusal::Malformed(text) | ActionRefusal::Forbidden(text)) => {
+            text.len()
+        }
+        Err(_) => 0,
+    }
 }
 
 /// Hash of what an action says, to tell a repeat from a reuse.
@@ -57,10 +70,8 @@ impl ReplyMemory {
 
     /// Notes that an action is being run. The oldest is forgotten when there is no room.
     pub fn begin(&mut self, call: &ActionCall) {
-        if self.order.len() >= REPLIES_REMEMBERED_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.by_id.remove(&oldest);
+        if self.order.len() >= REPLIES_REMEMBERED_MAX {
+            self.forget_oldest();
         }
         self.order.push_back(call.id);
         self.by_id.insert(call.id, Remembered { content: content(call), result: None });
@@ -70,6 +81,23 @@ impl ReplyMemory {
     pub fn finish(&mut self, id: ActionId, result: &ActionResult) {
         if let Some(known) = self.by_id.get_mut(&id) {
             known.result = Some(result.clone());
+            self.bytes += bytes_of(result);
+        }
+        while self.bytes > REPLY_BYTES_REMEMBERED_MAX {
+            self.forget_oldest();
+        }
+    }
+
+    /// Whether nothing is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some(oldest) = self.order.pop_front() else { return };
+        if let Some(Remembered { result: Some(result), .. }) = self.by_id.remove(&oldest) {
+            self.bytes -= bytes_of(&result);
         }
     }
 }
@@ -103,5 +131,17 @@ mod tests {
         assert_eq!(memory.look_up(&call(0, 0)), Known::New);
         assert_eq!(memory.look_up(&call(1, 0)), Known::Running);
         assert_eq!(memory.by_id.len(), REPLIES_REMEMBERED_MAX);
+    }
+
+    #[test]
+    fn long_answers_are_forgotten_before_they_cost_too_much() {
+        let mut memory = ReplyMemory::default();
+        for id in 0..200 {
+            memory.begin(&call(id, 0));
+            memory.finish(ActionId(id), &Ok(vec![0; 1_000]));
+        }
+        assert_eq!(memory.by_id.len(), REPLY_BYTES_REMEMBERED_MAX / 1_000);
+        assert_eq!(memory.bytes, memory.by_id.len() * 1_000);
+        assert_eq!(memory.look_up(&call(199, 0)), Known::Answered(Ok(vec![0; 1_000])));
     }
 }

@@ -1,1 +1,338 @@
-//! Players inside the process.
+//! Players without people: they walk, crowd or cross borders, and now and then say something.
+//!
+//! *Does*: decides once a tick what a player wants, as a function of (seed, number, tick) and of what the player
+//! sees; runs players inside the process over the loopback network, through full encode and decode.
+//! *Does not*: know anything that a client would not know.
+//! *Reads*: the player's view and answers. *Writes*: the player's inputs and actions.
+
+use std::f32::consts::TAU;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::{Connection, Player};
+use crate::driver::InProcessPlayers;
+use crate::net::Identity;
+use crate::net::loopback::LoopbackPort;
+use crate::prelude::*;
+use crate::replication::Schema;
+
+use super::{Roads, Say, Steer, TakeCoach, WALK_M_S_MAX};
+
+/// Where a bot likes to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BotProfile {
+    /// Everywhere: from trade node to trade node, at random.
+    #[default]
+    Walk,
+    /// All in one place: they take the coach to the middle of the map and mill about.
+    Crowd,
+    /// On the borders of cells and around their corners, to and fro.
+    Border,
+}
+
+/// What bots know of the land before they see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BotMap {
+    /// Where to walk to.
+    pub places: Vec<Vec2>,
+    /// Columns and rows of cells that borders are expected of.
+    pub grid: [u32; 2],
+}
+
+impl BotMap {
+    /// The trade nodes of a road network, and a grid of cells.
+    #[must_use]
+    pub fn new(roads: &Roads, grid: [u32; 2]) -> Self {
+        Self { places: roads.nodes.iter().map(|node| node.place.truncate()).collect(), grid }
+    }
+
+    /// The shipped world's: its trade nodes, and cells of 200 m.
+    #[must_use]
+    pub fn shipped() -> Self {
+        Self::new(&Roads::shipped(), [5, 5])
+    }
+
+    /// The length of a cell's edges in a world of this size, m.
+    fn cell_size(&self, area: &Area) -> Vec2 {
+        area.size() / Vec2::new(self.grid[0].max(1) as f32, self.grid[1].max(1) as f32)
+    }
+}
+
+/// So near to where it goes, a bot has arrived: more than it walks while its wish is on its way, m.
+const ARRIVED_M: f32 = 1.5;
+/// After so many ticks a bot looks again where it is going.
+const LOOK_EVERY: u64 = 20;
+/// After so many ticks it gives up to get there.
+const LEG_TICKS_MAX: u64 = 1_200;
+/// Every so many ticks it says something.
+const SAY_EVERY: u64 = 100;
+/// Every so many ticks it asks again for the coach.
+const COACH_EVERY: u64 = 100;
+/// Every so many ticks it forgets what has happened in its view.
+const FORGET_EVERY: u64 = 32;
+/// How far from a trade node it goes, m.
+const AROUND_NODE_M: f32 = 20.0;
+/// How far from the middle of the map the crowd reaches, m.
+const CROWD_M: f32 = 12.0;
+/// How far beyond a border it goes before it turns, m.
+const BEYOND_BORDER_M: f32 = 4.0;
+/// Answer times kept until somebody asks for them.
+const ROUND_TRIPS_MAX: usize = 1_024;
+
+/// Purposes of chance.
+const NEXT_LEG: u32 = 0;
+
+/// Where a bot is going.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Leg {
+    to: Vec2,
+    speed_m_s: f32,
+    begun: u64,
+    /// It stays there until this long after it came, ticks.
+    rests: u64,
+    /// When it came.
+    arrived: Option<u64>,
+}
+
+/// Decides what one bot does. Call [`think`](Self::think) once a tick, before the player sends.
+#[derive(Debug)]
+pub struct BotBrain {
+    profile: BotProfile,
+    map: Arc<BotMap>,
+    seed: u64,
+    number: u64,
+    legs: u64,
+    leg: Option<Leg>,
+    round_trips: Vec<Duration>,
+}
+
+impl BotBrain {
+    /// Bot number `number` of those with this seed.
+    #[must_use]
+    pub fn new(profile: BotProfile, map: Arc<BotMap>, seed: u64, number: u64) -> Self {
+        Self { profile, map, seed, number, legs: 0, leg: None, round_trips: Vec::new() }
+    }
+
+    /// Decides on the tick's wishes, and hears the answers to earlier ones. Does nothing until the player is in.
+    pub fn think(&mut self, player: &mut Player, tick: u64) {
+        for reply in player.replies() {
+            if self.round_trips.len() < ROUND_TRIPS_MAX {
+                self.round_trips.push(reply.waited);
+            }
+        }
+        if player.ended().is_some() {
+            return;
+        }
+        // Each at its own time, so that a thousand bots do not do the same in one tick.
+        let turn = tick + self.number;
+        if turn.is_multiple_of(FORGET_EVERY) {
+            let schema = player.schema().clone();
+            drop(player.view_mut().drain_events(&schema));
+        }
+        let Some((place, area)) = whereabouts(player) else { return };
+        if turn.is_multiple_of(SAY_EVERY) {
+            // What the connection does not take now, the next turn says.
+            let _ = player.act(&Say { text: format!("{} has come {} ways", self.number, self.legs) });
+        }
+        let to_middle = place.distance((area.min + area.max) / 2.0);
+        if self.profile == BotProfile::Crowd && to_middle > 3.0 * CROWD_M && turn.is_multiple_of(COACH_EVERY)
+        {
+            let _ = player.act(&TakeCoach);
+        }
+        self.walk(player, place, &area, tick);
+    }
+
+    fn walk(&mut self, player: &mut Player, place: Vec2, area: &Area, tick: u64) {
+        let Some(leg) = &mut self.leg else { return self.set_out(player, place, area, tick) };
+        if let Some(arrived) = leg.arrived {
+            if tick >= arrived + leg.rests {
+                self.set_out(player, place, area, tick);
+            }
+        } else if place.distance(leg.to) < ARRIVED_M || tick > leg.begun + LEG_TICKS_MAX {
+            leg.arrived = Some(tick);
+            if leg.rests > 0 {
+                steer(player, 0.0, 0.0);
+            }
+        } else if (tick - leg.begun).is_multiple_of(LOOK_EVERY) {
+            steer(player, (leg.to - place).to_angle(), leg.speed_m_s);
+        }
+    }
+
+    fn set_out(&mut self, player: &mut Player, place: Vec2, area: &Area, tick: u64) {
+        let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), NEXT_LEG);
+        let (to, rests) = match self.profile {
+            BotProfile::Walk => {
+                let node = match self.map.places.len() {
+                    0 => (area.min + area.max) / 2.0,
+                    places => self.map.places[chance.below(places)],
+                };
+                (node + anywhere_within(AROUND_NODE_M, &mut chance), chance.below(60) as u64)
+            }
+            BotProfile::Crowd => {
+                let middle = (area.min + area.max) / 2.0;
+                (middle + anywhere_within(CROWD_M, &mut chance), chance.below(20) as u64)
+            }
+            BotProfile::Border => (self.beyond_border(place, area), 0),
+        };
+        let to = area.clamp(to.extend(0.0)).truncate();
+        let speed_m_s = chance.between(WALK_M_S_MAX / 3.0..WALK_M_S_MAX);
+        steer(player, (to - place).to_angle(), speed_m_s);
+        self.leg = Some(Leg { to, speed_m_s, begun: tick, rests, arrived: None });
+        self.legs += 1;
+    }
+
+    /// The other side of the nearest border; every third bot goes around the nearest corner instead.
+    fn beyond_border(&self, place: Vec2, area: &Area) -> Vec2 {
+        let cell = self.map.cell_size(area);
+        let inner = |at: f32, min: f32, edge: f32, cells: u32| {
+            let line = ((at - min) / edge).round().clamp(1.0, cells.saturating_sub(1).max(1) as f32);
+            min + line * edge
+        };
+        let x = inner(place.x, area.min.x, cell.x, self.map.grid[0]);
+        let y = inner(place.y, area.min.y, cell.y, self.map.grid[1]);
+        if self.number.is_multiple_of(3) {
+            let quarter = (self.legs % 4) as f32 * TAU / 4.0 + TAU / 8.0;
+            return Vec2::new(x, y) + Vec2::from_angle(quarter) * BEYOND_BORDER_M;
+        }
+        let beyond = |at: f32, line: f32| line + if at < line { BEYOND_BORDER_M } else { -BEYOND_BORDER_M };
+        if (place.x - x).abs() < (place.y - y).abs() {
+            Vec2::new(beyond(place.x, x), place.y)
+        } else {
+            Vec2::new(place.x, beyond(place.y, y))
+        }
+    }
+
+    /// How many ways it has gone, the one it is on included.
+    #[must_use]
+    pub fn legs(&self) -> u64 {
+        self.legs
+    }
+
+    /// From each action to its answer, since the last call; at most 1,024 are kept.
+    pub fn round_trips(&mut self) -> impl Iterator<Item = Duration> + '_ {
+        self.round_trips.drain(..)
+    }
+}
+
+/// Where the player's avatar is in which world; `None` until it has been seen.
+fn whereabouts(player: &Player) -> Option<(Vec2, Area)> {
+    let welcome = player.welcome()?;
+    let avatar = player.view().get(welcome.avatar)?;
+    Some((avatar.lattice().to_place().truncate(), welcome.area))
+}
+
+fn steer(player: &mut Player, heading: f32, speed_m_s: f32) {
+    // Both ends have the same schema, or there would be no session: the action is known.
+    let _ = player.want(&Steer { heading, speed_m_s });
+}
+
+fn anywhere_within(radius_m: f32, chance: &mut Random) -> Vec2 {
+    Vec2::from_angle(chance.unit() * TAU) * radius_m * chance.unit()
+}
+
+/// What all bots of a process have counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BotCounts {
+    /// Bots that are in the world.
+    pub playing: u64,
+    /// Bots whose connection ended.
+    pub lost: u64,
+    /// Updates applied.
+    pub updates: u64,
+    /// Their bytes.
+    pub update_bytes: u64,
+    /// Audits answered with "equal" or "different".
+    pub audits: u64,
+    /// Audits about which nothing could be said.
+    pub audits_inconclusive: u64,
+    /// Audits that found a difference.
+    pub audit_failures: u64,
+    /// Messages that could not be decoded.
+    pub decode_errors: u64,
+}
+
+/// Players inside the process: real clients but for the sockets. Once a tick, call [`send`](Self::send) before
+/// the tick's input is gathered and [`receive`](Self::receive) after its output is dispatched.
+#[derive(Debug)]
+pub struct Bots {
+    bots: Vec<(BotBrain, Player)>,
+    ticks: u64,
+}
+
+impl Bots {
+    /// Connects `bots` walkers, named `Bot 1` and so on.
+    ///
+    /// # Panics
+    /// Never: these names are names.
+    #[must_use]
+    pub fn new(port: &LoopbackPort, schema: &Arc<Schema>, map: &Arc<BotMap>, bots: u32, seed: u64) -> Self {
+        let hash = schema.hash();
+        let bot = |number: u64| {
+            let name = PlayerId::new(&format!("Bot {}", number + 1)).expect("short and printable");
+            let link = port.connect(Identity::player(name));
+            let connection = Connection::over(Box::new(link), hash, crate::VERSION);
+            // The ids of a life's actions must not be those of an earlier life's, so the seed takes part.
+            let ids = Random::new(seed, NetId(number), TickNumber(0), 1).bits();
+            let brain = BotBrain::new(BotProfile::Walk, map.clone(), seed, number);
+            (brain, Player::new(connection, schema.clone(), ids))
+        };
+        Self { bots: (0..u64::from(bots)).map(bot).collect(), ticks: 0 }
+    }
+
+    /// Lets every bot decide and send. O(bots).
+    pub fn send(&mut self) {
+        self.ticks += 1;
+        for (brain, player) in &mut self.bots {
+            brain.think(player, self.ticks);
+            brain.round_trips.clear();
+            player.send();
+        }
+    }
+
+    /// Takes what the world sent to every bot.
+    pub fn receive(&mut self, elapsed: Duration) {
+        for (_, player) in &mut self.bots {
+            player.receive(elapsed);
+        }
+    }
+
+    /// What they have counted so far. O(bots).
+    #[must_use]
+    pub fn counts(&self) -> BotCounts {
+        let mut sum = BotCounts::default();
+        for (_, player) in &self.bots {
+            let counts = player.counts();
+            sum.playing += u64::from(player.welcome().is_some() && player.ended().is_none());
+            sum.lost += u64::from(player.ended().is_some());
+            sum.updates += counts.updates;
+            sum.update_bytes += counts.update_bytes;
+            sum.audits += counts.audits;
+            sum.audits_inconclusive += counts.audits_inconclusive;
+            sum.audit_failures += counts.audit_failures;
+            sum.decode_errors += counts.decode_errors;
+        }
+        sum
+    }
+}
+
+impl InProcessPlayers for Bots {
+    fn send(&mut self) {
+        Bots::send(self);
+    }
+
+    fn receive(&mut self, elapsed: Duration) {
+        Bots::receive(self, elapsed);
+    }
+
+    fn counters(&self) -> Vec<(String, u64)> {
+        let counts = self.counts();
+        let all = [
+            ("bots", self.bots.len() as u64),
+            ("bots_lost", counts.lost),
+            ("bots_updates", counts.updates),
+            ("bots_decode_errors", counts.decode_errors),
+            ("bots_audit_failures", counts.audit_failures),
+        ];
+        all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}

@@ -4,13 +4,14 @@
 //! needs.
 
 pub mod bots;
+pub mod console;
 pub mod roads;
 mod travel;
 mod walk;
 
 pub use roads::{RoadError, Roads};
 pub use travel::{Caravan, Journey};
-pub use walk::{SAY_BYTES_MAX, Said, Say, Steer, Walker};
+pub use walk::{Aboard, SAY_BYTES_MAX, Said, Say, Steer, TakeCoach, WALK_M_S_MAX, Walker};
 
 use crate::prelude::*;
 
@@ -26,7 +27,11 @@ impl Plugin for CaravanPlugin {
             .read_published::<Roads>()
             .add_action::<Steer, Walker>(walk::steer)
             .add_action::<Say, Walker>(walk::say)
-            .add_systems(Simulate, (travel::travel, (walk::walk, walk::fall_silent).chain()).chain());
+            .add_action::<TakeCoach, Walker>(walk::take_coach)
+            .add_systems(
+                Simulate,
+                (travel::travel, (walk::walk, walk::ride, walk::fall_silent).chain()).chain(),
+            );
     }
 }
 

@@ -68,6 +68,17 @@ struct NodeEntry {
 }
 
 impl Roads {
+    /// The map that comes with the game, for programs that are far from its files.
+    ///
+    /// # Panics
+    /// Never: a test reads it.
+    #[must_use]
+    pub fn shipped() -> Self {
+        let everywhere = Area { min: Vec2::ZERO, max: Vec2::splat(crate::limits::WORLD_EDGE_M_MAX) };
+        let text = include_str!("../../assets/config/roads.toml");
+        Self::parse("assets/config/roads.toml", text, everywhere).unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// Reads and checks a map for a world of this size.
     ///
     /// # Errors
@@ -184,6 +195,11 @@ mod tests {
         let roads = Roads::parse("roads.toml", &format!("road = [[\"a\", \"b\"]]\n{TWO}"), WORLD).unwrap();
         assert_eq!(roads.node(NodeId(0)).neighbours, [NodeId(1)]);
         assert_eq!(roads.node(NodeId(1)).neighbours, [NodeId(0)]);
+    }
+
+    #[test]
+    fn the_map_that_comes_with_the_game_is_sound() {
+        assert_eq!(Roads::shipped().nodes.len(), 17);
     }
 
     #[test]

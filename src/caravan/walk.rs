@@ -22,14 +22,27 @@ pub struct Walker {
     /// When it falls silent, in ticks.
     #[sync(server_only)]
     pub silent_from: u64,
+    /// Where the coach that it has boarded takes it.
+    #[sync(server_only)]
+    pub coach_to: Option<Vec2>,
+    /// When there is a coach for it again, in ticks.
+    #[sync(server_only)]
+    pub next_coach: u64,
 }
 
 /// How fast a player can walk, m/s.
-const WALK_M_S_MAX: f32 = 6.0;
+pub const WALK_M_S_MAX: f32 = 6.0;
 /// Longest thing to say, bytes.
 pub const SAY_BYTES_MAX: usize = 120;
 /// How long it stands in the air, s.
 const SAY_S: f32 = 5.0;
+/// How long a player waits for the next coach, s.
+const COACH_EVERY_S: f32 = 10.0;
+/// How far from the middle of the map the coach stops, m.
+const COACH_STOP_M: f32 = 20.0;
+
+/// Purposes of chance.
+const COACH_STOP: u32 = 0;
 
 /// Head this way at this speed. The newest counts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, Action)]
@@ -56,6 +69,18 @@ pub struct Said {
     pub tick: u64,
 }
 
+/// Take the coach to the middle of the map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
+#[action(scope = self, caller = player, reply = Aboard)]
+pub struct TakeCoach;
+
+/// The coach leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aboard {
+    /// In which tick the player boarded; it is there in the next.
+    pub tick: u64,
+}
+
 pub(super) fn steer(action: &Steer, walker: &mut Walker, _: &ActionContext<'_>) -> Result<(), String> {
     walker.heading = action.heading.rem_euclid(std::f32::consts::TAU);
     walker.speed_m_s = action.speed_m_s.clamp(0.0, WALK_M_S_MAX);
@@ -70,6 +95,34 @@ pub(super) fn say(action: &Say, walker: &mut Walker, context: &ActionContext<'_>
     walker.says = text.to_owned();
     walker.silent_from = context.tick.tick.0 + context.tick.ticks(SAY_S);
     Ok(Said { tick: context.tick.tick.0 })
+}
+
+pub(super) fn take_coach(
+    _: &TakeCoach,
+    walker: &mut Walker,
+    context: &ActionContext<'_>,
+) -> Result<Aboard, String> {
+    let now = context.tick.tick.0;
+    if now < walker.next_coach {
+        let wait_s = (walker.next_coach - now).div_ceil(u64::from(context.tick.hz));
+        return Err(format!("the next coach leaves in {wait_s} s"));
+    }
+    let area = context.tick.world_area;
+    let mut chance = context.tick.random(context.actor, COACH_STOP);
+    let stop = Vec2::from_angle(chance.unit() * std::f32::consts::TAU) * COACH_STOP_M * chance.unit();
+    walker.coach_to = Some(area.clamp(((area.min + area.max) / 2.0 + stop).extend(0.0)).truncate());
+    walker.next_coach = now + context.tick.ticks(COACH_EVERY_S);
+    Ok(Aboard { tick: now })
+}
+
+/// Takes everybody who has boarded a coach to where it goes.
+pub(super) fn ride(mut walkers: Query<(&NetId, &mut Walker)>, mut world: WorldRequests) {
+    for (&net_id, mut walker) in &mut walkers {
+        if let Some(to) = walker.coach_to {
+            walker.coach_to = None;
+            world.teleport(net_id, to.extend(0.0));
+        }
+    }
 }
 
 /// Moves everybody who walks. The world's edge stops them.

@@ -131,6 +131,8 @@ pub struct Cell {
     pub(super) limits: SpaceLimits,
     pub(super) columns: Vec<Option<Box<dyn Column>>>,
     pub(super) changed: Vec<Changed>,
+    /// Components that newcomers lost between the last survey of their old cell and the handover.
+    pub(super) lost_on_the_way: Vec<Changed>,
     pub(crate) queries: Queries,
     pub(super) components_of: FxHashMap<ArchetypeId, u64>,
     pub(super) writer: FieldWriter,
@@ -243,6 +245,7 @@ impl Cell {
             limits,
             columns,
             changed: Vec::new(),
+            lost_on_the_way: Vec::new(),
             queries,
             components_of: FxHashMap::default(),
             writer: FieldWriter::default(),
@@ -356,6 +359,7 @@ impl Cell {
         self.game.clone().reset_scratch(&mut self.world);
         self.ghosts_frozen_at = self.world.increment_change_tick();
         let cell = self.leaf.id;
+        self.archetypes.begin(&self.world);
         self.run_actions();
         self.world.run_schedule(Simulate);
         self.world.flush();

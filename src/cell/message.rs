@@ -77,13 +77,13 @@ pub trait MessageKind: Send + Sync {
     /// Takes what the cell sent in the last tick and forgets what it received.
     fn collect(&self, world: &mut World, into: &mut Option<Batch>);
     /// Sorts a batch into one per owner. `owner` says in which slot an entity lives; the messages to those who
-    /// live nowhere are dropped, and their number is returned.
+    /// live nowhere are dropped. Returns how many were delivered and how many dropped.
     fn route(
         &self,
         batch: Batch,
         owner: &dyn Fn(NetId) -> Option<usize>,
         deliver: &mut dyn FnMut(usize, Batch),
-    ) -> u64;
+    ) -> (u64, u64);
     /// Puts a batch into the cell's inbox.
     fn deliver(&self, world: &mut World, batch: Batch);
     /// Saves what the cell sent in this tick; returns how many.
@@ -132,11 +132,11 @@ impl<M: EntityMessage> MessageKind for TypedMessageKind<M> {
         batch: Batch,
         owner: &dyn Fn(NetId) -> Option<usize>,
         deliver: &mut dyn FnMut(usize, Batch),
-    ) -> u64 {
+    ) -> (u64, u64) {
         let mut messages = typed::<M>(batch);
         // Stable: one sender's messages keep their order, and one sender lives in one cell.
         messages.sort_by_key(|message| message.from);
-        let mut lost = 0;
+        let (mut delivered, mut lost) = (0, 0);
         let mut by_owner: Vec<Vec<Addressed<M>>> = Vec::new();
         for message in messages {
             match owner(message.to) {
@@ -145,6 +145,7 @@ impl<M: EntityMessage> MessageKind for TypedMessageKind<M> {
                         by_owner.resize_with(slot + 1, Vec::new);
                     }
                     by_owner[slot].push(message);
+                    delivered += 1;
                 }
                 None => lost += 1,
             }
@@ -154,7 +155,7 @@ impl<M: EntityMessage> MessageKind for TypedMessageKind<M> {
                 deliver(slot, Box::new(messages));
             }
         }
-        lost
+        (delivered, lost)
     }
     fn deliver(&self, world: &mut World, batch: Batch) {
         world.resource_mut::<Incoming<M>>().0 = typed::<M>(batch);

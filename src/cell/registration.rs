@@ -19,6 +19,7 @@ use crate::replication::{Replicate, Schema};
 use super::context::Published;
 use super::kinds::{CellLocalKind, ComponentKind, ReplicatedKind, ServerOnlyKind};
 use super::message::{EntityMessage, MessageKind, TypedMessageKind};
+use super::survey::AllowLongSteps;
 
 /// The schedule of a cell's game systems: runs once a tick, in all cells in parallel.
 #[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +66,9 @@ pub enum GameError {
     /// Two plugins register the same component differently, or a name is used twice.
     #[error("the component {0} is registered twice: register each component once, with one reach")]
     Duplicate(&'static str),
+    /// Two actions have one name.
+    #[error("the action {0} is registered twice: register each action once, under a name of its own")]
+    DuplicateAction(&'static str),
     /// More components than a set has bits.
     #[error("{0} replicated components: at most {max} are possible", max = COMPONENT_KINDS_MAX)]
     TooManyComponents(usize),
@@ -96,9 +100,8 @@ impl Registrar {
         if self.known.is_some() {
             return;
         }
-        let clash =
-            |other: &Box<dyn ComponentKind>| other.type_id() == type_id || other.name() == kind.name();
-        if self.game.kinds.iter().any(clash) {
+        let clash = |other: &dyn ComponentKind| other.type_id() == type_id || other.name() == kind.name();
+        if self.game.kinds.iter().any(|other| clash(&**other)) {
             self.fault.get_or_insert(GameError::Duplicate(kind.name()));
             return;
         }
@@ -189,6 +192,10 @@ impl CellAppExt for App {
     ) -> &mut Self {
         let mut registrar = self.world_mut().resource_mut::<Registrar>();
         if registrar.known.is_none() {
+            if registrar.game.actions.iter().any(|kind| kind.name() == A::NAME) {
+                registrar.fault.get_or_insert(GameError::DuplicateAction(A::NAME));
+                return self;
+            }
             registrar.game.schema.actions.push(A::signature());
             registrar.game.actions.push(Box::new(TypedActionKind::new(handler)));
         }
@@ -242,6 +249,7 @@ impl CellPlugins {
             engine.contains(id)
                 || game.scratch.iter().any(|(known, _)| known == id)
                 || *id == TypeId::of::<Schedules>()
+                || *id == TypeId::of::<AllowLongSteps>()
         };
         let stray = resource_types(app.world()).into_iter().find(|(id, name)| {
             !declared(id)

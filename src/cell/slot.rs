@@ -141,8 +141,8 @@ unsafe impl SystemParam for CellMut<'_> {
         assert!(access.try_add(filtered).is_ok(), "{} takes slot {:?} twice", meta.name(), slot.0);
     }
 
-    unsafe fn get_param<'w, 's>(
-        slot: &'s mut SlotId,
+    unsafe fn get_param<'w>(
+        slot: &mut SlotId,
         _: &SystemMeta,
         world: UnsafeWorldCell<'w>,
         _: Tick,
@@ -160,3 +160,6 @@ unsafe impl<'w> SystemParamBuilder<CellMut<'w>> for WriteSlot {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use bevy_ecs::change_detection::{DetectChanges, DetectChangesMut};
 use bevy_ecs::prelude::Entity;
+use glam::Vec3;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::ghost::export::Member;
@@ -11,6 +12,7 @@ use crate::replication::{RowDelta, RowMove};
 use crate::space::{Area, LatticePoint, distance_squared};
 
 use super::Cell;
+use super::kinds::Changed;
 use super::markers::{NO_EXPORT, Owned, OwnedData};
 use super::requests::Requests;
 
@@ -20,7 +22,40 @@ pub(super) fn print_of(net_id: NetId, kind: usize, bytes: &[u8]) -> u64 {
     xxh3_64_with_seed(bytes, net_id.0 ^ (kind as u64) << 56).max(1)
 }
 
+/// A place as bytes, for its print.
+fn bytes_of(place: Vec3) -> [u8; 12] {
+    let mut bytes = [0u8; 12];
+    for (axis, value) in place.to_array().into_iter().enumerate() {
+        bytes[axis * 4..axis * 4 + 4].copy_from_slice(&value.to_bits().to_le_bytes());
+    }
+    bytes
+}
+
 impl Cell {
+    /// The fingerprint of everything owned, by kind, computed anew: what [`Cell::sums`] must be at the end of
+    /// every tick. O(owned × kinds).
+    pub fn sums_from_scratch(&mut self) -> Vec<u64> {
+        let mut sums = vec![0u64; self.sums.len()];
+        let owned: Vec<(Entity, NetId, Vec3)> = self
+            .queries
+            .owned
+            .iter(&self.world)
+            .map(|(entity, &net_id, _, place)| (entity, net_id, place.0))
+            .collect();
+        for (entity, net_id, place) in owned {
+            let entity = self.world.entity(entity);
+            for (index, kind) in self.game.kinds.iter().enumerate() {
+                self.saved.clear();
+                if kind.save(&entity, &mut self.saved) {
+                    sums[index] = sums[index].wrapping_add(print_of(net_id, index, &self.saved));
+                }
+            }
+            let index = self.game.kinds.len();
+            sums[index] = sums[index].wrapping_add(print_of(net_id, index, &bytes_of(place)));
+        }
+        sums
+    }
+
     /// Checks every position that was written, follows it into export and rows, and notes what crossed.
     pub(super) fn survey(&mut self) {
         self.crossings.clear();
@@ -77,11 +112,7 @@ impl Cell {
             owned.published = true;
             self.moves.push(RowMove { row: owned.row, position: place, mask });
 
-            let mut bytes = [0u8; 12];
-            for (axis, value) in place.to_array().into_iter().enumerate() {
-                bytes[axis * 4..axis * 4 + 4].copy_from_slice(&value.to_bits().to_le_bytes());
-            }
-            let print = print_of(net_id, position_kind, &bytes);
+            let print = print_of(net_id, position_kind, &bytes_of(place));
             position_sum = position_sum.wrapping_sub(owned.print).wrapping_add(print);
             owned.print = print;
 
@@ -116,6 +147,8 @@ impl Cell {
     /// Finds the components that changed, and refreshes what is exported of them.
     fn collect_changed(&mut self) {
         self.changed.clear();
+        let is_owned = |lost: &Changed| self.world.get::<Owned>(lost.entity).is_some();
+        self.changed.extend(self.lost_on_the_way.drain(..).filter(is_owned));
         let export = self.export.as_mut().expect("the export is at home in Simulate");
         for (kind, (column, exported)) in self.columns.iter_mut().zip(&mut export.columns).enumerate() {
             let Some(column) = column else { continue };
@@ -134,6 +167,7 @@ impl Cell {
             }
         }
         self.changed.sort_unstable();
+        self.changed.dedup();
     }
 
     /// Encodes what changed: once per entity, however many players see it. Only fields whose bytes differ
@@ -149,7 +183,7 @@ impl Cell {
             let net_id = *reference.get::<NetId>().expect("owned entities are named");
             let owned = reference.get::<Owned>().expect("changes are collected of owned entities");
             let (row, position) = (owned.row, owned.anchor);
-            let entity_ref = reference.into();
+            let entity_ref = reference;
             self.prints.clear();
             for change in of_entity {
                 self.saved.clear();

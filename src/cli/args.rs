@@ -82,6 +82,9 @@ pub struct TokenOptions {
     /// The address of the world's first shard as players reach it: the world's --public, else its --listen.
     #[arg(long, value_name = "ADDR", value_parser = parse_address)]
     pub public: SocketAddr,
+    /// How many shards the world has; they are on the ports from there on.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=32))]
+    pub shards: u16,
     /// The world's key file.
     #[arg(long, value_name = "FILE")]
     pub key_file: PathBuf,

@@ -97,7 +97,8 @@ pub struct Player {
     connection: Connection,
     schema: Arc<Schema>,
     mirror: Mirror,
-    interpolation: Interpolation,
+    /// Only for who draws the world: it costs O(view) per update.
+    interpolation: Option<Interpolation>,
     welcome: Option<Welcome>,
     queued_behind: Option<u32>,
     ended: Option<Ended>,
@@ -131,7 +132,7 @@ impl Player {
             connection,
             schema,
             mirror: Mirror::default(),
-            interpolation: Interpolation::default(),
+            interpolation: None,
             welcome: None,
             queued_behind: None,
             ended: None,
@@ -146,6 +147,13 @@ impl Player {
             complete: false,
             counts: PlayerCounts::default(),
         }
+    }
+
+    /// Keeps positions between updates too, for who draws the world. Costs O(entities in view) per update.
+    #[must_use]
+    pub fn with_interpolation(mut self) -> Self {
+        self.interpolation = Some(Interpolation::default());
+        self
     }
 
     /// Lets time pass: takes what has come, acks it, sends what is wanted. Cheap when nothing happens.
@@ -200,7 +208,9 @@ impl Player {
                 self.counts.updates += 1;
                 self.counts.update_bytes += bytes.len() as u64;
                 self.complete |= applied.complete;
-                self.interpolation.note(&self.mirror, applied.tick, applied.input_seq);
+                if let Some(interpolation) = &mut self.interpolation {
+                    interpolation.note(&self.mirror, applied.tick, applied.input_seq);
+                }
             }
             Err(_) => self.counts.decode_errors += 1,
         }
@@ -212,7 +222,9 @@ impl Player {
             ServerControl::Welcome(welcome) => {
                 self.queued_behind = None;
                 self.mirror = Mirror::default();
-                self.interpolation = Interpolation::new(welcome.hz);
+                if let Some(interpolation) = &mut self.interpolation {
+                    *interpolation = Interpolation::new(welcome.hz);
+                }
                 self.complete = false;
                 self.welcome = Some(welcome);
             }
@@ -318,10 +330,10 @@ impl Player {
         &mut self.mirror
     }
 
-    /// Positions between updates.
+    /// Positions between updates; `None` unless asked for by [`with_interpolation`](Self::with_interpolation).
     #[must_use]
-    pub fn interpolation(&self) -> &Interpolation {
-        &self.interpolation
+    pub fn interpolation(&self) -> Option<&Interpolation> {
+        self.interpolation.as_ref()
     }
 
     /// What both ends agreed on.

@@ -1,17 +1,21 @@
 //! The binary of a world: arguments in, exit code out.
 
 use std::num::NonZeroU8;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bevy_app::{AppExit, Plugin, Plugins};
 
-use crate::cli::{self, CliError, Command, ExitCode, TokenOptions};
+use crate::cli::{self, CliError, ClientMode, ClientOptions, Command, ExitCode, TokenOptions};
+use crate::client::console::{Done, Verb};
+use crate::client::mirror::MirrorEntity;
+use crate::client::{As, ClientFailure, ClientGame, ClientTarget, Player, run_repl, run_script};
 use crate::config::Settings;
-use crate::net::{Authentication, Identity, SecretKey, issue_token, loopback::LoopbackPort};
+use crate::net::{Authentication, Identity, SecretKey, issue_token};
 use crate::replication::Schema;
 use crate::server::{ServerBuilder, WorldSettings};
 
-use super::run::{InProcessPlayers, MakeBots, RunError, Setup, run};
+use super::run::{BotsRequest, InProcessPlayers, MakeBots, RunError, Setup, run};
 
 /// A game as a program: every command of the command line, around the game's plugins.
 ///
@@ -33,6 +37,7 @@ pub struct WorldServer {
     builder: ServerBuilder,
     setup: Option<Setup>,
     bots: Option<MakeBots>,
+    client: RunClient,
 }
 
 impl std::fmt::Debug for WorldServer {
@@ -51,7 +56,13 @@ impl WorldServer {
     /// A game with a command line of the caller's.
     #[must_use]
     pub fn from_command(command: Result<Command, CliError>) -> Self {
-        Self { command, builder: ServerBuilder::default(), setup: None, bots: None }
+        Self {
+            command,
+            builder: ServerBuilder::default(),
+            setup: None,
+            bots: None,
+            client: client_of(|| PlainConsole),
+        }
     }
 
     /// Adds a plugin of the game, built once in every cell.
@@ -83,17 +94,23 @@ impl WorldServer {
     #[must_use]
     pub fn bots<B: InProcessPlayers + 'static>(
         mut self,
-        make: impl Fn(LoopbackPort, std::sync::Arc<Schema>, u64, u64) -> B + 'static,
+        make: impl Fn(BotsRequest<'_>) -> B + 'static,
     ) -> Self {
-        self.bots =
-            Some(Box::new(move |port, schema, count, seed| Box::new(make(port, schema, count, seed))));
+        self.bots = Some(Box::new(move |request| Box::new(make(request))));
+        self
+    }
+
+    /// Says how the game talks at a console: its verbs and its names for things.
+    #[must_use]
+    pub fn console<G: ClientGame>(mut self, console: impl FnOnce() -> G + 'static) -> Self {
+        self.client = client_of(console);
         self
     }
 
     /// Does what the command line says.
     #[must_use]
     pub fn run(self) -> AppExit {
-        let Self { command, builder, setup, bots } = self;
+        let Self { command, builder, setup, bots, client } = self;
         let command = match command {
             Ok(command) => command,
             Err(error) => {
@@ -110,15 +127,59 @@ impl WorldServer {
             Command::Token(options) => finish(print_token(&options)),
             Command::Client(options) => {
                 let schema = match builder.learn() {
-                    Ok(game) => game.schema.clone(),
+                    Ok(game) => Arc::new(game.schema.clone()),
                     Err(error) => return finish(Err(error.into())),
                 };
-                let _ = (options, schema);
-                exit(ExitCode::Usage)
+                match client(&options, schema) {
+                    Ok(()) => AppExit::Success,
+                    Err(failure) => {
+                        eprintln!("error: {failure}");
+                        NonZeroU8::new(failure.exit_code()).map_or(AppExit::Success, AppExit::Error)
+                    }
+                }
             }
         }
     }
 }
+
+/// Drives a client as the options say.
+type RunClient = Box<dyn FnOnce(&ClientOptions, Arc<Schema>) -> Result<(), ClientFailure>>;
+
+fn client_of<G: ClientGame>(console: impl FnOnce() -> G + 'static) -> RunClient {
+    Box::new(move |options, schema| {
+        let player = match (&options.player, &options.token) {
+            (Some(player), _) => As::Player(player.clone()),
+            (None, Some(file)) => As::Token(file.clone()),
+            (None, None) => As::Anybody,
+        };
+        let target = ClientTarget { server: options.server, player };
+        match &options.mode {
+            ClientMode::Repl => run_repl(&target, schema, console()),
+            ClientMode::Script { file } => run_script(&target, schema, console(), file),
+        }
+    })
+}
+
+/// The console of a game that has said nothing of it: the engine's own commands, and names as they are.
+struct PlainConsole;
+
+impl ClientGame for PlainConsole {
+    type Command = Never;
+    const VERBS: &'static [Verb] = &[];
+    fn parse(&self, _: &str, _: &str) -> Option<Result<Never, String>> {
+        None
+    }
+    fn run(&self, _: &mut Player, command: &Never) -> Result<Done, String> {
+        match *command {}
+    }
+    fn name(&self, _: &Schema, entity: &MirrorEntity) -> Option<String> {
+        Some(entity.net_id().to_string())
+    }
+}
+
+/// A command that no line ever is.
+#[derive(Clone, Debug, PartialEq)]
+enum Never {}
 
 fn finish(outcome: Result<(), RunError>) -> AppExit {
     match outcome {
@@ -139,7 +200,12 @@ fn print_token(options: &TokenOptions) -> Result<(), RunError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let identity = Identity { role: options.role, ..Identity::player(options.player.clone()) };
     let expires = Duration::from_secs(options.expires_s);
-    let token = issue_token(&Authentication::Secured(key), &identity, &[options.public], now, expires)
+    // Any shard will do: the client tries them in this order.
+    let shards: Vec<_> = (0..options.shards)
+        .filter_map(|shard| options.public.port().checked_add(shard))
+        .map(|port| std::net::SocketAddr::new(options.public.ip(), port))
+        .collect();
+    let token = issue_token(&Authentication::Secured(key), &identity, &shards, now, expires)
         .map_err(|error| RunError::Game(error.to_string()))?;
     println!("{}", token.to_text());
     Ok(())

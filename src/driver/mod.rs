@@ -15,4 +15,4 @@ mod signals;
 
 pub use command::WorldServer;
 pub use exchange::Exchange;
-pub use run::{InProcessPlayers, RunError};
+pub use run::{BotsRequest, InProcessPlayers, RunError};

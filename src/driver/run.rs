@@ -44,8 +44,21 @@ pub trait InProcessPlayers: Send {
     fn counters(&self) -> Vec<(String, u64)>;
 }
 
-/// Makes players inside the process: (where they connect, what both ends know, how many, the world's seed).
-pub(super) type MakeBots = Box<dyn Fn(LoopbackPort, Arc<Schema>, u64, u64) -> Box<dyn InProcessPlayers>>;
+/// What a game's in-process players are made of.
+#[derive(Debug)]
+pub struct BotsRequest<'a> {
+    /// Where they connect.
+    pub port: LoopbackPort,
+    /// What both ends know.
+    pub schema: Arc<Schema>,
+    /// How many.
+    pub count: u32,
+    /// The world they play in.
+    pub world: &'a WorldSettings,
+}
+
+/// Makes players inside the process.
+pub(super) type MakeBots = Box<dyn Fn(BotsRequest<'_>) -> Box<dyn InProcessPlayers>>;
 
 /// Adds to a game what depends on the settings.
 pub(super) type Setup =
@@ -289,7 +302,8 @@ fn start_network(
             LoopbackConditions::default(),
             server.settings().seed,
         );
-        let bots = make(inside.port(), schema, count as u64, server.settings().seed);
+        let bots =
+            make(BotsRequest { port: inside.port(), schema, count: count as u32, world: server.settings() });
         exchange.add(Box::new(inside));
         Some(bots)
     } else {

@@ -221,11 +221,13 @@ pub struct AuditRequest {
     pub update_seq: u32,
     /// Every update after this one, up to `update_seq`, must have been applied; else nothing can be said.
     pub base_seq: u32,
-    /// Bit *a*: the entity with alias *a* is part of the sum (it has nothing pending).
-    pub aliases: Vec<u64>,
+    /// Bit *a*: the sum leaves out what the client may hold under alias *a*, because something about it is
+    /// still to be sent. Everything else that the client holds belongs to the sum, so what it should have let
+    /// go of shows.
+    pub left_out: Vec<u64>,
     /// How many fields the sum covers.
     pub fields: u32,
-    /// The sum of [`entity_sum`](crate::replication) over those entities.
+    /// The sum of [`entity_sum`](crate::replication::audit::entity_sum) over them.
     pub sum: u64,
 }
 

@@ -8,6 +8,8 @@
 pub mod audit;
 pub mod field;
 pub mod oracle;
+#[cfg(any(test, feature = "planted-faults"))]
+pub mod planted;
 pub mod quantised;
 pub mod rows;
 pub mod rule;

@@ -290,7 +290,7 @@ fn audit(world: &mut World, sessions: &mut Sessions) {
                     let own = (row != Row::NONE).then_some(session.avatar);
                     let place = rows.position[row.index()];
                     let expected = oracle.membership(oracle::world(rows), place, own, &rule);
-                    if tick.0 % every != 0 {
+                    if !tick.0.is_multiple_of(every) {
                         continue;
                     }
                     let found = audit_view(&session.view, rows, &expected, PENDING_TICKS_MAX);

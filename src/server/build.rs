@@ -307,6 +307,8 @@ fn install_resources(world: &mut World, settings: &WorldSettings, layout: Layout
     world.init_resource::<LifeEvents>();
     world.init_resource::<PartitionCounts>();
     world.init_resource::<ActCounts>();
+    world.init_resource::<act::UnderWay>();
+    world.init_resource::<record::CellTotals>();
     world.init_resource::<image::PendingImage>();
     world.init_resource::<record::LastSaved>();
     stage::install(world, settings);

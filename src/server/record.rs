@@ -3,6 +3,7 @@
 use bevy_ecs::prelude::{Mut, Res, ResMut, Resource, World};
 
 use crate::action::act::ActCounts;
+use crate::cell::Cell;
 use crate::cell::partition::PartitionCounts;
 use crate::cell::pool::{Cells, with_cells};
 use crate::ids::TickNumber;
@@ -22,6 +23,40 @@ pub fn note_saved_images(input: Res<TickInput>, mut last: ResMut<LastSaved>) {
     last.0 = last.0.max(input.images_saved.last().copied());
 }
 
+/// What cells counted since the start.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CellTotals {
+    /// Steps longer than the limit, undone and done as teleports.
+    pub long_steps: u64,
+    /// Positions clamped to the world's edge.
+    pub clamped: u64,
+    /// Fields that were too long to be sent.
+    pub oversized_fields: u64,
+    /// Exports that were not imported because they are another owner's.
+    pub exports_stale: u64,
+}
+
+impl CellTotals {
+    fn add(&mut self, cell: &Cell) {
+        self.long_steps += cell.counts.long_steps;
+        self.clamped += cell.counts.clamped;
+        self.oversized_fields += cell.counts.oversized_fields;
+        self.exports_stale += cell.imported.stale;
+    }
+}
+
+/// Ticks between two checks of the fingerprint from scratch, where invariants are checked.
+const FINGERPRINT_CHECK_TICKS: u64 = 32;
+
+/// The fingerprint from scratch: of everything owned as it is now, whatever change detection has noticed.
+/// O(entities × kinds).
+pub fn fingerprint_from_scratch(world: &mut World) -> u64 {
+    with_cells(world, |_, cells| {
+        let sums = cells.iter_mut().flat_map(|cell| cell.sums_from_scratch());
+        sums.fold(0, u64::wrapping_add)
+    })
+}
+
 /// The wrapping sum over everything owned.
 pub(super) fn fingerprint(cells: &Cells) -> u64 {
     cells.iter().flat_map(|cell| &cell.sums).fold(0, |sum, part| sum.wrapping_add(*part))
@@ -36,9 +71,21 @@ pub fn check_invariants(world: &mut World) {
     if !world.resource::<WorldSettings>().check_invariants {
         return;
     }
+    let tick = world.resource::<TickInput>().tick;
     with_cells(world, |world, cells| {
         world.resource_scope(|_, rows: Mut<Rows>| {
             let mut owned_by_cells = 0;
+            if tick.0.is_multiple_of(FINGERPRINT_CHECK_TICKS) {
+                for cell in cells.iter_mut() {
+                    assert_eq!(
+                        cell.sums_from_scratch(),
+                        cell.sums,
+                        "cell {}: the fingerprint by kinds (left from scratch, right kept): a component was written \
+                         without its change being noticed",
+                        cell.leaf.id
+                    );
+                }
+            }
             for cell in cells.iter_mut() {
                 let leaf = cell.leaf;
                 cell.for_each_entity(|row, net_id, _, owned| {
@@ -76,6 +123,9 @@ pub fn check_invariants(world: &mut World) {
 /// Writes the tick's report.
 pub fn record(world: &mut World) {
     let report = with_cells(world, |world, cells| {
+        let mut totals = world.resource_mut::<CellTotals>();
+        cells.iter().for_each(|cell| totals.add(cell));
+        let totals = *totals;
         let rows = world.resource::<Rows>();
         let sessions = world.resource::<Sessions>();
         let partition = *world.resource::<PartitionCounts>();
@@ -105,12 +155,14 @@ pub fn record(world: &mut World) {
                 ("actions_run", act.run),
                 ("actions_repeated", act.repeats),
                 ("actions_refused", act.refused),
+                ("actions_unanswered", act.unanswered),
                 ("client_messages_stale", act.stale),
+                ("entity_messages", act.messages),
                 ("entity_messages_lost", act.messages_lost),
-                ("long_steps", sum(|cell| cell.counts.long_steps)),
-                ("positions_clamped", sum(|cell| cell.counts.clamped)),
-                ("fields_oversized", sum(|cell| cell.counts.oversized_fields)),
-                ("exports_stale", sum(|cell| cell.imported.stale)),
+                ("long_steps", totals.long_steps),
+                ("positions_clamped", totals.clamped),
+                ("fields_oversized", totals.oversized_fields),
+                ("exports_stale", totals.exports_stale),
             ],
         }
     });

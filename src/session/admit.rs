@@ -4,7 +4,7 @@ use bevy_ecs::prelude::{Mut, World};
 
 use crate::cell::partition::{despawn_now, spawn_now};
 use crate::cell::pool::NodeContext;
-use crate::ids::Row;
+use crate::ids::{ConnectionId, Row};
 use crate::limits::JOINS_PER_TICK_MAX;
 use crate::net::ToNet;
 use crate::protocol::messages::{Refusal, ServerControl, Welcome};
@@ -12,7 +12,7 @@ use crate::replication::Rows;
 use crate::server::WorldSettings;
 use crate::server::io::{Join, TickInput, TickOutput};
 
-use super::{AvatarRecipe, AvatarRequest, Sessions};
+use super::{AvatarRecipe, AvatarRequest, Session, Sessions};
 
 /// Runs the set: leaves first, so that their places are free, then joins in the order in which players said
 /// hello, at most [`JOINS_PER_TICK_MAX`] a tick. Who has to wait is told how many are before.
@@ -21,7 +21,7 @@ pub fn admit(world: &mut World) {
         world.resource_scope(|world, mut sessions: Mut<Sessions>| {
             for &connection in &input.leaves {
                 sessions.waiting.retain(|join| join.connection != connection);
-                if let Some(session) = sessions.close(connection) {
+                if let Some(session) = close(world, &mut sessions, connection) {
                     despawn_now(world, session.avatar);
                 }
             }
@@ -29,7 +29,9 @@ pub fn admit(world: &mut World) {
                 refuse_everybody(world, &mut sessions, &input.joins);
                 return;
             }
-            sessions.waiting.extend(input.joins.iter().cloned());
+            // Who came and went between two ticks was never here: nobody would ever take the avatar away.
+            let stays = |join: &&Join| input.leaves.binary_search(&join.connection).is_err();
+            sessions.waiting.extend(input.joins.iter().filter(stays).cloned());
             let mut admitted = 0;
             while admitted < JOINS_PER_TICK_MAX
                 && let Some(join) = sessions.waiting.pop_front()
@@ -49,6 +51,11 @@ pub fn admit(world: &mut World) {
     });
 }
 
+fn close(world: &World, sessions: &mut Sessions, connection: ConnectionId) -> Option<Box<Session>> {
+    let context = &world.resource::<NodeContext>().0;
+    sessions.close(connection, context.tick, context.hz)
+}
+
 fn say(world: &mut World, message: ToNet) {
     world.resource_mut::<TickOutput>().messages.push(message);
 }
@@ -60,7 +67,7 @@ fn refuse_everybody(world: &mut World, sessions: &mut Sessions, joins: &[Join]) 
     }
     let playing: Vec<_> = sessions.iter().map(|session| session.connection).collect();
     for connection in playing {
-        if let Some(session) = sessions.close(connection) {
+        if let Some(session) = close(world, sessions, connection) {
             despawn_now(world, session.avatar);
             say(world, ToNet::Refuse { connection, refusal: Refusal::Draining });
         }
@@ -71,7 +78,7 @@ fn admit_one(world: &mut World, sessions: &mut Sessions, join: &Join) {
     // The same player from elsewhere: the newer connection wins, and the avatar stays where it is.
     let taken_over = sessions.of_player(&join.player).map(|session| session.connection);
     let avatar = taken_over.and_then(|connection| {
-        let old = sessions.close(connection)?;
+        let old = close(world, sessions, connection)?;
         say(world, ToNet::Refuse { connection, refusal: Refusal::TakenOver });
         let row = world.resource::<Rows>().row(old.avatar)?;
         Some((old.avatar, row))

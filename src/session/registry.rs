@@ -6,7 +6,8 @@ use bevy_ecs::prelude::Resource;
 use rustc_hash::FxHashMap;
 
 use crate::action::memory::ReplyMemory;
-use crate::ids::{ConnectionId, NetId, PlayerId, Role, Row, SessionId};
+use crate::ids::{ConnectionId, NetId, PlayerId, Role, Row, SessionId, TickNumber};
+use crate::limits::{PLAYERS_REMEMBERED_MAX, REPLIES_KEPT_S};
 use crate::protocol::messages::{ActionCall, ActionReply};
 use crate::replication::view::View;
 use crate::server::io::Join;
@@ -96,6 +97,31 @@ pub struct Sessions {
     pub last_epoch: u32,
     /// Most sessions at once so far.
     pub most: u64,
+    departed: Departed,
+}
+
+/// The answers of players who are not in the world: one who comes back within the time and repeats an action
+/// gets the first answer. Bounded by players and by time; who left first is forgotten first.
+#[derive(Debug, Default)]
+struct Departed {
+    by_player: FxHashMap<PlayerId, (TickNumber, ReplyMemory)>,
+    order: VecDeque<(TickNumber, PlayerId)>,
+}
+
+impl Departed {
+    fn forget_before(&mut self, tick: TickNumber) {
+        while let Some((left, player)) = self.order.front() {
+            let is_old = *left < tick || self.order.len() > PLAYERS_REMEMBERED_MAX;
+            if !is_old {
+                return;
+            }
+            // Who has been back since then is in the list again.
+            if self.by_player.get(player).is_some_and(|(at, _)| at == left) {
+                self.by_player.remove(player);
+            }
+            self.order.pop_front();
+        }
+    }
 }
 
 impl Sessions {
@@ -157,8 +183,13 @@ impl Sessions {
             self.slots.push(None);
         }
         let id = SessionId { index: index as u32, epoch: self.last_epoch };
+        let replies = self.departed.by_player.remove(&join.player).map(|(_, replies)| replies);
         self.by_connection.insert(join.connection, id.index);
         self.by_player.insert(join.player.clone(), id.index);
+        #[cfg(not(feature = "planted-faults"))]
+        let view = View::default();
+        #[cfg(feature = "planted-faults")]
+        let view = crate::replication::planted::view_of_session(self.most == 0);
         self.most = self.most.max(self.by_connection.len() as u64);
         self.slots[index].insert(Box::new(Session {
             id,
@@ -167,20 +198,27 @@ impl Sessions {
             role: join.role,
             avatar,
             avatar_row,
-            view: View::default(),
+            view,
             input_seq: 0,
             inbox: VecDeque::new(),
-            replies: ReplyMemory::default(),
+            replies: replies.unwrap_or_default(),
             answers: Vec::new(),
             audits: AskedAudits::default(),
         }))
     }
 
-    /// Ends the session of a connection.
-    pub fn close(&mut self, connection: ConnectionId) -> Option<Box<Session>> {
+    /// Ends the session of a connection. Its answers are remembered until the player has been away for
+    /// [`REPLIES_KEPT_S`].
+    pub fn close(&mut self, connection: ConnectionId, tick: TickNumber, hz: u16) -> Option<Box<Session>> {
         let index = self.by_connection.remove(&connection)?;
-        let session = self.slots[index as usize].take()?;
+        let mut session = self.slots[index as usize].take()?;
         self.by_player.remove(&session.player);
+        let replies = std::mem::take(&mut session.replies);
+        if !replies.is_empty() {
+            self.departed.by_player.insert(session.player.clone(), (tick, replies));
+            self.departed.order.push_back((tick, session.player.clone()));
+        }
+        self.departed.forget_before(TickNumber(tick.0.saturating_sub(REPLIES_KEPT_S * u64::from(hz))));
         Some(session)
     }
 

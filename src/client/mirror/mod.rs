@@ -352,12 +352,13 @@ impl Mirror {
         let mut sum = 0u64;
         for entity in self.by_alias.iter().flatten() {
             let alias = usize::from(entity.alias.0);
-            if request.aliases.get(alias / 64).is_some_and(|word| word >> (alias % 64) & 1 == 1) {
-                if entity.missing != 0 {
-                    return AuditOutcome::Inconclusive;
-                }
-                sum = sum.wrapping_add(entity.sum());
+            if request.left_out.get(alias / 64).is_some_and(|word| word >> (alias % 64) & 1 == 1) {
+                continue;
             }
+            if entity.missing != 0 {
+                return AuditOutcome::Inconclusive;
+            }
+            sum = sum.wrapping_add(entity.sum());
         }
         if sum == request.sum { AuditOutcome::Equal } else { AuditOutcome::Different { sum } }
     }

@@ -3,6 +3,7 @@
 use super::simulation::{Network, SETTINGS, Simulation};
 use super::world::WorldPlan;
 use crate::protocol::messages::AuditOutcome;
+use crate::replication::planted::PlantedFault;
 
 /// Asks every session and gives the outcomes: equal, different, inconclusive.
 fn audit_all(simulation: &mut Simulation, audit: u32) -> [u32; 3] {
@@ -54,6 +55,26 @@ fn a_change_that_was_never_sent_is_found() {
     simulation.world.rows.lattice[avatar].0[2] += 1;
     let [_, different, _] = audit_all(&mut simulation, 2);
     assert!(different >= 1);
+}
+
+/// What a client should have let go of is found, although the server knows nothing of it any more; and a field
+/// that is wrong at one client is found there.
+#[test]
+fn a_leave_that_was_never_told_and_a_field_told_wrong_are_found() {
+    for fault in [PlantedFault::SkippedLeave, PlantedFault::WrongField] {
+        let mut simulation = Simulation::new(WorldPlan::default(), 10, SETTINGS, Network::default());
+        simulation.sessions[0].view.plant(fault);
+        let mut found = [0; 3];
+        for audit in 0..60 {
+            simulation.step(false);
+            for (sum, count) in found.iter_mut().zip(audit_all(&mut simulation, audit)) {
+                *sum += count;
+            }
+        }
+        let [equal, different, _] = found;
+        assert!(different > 0, "{fault:?}: {found:?}");
+        assert!(equal >= 9 * 60, "{fault:?}: only the one who has it finds it: {found:?}");
+    }
 }
 
 /// A fault in the view: who should be there is not.

@@ -234,6 +234,11 @@ impl View {
         let mut leaves = 0;
         let waiting = self.aliases.leaving.iter_mut().filter(|leaving| leaving.pending);
         for leaving in waiting.take(LEAVES_BYTES_MAX / 2) {
+            #[cfg(any(test, feature = "planted-faults"))]
+            if self.planted.skips_leave() {
+                leaving.pending = false;
+                continue;
+            }
             out.extend_from_slice(&leaving.alias.0.to_le_bytes());
             leaving.pending = false;
             scratch.rare.push(Sent::Leave(leaving.alias));
@@ -276,6 +281,8 @@ impl View {
                 components: encoded.components,
                 lattice: rows.lattice[row],
             };
+            #[cfg(any(test, feature = "planted-faults"))]
+            self.planted.distort(&mut head);
             if separate {
                 head.put(&[], out);
                 head.separate = false;

@@ -5,11 +5,11 @@ use crate::replication::audit::row_sum;
 use crate::replication::rows::Rows;
 
 use super::View;
-use super::aliases::aliases_of;
+use super::aliases::{aliases_of, has, put};
 
 impl View {
     /// Asks the client to compare sums: over every entity that was sent and has nothing pending, as the rows
-    /// have it now. Call after the tick's last [`assemble`](Self::assemble). `None` before the first update.
+    /// have it now, and over nothing else that it could still hold but for leaves that wait. Call after the tick's last [`assemble`](Self::assemble). `None` before the first update.
     ///
     /// O(view), with a hash over every byte of it.
     #[must_use]
@@ -22,17 +22,20 @@ impl View {
             audit,
             update_seq: self.last_seq,
             base_seq,
-            aliases: vec![0; self.aliases.words()],
+            left_out: vec![0; self.aliases.words()],
             fields: 0,
             sum: 0,
         };
+        for leaving in self.aliases.leaving.iter().filter(|leaving| leaving.pending) {
+            put(&mut request.left_out, usize::from(leaving.alias.0));
+        }
         for word in 0..self.aliases.words() {
-            for alias in aliases_of(word, self.aliases.held[word] & self.aliases.sent[word]) {
-                if self.aliases.pending[alias] != 0 {
+            for alias in aliases_of(word, self.aliases.held[word]) {
+                if self.aliases.pending[alias] != 0 || !has(&self.aliases.sent, alias) {
+                    put(&mut request.left_out, alias);
                     continue;
                 }
                 let row = self.aliases.rows[alias];
-                request.aliases[word] |= 1 << (alias % 64);
                 request.fields += rows.encoded[row.index()].all_fields().count_ones();
                 request.sum = request.sum.wrapping_add(row_sum(rows, row));
             }
@@ -48,6 +51,12 @@ impl View {
         }
         let waiting = self.aliases.waited.iter().zip(&self.aliases.pending).filter(|&(_, &mask)| mask != 0);
         waiting.map(|(&waited, _)| waited).max().unwrap_or(0)
+    }
+
+    /// Makes something go wrong in this view from now on, for a test of those who should notice.
+    #[cfg(any(test, feature = "planted-faults"))]
+    pub fn plant(&mut self, fault: crate::replication::planted::PlantedFault) {
+        self.planted.plant(fault);
     }
 
     /// The alias of an entity in the view.

@@ -58,6 +58,8 @@ pub struct View {
     edge: u64,
     /// The alias at which the last update ran full: the next one begins there.
     cursor: usize,
+    #[cfg(any(test, feature = "planted-faults"))]
+    planted: super::planted::Planted,
 }
 
 impl Default for View {
@@ -74,6 +76,8 @@ impl Default for View {
             enters_wait: false,
             edge: 0,
             cursor: 0,
+            #[cfg(any(test, feature = "planted-faults"))]
+            planted: super::planted::Planted::default(),
         }
     }
 }

@@ -1,0 +1,138 @@
+//! The game at a console: its verbs, and what people call what they see.
+
+use crate::client::Player;
+use crate::client::compass;
+use crate::client::console::{ClientGame, Done, Verb};
+use crate::client::mirror::MirrorEntity;
+use crate::prelude::*;
+use crate::replication::Schema;
+
+use super::{Caravan, Roads, Say, Steer, TakeCoach, WALK_M_S_MAX, Walker};
+
+/// The caravan game, for [`run_repl`](crate::client::run_repl) and [`run_script`](crate::client::run_script).
+#[derive(Clone, Debug)]
+pub struct CaravanConsole {
+    roads: Roads,
+}
+
+impl CaravanConsole {
+    /// For a world with this map, which only gives destinations their names.
+    #[must_use]
+    pub fn new(roads: Roads) -> Self {
+        Self { roads }
+    }
+}
+
+/// A line of this game's.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CaravanCommand {
+    /// Walk this way.
+    Walk {
+        /// Degrees clockwise from north.
+        bearing: f32,
+        /// m/s.
+        speed_m_s: f32,
+    },
+    /// Stand still.
+    Stop,
+    /// Say this.
+    Say(String),
+    /// Take the coach.
+    Coach,
+}
+
+impl ClientGame for CaravanConsole {
+    type Command = CaravanCommand;
+
+    const VERBS: &'static [Verb] = &[
+        Verb { usage: "walk DIR|DEGREES [SPEED]", does: "walk n, ne, e … or by degrees, at SPEED m/s (4)" },
+        Verb { usage: "stop", does: "stand still" },
+        Verb { usage: "say TEXT", does: "say something to everybody who sees you" },
+        Verb { usage: "coach", does: "take the coach to the middle of the map" },
+    ];
+
+    fn parse(&self, verb: &str, rest: &str) -> Option<Result<CaravanCommand, String>> {
+        let alone = |command| {
+            if rest.is_empty() {
+                Ok(command)
+            } else {
+                Err(format!("{verb} {rest}: expected nothing after `{verb}`"))
+            }
+        };
+        Some(match verb {
+            "walk" => parse_walk(rest),
+            "stop" => alone(CaravanCommand::Stop),
+            "coach" => alone(CaravanCommand::Coach),
+            "say" if rest.is_empty() => Err("say: expected what to say".into()),
+            "say" => Ok(CaravanCommand::Say(rest.into())),
+            _ => return None,
+        })
+    }
+
+    fn run(&self, player: &mut Player, command: &CaravanCommand) -> Result<Done, String> {
+        let asked = match command {
+            CaravanCommand::Walk { bearing, speed_m_s } => {
+                let steer = Steer { heading: compass::heading(*bearing), speed_m_s: *speed_m_s };
+                player.want(&steer).map_err(|error| error.to_string())?;
+                let way = compass::point(*bearing);
+                return Ok(Done::Said(format!("walking {way} ({bearing:.0}°) at {speed_m_s} m/s")));
+            }
+            CaravanCommand::Stop => {
+                player.want(&Steer { heading: 0.0, speed_m_s: 0.0 }).map_err(|error| error.to_string())?;
+                return Ok(Done::Said("standing still".into()));
+            }
+            CaravanCommand::Say(text) => player.act(&Say { text: text.clone() }),
+            CaravanCommand::Coach => player.act(&TakeCoach),
+        };
+        asked.map(Done::Asked).map_err(|error| error.to_string())
+    }
+
+    fn name(&self, schema: &Schema, entity: &MirrorEntity) -> Option<String> {
+        let walker = entity.component::<Walker>(schema).map(|walker| walker.name);
+        walker.or_else(|| entity.component::<Caravan>(schema).map(|caravan| caravan.name))
+    }
+
+    fn describe(&self, schema: &Schema, entity: &MirrorEntity) -> String {
+        if let Some(caravan) = entity.component::<Caravan>(schema) {
+            let node = self.roads.nodes.get(usize::from(caravan.destination));
+            let destination = node.map_or("somewhere", |node| node.name.as_str());
+            return format!("to {destination}, {:.1} m/s", caravan.speed_m_s);
+        }
+        match entity.component::<Walker>(schema) {
+            Some(walker) if walker.speed_m_s > 0.0 => {
+                let way = compass::point(compass::bearing(Vec2::from_angle(walker.heading)));
+                format!("walks {way}, {:.1} m/s", walker.speed_m_s)
+            }
+            _ => String::new(),
+        }
+    }
+
+    fn says(&self, schema: &Schema, entity: &MirrorEntity) -> Option<String> {
+        entity.component::<Walker>(schema).map(|walker| walker.says)
+    }
+
+    fn is_player(&self, schema: &Schema, entity: &MirrorEntity) -> bool {
+        entity.component::<Walker>(schema).is_some()
+    }
+}
+
+/// How fast people walk who do not say, m/s.
+const WALK_M_S_DEFAULT: f32 = 4.0;
+
+fn parse_walk(rest: &str) -> Result<CaravanCommand, String> {
+    let mut words = rest.split_whitespace();
+    let way =
+        words.next().ok_or("walk: expected a direction, n, ne, east … or degrees clockwise from north")?;
+    let bearing = compass::parse(way).map_err(|error| format!("walk: {error}"))?;
+    let speed_m_s = match words.next() {
+        None => WALK_M_S_DEFAULT,
+        Some(word) => match word.parse::<f32>() {
+            Ok(speed) if (0.0..=WALK_M_S_MAX).contains(&speed) => speed,
+            _ => return Err(format!("walk: `{word}` is no speed: expected 0 to {WALK_M_S_MAX} m/s")),
+        },
+    };
+    match words.next() {
+        None => Ok(CaravanCommand::Walk { bearing, speed_m_s }),
+        Some(word) => Err(format!("walk: `{word}` is too much: expected a direction and a speed")),
+    }
+}

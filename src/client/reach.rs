@@ -1,0 +1,135 @@
+//! From an address and a name to a player that people drive, and the clock that moves it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::ids::PlayerId;
+use crate::net::{Conditions, Token};
+use crate::replication::Schema;
+
+use super::connection::Connection;
+use super::player::Player;
+
+/// As whom to connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum As {
+    /// As whoever: a name is made up.
+    Anybody,
+    /// As this player; only a world on loopback without a key takes a client's word for it.
+    Player(PlayerId),
+    /// As whom the connect token in this file names.
+    Token(PathBuf),
+}
+
+/// Where to connect, and as whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientTarget {
+    /// The address of a shard of the world.
+    pub server: SocketAddr,
+    /// As whom.
+    pub player: As,
+}
+
+/// Why a client that people drive has failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientFailure {
+    /// What was asked for makes no sense; nothing was done.
+    #[error("{0}")]
+    Usage(String),
+    /// It went wrong, or not as the script expects.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl ClientFailure {
+    /// What the process should end with.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Failed(_) => 1,
+        }
+    }
+}
+
+impl ClientTarget {
+    /// Begins to connect.
+    ///
+    /// # Errors
+    /// When the token cannot be used, one is needed and there is none, or there is no socket.
+    pub fn connect(&self, schema: Arc<Schema>) -> Result<Player, ClientFailure> {
+        let usage = |text: String| Err(ClientFailure::Usage(text));
+        let (hash, version) = (schema.hash(), crate::VERSION);
+        let connection = match &self.player {
+            As::Token(path) => {
+                let shown = path.display();
+                let token = std::fs::read_to_string(path)
+                    .map_err(|error| format!("cannot read the token file {shown}: {error}"))
+                    .and_then(|text| Token::parse(&text).map_err(|error| format!("{shown}: {error}")))
+                    .map_err(ClientFailure::Usage)?;
+                if !token.addresses().any(|address| address == self.server) {
+                    let addresses: Vec<_> = token.addresses().map(|address| address.to_string()).collect();
+                    return usage(format!(
+                        "the token in {shown} is for {}, not for --server {}",
+                        addresses.join(", "),
+                        self.server
+                    ));
+                }
+                Connection::with_token(token, hash, version, Conditions::default())
+            }
+            As::Anybody | As::Player(_) if !self.server.ip().is_loopback() => {
+                return usage(format!(
+                    "{} is another machine: its worlds ask for a connect token (--token FILE)",
+                    self.server.ip()
+                ));
+            }
+            As::Player(player) => {
+                Connection::open(self.server, player.clone(), hash, version, Conditions::default())
+            }
+            As::Anybody => {
+                let name = format!("guest {}", std::process::id());
+                let player = PlayerId::new(&name).expect("short and printable");
+                Connection::open(self.server, player, hash, version, Conditions::default())
+            }
+        };
+        let connection = connection.map_err(|error| ClientFailure::Failed(error.to_string()))?;
+        let mut ids = [0; 8];
+        getrandom::fill(&mut ids).map_err(|error| ClientFailure::Failed(error.to_string()))?;
+        Ok(Player::new(connection, schema, u64::from_le_bytes(ids)))
+    }
+}
+
+/// Ticks of a client before the world has said how many it wants, per second.
+const HZ_BEFORE: u16 = 20;
+
+/// Moves one player by the clock of the wall.
+#[derive(Debug)]
+pub(super) struct Clock {
+    begun: Instant,
+    now: Duration,
+}
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self { begun: Instant::now(), now: Duration::ZERO }
+    }
+
+    /// Sleeps until the player's next tick, and lets it tick. Gives the time since the start.
+    pub(super) fn tick(&mut self, player: &mut Player) -> Duration {
+        let hz = player.welcome().map_or(HZ_BEFORE, |welcome| welcome.hz.max(1));
+        let due = self.now + Duration::from_secs(1) / u32::from(hz);
+        std::thread::sleep(due.saturating_sub(self.begun.elapsed()));
+        let now = self.begun.elapsed();
+        player.tick(now - self.now);
+        self.now = now;
+        now
+    }
+}
+
+/// Leaves, and gives what is on its way a moment.
+pub(super) fn leave(player: &mut Player, clock: &mut Clock) {
+    clock.tick(player);
+    player.leave();
+}

@@ -1,0 +1,176 @@
+//! What may stand on the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use terrane::caravan::bots::BotProfile;
+use terrane::net::Conditions;
+
+/// Connects many players to a Terrane world on this machine, lets them play, and says how they fared.
+///
+/// Exit codes: 0 fine; 1 a client was lost, an audit failed, something could not be decoded, or nothing was
+/// measured (no updates, or audits of which not one came to a result); 2 wrong usage.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "swarm", version, max_term_width = 110)]
+pub(crate) struct Args {
+    /// The address of the world's first shard; shard i is on port + i. Loopback addresses only.
+    #[arg(long, value_name = "ADDR", value_parser = loopback)]
+    pub(crate) server: SocketAddr,
+    /// How many shards the world has; clients are spread over them.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=32))]
+    pub(crate) shards: u16,
+    /// How many players.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub(crate) clients: u32,
+    /// For how long they play once all have begun to connect, in seconds.
+    #[arg(long = "seconds", value_name = "S", default_value = "10", value_parser = seconds)]
+    pub(crate) play: Duration,
+    /// How often each player acts and acknowledges, per second.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub(crate) hz: u16,
+    /// The seconds over which they begin to connect.
+    #[arg(long, value_name = "S", default_value = "2", value_parser = seconds)]
+    pub(crate) ramp: Duration,
+    /// What they do.
+    #[arg(long, value_name = "PROFILE", value_enum, default_value_t = Profile::Walk)]
+    pub(crate) profile: Profile,
+    /// Share of datagrams that are lost in each direction, in percent.
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = percent)]
+    pub(crate) loss: f32,
+    /// How long every datagram takes longer in each direction, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=10_000))]
+    pub(crate) delay_ms: u64,
+    /// How much longer than that at most, drawn anew for each datagram, so that they overtake each other.
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=10_000))]
+    pub(crate) jitter_ms: u64,
+    /// Where the players' decisions and the network's mishaps begin.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Threads that the players share; leave the world some cores.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) threads: u16,
+    /// The world's key file, if it has one: connect tokens are made with it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Print the result to stdout, as one JSON object on one line.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What players do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    /// Walk from trade node to trade node.
+    Walk,
+    /// Gather in the middle of the map and mill about.
+    Crowd,
+    /// Go to and fro over the borders of cells, and around their corners.
+    Border,
+}
+
+impl From<Profile> for BotProfile {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Walk => Self::Walk,
+            Profile::Crowd => Self::Crowd,
+            Profile::Border => Self::Border,
+        }
+    }
+}
+
+impl Args {
+    /// The address of shard `shard`; `None` when there is no such port.
+    pub(crate) fn shard(&self, shard: u16) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.server.ip(), self.server.port().checked_add(shard)?))
+    }
+
+    /// What happens to the datagrams of one client.
+    pub(crate) fn conditions(&self, number: u32) -> Conditions {
+        Conditions {
+            loss: self.loss / 100.0,
+            delay: Duration::from_millis(self.delay_ms),
+            jitter: Duration::from_millis(self.jitter_ms),
+            seed: self.seed ^ u64::from(number + 1) << 32,
+        }
+    }
+
+    /// Between two ticks of one client.
+    pub(crate) fn tick(&self) -> Duration {
+        Duration::from_secs(1) / u32::from(self.hz)
+    }
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr =
+        text.parse().map_err(|_| "expected IP:PORT, such as 127.0.0.1:5000".to_owned())?;
+    if !address.ip().is_loopback() {
+        return Err(format!(
+            "{} is not this machine: swarm loads only worlds on loopback, such as 127.0.0.1:5000",
+            address.ip()
+        ));
+    }
+    if address.port() == 0 {
+        return Err("port 0 is no port that a world listens on".to_owned());
+    }
+    Ok(address)
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=1e6).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("expected seconds, 0 to 1000000".to_owned()),
+    }
+}
+
+fn percent(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
+        _ => Err("expected a percentage, 0 to 100".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(std::iter::once("swarm").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn every_flag_is_understood() {
+        let args = parse(
+            "--server 127.0.0.1:5000 --shards 2 --clients 300 --seconds 20 --hz 30 --ramp 0.5 --profile border \
+             --loss 5 --delay-ms 80 --jitter-ms 9 --seed 4 --threads 2 --key-file k --json",
+        )
+        .unwrap();
+        assert_eq!((args.shards, args.clients, args.hz, args.threads), (2, 300, 30, 2));
+        assert_eq!((args.play, args.ramp), (Duration::from_secs(20), Duration::from_millis(500)));
+        assert_eq!((args.profile, args.seed, args.json), (Profile::Border, 4, true));
+        assert_eq!(args.shard(1), Some("127.0.0.1:5001".parse().unwrap()));
+        let conditions = args.conditions(0);
+        assert_eq!(conditions.loss, 0.05);
+        assert_eq!((conditions.delay.as_millis(), conditions.jitter.as_millis()), (80, 9));
+        assert_ne!(conditions.seed, args.conditions(1).seed, "each client has a network of its own");
+    }
+
+    #[test]
+    fn wrong_flags_are_refused_with_what_was_expected() {
+        for (line, expected) in [
+            ("--server 192.0.2.1:5000", "192.0.2.1 is not this machine"),
+            ("--server localhost", "expected IP:PORT"),
+            ("--server 127.0.0.1:0", "port 0"),
+            ("--server [::1]:5000 --profile trade", "possible values: walk, crowd, border"),
+            ("--server [::1]:5000 --loss 101", "expected a percentage, 0 to 100"),
+            ("--server [::1]:5000 --seconds -1", "--seconds"),
+            ("--server [::1]:5000 --clients 0", "0 is not in 1..=20000"),
+            ("--clients 5", "--server <ADDR>"),
+        ] {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+            assert!(error.to_string().contains(expected), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What a thread's clients have measured.
+
+use std::collections::BTreeMap;
+
+use terrane::client::player::PlayerCounts;
+
+use crate::histogram::Histogram;
+
+/// Kinds of ends that are told apart.
+const ENDS_MAX: usize = 16;
+
+/// Sums and distributions over clients.
+#[derive(Debug, Default)]
+pub(crate) struct Measured {
+    /// Clients that ever got in.
+    pub(crate) connected: u64,
+    pub(crate) lost: u64,
+    pub(crate) resumed: u64,
+    /// Of players that are gone; complete at the end.
+    pub(crate) counts: PlayerCounts,
+    /// Up to now, for the live line.
+    pub(crate) updates_seen: u64,
+    pub(crate) audits_seen: u64,
+    pub(crate) failures_seen: u64,
+    /// Between two updates of a client, µs.
+    pub(crate) interval_us: Histogram,
+    /// Bytes of updates per client and world tick.
+    pub(crate) bytes: Histogram,
+    /// Entities in a view.
+    pub(crate) visible: Histogram,
+    /// From an action to its answer, µs.
+    pub(crate) rtt_us: Histogram,
+    /// By how much clients ticked too late, µs.
+    pub(crate) late_us: Histogram,
+    /// Ticks of clients, and those that had to be left out.
+    pub(crate) ticks: u64,
+    pub(crate) ticks_missed: u64,
+    /// Why connections ended that should not have.
+    pub(crate) ends: BTreeMap<String, u64>,
+}
+
+impl Measured {
+    pub(crate) fn note_end(&mut self, why: &str) {
+        if let Some(count) = self.ends.get_mut(why) {
+            *count += 1;
+        } else if self.ends.len() < ENDS_MAX {
+            self.ends.insert(why.to_owned(), 1);
+        }
+    }
+
+    pub(crate) fn add_counts(&mut self, counts: &PlayerCounts) {
+        let sum = &mut self.counts;
+        sum.updates += counts.updates;
+        sum.update_bytes += counts.update_bytes;
+        sum.stale += counts.stale;
+        sum.decode_errors += counts.decode_errors;
+        sum.audits += counts.audits;
+        sum.audits_inconclusive += counts.audits_inconclusive;
+        sum.audit_failures += counts.audit_failures;
+        sum.surprising_replies += counts.surprising_replies;
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.connected += other.connected;
+        self.lost += other.lost;
+        self.resumed += other.resumed;
+        self.add_counts(&other.counts);
+        self.interval_us.merge(&other.interval_us);
+        self.bytes.merge(&other.bytes);
+        self.visible.merge(&other.visible);
+        self.rtt_us.merge(&other.rtt_us);
+        self.late_us.merge(&other.late_us);
+        self.ticks += other.ticks;
+        self.ticks_missed += other.ticks_missed;
+        for (why, count) in &other.ends {
+            *self.ends.entry(why.clone()).or_default() += count;
+        }
+    }
+}

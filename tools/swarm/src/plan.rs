@@ -1,0 +1,85 @@
+//! What all clients share: the game, the map, how to get in, and what was asked for.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use terrane::caravan::CaravanPlugin;
+use terrane::caravan::bots::{BotBrain, BotMap};
+use terrane::client::{Connection, ConnectionError, Player};
+use terrane::ids::{PlayerId, Role};
+use terrane::net::auth::KeyFileError;
+use terrane::net::{Authentication, Identity, SecretKey, issue_token};
+use terrane::replication::Schema;
+use terrane::server::{ServerBuilder, ServerError};
+
+use crate::args::Args;
+
+/// How long a connect token can be used for.
+const TOKEN_EXPIRES: Duration = Duration::from_secs(60);
+
+/// Why a swarm cannot begin.
+#[derive(Debug)]
+pub(crate) enum PlanError {
+    /// The key file cannot be used.
+    Key(KeyFileError),
+    /// There are not as many ports as shards.
+    Ports,
+    /// The game is faulty.
+    Game(ServerError),
+}
+
+impl std::fmt::Display for PlanError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(error) => write!(f, "--key-file: {error}"),
+            Self::Ports => f.write_str("--server and --shards: the last shard's port would be above 65535"),
+            Self::Game(error) => write!(f, "the game is faulty: {error}"),
+        }
+    }
+}
+
+/// What all clients share.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) args: Args,
+    schema: Arc<Schema>,
+    schema_hash: u64,
+    map: Arc<BotMap>,
+    authentication: Authentication,
+}
+
+impl Plan {
+    pub(crate) fn new(args: Args) -> Result<Self, PlanError> {
+        let authentication = match &args.key_file {
+            Some(path) => Authentication::Secured(SecretKey::load(path).map_err(PlanError::Key)?),
+            None => Authentication::Open,
+        };
+        args.shard(args.shards - 1).ok_or(PlanError::Ports)?;
+        let game = ServerBuilder::default().add_cell_plugins(CaravanPlugin).learn();
+        let schema = Arc::new(game.map_err(PlanError::Game)?.schema.clone());
+        let schema_hash = schema.hash();
+        Ok(Self { args, schema, schema_hash, map: Arc::new(BotMap::shipped()), authentication })
+    }
+
+    /// The brain of client number `number`.
+    pub(crate) fn brain(&self, number: u32) -> BotBrain {
+        BotBrain::new(self.args.profile.into(), self.map.clone(), self.args.seed, u64::from(number))
+    }
+
+    /// Begins to connect client number `number` for the `life`-th time. Its name depends on the seed, so that
+    /// two swarms with different seeds do not take each other's players over.
+    pub(crate) fn connect(&self, number: u32, life: u64) -> Result<Player, ConnectionError> {
+        let shard = (number % u32::from(self.args.shards)) as u16;
+        let address = self.args.shard(shard).expect("checked at the start");
+        let name = format!("swarm {} {}", self.args.seed, number + 1);
+        let player = PlayerId::new(&name).expect("at most 32 printable bytes");
+        let identity = Identity { player, role: Role::Player, resume: None };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let token = issue_token(&self.authentication, &identity, &[address], now, TOKEN_EXPIRES)?;
+        let conditions = self.args.conditions(number);
+        let connection = Connection::with_token(token, self.schema_hash, terrane::VERSION, conditions)?;
+        // Two lives of a player, and two runs of a swarm, must not give their actions the same names.
+        let ids = u64::from(number) ^ life << 32 ^ now.as_nanos() as u64;
+        Ok(Player::new(connection, self.schema.clone(), ids))
+    }
+}
