@@ -1,6 +1,5 @@
 //! One cell: a bevy `World` of its own, and what the engine keeps beside it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bevy_app::App;
@@ -11,7 +10,7 @@ use bevy_ecs::message::MessageRegistry;
 use bevy_ecs::prelude::{DetectChanges, Entity, Mut, QueryState, Ref, With, World};
 use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, SingleThreadedExecutor};
 use glam::Vec3;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::FxHashMap;
 
 use crate::action::kinds::{Answer, RoutedAction};
 use crate::ghost::column::Column;
@@ -122,7 +121,7 @@ pub struct Cell {
     /// What the last import did.
     pub imported: ImportCounts,
     /// All entities by name, owned and ghosts.
-    pub by_net_id: HashMap<NetId, Entity, FxBuildHasher>,
+    pub by_net_id: FxHashMap<NetId, Entity>,
     /// Tells a panic or a hang by this cell's name.
     pub crumb: CellCrumb,
     /// What its viewers might see.
@@ -238,7 +237,7 @@ impl Cell {
             checks_ghosts: false,
             written_ghost: None,
             imported: ImportCounts::default(),
-            by_net_id: HashMap::default(),
+            by_net_id: FxHashMap::default(),
             crumb,
             interest: CellInterest::default(),
             game: game.clone(),
