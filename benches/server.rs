@@ -105,6 +105,7 @@ fn settings(args: &Args) -> WorldSettings {
     WorldSettings {
         hz: HZ,
         players_max: args.clients as u32,
+        npcs: Some(args.npcs),
         threads: args.threads,
         check_invariants: false,
         ..WorldSettings::default()
@@ -114,7 +115,7 @@ fn settings(args: &Args) -> WorldSettings {
 fn builder(args: &Args) -> ServerBuilder {
     let roads = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/config/roads.toml");
     let roads = Roads::load(&roads, settings(args).area).expect("the shipped map is sound");
-    caravan_game(ServerBuilder::default(), roads, args.npcs)
+    caravan_game(ServerBuilder::default(), roads)
 }
 
 struct Running {
@@ -197,7 +198,10 @@ fn wrong_view(server: &Server) -> Option<String> {
 fn percentile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
-    sorted.get(((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
+    sorted
+        .get(((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or(f64::NAN)
 }
 
 fn start_clients(args: &Args, addresses: &[SocketAddr]) -> Child {
@@ -274,7 +278,10 @@ fn measure(args: &Args) -> Line {
     let stage = |stage: &terrane::telemetry::StageSummary| {
         let ms = |ns: u64| round(ns as f64 / 1e6);
         let cpu_ms_mean = stage.cpu_mean_ns.map_or(f64::NAN, ms);
-        (stage.stage.name(), Stage { wall_ms_p50: ms(stage.p50_ns), wall_ms_p99: ms(stage.p99_ns), cpu_ms_mean })
+        (
+            stage.stage.name(),
+            Stage { wall_ms_p50: ms(stage.p50_ns), wall_ms_p99: ms(stage.p99_ns), cpu_ms_mean },
+        )
     };
     Line {
         clients: args.clients,

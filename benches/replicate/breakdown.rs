@@ -20,6 +20,7 @@ use super::common::timed_ms;
 pub(crate) struct Parts {
     /// Whether the next tick runs them by themselves.
     pub(crate) apart: bool,
+    pub(crate) import_ms: f64,
     pub(crate) cells_encode_ms: f64,
     pub(crate) publish_ms: f64,
     pub(crate) aoi_ms: f64,
@@ -47,7 +48,7 @@ fn cells_apart(world: &mut World) {
         with_cells(world, |world, cells| {
             let published = world.resource::<PublishedExports>();
             let (viewers, settings) = (world.resource::<Viewers>(), world.resource::<InterestSettings>());
-            cells.iter_mut().for_each(|cell| cell.import_ghosts(published));
+            parts.import_ms = timed_ms(|| cells.iter_mut().for_each(|cell| cell.import_ghosts(published))).0;
             parts.cells_encode_ms = timed_ms(|| cells.iter_mut().for_each(|cell| cell.encode_changed())).0;
             let gather = |cell: &mut terrane::cell::Cell| {
                 cell.gather_candidates(viewers.of(cell.leaf.slot), settings);

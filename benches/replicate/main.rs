@@ -126,6 +126,10 @@ struct Line {
     bytes_per_client_tick: f64,
     rss_mib: Option<f64>,
     check: String,
+    handover_ms_median: f64,
+    simulate_ms_median: f64,
+    mirror_ms_median: f64,
+    import_ms_median: f64,
     ns_per_changed: f64,
     moved: f64,
     same_spot: bool,
@@ -225,6 +229,10 @@ struct Measured {
     encode: Vec<f64>,
     diff: Vec<f64>,
     assemble: Vec<f64>,
+    handover: Vec<f64>,
+    simulate: Vec<f64>,
+    mirror: Vec<f64>,
+    import: Vec<f64>,
     moved: usize,
 }
 
@@ -293,6 +301,10 @@ fn measure(scenario: Scenario, args: &Args) -> Line {
         bytes_per_client_tick: round(bytes as f64 / (ticks * scenario.clients) as f64),
         rss_mib,
         check: run.fault.unwrap_or_else(|| "ok".to_owned()),
+        handover_ms_median: round(median(&measured.handover)),
+        simulate_ms_median: round(median(&measured.simulate)),
+        mirror_ms_median: round(median(&measured.mirror)),
+        import_ms_median: round(median(&measured.import)),
         ns_per_changed: round((ghosts + encode) * 1e6 / measured.moved.max(1) as f64),
         moved: scenario.moved,
         same_spot: scenario.same_spot,
@@ -318,11 +330,15 @@ impl Measured {
             // The import, the encoding and the search ran within `Mirror`.
             let before = [TickSystems::Partition, TickSystems::Simulate, TickSystems::Mirror];
             self.ghosts.push(cpu_ms_of(server, &before) - parts.cells_encode_ms - parts.aoi_ms);
+            self.import.push(parts.import_ms);
             self.aoi.push(parts.aoi_ms);
             self.encode.push(parts.cells_encode_ms + parts.publish_ms);
             self.diff.push(parts.diff_ms);
         } else {
             self.cpu.push(cpu_ms_of(server, &TIMED));
+            self.handover.push(cpu_ms_of(server, &[TickSystems::Partition]));
+            self.simulate.push(cpu_ms_of(server, &[TickSystems::Simulate]));
+            self.mirror.push(cpu_ms_of(server, &[TickSystems::Mirror]));
             self.assemble.push(cpu_ms_of(server, &[TickSystems::Assemble]));
             self.moved = run.server.node().resource::<Crowd>().motion.moved.len();
         }

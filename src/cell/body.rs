@@ -329,6 +329,19 @@ impl Cell {
         }
     }
 
+    /// Takes an entity's part out of the export and the fingerprint, and what the engine keeps of it out of the
+    /// entity, because it moves.
+    ///
+    /// # Panics
+    /// When the cell does not own it.
+    pub(super) fn give_away(&mut self, entity: Entity) -> (Owned, OwnedData) {
+        self.detach(entity);
+        let mut entity = self.world.entity_mut(entity);
+        let owned = *entity.get::<Owned>().expect("the registry names the owner");
+        let data = std::mem::take(&mut *entity.get_mut::<OwnedData>().expect("owned entities have it"));
+        (owned, data)
+    }
+
     /// Takes note of what game systems despawned: it leaves the fingerprint and the export at once and is
     /// nowhere from now on, so that nobody sees it in this tick, from whichever cell; its name and its row
     /// follow at the next `Partition`.

@@ -12,7 +12,7 @@ use crate::space::LatticePoint;
 use super::requests::{Death, Requests};
 
 /// Marks an entity whose authority is the cell it lives in.
-#[derive(Component, Debug)]
+#[derive(Component, Clone, Copy, Debug)]
 #[component(on_remove = report_death)]
 pub struct Owned {
     /// Its node-wide row.

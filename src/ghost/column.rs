@@ -75,7 +75,7 @@ impl Source<'_> {
 
 /// Ghosts are found one by one while fewer than one in so many has changed, and gone through in the order of
 /// memory otherwise: to find one costs about as much as to pass by this many.
-pub(super) const PASSED_BY_PER_FIND: usize = 4;
+const PASSED_BY_PER_FIND: usize = 4;
 
 /// The exported values of one component type, by place in the export.
 pub(crate) struct Values<C> {

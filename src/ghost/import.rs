@@ -1,6 +1,6 @@
 //! What a cell keeps of its neighbours: one link per neighbour, one ghost per entity within the margin.
 
-use bevy_ecs::prelude::{Entity, QueryState, Resource, With, World};
+use bevy_ecs::prelude::{Entity, Mut, QueryState, Resource, With, World};
 use rustc_hash::FxHashMap;
 
 use crate::cell::layout::Leaf;
@@ -8,7 +8,7 @@ use crate::cell::markers::{Ghost, NO_LINK, Owned};
 use crate::ids::{CellId, NetId, SlotIndex};
 use crate::space::{Area, Position};
 
-use super::column::{Column, PASSED_BY_PER_FIND, Source};
+use super::column::{Column, Source};
 use super::export::{Export, Member};
 
 /// The exports of all slots, as of the end of this tick's `Simulate`.
@@ -124,11 +124,10 @@ impl Links {
         // Newcomers of all neighbours first: an entity that went from one neighbour to another is adopted by
         // the new link before the old one would drop it.
         let exports: Vec<Option<&Export>> = self.links.iter().map(|link| link.export(published)).collect();
-        let mut following = 0;
         for (index, export) in exports.iter().enumerate() {
             self.links[index].fresh.clear();
             match export {
-                Some(export) => following += self.import_members(index as u32, export, target, &mut counts),
+                Some(export) => self.import_members(index as u32, export, target, &mut counts),
                 None => counts.stale += 1,
             }
         }
@@ -140,8 +139,7 @@ impl Links {
                 }
             }
         }
-        self.follow_places(&exports, following, target);
-        counts.copied += following as u64;
+        self.follow_places(&exports, target, &mut counts);
         let mut sources: Vec<Option<Source<'_>>> = Vec::with_capacity(exports.len());
         for (kind, column) in target.columns.iter_mut().enumerate() {
             let Some(column) = column else { continue };
@@ -162,40 +160,63 @@ impl Links {
         counts
     }
 
-    /// Puts the ghosts of those that moved where their originals are.
-    fn follow_places(&self, exports: &[Option<&Export>], moved: usize, target: &mut ImportTarget<'_>) {
-        let mut places = target.places.query_mut(&mut *target.world);
-        let ghosts = places.iter().size_hint().1.unwrap_or(usize::MAX);
-        if moved.saturating_mul(PASSED_BY_PER_FIND) >= ghosts {
-            for (ghost, mut position) in &mut places {
-                let Some(Some(export)) = exports.get(ghost.link as usize) else { continue };
-                let member = &export.members[ghost.export as usize];
-                if member.net_id != NetId::WORLD && position.0 != member.position {
-                    position.0 = member.position;
-                }
-            }
+    /// Puts the ghosts of those that moved where their originals are, and drops those that left the margin.
+    fn follow_places(
+        &mut self,
+        exports: &[Option<&Export>],
+        target: &mut ImportTarget<'_>,
+        counts: &mut ImportCounts,
+    ) {
+        let moved: usize = exports.iter().flatten().map(|export| export.moved.len()).sum();
+        if moved == 0 {
             return;
         }
-        for (link, export) in self.links.iter().zip(exports) {
-            let Some(export) = export else { continue };
-            for &place in &export.moved {
-                if let Some(ghost) = link.ghosts[place as usize]
-                    && let Ok((_, mut position)) = places.get_mut(ghost)
-                {
-                    position.0 = export.members[place as usize].position;
+        let (area, margin) = (target.area, target.margin);
+        let mut left = Vec::new();
+        let mut follow = |ghost: &Ghost, export: &Export, mut position: Mut<'_, Position>| {
+            let member = &export.members[ghost.export as usize];
+            if position.0 == member.position || member.net_id == NetId::WORLD {
+                return;
+            }
+            if area.contains_within(member.position, margin) {
+                position.0 = member.position;
+                counts.copied += 1;
+            } else {
+                left.push((ghost.link, ghost.export));
+            }
+        };
+        let mut places = target.places.query_mut(&mut *target.world);
+        if moved >= places.iter().size_hint().1.unwrap_or(usize::MAX) {
+            for (ghost, position) in &mut places {
+                if let Some(Some(export)) = exports.get(ghost.link as usize) {
+                    follow(ghost, export, position);
                 }
+            }
+        } else {
+            for (link, export) in self.links.iter().zip(exports) {
+                let Some(export) = export else { continue };
+                for ghost in export.moved.iter().filter_map(|place| link.ghosts[place as usize]) {
+                    if let Ok((ghost, position)) = places.get_mut(ghost) {
+                        follow(ghost, export, position);
+                    }
+                }
+            }
+        }
+        for (link, place) in left {
+            if let Some(ghost) = self.links[link as usize].ghosts[place as usize].take() {
+                drop_ghost(ghost, target, counts);
             }
         }
     }
 
-    /// Makes and drops ghosts of one neighbour's members, and says how many of the others moved.
+    /// Makes ghosts of one neighbour's newcomers.
     fn import_members(
         &mut self,
         index: u32,
         export: &Export,
         target: &mut ImportTarget<'_>,
         counts: &mut ImportCounts,
-    ) -> usize {
+    ) {
         let area = target.area;
         let link = &mut self.links[index as usize];
         if link.ghosts.len() < export.members.len() {
@@ -209,22 +230,10 @@ impl Links {
                 }
             }
         }
-        let (mut left, mut following) = (Vec::new(), 0);
-        for &place in &export.moved {
-            let member = &export.members[place as usize];
-            let inside = area.contains_within(member.position, target.margin);
-            match link.ghosts[place as usize] {
-                Some(_) if inside => following += 1,
-                Some(_) => left.push(place),
-                None if inside => link.fresh.push(place),
-                None => {}
-            }
-        }
-        for place in left {
-            if let Some(ghost) = link.ghosts[place as usize].take() {
-                drop_ghost(ghost, target, counts);
-            }
-        }
+        let fresh = |place: &u32| {
+            link.ghosts[*place as usize].is_none() && export.members[*place as usize].net_id != NetId::WORLD
+        };
+        link.fresh.extend(export.moved.within(&area, target.margin).filter(fresh));
         link.fresh.sort_unstable();
         link.fresh.dedup();
         let fresh = std::mem::take(&mut link.fresh);
@@ -233,7 +242,6 @@ impl Links {
             self.links[index as usize].ghosts[place as usize] = ghost;
         }
         self.links[index as usize].fresh = fresh;
-        following
     }
 
     /// Makes (or adopts) the ghost of one member, with everything exported of it.
