@@ -98,7 +98,7 @@ fn change(world: &mut World) {
         }
         drive.tick += 1;
         let tick = drive.tick;
-        let step = if tick % 2 == 0 { 0.1 } else { -0.1 };
+        let step = if tick.is_multiple_of(2) { 0.1 } else { -0.1 };
         with_cells(world, |_, cells| {
             for cell in cells.iter_mut() {
                 type All<'a> = (&'a mut A, &'a mut B, &'a mut C, &'a mut D, &'a mut Position);

@@ -1,5 +1,6 @@
 //! What every bench needs: clocks, medians, and one JSON line a case.
 
+#![expect(clippy::disallowed_methods, reason = "measured beside the world")]
 #![allow(dead_code, reason = "each bench is a crate of its own and uses a part of this")]
 
 pub(crate) mod stages;

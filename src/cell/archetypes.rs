@@ -43,6 +43,11 @@ impl ArchetypeWatch {
         }
     }
 
+    /// Remembers, once, the resources that a cell has before its first tick.
+    pub(super) fn begin(&mut self, world: &World) {
+        self.resources.get_or_insert_with(|| world.resource_entities().iter().map(|(id, _)| id).collect());
+    }
+
     /// Looks at every archetype that has got its first entity. O(new archetypes + uninhabited ones).
     ///
     /// # Panics
@@ -52,10 +57,7 @@ impl ArchetypeWatch {
         let all = world.archetypes();
         self.uninhabited.extend(all[self.seen..].iter().map(Archetype::id));
         self.seen = all.generation();
-        let known: FxHashSet<ComponentId> = match self.resources.take() {
-            Some(known) => known,
-            None => world.resource_entities().iter().map(|(id, _)| id).collect(),
-        };
+        self.begin(world);
         let mut uninhabited = std::mem::take(&mut self.uninhabited);
         uninhabited.retain(|&id| {
             let archetype = &all[id];
@@ -63,27 +65,21 @@ impl ArchetypeWatch {
                 return true;
             }
             if archetype.contains(self.is_resource) {
-                self.check_resource(world, archetype, &known, cell);
+                self.check_resource(world, archetype, cell);
             } else {
                 self.check_entity(world, game, archetype, kinds, cell);
             }
             false
         });
         self.uninhabited = uninhabited;
-        self.resources = Some(known);
     }
 
-    fn check_resource(
-        &self,
-        world: &World,
-        archetype: &Archetype,
-        known: &FxHashSet<ComponentId>,
-        cell: CellId,
-    ) {
+    fn check_resource(&self, world: &World, archetype: &Archetype, cell: CellId) {
         for &id in archetype.components() {
             let name = name_of(world, id);
             assert!(
-                known.contains(&id) || name.starts_with("bevy_ecs::"),
+                self.resources.as_ref().is_some_and(|known| known.contains(&id))
+                    || name.starts_with("bevy_ecs::"),
                 "cell {cell}: a game system inserted the resource {name}, which would be another in every cell: \
                  declare it as `scratch`, or keep it in components"
             );

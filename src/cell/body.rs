@@ -1,6 +1,5 @@
 //! One cell: a bevy `World` of its own, and what the engine keeps beside it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bevy_app::App;
@@ -11,7 +10,7 @@ use bevy_ecs::message::MessageRegistry;
 use bevy_ecs::prelude::{DetectChanges, Entity, Mut, QueryState, Ref, With, World};
 use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, SingleThreadedExecutor};
 use glam::Vec3;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::FxHashMap;
 
 use crate::action::kinds::{Answer, RoutedAction};
 use crate::ghost::column::Column;
@@ -120,7 +119,7 @@ pub struct Cell {
     /// What the last import did.
     pub imported: ImportCounts,
     /// All entities by name, owned and ghosts.
-    pub by_net_id: HashMap<NetId, Entity, FxBuildHasher>,
+    pub by_net_id: FxHashMap<NetId, Entity>,
     /// Tells a panic or a hang by this cell's name.
     pub crumb: CellCrumb,
     /// What its viewers might see.
@@ -129,6 +128,8 @@ pub struct Cell {
     pub(super) limits: SpaceLimits,
     pub(super) columns: Vec<Option<Box<dyn Column>>>,
     pub(super) changed: Vec<Changed>,
+    /// Components that newcomers lost between the last survey of their old cell and the handover.
+    pub(super) lost_on_the_way: Vec<Changed>,
     pub(crate) queries: Queries,
     pub(super) components_of: FxHashMap<ArchetypeId, u64>,
     pub(super) writer: FieldWriter,
@@ -238,13 +239,14 @@ impl Cell {
             checks_ghosts: false,
             written_ghost: None,
             imported: ImportCounts::default(),
-            by_net_id: HashMap::default(),
+            by_net_id: FxHashMap::default(),
             crumb,
             interest: CellInterest::default(),
             game: game.clone(),
             limits,
             columns,
             changed: Vec::new(),
+            lost_on_the_way: Vec::new(),
             queries,
             components_of: FxHashMap::default(),
             writer: FieldWriter::default(),
@@ -355,6 +357,7 @@ impl Cell {
         self.game.clone().reset_scratch(&mut self.world);
         self.ghosts_frozen_at = self.world.increment_change_tick();
         let cell = self.leaf.id;
+        self.archetypes.begin(&self.world);
         self.run_actions();
         self.world.run_schedule(Simulate);
         self.world.flush();

@@ -7,6 +7,7 @@ use crate::ids::NetId;
 use crate::space::Position;
 
 use super::Cell;
+use super::kinds::Changed;
 use super::markers::{Ghost, NO_EXPORT, NO_LINK, Owned, OwnedData};
 use super::requests::Requests;
 
@@ -48,8 +49,13 @@ pub fn hand_over(from: &mut Cell, to: &mut Cell, net_id: NetId, position: Vec3) 
     let mut promoted = to.world.entity_mut(target);
     promoted.insert((Position(position), Owned { export: NO_EXPORT, anchor: position, ..owned }, data));
     let mut original = from.world.entity_mut(source);
-    for kind in &from.game.kinds {
+    for (index, kind) in from.game.kinds.iter().enumerate() {
         kind.transfer(&mut original, &mut promoted, leave_ghost);
+        // Taken off since the last survey: the old cell will not notice any more, so the new one must.
+        let is_summed = promoted.get::<OwnedData>().is_some_and(|data| data.prints[index] != 0);
+        if is_summed && !kind.is_on(&promoted.as_readonly()) {
+            to.lost_on_the_way.push(Changed { entity: target, kind: index as u16 });
+        }
     }
     if leave_ghost {
         original.insert((Position(position), Ghost { row, link: NO_LINK, export: 0 }));

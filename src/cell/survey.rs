@@ -12,6 +12,7 @@ use crate::replication::{EncodedRow, RowDelta};
 use crate::space::{Area, LatticePoint, distance_squared};
 
 use super::Cell;
+use super::kinds::Changed;
 use super::markers::{NO_EXPORT, Owned, OwnedData};
 use super::requests::Requests;
 
@@ -142,6 +143,8 @@ impl Cell {
     /// Finds the components that changed, and refreshes what is exported of them.
     fn collect_changed(&mut self) {
         self.changed.clear();
+        let is_owned = |lost: &Changed| self.world.get::<Owned>(lost.entity).is_some();
+        self.changed.extend(self.lost_on_the_way.drain(..).filter(is_owned));
         let export = self.export.as_mut().expect("the export is at home in Simulate");
         for (kind, (column, exported)) in self.columns.iter_mut().zip(&mut export.columns).enumerate() {
             let Some(column) = column else { continue };
@@ -160,6 +163,7 @@ impl Cell {
             }
         }
         self.changed.sort_unstable();
+        self.changed.dedup();
     }
 
     /// Encodes what changed: once per entity, however many players see it. Only fields whose bytes differ

@@ -1,9 +1,7 @@
 //! What a cell keeps of its neighbours: one link per neighbour, one ghost per entity within the margin.
 
-use std::collections::HashMap;
-
 use bevy_ecs::prelude::{Entity, QueryState, Resource, With, World};
-use rustc_hash::FxBuildHasher;
+use rustc_hash::FxHashMap;
 
 use crate::cell::layout::Leaf;
 use crate::cell::markers::{Ghost, NO_LINK, Owned};
@@ -65,7 +63,7 @@ pub struct ImportTarget<'a> {
     /// The cell's world.
     pub world: &'a mut World,
     /// Its entities by name, owned and ghosts.
-    pub by_net_id: &'a mut HashMap<NetId, Entity, FxBuildHasher>,
+    pub by_net_id: &'a mut FxHashMap<NetId, Entity>,
     /// Its columns.
     pub columns: &'a mut [Option<Box<dyn Column>>],
     /// Writes ghosts' positions.

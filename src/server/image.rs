@@ -4,6 +4,7 @@
 use bevy_ecs::prelude::{Mut, ResMut, Resource, World};
 use bytes::Bytes;
 use glam::Vec3;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::kinds::Reach;
@@ -12,13 +13,14 @@ use crate::cell::partition::{Births, join_saved, spawn_saved};
 use crate::cell::pool::{NodeContext, with_cells};
 use crate::cell::requests::SpawnRequest;
 use crate::ids::NetId;
+use crate::interest::{IndexEntry, LastIndex};
 use crate::protocol::codec;
 use crate::replication::Rows;
 use crate::session::Sessions;
 use crate::space::Position;
 
-use super::GameOf;
 use super::io::{TickInput, TickOutput, WorldImage};
+use super::{GameOf, WorldSettings};
 
 /// Counter of session epochs in an image.
 pub const COUNTER_EPOCH: &str = "session_epoch";
@@ -39,8 +41,29 @@ struct Header {
     entities: u64,
 }
 
-/// One entity: (name, priority class, position, number of components). The components follow.
-type EntityHead = (NetId, u8, [f32; 3], u16);
+/// Where game systems find an entity in the image's tick, as of the end of the tick before.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+enum Seen {
+    /// It was born since.
+    Nowhere,
+    /// Where it is.
+    Here,
+    /// It has jumped since.
+    At([f32; 3]),
+}
+
+impl Seen {
+    fn place(self, position: Vec3) -> Option<Vec3> {
+        match self {
+            Seen::Nowhere => None,
+            Seen::Here => Some(position),
+            Seen::At(place) => Some(Vec3::from_array(place)),
+        }
+    }
+}
+
+/// One entity: (name, priority class, position, where it is found, number of components). The components follow.
+type EntityHead = (NetId, u8, [f32; 3], Seen, u16);
 
 /// Makes the image if this tick's input asks for one. Avatars are left out: players bring them along.
 pub fn make_image(world: &mut World) {
@@ -48,7 +71,7 @@ pub fn make_image(world: &mut World) {
         return;
     }
     let game = world.resource::<GameOf>().0.clone();
-    let avatars: std::collections::HashSet<NetId> =
+    let avatars: FxHashSet<NetId> =
         world.resource::<Sessions>().iter().map(|session| session.avatar).collect();
     let image = with_cells(world, |world, cells| {
         let rows = world.resource::<Rows>();
@@ -58,6 +81,11 @@ pub fn make_image(world: &mut World) {
             .map(|(net_id, row)| (net_id, rows.class[row.index()], rows.owner[row.index()]))
             .collect();
         entities.sort_unstable();
+        let mut seen: FxHashMap<NetId, Vec3> = FxHashMap::default();
+        for cell in cells.iter() {
+            let last = cell.world.resource::<LastIndex>();
+            seen.extend(last.index().entries().map(|entry| (entry.net_id, entry.position)));
+        }
         let mut body = Vec::new();
         for &(net_id, class, slot) in &entities {
             let cell = cells.at(slot);
@@ -70,7 +98,12 @@ pub fn make_image(world: &mut World) {
                     components.push((index as u16, bytes));
                 }
             }
-            let head: EntityHead = (net_id, class, position.to_array(), components.len() as u16);
+            let seen = match seen.get(&net_id) {
+                None => Seen::Nowhere,
+                Some(&place) if place == position => Seen::Here,
+                Some(place) => Seen::At(place.to_array()),
+            };
+            let head: EntityHead = (net_id, class, position.to_array(), seen, components.len() as u16);
             codec::encode_into(&head, &mut body);
             for component in components {
                 codec::encode_into(&component, &mut body);
@@ -130,8 +163,9 @@ pub(super) fn restore(world: &mut World, image: &WorldImage) -> Result<(), Strin
             format!("it holds components `{name}`, which this game does not register: register it or migrate the save")
         })?);
     }
+    let mut found = Vec::new();
     for _ in 0..header.entities {
-        let ((net_id, class, position, count), used) =
+        let ((net_id, class, position, seen, count), used) =
             codec::decode_prefix::<EntityHead, 128>("saved entity", &bytes[at..]).map_err(error)?;
         at += used;
         let mut components = Vec::new();
@@ -145,14 +179,17 @@ pub(super) fn restore(world: &mut World, image: &WorldImage) -> Result<(), Strin
             components.push((kind, saved));
         }
         let position = Vec3::from_array(position);
-        if !position.is_finite() {
+        let place = seen.place(position);
+        if !position.is_finite() || place.is_some_and(|place| !place.is_finite()) {
             return Err(format!("the position of {net_id} is not finite"));
         }
+        found.extend(place.map(|place| (net_id, place)));
         let request = SpawnRequest { class, ..SpawnRequest::new(NetId::WORLD, position, ()) };
         spawn_saved(world, net_id, request).ok_or_else(|| format!("{net_id} is in it twice"))?;
         load_components(world, net_id, &components)?;
     }
     join_saved(world);
+    restore_indexes(world, &found);
     for (name, count) in &header.messages {
         let kind = game
             .messages
@@ -172,6 +209,22 @@ pub(super) fn restore(world: &mut World, image: &WorldImage) -> Result<(), Strin
     let epoch = image.counters.iter().find(|(name, _)| name == COUNTER_EPOCH).map_or(0, |(_, value)| *value);
     world.resource_mut::<Sessions>().last_epoch = u32::try_from(epoch).unwrap_or(u32::MAX);
     Ok(())
+}
+
+/// Lets game systems find in their first tick what they would have found without the restart.
+fn restore_indexes(world: &mut World, found: &[(NetId, Vec3)]) {
+    let margin = world.resource::<WorldSettings>().ghost_margin_m;
+    with_cells(world, |world, cells| {
+        let rows = world.resource::<Rows>();
+        for cell in cells.iter_mut() {
+            let area = cell.leaf.area;
+            let near = found.iter().filter(|(_, place)| area.contains_within(*place, margin));
+            let entries = near.filter_map(|&(net_id, position)| {
+                Some(IndexEntry { row: rows.row(net_id)?, net_id, position })
+            });
+            cell.world.resource_mut::<LastIndex>().rebuild(entries);
+        }
+    });
 }
 
 fn load_components(world: &mut World, net_id: NetId, components: &[(usize, Vec<u8>)]) -> Result<(), String> {

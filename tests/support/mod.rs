@@ -1,6 +1,8 @@
 //! Shared by the tests of whole worlds.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod ants;
+
 use std::path::Path;
 
 use terrane::caravan::{Caravan, Roads, caravan_game};

@@ -1,5 +1,6 @@
 //! A real world in a thread: sockets, shards and the clock of the wall, for tests of clients.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses a part of it")]
+#![expect(clippy::disallowed_methods, reason = "a world on sockets is paced by the clock of the wall")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! A small world with everything that can happen to an entity.
 
+#![expect(clippy::disallowed_methods, reason = "test data: both sides of a comparison get the same")]
+
 use glam::Vec3;
 
 use crate::ids::{NetId, Row, SlotIndex};

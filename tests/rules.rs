@@ -1,0 +1,554 @@
+//! What a game may not do, and how it is told: at start where possible, else in the very tick, by name.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bevy_ecs::prelude::{Bundle, Mut};
+use bevy_ecs::schedule::ScheduleLabel;
+use bevy_ecs::system::ScheduleSystem;
+use terrane::cell::markers::Ghost;
+use terrane::cell::pool::{InterestCells, with_cells};
+use terrane::cell::survey::AllowLongSteps;
+use terrane::ghost::import::PublishedExports;
+use terrane::prelude::*;
+use terrane::server::{Server, ServerError, TickInput, TickReport};
+
+#[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
+struct Stone {
+    #[sync(broadcast)]
+    weight: u32,
+}
+
+#[derive(Component, Clone, Debug, Default, Replicate)]
+struct Many {
+    #[sync(broadcast)]
+    a: [u8; 4],
+    #[sync(broadcast)]
+    b: u8,
+    #[sync(broadcast)]
+    c: u8,
+    #[sync(broadcast)]
+    d: u8,
+    #[sync(broadcast)]
+    e: u8,
+    #[sync(broadcast)]
+    f: u8,
+    #[sync(broadcast)]
+    g: u8,
+    #[sync(broadcast)]
+    h: u8,
+    #[sync(broadcast)]
+    i: u8,
+    #[sync(broadcast)]
+    j: u8,
+    #[sync(broadcast)]
+    k: u8,
+    #[sync(broadcast)]
+    l: u8,
+    #[sync(broadcast)]
+    m: u8,
+    #[sync(broadcast)]
+    n: u8,
+    #[sync(broadcast)]
+    o: u8,
+}
+
+/// As many fields again, under another name.
+#[derive(Component, Clone, Debug, Default, Replicate)]
+struct More {
+    #[sync(broadcast)]
+    a: u8,
+    #[sync(broadcast)]
+    b: u8,
+    #[sync(broadcast)]
+    c: u8,
+    #[sync(broadcast)]
+    d: u8,
+    #[sync(broadcast)]
+    e: u8,
+    #[sync(broadcast)]
+    f: u8,
+    #[sync(broadcast)]
+    g: u8,
+    #[sync(broadcast)]
+    h: u8,
+    #[sync(broadcast)]
+    i: u8,
+    #[sync(broadcast)]
+    j: u8,
+    #[sync(broadcast)]
+    k: u8,
+    #[sync(broadcast)]
+    l: u8,
+    #[sync(broadcast)]
+    m: u8,
+    #[sync(broadcast)]
+    n: u8,
+    #[sync(broadcast)]
+    o: u8,
+}
+
+#[derive(Component, Clone, Default)]
+struct Unregistered;
+
+#[derive(Resource, Default)]
+struct Stray;
+
+#[derive(Resource, Default)]
+struct Tally;
+
+#[derive(Debug)]
+struct Tables;
+
+#[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash)]
+struct Elsewhere;
+
+/// A plugin made of a closure.
+struct Game<F>(F);
+
+impl<F: Fn(&mut App) + Send + Sync + 'static> Plugin for Game<F> {
+    fn build(&self, app: &mut App) {
+        (self.0)(app);
+    }
+}
+
+fn settings() -> WorldSettings {
+    let area = Area { min: Vec2::ZERO, max: Vec2::splat(100.0) };
+    WorldSettings { area, grid: [2, 2], bucket_m: 8.0, check_invariants: true, ..WorldSettings::default() }
+        .with_distances(10.0, 12.0, 20.0, 2.0)
+}
+
+fn build(game: impl Fn(&mut App) + Send + Sync + 'static) -> Result<Server, ServerError> {
+    ServerBuilder::default().add_cell_plugins(Game(game)).build(settings(), None)
+}
+
+fn refusal(game: impl Fn(&mut App) + Send + Sync + 'static) -> String {
+    build(game).expect_err("this game is faulty").to_string()
+}
+
+/// A world with stones of this bundle at these places, and one system.
+fn world<B: Bundle + Clone + Sync, M>(
+    bundle: B,
+    places: &[Vec3],
+    system: impl IntoScheduleConfigs<ScheduleSystem, M> + Clone + Send + Sync + 'static,
+) -> Server {
+    let places = places.to_vec();
+    ServerBuilder::default()
+        .add_cell_plugins(Game(move |app: &mut App| {
+            app.replicate::<Stone>()
+                .replicate::<Many>()
+                .replicate::<More>()
+                .add_systems(Simulate, system.clone());
+        }))
+        .populate(move |world| {
+            for &place in &places {
+                world.spawn(SpawnRequest::new(NetId::WORLD, place, bundle.clone()));
+            }
+        })
+        .build(settings(), None)
+        .expect("nothing is wrong with it at start")
+}
+
+fn tick(server: &mut Server) -> TickReport {
+    let tick = server.next_tick();
+    server.tick(TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() }).report
+}
+
+/// What the panic of one of the next few ticks says.
+fn fault(mut server: Server) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(|| {
+        for _ in 0..5 {
+            tick(&mut server);
+        }
+    }))
+    .expect_err("a rule is broken");
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => (*payload.downcast::<&str>().expect("a panic has a text")).to_owned(),
+    }
+}
+
+fn counter(report: &TickReport, name: &str) -> u64 {
+    report.counters.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no counter {name}")).1
+}
+
+const SOUTH_WEST: Vec3 = Vec3::new(20.0, 20.0, 0.0);
+
+#[test]
+fn a_system_in_another_schedule_is_refused_by_name() {
+    let refused = refusal(|app| {
+        app.add_systems(Elsewhere, || {});
+    });
+    assert_eq!(
+        refused,
+        "a cell plugin adds systems to the schedule Elsewhere, which never runs in a cell: add them to `Simulate`"
+    );
+}
+
+#[test]
+fn a_resource_of_a_cells_own_is_refused_by_name() {
+    let refused = refusal(|app| {
+        app.init_resource::<Stray>();
+    });
+    assert_eq!(
+        refused,
+        "a cell plugin inserts the resource rules::Stray, which would be another in every cell: give shared data as \
+         `publish`, reset per-tick data with `scratch`, and keep everything else in components"
+    );
+    assert!(
+        build(|app| {
+            app.scratch::<Tally>().scratch::<Tally>();
+        })
+        .is_ok(),
+        "a declared one is fine"
+    );
+}
+
+#[test]
+fn a_resource_that_a_system_inserts_later_is_named_in_that_tick() {
+    let fault = fault(world(Stone::default(), &[SOUTH_WEST], |mut commands: Commands| {
+        commands.init_resource::<Stray>();
+    }));
+    assert!(
+        fault.ends_with(
+            "a game system inserted the resource rules::Stray, which would be another in every cell: declare it as \
+             `scratch`, or keep it in components"
+        ),
+        "{fault}"
+    );
+}
+
+#[test]
+fn a_component_or_an_action_registered_twice_is_refused_by_name() {
+    let refused = refusal(|app| {
+        app.replicate::<Stone>().cell_local::<Stone>();
+    });
+    let end = "is registered twice: register each component once, with one reach";
+    assert_eq!(refused, format!("the component rules::Stone {end}"));
+    let refused = refusal(|app| {
+        app.replicate::<Stone>().replicate::<Stone>();
+    });
+    assert_eq!(refused, format!("the component Stone {end}"));
+
+    #[derive(Serialize, Deserialize, Action)]
+    #[action(scope = self, caller = player, reply = ())]
+    struct Push;
+    fn push(_: &Push, _: &mut Stone, _: &ActionContext<'_>) -> Result<(), String> {
+        Ok(())
+    }
+    let refused = refusal(|app| {
+        app.replicate::<Stone>().add_action::<Push, Stone>(push).add_action::<Push, Stone>(push);
+    });
+    assert_eq!(
+        refused,
+        "the action Push is registered twice: register each action once, under a name of its own"
+    );
+}
+
+#[test]
+fn data_that_nobody_publishes_is_refused_by_name() {
+    let refused = refusal(|app| {
+        app.read_published::<Tables>();
+    });
+    assert_eq!(
+        refused,
+        "a cell plugin reads Published<rules::Tables>, which nobody publishes: call `publish` on the server"
+    );
+}
+
+/// A2: also within a cell, two systems that write the same data in no order are refused before the first tick.
+#[test]
+fn ambiguous_systems_of_a_cell_are_refused_by_name() {
+    fn heavier(mut stones: Query<&mut Stone>) {
+        stones.iter_mut().for_each(|mut stone| stone.weight += 1);
+    }
+    fn lighter(mut stones: Query<&mut Stone>) {
+        stones.iter_mut().for_each(|mut stone| stone.weight /= 2);
+    }
+    let refused = refusal(|app| {
+        app.replicate::<Stone>().add_systems(Simulate, (heavier, lighter));
+    });
+    assert!(refused.starts_with("the cells' systems cannot be scheduled: "), "{refused}");
+    assert!(refused.contains("heavier") && refused.contains("lighter"), "{refused}");
+    assert!(
+        build(|app| {
+            app.replicate::<Stone>().add_systems(Simulate, (heavier, lighter).chain());
+        })
+        .is_ok()
+    );
+}
+
+/// A3: a margin in which a viewer might need another cell is refused, with both figures.
+#[test]
+fn a_ghost_margin_that_is_too_small_is_refused() {
+    let small = WorldSettings { ghost_margin_m: 14.0, ..settings() };
+    let refused = ServerBuilder::default().build(small, None).expect_err("14 < 12 + 1 + 2").to_string();
+    assert_eq!(
+        refused,
+        "the ghost margin is 14 m, but 15 m are needed (leave radius + longest step + reach of attachments): raise \
+         `ghost_margin_m` or lower one of them"
+    );
+}
+
+#[test]
+fn an_unregistered_component_on_an_entity_is_named_in_that_tick() {
+    let fault = fault(world(
+        Stone::default(),
+        &[SOUTH_WEST],
+        |stones: Query<Entity, With<Stone>>, mut commands: Commands| {
+            for stone in &stones {
+                commands.entity(stone).insert(Unregistered);
+            }
+        },
+    ));
+    assert_eq!(
+        fault,
+        "cell w0/0,0@0: the component rules::Unregistered is on an entity but not registered: it would vanish at the \
+         next border; register it with `replicate`, `server_only` or `cell_local`"
+    );
+}
+
+/// One that only passes through within a tick does no harm, and one that comes late is found all the same.
+#[test]
+fn an_archetype_is_judged_when_somebody_lives_in_it() {
+    let mut server = world(
+        Stone::default(),
+        &[SOUTH_WEST],
+        |context: Res<TickContext>, stones: Query<Entity, With<Stone>>, mut commands: Commands| {
+            for stone in &stones {
+                commands.entity(stone).insert(Unregistered);
+                if context.tick.0 < 4 {
+                    commands.entity(stone).remove::<Unregistered>();
+                }
+            }
+        },
+    );
+    for _ in 0..3 {
+        tick(&mut server);
+    }
+    assert!(fault(server).contains("the component rules::Unregistered is on an entity but not registered"));
+}
+
+#[test]
+fn an_entity_without_a_name_is_named_by_its_component() {
+    let expected = "an entity with rules::Stone was spawned without a name: spawn through `WorldRequests`";
+    let bare = |mut commands: Commands| {
+        commands.spawn(Stone::default());
+    };
+    // Every cell does it, and any may be the first.
+    assert!(fault(world(Stone::default(), &[], bare)).ends_with(expected));
+    // bevy's own components beside it are no excuse.
+    let disguised = |mut commands: Commands| {
+        commands.spawn((bevy_ecs::name::Name::new("stone"), Stone::default()));
+    };
+    assert!(fault(world(Stone::default(), &[], disguised)).ends_with(expected));
+}
+
+#[test]
+fn an_entity_with_more_sent_fields_than_a_mask_has_bits_is_named() {
+    let fault = fault(world((Many::default(), More::default()), &[SOUTH_WEST], || {}));
+    assert_eq!(
+        fault,
+        "cell w0/0,0@0: an entity with Many, More has 32 sent fields: at most 31 fit one entity, position included; \
+         group some in a struct"
+    );
+}
+
+/// H2: a NaN from game code is named with cell and entity.
+#[test]
+fn a_position_that_is_no_number_is_named_with_cell_and_entity() {
+    let server =
+        world(Stone::default(), &[Vec3::new(70.0, 20.0, 0.0)], |mut stones: Query<&mut Position>| {
+            stones.iter_mut().for_each(|mut place| place.0.x = f32::NAN);
+        });
+    let stone = NetId::derive(settings().secret, NetId::WORLD, 1);
+    assert_eq!(
+        fault(server),
+        format!(
+            "cell w0/1,0@0: a game system set the position of {stone} to [NaN, 20, 0]: positions are finite numbers"
+        )
+    );
+    let server = world(
+        Stone::default(),
+        &[SOUTH_WEST],
+        |stones: Query<(Entity, &NetId), Without<Attached>>, mut commands: Commands| {
+            for (entity, &to) in &stones {
+                commands.entity(entity).insert(Attached { to, offset: Vec3::splat(f32::INFINITY) });
+            }
+        },
+    );
+    assert_eq!(
+        fault(server),
+        format!(
+            "cell w0/0,0@0: a game system attached {stone} at an offset of [inf, inf, inf]: offsets are finite numbers"
+        )
+    );
+}
+
+/// H2: what walks out of the world stands at its edge, and is counted since the start.
+#[test]
+fn what_leaves_the_world_is_clamped_to_its_edge_and_counted() {
+    let mut server =
+        world(Stone::default(), &[Vec3::new(99.5, 50.0, 0.0)], |mut stones: Query<&mut Position>| {
+            stones.iter_mut().for_each(|mut place| place.0.x += 0.9);
+        });
+    for number in 1..=5 {
+        let report = tick(&mut server);
+        assert_eq!(counter(&report, "positions_clamped"), number, "a total, not this tick's");
+    }
+    let place = places(&mut server)[0];
+    assert!(place.x < 100.0 && place.x > 99.99, "{place}");
+}
+
+fn places(server: &mut Server) -> Vec<Vec3> {
+    with_cells(server.node_mut(), |_, cells| {
+        let mut places = Vec::new();
+        for cell in cells.iter_mut() {
+            let mut query =
+                cell.world.query_filtered::<&Position, (With<Stone>, With<terrane::cell::markers::Owned>)>();
+            places.extend(query.iter(&cell.world).map(|place| place.0));
+        }
+        places
+    })
+}
+
+fn leap(context: Res<TickContext>, mut stones: Query<&mut Position>) {
+    if context.tick.0 == 3 {
+        stones.iter_mut().for_each(|mut place| place.0.x += 60.0);
+    }
+}
+
+/// DESIGN 4: a step beyond the limit is a mistake of the game: in a debug build it stops the world by name…
+#[test]
+#[cfg(debug_assertions)]
+fn a_step_that_is_too_long_panics_in_a_debug_build() {
+    let stone = NetId::derive(settings().secret, NetId::WORLD, 1);
+    assert_eq!(
+        fault(world(Stone::default(), &[SOUTH_WEST], leap)),
+        format!("cell w0/0,0@0: {stone} moved 60.00 m in one tick, the limit is 1.00 m: use `teleport`")
+    );
+}
+
+/// … and in production it is undone, counted, and done as the teleport that it should have been. A newborn's
+/// first step is a step too.
+#[test]
+fn a_step_that_is_too_long_is_undone_counted_and_done_as_a_teleport() {
+    for first_tick in [false, true] {
+        let at = if first_tick { 1 } else { 3 };
+        let leap = move |context: Res<TickContext>, mut stones: Query<&mut Position>| {
+            if context.tick.0 == at {
+                stones.iter_mut().for_each(|mut place| place.0.x += 60.0);
+            }
+        };
+        let mut server = ServerBuilder::default()
+            .add_cell_plugins(Game(move |app: &mut App| {
+                app.replicate::<Stone>().init_resource::<AllowLongSteps>().add_systems(Simulate, leap);
+            }))
+            .populate(|world| {
+                world.spawn(SpawnRequest::new(NetId::WORLD, SOUTH_WEST, Stone::default()));
+            })
+            .build(settings(), None)
+            .expect("AllowLongSteps is the engine's own");
+        for _ in 1..at {
+            tick(&mut server);
+        }
+        let report = tick(&mut server);
+        assert_eq!(places(&mut server), [SOUTH_WEST], "undone");
+        assert_eq!((counter(&report, "long_steps"), counter(&report, "teleports")), (1, 0));
+        let report = tick(&mut server);
+        assert_eq!(places(&mut server), [SOUTH_WEST + Vec3::new(60.0, 0.0, 0.0)]);
+        assert_eq!(
+            (counter(&report, "long_steps"), counter(&report, "teleports"), report.handovers),
+            (1, 1, 1)
+        );
+    }
+}
+
+/// A2, A3: a game system that writes a ghost is caught in that tick, with the component; so is one that takes a
+/// ghost away.
+#[test]
+fn a_game_system_that_writes_or_despawns_a_ghost_is_named() {
+    let stone = NetId::derive(settings().secret, NetId::WORLD, 1);
+    let near_the_border = Vec3::new(48.0, 20.0, 0.0);
+    let written =
+        fault(world(Stone::default(), &[near_the_border], |mut ghosts: Query<&mut Stone, With<Ghost>>| {
+            ghosts.iter_mut().for_each(|mut ghost| ghost.weight += 1);
+        }));
+    assert_eq!(
+        written,
+        format!("cell w0/1,0@0: a game system wrote Stone of the ghost {stone}: ghosts are read only")
+    );
+    let moved = fault(world(
+        Stone::default(),
+        &[near_the_border],
+        |mut ghosts: Query<&mut Position, With<Ghost>>| {
+            ghosts.iter_mut().for_each(|mut ghost| ghost.0.x += 0.1);
+        },
+    ));
+    assert_eq!(
+        moved,
+        format!("cell w0/1,0@0: a game system wrote Position of the ghost {stone}: ghosts are read only")
+    );
+    let gone = fault(world(
+        Stone::default(),
+        &[near_the_border],
+        |ghosts: Query<Entity, With<Ghost>>, mut commands: Commands| {
+            ghosts.iter().for_each(|ghost| commands.entity(ghost).despawn());
+        },
+    ));
+    assert_eq!(
+        gone,
+        format!("cell w0/1,0@0: a game system despawned the ghost {stone}: ghosts are read only")
+    );
+}
+
+/// A plain query never meets a ghost.
+#[test]
+fn a_plain_query_sees_no_ghost_and_ghosts_reads_nothing_else() {
+    let mut server = world(
+        Stone { weight: 7 },
+        &[Vec3::new(48.0, 48.0, 0.0)],
+        |context: Res<TickContext>, own: Query<&Stone>, ghosts: Ghosts<&Stone>| {
+            let owns = context.area.contains(Vec3::new(48.0, 48.0, 0.0));
+            assert_eq!(own.iter().count(), usize::from(owns));
+            let expected = usize::from(!owns && context.tick.0 > 1);
+            assert_eq!(ghosts.iter().filter(|stone| stone.weight == 7).count(), expected);
+        },
+    );
+    for _ in 0..3 {
+        assert_eq!(tick(&mut server).ghosts, 3, "the corner is in the margin of all three others");
+    }
+}
+
+/// A8: a border is not taken from another owner's export: it is refused and counted, and what was there stays.
+#[test]
+fn an_export_of_another_epoch_is_not_imported_and_counted() {
+    let mut server =
+        world(Stone::default(), &[Vec3::new(48.0, 20.0, 0.0)], |mut stones: Query<&mut Position>| {
+            stones.iter_mut().for_each(|mut place| place.0.y += 0.5);
+        });
+    tick(&mut server);
+    let ghost_y = |server: &mut Server| {
+        with_cells(server.node_mut(), |_, cells| {
+            let east =
+                cells.iter_mut().find(|cell| cell.leaf.id.cx == 1 && cell.leaf.id.cy == 0).expect("there");
+            let mut ghosts = east.world.query_filtered::<&Position, With<Ghost>>();
+            ghosts.iter(&east.world).map(|place| place.0.y).collect::<Vec<_>>()
+        })
+    };
+    let before = ghost_y(&mut server);
+    assert_eq!(before.len(), 1);
+    // An older owner's buffer comes again: three neighbours follow this cell.
+    let node = server.node_mut();
+    node.resource_scope(|node, mut published: Mut<PublishedExports>| {
+        let slot = with_cells(node, |_, cells| cells.iter().next().expect("there").leaf.slot.index());
+        published.exports[slot].as_mut().expect("published").epoch -= 1;
+        published.exports[slot].as_mut().expect("published").moved.push(0);
+    });
+    node.run_schedule(InterestCells);
+    let stale = with_cells(node, |_, cells| cells.iter().map(|cell| cell.imported.stale).sum::<u64>());
+    assert_eq!(stale, 3);
+    assert_eq!(ghost_y(&mut server), before);
+    assert_eq!(counter(&tick(&mut server), "exports_stale"), 3, "the owner still says it is the older one");
+    assert_eq!(counter(&tick(&mut server), "exports_stale"), 6, "since the start");
+    assert_eq!(ghost_y(&mut server), before, "nothing of it was taken");
+}

@@ -1,0 +1,549 @@
+//! A game made to hurt the engine: everything that may happen to an entity happens, by chance that is the same on
+//! every layout.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bevy_ecs::prelude::DetectChangesMut;
+use terrane::cell::attached::CHAIN_MAX;
+use terrane::cell::markers::{Ghost, Owned};
+use terrane::cell::pool::with_cells;
+use terrane::ids::CellId;
+use terrane::prelude::*;
+use terrane::server::Server;
+
+/// Edge of the world, m: five cells of 40 m on the finest of the layouts.
+pub const EDGE_M: f32 = 200.0;
+/// Most attached ants may be off their leader, m.
+pub const REACH_M: f32 = 2.0;
+/// Ticks after which a runner turns.
+const LAP_TICKS: u64 = 40;
+
+/// What everybody may see of an ant, and what nobody may.
+#[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
+pub struct Ant {
+    #[sync(broadcast)]
+    pub kind: u8,
+    #[sync(broadcast, precision = 0.01)]
+    pub heading: f32,
+    #[sync(server_only)]
+    pub secret: u64,
+    #[sync(broadcast)]
+    pub says: String,
+    #[sync(server_only)]
+    pub friends: Vec<NetId>,
+}
+
+/// Comes and goes.
+#[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
+pub struct Load {
+    #[sync(broadcast)]
+    pub weight: u16,
+    #[sync(server_only)]
+    pub origin: u64,
+}
+
+/// What an ant remembers of the messages it sent and got.
+#[derive(Component, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Diary {
+    pub sent: u32,
+    pub received: u64,
+    pub digest: u64,
+}
+
+/// Stays behind at a border.
+#[derive(Component, Debug)]
+pub struct Dusty;
+
+/// One ant pokes another.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Poke {
+    pub seq: u32,
+}
+
+/// Counts within a tick.
+#[derive(Resource, Default)]
+pub struct Steps(u32);
+
+/// What every ant obeys.
+#[derive(Debug)]
+pub struct Rules {
+    pub step_m: f32,
+}
+
+/// What really happened to messages, tick by tick.
+#[derive(Debug, Default)]
+pub struct TickLog {
+    pub alive: BTreeSet<NetId>,
+    /// (from, seq) by receiver.
+    pub sent: BTreeMap<NetId, Vec<(NetId, u32)>>,
+    pub received: BTreeMap<NetId, Vec<(NetId, u32)>>,
+    /// Where the published rules lie, by cell.
+    pub rules: BTreeMap<CellId, usize>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Log(Arc<Mutex<BTreeMap<u64, TickLog>>>);
+
+impl Log {
+    fn at<R>(&self, tick: TickNumber, note: impl FnOnce(&mut TickLog) -> R) -> R {
+        note(self.0.lock().expect("not poisoned").entry(tick.0).or_default())
+    }
+
+    pub fn read<R>(&self, read: impl FnOnce(&BTreeMap<u64, TickLog>) -> R) -> R {
+        read(&self.0.lock().expect("not poisoned"))
+    }
+}
+
+/// The cells' part of the game.
+#[derive(Clone, Debug, Default)]
+pub struct Ants {
+    pub log: Log,
+    /// Nothing happens any more.
+    pub frozen: Arc<AtomicBool>,
+    /// Nobody spawns, dies, jumps or attaches: ants walk and talk.
+    pub calm: bool,
+    /// Nobody even learns a name: no component ever changes.
+    pub silent: bool,
+}
+
+impl Ants {
+    pub fn freeze(&self) {
+        self.frozen.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Plugin for Ants {
+    fn build(&self, app: &mut App) {
+        let (log, frozen, calm) = (self.log.clone(), self.frozen.clone(), self.calm);
+        let runs = move || !frozen.load(Ordering::Relaxed);
+        let note = self.log.clone();
+        let begin = move |context: Res<TickContext>,
+                          rules: Res<Published<Rules>>,
+                          mut steps: ResMut<Steps>,
+                          ants: Query<&NetId>| {
+            assert_eq!(steps.0, 0, "scratch resources are reset before every tick");
+            steps.0 += 1;
+            note.at(context.tick, |tick| {
+                tick.alive.extend(ants.iter());
+                tick.rules.insert(context.cell, std::ptr::from_ref(&**rules) as usize);
+            });
+        };
+        let note = self.log.clone();
+        let listen = move |context: Res<TickContext>,
+                           inbox: EntityInbox<Poke>,
+                           mut diaries: Query<(&NetId, &mut Diary)>| {
+            let mut mine: BTreeMap<NetId, _> = diaries.iter_mut().map(|(&me, diary)| (me, diary)).collect();
+            for poke in inbox.iter() {
+                let diary = mine.get_mut(&poke.to).expect("messages come to the cell that owns the receiver");
+                diary.received += 1;
+                let heard = [diary.digest, poke.from.0, u64::from(poke.message.seq), context.tick.0];
+                diary.digest = heard.into_iter().fold(0, |hash: u64, part| {
+                    (hash ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)
+                });
+                note.at(context.tick, |tick| {
+                    tick.received.entry(poke.to).or_default().push((poke.from, poke.message.seq));
+                });
+            }
+        };
+        let talk = move |context: Res<TickContext>,
+                         mut outbox: EntityOutbox<Poke>,
+                         mut ants: Query<(&NetId, &Ant, &mut Diary)>| {
+            for (&me, ant, mut diary) in &mut ants {
+                let mut chance = context.random(me, 2);
+                if ant.friends.is_empty() {
+                    continue;
+                }
+                for _ in 0..chance.below(3) {
+                    let to = ant.friends[chance.below(ant.friends.len())];
+                    let seq = diary.sent;
+                    diary.sent += 1;
+                    outbox.send(me, to, Poke { seq });
+                    log.at(context.tick, |tick| tick.sent.entry(to).or_default().push((me, seq)));
+                }
+            }
+        };
+        app.replicate::<Ant>()
+            .replicate::<Load>()
+            .server_only::<Diary>()
+            .cell_local::<Dusty>()
+            .add_entity_message::<Poke>()
+            .read_published::<Rules>()
+            .scratch::<Steps>();
+        if self.silent {
+            app.add_systems(Simulate, (begin, listen, walk).chain().run_if(runs));
+        } else if calm {
+            app.add_systems(Simulate, (begin, listen, talk, befriend, walk).chain().run_if(runs));
+        } else {
+            app.add_systems(Simulate, (begin, listen, talk, befriend, live, walk).chain().run_if(runs));
+        }
+    }
+}
+
+/// Learns the names of those around.
+fn befriend(context: Res<TickContext>, nearby: Nearby, mut ants: Query<(&NetId, &Position, &mut Ant)>) {
+    for (&me, place, mut ant) in &mut ants {
+        let mut chance = context.random(me, 3);
+        if !chance.chance(0.1) {
+            continue;
+        }
+        let around = nearby.nearest(place.0, 6, 10.0).expect("around an entity of this cell");
+        if around.is_empty() {
+            continue;
+        }
+        let friend = around[chance.below(around.len())].net_id;
+        if ant.friends.len() >= 6 {
+            let place = chance.below(6);
+            ant.friends[place] = friend;
+        } else {
+            ant.friends.push(friend);
+        }
+    }
+}
+
+fn anywhere(chance: &mut Random) -> Vec3 {
+    Vec3::new(chance.between(0.0..EDGE_M), chance.between(0.0..EDGE_M), chance.between(0.0..4.0))
+}
+
+/// Births, deaths, jumps, attachments, components that come and go.
+fn live(
+    context: Res<TickContext>,
+    nearby: Nearby,
+    mut requests: WorldRequests,
+    mut commands: Commands,
+    mut ants: Query<(Entity, &NetId, &Position, &mut Ant, Option<&mut Attached>, Option<&mut Load>)>,
+) {
+    for (entity, &me, place, mut ant, attached, load) in &mut ants {
+        let mut chance = context.random(me, 1);
+        if chance.chance(0.006) {
+            requests.teleport(me, anywhere(&mut chance));
+        }
+        if chance.chance(0.008) {
+            requests.spawn(me, anywhere(&mut chance), an_ant(&mut chance));
+        }
+        if chance.chance(0.007) && ant.kind != PLAYER {
+            if chance.chance(0.5) {
+                let offset = Vec3::new(0.5, 0.5, 0.0);
+                requests.spawn_with_class(
+                    me,
+                    place.0 + offset,
+                    2,
+                    (Load { weight: 7, origin: me.0 }, Diary::default()),
+                );
+            }
+            commands.entity(entity).despawn();
+            continue;
+        }
+        let offset = Vec3::new(chance.between(-3.0..3.0), chance.between(-3.0..3.0), 0.0);
+        match attached {
+            None if chance.chance(0.03) => {
+                let around = nearby.nearest(place.0, 5, 10.0).expect("around an entity of this cell");
+                if !around.is_empty() {
+                    // Itself among them, and whoever is attached to it: circles must come to nothing.
+                    let to = around[chance.below(around.len())].net_id;
+                    commands.entity(entity).insert(Attached { to, offset });
+                }
+            }
+            None if chance.chance(0.004) && !ant.friends.is_empty() => {
+                let to = ant.friends[chance.below(ant.friends.len())];
+                commands.entity(entity).insert(Attached { to, offset });
+            }
+            None => {}
+            Some(_) if chance.chance(0.02) => {
+                commands.entity(entity).remove::<Attached>();
+            }
+            Some(mut attached) => {
+                if chance.chance(0.05) {
+                    attached.offset = offset;
+                }
+                if chance.chance(0.01) && !ant.friends.is_empty() {
+                    attached.to = ant.friends[chance.below(ant.friends.len())];
+                }
+            }
+        }
+        match load {
+            None if chance.chance(0.03) => {
+                commands
+                    .entity(entity)
+                    .insert(Load { weight: chance.below(900) as u16, origin: chance.bits() });
+            }
+            None => {}
+            Some(_) if chance.chance(0.05) => {
+                commands.entity(entity).remove::<Load>();
+            }
+            Some(mut load) if chance.chance(0.2) => load.weight = load.weight.wrapping_add(1),
+            Some(_) => {}
+        }
+        if chance.chance(0.05) {
+            commands.entity(entity).insert(Dusty);
+        }
+        if chance.chance(0.05) {
+            ant.says = format!("{:x}", chance.below(5_000));
+        }
+        if chance.chance(0.2) {
+            ant.secret = chance.bits();
+        }
+        if chance.chance(0.1) {
+            ant.set_changed();
+        }
+    }
+}
+
+pub const WANDERER: u8 = 0;
+pub const HOPPER: u8 = 1;
+pub const CORNER: u8 = 2;
+pub const STILL: u8 = 3;
+pub const RUNNER: u8 = 4;
+pub const KINDS: u8 = 5;
+pub const PLAYER: u8 = 9;
+
+/// Everybody moves as the kind does. The attached are moved by the engine.
+fn walk(
+    context: Res<TickContext>,
+    rules: Res<Published<Rules>>,
+    mut ants: Query<(&NetId, &mut Position, &mut Ant), Without<Attached>>,
+) {
+    for (&me, mut place, mut ant) in &mut ants {
+        let mut chance = context.random(me, 0);
+        let step = rules.step_m * 0.99;
+        let at = place.0.truncate();
+        let to_go = match ant.kind {
+            WANDERER | PLAYER => {
+                if chance.chance(0.1) {
+                    ant.heading = (chance.unit() * std::f32::consts::TAU * 100.0).round() / 100.0;
+                }
+                Vec2::from_angle(ant.heading) * step
+            }
+            // Over the nearest line between two columns, and back, every tick.
+            HOPPER => {
+                let line = (at.x / 40.0).round().clamp(1.0, 4.0) * 40.0;
+                let side = if context.tick.0.is_multiple_of(2) { 0.5 } else { -0.5 };
+                Vec2::new(line + side - at.x, 0.3 * side)
+            }
+            // Around the nearest corner of four cells.
+            CORNER => {
+                let corner = (at / 40.0).round().clamp(Vec2::ONE, Vec2::splat(4.0)) * 40.0;
+                let angle = (context.tick.0 + me.0 % 4) as f32 * std::f32::consts::FRAC_PI_2 + 0.8;
+                corner + Vec2::from_angle(angle) * 0.7 - at
+            }
+            RUNNER => {
+                let lap = (context.tick.0 / LAP_TICKS + me.0) % 4;
+                Vec2::from_angle(lap as f32 * std::f32::consts::FRAC_PI_2) * step
+            }
+            _ => Vec2::ZERO,
+        };
+        if to_go != Vec2::ZERO {
+            place.0 += to_go.clamp_length_max(step).extend(0.0);
+        }
+    }
+}
+
+fn an_ant(chance: &mut Random) -> (Ant, Diary) {
+    let kind = chance.below(usize::from(KINDS)) as u8;
+    let heading = (chance.unit() * std::f32::consts::TAU * 100.0).round() / 100.0;
+    (Ant { kind, heading, secret: chance.bits(), ..Ant::default() }, Diary::default())
+}
+
+/// The world in which they live: small cells, wide steps.
+pub fn settings() -> WorldSettings {
+    let area = Area { min: Vec2::ZERO, max: Vec2::splat(EDGE_M) };
+    WorldSettings { area, bucket_m: 8.0, check_invariants: true, ..WorldSettings::default() }
+        .with_distances(10.0, 12.0, 60.0, REACH_M)
+}
+
+/// A world of cells of three sizes, sharing corners and T-junctions.
+pub fn mixed() -> WorldSettings {
+    let cell = |depth, cx, cy| CellId { world: 0, depth, cx, cy };
+    let mut cells = vec![cell(0, 1, 0)];
+    for (cx, cy) in [(0, 0), (1, 0), (0, 1)] {
+        cells.push(cell(1, cx, cy));
+    }
+    for (cx, cy) in [(2, 2), (3, 2), (2, 3), (3, 3)] {
+        cells.push(cell(2, cx, cy));
+    }
+    cells.push(cell(0, 0, 1));
+    for (cx, cy) in [(2, 2), (3, 2), (2, 3), (3, 3)] {
+        cells.push(cell(1, cx, cy));
+    }
+    WorldSettings { grid: [2, 2], cells: Some(cells), ..settings() }
+}
+
+/// The layouts on which everything must be the same.
+pub fn layouts() -> Vec<(&'static str, WorldSettings)> {
+    vec![
+        ("1 x 1", WorldSettings { grid: [1, 1], ..settings() }),
+        ("2 x 2", WorldSettings { grid: [2, 2], ..settings() }),
+        ("5 x 5 on two threads", WorldSettings { grid: [5, 5], threads: 2, ..settings() }),
+        ("mixed", mixed()),
+    ]
+}
+
+/// The game with this many ants in a new world.
+pub fn game(ants: &Ants, count: u64) -> ServerBuilder {
+    let rules = Rules { step_m: settings().step_m_max };
+    ServerBuilder::default()
+        .add_cell_plugins(ants.clone())
+        .publish(rules)
+        .avatars(|request| {
+            let mut chance = Random::named(request.seed, request.player.as_str());
+            let ant = Ant { kind: PLAYER, ..an_ant(&mut chance).0 };
+            let place = request.world.clamp(anywhere(&mut chance));
+            SpawnRequest { class: 0, ..SpawnRequest::new(NetId::WORLD, place, (ant, Diary::default())) }
+        })
+        .populate(move |world| {
+            let seed = world.settings().seed;
+            for number in 0..count {
+                let mut chance = Random::new(seed, NetId(number), TickNumber(0), 7);
+                let place = anywhere(&mut chance);
+                world.spawn(SpawnRequest::new(NetId::WORLD, place, an_ant(&mut chance)));
+            }
+        })
+}
+
+/// Everything that is kept of an entity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    pub place: Vec3,
+    /// (component, saved form).
+    pub components: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// All entities, by name.
+pub fn everything(server: &mut Server) -> BTreeMap<NetId, Kept> {
+    let game = server.game().clone();
+    let mut all = BTreeMap::new();
+    with_cells(server.node_mut(), |_, cells| {
+        for cell in cells.iter_mut() {
+            let mut owned = cell.world.query_filtered::<Entity, With<Owned>>();
+            let owned: Vec<Entity> = owned.iter(&cell.world).collect();
+            for entity in owned {
+                let entity = cell.world.entity(entity);
+                let mut components = Vec::new();
+                for kind in &game.kinds {
+                    let mut bytes = Vec::new();
+                    if kind.save(&entity, &mut bytes) {
+                        components.push((kind.name(), bytes));
+                    }
+                }
+                let net_id = *entity.get::<NetId>().expect("every entity has a name");
+                let place = entity.get::<Position>().expect("every entity is somewhere").0;
+                let before = all.insert(net_id, Kept { place, components });
+                assert!(before.is_none(), "{net_id} has two owners");
+            }
+        }
+    });
+    all
+}
+
+/// What a neighbour may know of an entity, written out by hand.
+#[derive(Clone, Debug, PartialEq)]
+struct Known {
+    place: Vec3,
+    ant: Option<Ant>,
+    load: Option<Load>,
+    attached: Option<Attached>,
+}
+
+/// The naive answer to which ghosts there must be: for each cell, exactly the entities of other cells within
+/// the margin, with the sent fields by value and everything else at its default.
+pub fn assert_ghosts(server: &mut Server, when: &str) -> usize {
+    let margin = server.settings().ghost_margin_m;
+    let mut ghosts_seen = 0;
+    with_cells(server.node_mut(), |_, cells| {
+        let mut everybody = Vec::new();
+        for cell in cells.iter_mut() {
+            let mut owned = cell
+                .world
+                .query_filtered::<(&NetId, &Position, Option<&Ant>, Option<&Load>, Option<&Attached>), With<Owned>>();
+            for (&net_id, place, ant, load, attached) in owned.iter(&cell.world) {
+                let known = Known {
+                    place: place.0,
+                    ant: ant.map(|ant| Ant { secret: 0, friends: Vec::new(), ..ant.clone() }),
+                    load: load.map(|load| Load { origin: 0, ..load.clone() }),
+                    attached: attached.copied(),
+                };
+                everybody.push((cell.leaf.id, net_id, known));
+            }
+        }
+        for cell in cells.iter_mut() {
+            let (id, area) = (cell.leaf.id, cell.leaf.area);
+            let is_near = |place: Vec3| {
+                place.x >= area.min.x - margin
+                    && place.x <= area.max.x + margin
+                    && place.y >= area.min.y - margin
+                    && place.y <= area.max.y + margin
+            };
+            let expected: BTreeMap<NetId, Known> = everybody
+                .iter()
+                .filter(|(owner, _, known)| *owner != id && is_near(known.place))
+                .map(|(_, net_id, known)| (*net_id, known.clone()))
+                .collect();
+            let mut ghosts = cell.world.query_filtered::<(
+                &NetId,
+                &Position,
+                Option<&Ant>,
+                Option<&Load>,
+                Option<&Attached>,
+                bevy_ecs::query::Has<Diary>,
+                bevy_ecs::query::Has<Dusty>,
+                bevy_ecs::query::Has<Owned>,
+            ), With<Ghost>>();
+            let mut held = BTreeMap::new();
+            for (&net_id, place, ant, load, attached, diary, dusty, owned) in ghosts.iter(&cell.world) {
+                assert!(
+                    !diary && !dusty && !owned,
+                    "{when}: cell {id}: the ghost {net_id} has what no ghost may have"
+                );
+                let known = Known {
+                    place: place.0,
+                    ant: ant.cloned(),
+                    load: load.cloned(),
+                    attached: attached.copied(),
+                };
+                assert!(held.insert(net_id, known).is_none(), "{when}: cell {id}: two ghosts of {net_id}");
+            }
+            for (net_id, known) in &expected {
+                assert_eq!(held.get(net_id), Some(known), "{when}: cell {id}: the ghost of {net_id}");
+            }
+            for (net_id, known) in &held {
+                assert!(
+                    expected.contains_key(net_id),
+                    "{when}: cell {id}: the ghost {net_id} {known:?} is left over"
+                );
+            }
+            ghosts_seen += held.len();
+        }
+    });
+    ghosts_seen
+}
+
+/// Whom everybody joined is joined to is in the same cell and within reach, and no chain is too long.
+pub fn assert_groups(server: &mut Server, when: &str) -> usize {
+    let mut joined = 0;
+    let mut leaders = BTreeMap::new();
+    with_cells(server.node_mut(), |_, cells| {
+        for cell in cells.iter_mut() {
+            let mut owned = cell.world.query::<(&NetId, &Owned)>();
+            for (&net_id, owned) in owned.iter(&cell.world) {
+                leaders.insert(net_id, (owned.leader, cell.leaf.id));
+            }
+        }
+    });
+    for (net_id, (leader, cell)) in &leaders {
+        if *leader == NetId::WORLD {
+            continue;
+        }
+        joined += 1;
+        let mut chain = vec![*net_id];
+        let mut at = *leader;
+        // One whose leader has just died is let go at the next Partition.
+        while let Some((next, home)) = leaders.get(&at) {
+            assert_eq!(home, cell, "{when}: {net_id} is in another cell than {at}, to whom it is joined");
+            chain.push(at);
+            assert!(chain.len() <= 3 * CHAIN_MAX, "{when}: {chain:?} does not end");
+            at = *next;
+        }
+    }
+    joined
+}
