@@ -87,7 +87,7 @@ pub fn mirror(world: &mut World) {
     with_cells(world, |world, cells| {
         let mut rows = world.resource_mut::<Rows>();
         for cell in cells.iter_mut() {
-            rows.publish(&mut cell.deltas);
+            rows.publish_moves(&mut cell.moves);
         }
         let exports = &mut world.resource_mut::<PublishedExports>().exports;
         for cell in cells.iter_mut() {
