@@ -70,7 +70,7 @@ fn whatever_happens_is_the_same_on_every_layout() {
             .collect();
         let mut last = TickReport::default();
         for number in 1..=ticks() {
-            let mut reference = None;
+            let (mut reference, mut life) = (None, None);
             for (name, game, server) in &mut worlds {
                 let when = format!("seed {seed}, tick {number}, {name}");
                 let report = tick(server);
@@ -95,6 +95,13 @@ fn whatever_happens_is_the_same_on_every_layout() {
                     fingerprint_from_scratch(server.node_mut()),
                     report.fingerprint,
                     "{when}: from scratch"
+                );
+                let events = server.node().resource::<LifeEvents>();
+                let lives = (events.born.clone(), events.died.clone());
+                assert_eq!(
+                    lives,
+                    *life.get_or_insert_with(|| lives.clone()),
+                    "{when}: who was born and who died"
                 );
                 ghosts += ants::assert_ghosts(server, &when);
                 joined += ants::assert_groups(server, &when);
@@ -251,6 +258,46 @@ fn views_converge_under_loss_on_every_layout() {
         }
         oracles.assert_equal(&world, &format!("{name}, after everything stood still"));
         assert_eq!(world.tick().report.audits.failures, 0, "{name}");
+    }
+}
+
+/// A3, B9: what dies is out of every view and every cell in the very tick of its death, on whichever side of a
+/// border it died.
+#[test]
+fn the_dead_are_gone_in_the_tick_of_their_death_on_both_sides_of_a_border() {
+    fn die(context: Res<TickContext>, ants: Query<(Entity, &ants::Load)>, mut commands: Commands) {
+        for (entity, load) in &ants {
+            if u64::from(load.weight) == context.tick.0 {
+                commands.entity(entity).despawn();
+            }
+        }
+    }
+    #[derive(Debug)]
+    struct Deaths;
+    impl Plugin for Deaths {
+        fn build(&self, app: &mut App) {
+            app.replicate::<ants::Load>().add_systems(Simulate, die);
+        }
+    }
+    let builder = ServerBuilder::default()
+        .add_cell_plugins(Deaths)
+        .avatars(|_| SpawnRequest::new(NetId::WORLD, Vec3::new(79.0, 80.0, 0.0), ants::Load::default()))
+        .populate(|world| {
+            for number in 0..20u16 {
+                let load = ants::Load { weight: 10 + number, origin: 0 };
+                let place = Vec3::new(77.0 + 0.3 * f32::from(number), 80.0, 0.0);
+                world.spawn(SpawnRequest::new(NetId::WORLD, place, load));
+            }
+        });
+    let mut world = TestWorld::new(builder, WorldSettings { audit_every: Some(1), ..ants::settings() });
+    let alice = world.connect("alice");
+    world.run(9);
+    for number in 0..20 {
+        assert_eq!(world[alice].view().entities().count(), 21 - number);
+        let report = world.tick().report;
+        assert_eq!(world[alice].view().entities().count(), 20 - number, "gone at once");
+        assert_eq!(report.audits.failures, 0);
+        ants::assert_ghosts(world.server_mut(), "after a death");
     }
 }
 

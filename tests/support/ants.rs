@@ -216,7 +216,9 @@ fn live(
 ) {
     for (entity, &me, place, mut ant, attached, load) in &mut ants {
         let mut chance = context.random(me, 1);
-        if chance.chance(0.006) {
+        // Now and then many at once: leaders and those attached to them in the same tick.
+        let rush = context.tick.0.is_multiple_of(40);
+        if chance.chance(if rush { 0.4 } else { 0.006 }) {
             requests.teleport(me, anywhere(&mut chance));
         }
         if chance.chance(0.008) {
