@@ -109,6 +109,14 @@ fn whatever_happens_is_the_same_on_every_layout() {
                 assert_eq!(counter(&report, "name_collisions"), 0, "{when}");
                 if number == ticks() {
                     handovers += report.handovers;
+                    let arrived: usize = game.log.read(|ticks| {
+                        ticks.values().flat_map(|tick| tick.received.values()).map(Vec::len).sum()
+                    });
+                    assert_eq!(
+                        counter(&report, "entity_messages"),
+                        arrived as u64,
+                        "{when}: messages, not batches"
+                    );
                 }
                 last = report;
             }

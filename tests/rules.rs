@@ -384,6 +384,21 @@ fn a_position_that_is_no_number_is_named_with_cell_and_entity() {
     );
 }
 
+/// The request says where a newborn is and the engine who it is: a bundle that says otherwise has no say.
+#[test]
+fn a_newborn_is_where_its_request_says_and_named_by_the_engine() {
+    let mut server = world((Stone::default(), Position::new(90.0, 90.0)), &[SOUTH_WEST], || {});
+    tick(&mut server);
+    assert_eq!(places(&mut server), [SOUTH_WEST]);
+    let named =
+        catch_unwind(|| world((Stone::default(), NetId(7)), &[SOUTH_WEST], || {})).expect_err("a name");
+    let message = named.downcast::<String>().expect("a text");
+    assert!(
+        message.contains("a newborn's components include a name: names are given by the engine alone"),
+        "{message}"
+    );
+}
+
 /// H2: what walks out of the world stands at its edge, and is counted since the start.
 #[test]
 fn what_leaves_the_world_is_clamped_to_its_edge_and_counted() {
