@@ -12,11 +12,11 @@ use std::process::ExitCode;
 
 use bevy_app::{App, Plugin};
 use clap::Parser;
-use common::stages::{MarkStages, StageMarks};
-use common::{cpu_ms, median, print_line, round, rss_mib, wall_ms};
+use common::{cpu_ms, median, print_line, round, rss_mib, wall_ms, wall_ms_of};
 use serde::Serialize;
 use terrane::prelude::*;
 use terrane::server::{Server, TickInput};
+use terrane::telemetry::{Heartbeat, StageClock};
 
 const AREA_M: f32 = 1_600.0;
 const SPEED_M_S: f32 = 5.0;
@@ -109,7 +109,7 @@ fn server(cells: u32, entities: usize, threads: usize) -> Server {
         ..WorldSettings::default()
     }
     .with_distances(50.0, 55.0, SPEED_M_S * 1.2, 0.0);
-    let builder = ServerBuilder::default().add_plugins(MarkStages);
+    let builder = ServerBuilder::default().observe(StageClock::system(), Heartbeat::new());
     let builder = if entities == 0 { builder } else { builder.add_cell_plugins(Wander) };
     builder
         .populate(move |world| {
@@ -148,8 +148,7 @@ impl Measured {
             let output = self.server.tick(input);
             ticks.push(wall_ms() - wall_begin);
             cpu.push(cpu_ms() - cpu_begin);
-            let marks: &StageMarks = self.server.node().resource();
-            stages.push(marks.wall_of(TickSystems::Simulate) + marks.wall_of(TickSystems::Interest));
+            stages.push(wall_ms_of(&self.server, &[TickSystems::Simulate, TickSystems::Interest]));
             self.fingerprint = output.report.fingerprint;
         }
         self.stages.push(median(&stages));

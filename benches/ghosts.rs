@@ -15,14 +15,16 @@ use std::process::ExitCode;
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::{IntoScheduleConfigs, Mut, Resource};
 use clap::Parser;
-use common::stages::{Mark, MarkStages, StageMarks};
-use common::{median, print_line, round, timed_ms};
+use common::{cpu_ms_of, median, print_line, round};
 use serde::Serialize;
+use terrane::action::act;
 use terrane::cell::markers::{Ghost, Owned};
 use terrane::cell::pool::with_cells;
 use terrane::ghost::import::PublishedExports;
 use terrane::prelude::*;
+use terrane::replication::stage;
 use terrane::server::{Server, TickInput};
+use terrane::telemetry::{Heartbeat, StageClock};
 
 /// Edge of each of the two cells, m.
 const EDGE_M: f32 = 400.0;
@@ -72,21 +74,19 @@ macro_rules! components {
 
 components!(A: u32, B: u64, C: f32, D: Vec3);
 
-/// What everybody does in a tick, and how long the import took.
+/// What everybody does in a tick.
 #[derive(Resource, Default)]
 struct Drive {
     changes: bool,
     tick: u32,
-    import_ms: f64,
 }
 
 struct Driven;
 
 impl Plugin for Driven {
     fn build(&self, app: &mut App) {
-        let change = change.after(Mark::Behind(TickSystems::Act)).before(Mark::Before(TickSystems::Simulate));
-        let import =
-            import_apart.after(Mark::Behind(TickSystems::Mirror)).before(Mark::Before(TickSystems::Interest));
+        let change = change.in_set(TickSystems::Act).after(act::act);
+        let import = import_apart.in_set(TickSystems::Mirror).after(stage::mirror);
         app.init_resource::<Drive>().add_systems(Tick, change).add_systems(Tick, import);
     }
 }
@@ -98,7 +98,7 @@ fn change(world: &mut World) {
         }
         drive.tick += 1;
         let tick = drive.tick;
-        let step = if tick % 2 == 0 { 0.1 } else { -0.1 };
+        let step = if tick.is_multiple_of(2) { 0.1 } else { -0.1 };
         with_cells(world, |_, cells| {
             for cell in cells.iter_mut() {
                 type All<'a> = (&'a mut A, &'a mut B, &'a mut C, &'a mut D, &'a mut Position);
@@ -115,13 +115,11 @@ fn change(world: &mut World) {
     });
 }
 
-/// The import by itself; the set `Interest` then finds nothing left to copy.
+/// The import by itself, within `Mirror`; the set `Interest` then finds nothing left to copy.
 fn import_apart(world: &mut World) {
-    world.resource_scope(|world, mut drive: Mut<Drive>| {
-        with_cells(world, |world, cells| {
-            let published = world.resource::<PublishedExports>();
-            drive.import_ms = timed_ms(|| cells.iter_mut().for_each(|cell| cell.import_ghosts(published))).0;
-        });
+    with_cells(world, |world, cells| {
+        let published = world.resource::<PublishedExports>();
+        cells.iter_mut().for_each(|cell| cell.import_ghosts(published));
     });
 }
 
@@ -137,7 +135,8 @@ fn server(entities: usize, at_border: bool, changes: bool) -> Server {
     let off_m = if at_border { 20.0 } else { 200.0 };
     let mut server = ServerBuilder::default()
         .add_cell_plugins(FourComponents)
-        .add_plugins((MarkStages, Driven))
+        .add_plugins(Driven)
+        .observe(StageClock::system(), Heartbeat::new())
         .populate(move |world| {
             for at in 0..entities {
                 let side = if at % 2 == 0 { -off_m } else { off_m };
@@ -152,19 +151,17 @@ fn server(entities: usize, at_border: bool, changes: bool) -> Server {
     server
 }
 
-struct Tick1 {
+struct Cost {
     ms: f64,
     copied: u64,
     ghosts: u64,
 }
 
-fn tick(server: &mut Server) -> Tick1 {
+fn tick(server: &mut Server) -> Cost {
     let tick = server.next_tick();
     let report = server.tick(TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() }).report;
-    let marks: &StageMarks = server.node().resource();
-    let ms = marks.sum(&[TickSystems::Simulate, TickSystems::Mirror])
-        + server.node().resource::<Drive>().import_ms;
-    Tick1 { ms, copied: report.ghost_values_copied, ghosts: report.ghosts }
+    let ms = cpu_ms_of(server, &[TickSystems::Simulate, TickSystems::Mirror]);
+    Cost { ms, copied: report.ghost_values_copied, ghosts: report.ghosts }
 }
 
 /// What is wrong: a ghost that is not as its original.
@@ -194,7 +191,7 @@ fn measure(case: &'static str, changes: bool, args: &Args) -> Line {
         (server(args.entities, true, changes), server(args.entities, false, changes));
     let warmup = args.ticks / 10 + 2;
     let (mut at_border, mut far_from_it) = (Vec::new(), Vec::new());
-    let mut last = Tick1 { ms: 0.0, copied: 0, ghosts: 0 };
+    let mut last = Cost { ms: 0.0, copied: 0, ghosts: 0 };
     for number in 0..warmup + args.ticks {
         last = tick(&mut border);
         let other = tick(&mut inland);

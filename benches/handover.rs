@@ -12,14 +12,15 @@ use std::process::ExitCode;
 use bevy_app::{App, Plugin};
 use bevy_ecs::prelude::{IntoScheduleConfigs, Resource};
 use clap::Parser;
-use common::stages::{Mark, MarkStages, StageMarks};
-use common::{median, print_line, round};
+use common::{cpu_ms_of, median, print_line, round};
 use serde::Serialize;
+use terrane::action::act;
 use terrane::cell::markers::Owned;
 use terrane::cell::pool::with_cells;
 use terrane::cell::requests::Requests;
 use terrane::prelude::*;
 use terrane::server::{Server, TickInput};
+use terrane::telemetry::{Heartbeat, StageClock};
 
 /// Edge of each of the two cells, m.
 const EDGE_M: f32 = 400.0;
@@ -109,7 +110,7 @@ struct Pacing;
 
 impl Plugin for Pacing {
     fn build(&self, app: &mut App) {
-        let pace = pace.after(Mark::Behind(TickSystems::Act)).before(Mark::Before(TickSystems::Simulate));
+        let pace = pace.in_set(TickSystems::Act).after(act::act);
         app.insert_resource(Side { left: true }).add_systems(Tick, pace);
     }
 }
@@ -145,7 +146,8 @@ fn server(entities: usize, way: Way) -> Server {
     .with_distances(50.0, 55.0, 20.0, 0.0);
     let mut server = ServerBuilder::default()
         .add_cell_plugins(EightComponents)
-        .add_plugins((MarkStages, Pacing))
+        .add_plugins(Pacing)
+        .observe(StageClock::system(), Heartbeat::new())
         .populate(move |world| {
             for at in 0..entities {
                 let request = SpawnRequest::new(NetId::WORLD, place(at, way, true), values(at));
@@ -161,7 +163,7 @@ fn server(entities: usize, way: Way) -> Server {
 fn tick(server: &mut Server) -> (f64, u64) {
     let tick = server.next_tick();
     let report = server.tick(TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() }).report;
-    (server.node().resource::<StageMarks>().of(TickSystems::Partition), report.handovers)
+    (cpu_ms_of(server, &[TickSystems::Partition]), report.handovers)
 }
 
 /// What is wrong: an entity that is missing or doubled, or one whose values are others.

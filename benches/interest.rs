@@ -3,6 +3,8 @@
 //! One thread, CPU time. Everything moves between two ticks. Every case is checked against brute force, pair
 //! by pair, and compared with the plain use of the same tree: one over entities, asked once per viewer.
 
+#![expect(clippy::disallowed_methods, reason = "measured beside the world")]
+
 mod common;
 
 use std::hint::black_box;

@@ -91,7 +91,12 @@ impl LatticePoint {
     #[must_use]
     #[inline]
     pub fn of(place: Vec3) -> Self {
-        let step = |v: f32| (v * LATTICE_STEPS_PER_M).floor() as i32;
+        // The floor in arithmetic: without SSE 4.1, which not every x86-64 has, `floor` is a function call.
+        let step = |v: f32| {
+            let steps = v * LATTICE_STEPS_PER_M;
+            let towards_zero = steps as i32;
+            towards_zero.saturating_sub(i32::from(towards_zero as f32 > steps))
+        };
         Self([step(place.x), step(place.y), step(place.z)])
     }
 

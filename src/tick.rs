@@ -22,11 +22,11 @@ pub enum TickSystems {
     ///
     /// After it nothing of this tick comes from outside any more.
     Receive,
-    /// Reads joins, leaves and loaded profiles, writes sessions and avatars; capped per tick.
+    /// Reads joins and leaves, writes sessions and avatars; capped per tick.
     ///
     /// After it the sessions of this tick are fixed; who was not admitted waits and is told so.
     Admit,
-    /// Reads results of the store, writes components and replies.
+    /// Reads results of the store, writes what is known to be durable.
     ///
     /// After it everything the store has confirmed is known to the world.
     Settle,
@@ -157,8 +157,8 @@ impl TickSystems {
     pub const fn flow(self) -> &'static str {
         match self {
             TickSystems::Receive => "the tick's sealed input → inboxes",
-            TickSystems::Admit => "joins, leaves, loaded profiles → sessions, avatars (capped per tick)",
-            TickSystems::Settle => "results of the store → components, replies",
+            TickSystems::Admit => "joins, leaves → sessions, avatars (capped per tick)",
+            TickSystems::Settle => "results of the store → what is known to be durable",
             TickSystems::Partition => "crossings, teleports → handovers",
             TickSystems::Act => "actions, last tick's outboxes → owners' inboxes, replies",
             TickSystems::Simulate => "game systems → components; each cell exports its border",
@@ -210,7 +210,8 @@ pub fn strict_build_settings() -> ScheduleBuildSettings {
     }
 }
 
-/// The order as a Markdown table, one line a set. README and the architecture document hold exactly this text.
+/// The order as a Markdown table, one line a set. README, crate documentation, architecture and profiling guide
+/// hold exactly this text.
 #[must_use]
 pub fn markdown_table() -> String {
     let mut table = String::from("| # | set | runs | in → out | after it |\n|---|---|---|---|---|\n");
@@ -283,9 +284,12 @@ mod tests {
         const BEGIN: &str = "<!-- tick-table -->";
         const END: &str = "<!-- /tick-table -->";
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-        for document in ["README.md", "docs/architecture.md", "docs/profiling.md"] {
-            let Ok(text) = std::fs::read_to_string(root.join(document)) else { continue };
-            let Some((_, rest)) = text.split_once(BEGIN) else { continue };
+        for document in ["README.md", "docs/architecture.md", "docs/profiling.md", "src/lib.rs"] {
+            let text = std::fs::read_to_string(root.join(document)).expect("the document is there");
+            let text: String =
+                text.lines().map(|line| format!("{}\n", line.trim_start_matches("//! "))).collect();
+            let (_, rest) =
+                text.split_once(BEGIN).unwrap_or_else(|| panic!("{document} does not hold the tick table"));
             let (table, _) =
                 rest.split_once(END).unwrap_or_else(|| panic!("{document}: {BEGIN} is not closed by {END}"));
             assert_eq!(

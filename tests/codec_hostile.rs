@@ -1,5 +1,7 @@
 //! The codec against bytes that somebody made up.
 
+#![expect(clippy::disallowed_types, reason = "hostile bytes for every type that serde reads, this one too")]
+
 use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;

@@ -557,7 +557,7 @@ fn an_export_of_another_epoch_is_not_imported_and_counted() {
     node.resource_scope(|node, mut published: Mut<PublishedExports>| {
         let slot = with_cells(node, |_, cells| cells.iter().next().expect("there").leaf.slot.index());
         published.exports[slot].as_mut().expect("published").epoch -= 1;
-        published.exports[slot].as_mut().expect("published").moved.push(0);
+        published.exports[slot].as_mut().expect("published").moved.push(0, Vec3::new(48.0, 25.0, 0.0));
     });
     node.run_schedule(InterestCells);
     let stale = with_cells(node, |_, cells| cells.iter().map(|cell| cell.imported.stale).sum::<u64>());

@@ -1,14 +1,16 @@
 //! What every bench needs: clocks, medians, and one JSON line a case.
 
+#![expect(clippy::disallowed_methods, reason = "measured beside the world")]
 #![allow(dead_code, reason = "each bench is a crate of its own and uses a part of this")]
-
-pub(crate) mod stages;
 
 use std::sync::OnceLock;
 use std::time::Instant;
 
 use cpu_time::ProcessTime;
 use serde::Serialize;
+use terrane::server::Server;
+use terrane::telemetry::{StageSample, StageTimes};
+use terrane::tick::TickSystems;
 
 /// CPU time of this process so far, all threads together, in milliseconds. Unlike a wall clock it does not
 /// count what else runs on the machine.
@@ -27,6 +29,22 @@ pub(crate) fn timed_ms<T>(work: impl FnOnce() -> T) -> (f64, T) {
     let begin = cpu_ms();
     let result = work();
     (cpu_ms() - begin, result)
+}
+
+fn samples<'a>(server: &'a Server, sets: &'a [TickSystems]) -> impl Iterator<Item = StageSample> + 'a {
+    let last = server.node().resource::<StageTimes>().last();
+    sets.iter().map(|set| last[set.index()])
+}
+
+/// CPU milliseconds of these sets in the last tick, all threads of the process together. The server must be
+/// observed with the machine's clocks; see [`terrane::telemetry::StageClock`].
+pub(crate) fn cpu_ms_of(server: &Server, sets: &[TickSystems]) -> f64 {
+    samples(server, sets).map(|sample| sample.cpu_ns.expect("this system has a CPU clock") as f64 / 1e6).sum()
+}
+
+/// Wall milliseconds of these sets in the last tick.
+pub(crate) fn wall_ms_of(server: &Server, sets: &[TickSystems]) -> f64 {
+    samples(server, sets).map(|sample| sample.wall_ns as f64 / 1e6).sum()
 }
 
 /// The middle of some measurements, the upper one of two; `NaN` of none.

@@ -7,12 +7,12 @@ use bevy_ecs::prelude::{IntoScheduleConfigs, Mut, Resource, World};
 use terrane::cell::pool::with_cells;
 use terrane::ghost::import::PublishedExports;
 use terrane::interest::{InterestSettings, Viewers};
+use terrane::replication::stage;
 use terrane::replication::{Rows, ViewScratch, ViewSettings, Viewer};
 use terrane::server::WorldSettings;
 use terrane::session::Sessions;
 use terrane::tick::{Tick, TickSystems};
 
-use super::common::stages::Mark;
 use super::common::timed_ms;
 
 /// CPU milliseconds of the parts of the last tick that ran them.
@@ -21,7 +21,8 @@ pub(crate) struct Parts {
     /// Whether the next tick runs them by themselves.
     pub(crate) apart: bool,
     pub(crate) import_ms: f64,
-    pub(crate) encode_ms: f64,
+    pub(crate) cells_encode_ms: f64,
+    pub(crate) publish_ms: f64,
     pub(crate) aoi_ms: f64,
     pub(crate) diff_ms: f64,
     scratch: ViewScratch,
@@ -33,11 +34,8 @@ pub(crate) struct Breakdown;
 impl Plugin for Breakdown {
     fn build(&self, app: &mut App) {
         app.init_resource::<Parts>();
-        let cells =
-            cells_apart.after(Mark::Behind(TickSystems::Mirror)).before(Mark::Before(TickSystems::Interest));
-        let views = views_apart
-            .after(Mark::Behind(TickSystems::Interest))
-            .before(Mark::Before(TickSystems::Assemble));
+        let cells = cells_apart.in_set(TickSystems::Mirror).after(stage::mirror);
+        let views = views_apart.in_set(TickSystems::Assemble).before(stage::assemble);
         app.add_systems(Tick, cells).add_systems(Tick, views);
     }
 }
@@ -51,7 +49,7 @@ fn cells_apart(world: &mut World) {
             let published = world.resource::<PublishedExports>();
             let (viewers, settings) = (world.resource::<Viewers>(), world.resource::<InterestSettings>());
             parts.import_ms = timed_ms(|| cells.iter_mut().for_each(|cell| cell.import_ghosts(published))).0;
-            parts.encode_ms = timed_ms(|| cells.iter_mut().for_each(|cell| cell.encode_changed())).0;
+            parts.cells_encode_ms = timed_ms(|| cells.iter_mut().for_each(|cell| cell.encode_changed())).0;
             let gather = |cell: &mut terrane::cell::Cell| {
                 cell.gather_candidates(viewers.of(cell.leaf.slot), settings);
             };
@@ -78,7 +76,7 @@ fn views_apart(world: &mut World) {
                 cells.iter_mut().for_each(|cell| rows.publish(&mut cell.deltas));
                 rows.find_common_mask();
             };
-            parts.encode_ms += timed_ms(publish).0;
+            parts.publish_ms = timed_ms(publish).0;
             world.resource_scope(|world, mut sessions: Mut<Sessions>| {
                 let rows = world.resource::<Rows>();
                 parts.diff_ms = timed_ms(|| {

@@ -1,18 +1,19 @@
-//! The game that is measured: three components, no systems of its own. Entities are moved from outside, between
-//! the sets `Act` and `Simulate`, so that the clock starts when positions have changed.
+//! The game that is measured: three components, no systems of its own. Entities are moved from outside, in
+//! the set `Act`, so that the clock starts when positions have changed.
 
 use std::sync::{Arc, Mutex};
 
 use bevy_ecs::prelude::{IntoScheduleConfigs, Mut, Resource, World};
 use rustc_hash::FxHashMap;
+use terrane::action::act;
 use terrane::cell::markers::Owned;
 use terrane::cell::pool::with_cells;
 use terrane::prelude::*;
 use terrane::server::Server;
 use terrane::session::Sessions;
+use terrane::telemetry::{Heartbeat, StageClock};
 
 use super::breakdown::Breakdown;
-use super::common::stages::{Mark, MarkStages};
 use super::motion::{ENTER_RADIUS_M, LEAVE_RADIUS_M, Motion, SPEED_M_S_MAX, Scenario};
 
 /// Edge that a cell has at least, m: 2.5 times the radius of sight, plus what there is to spare.
@@ -80,7 +81,8 @@ pub(crate) fn server(scenario: &Scenario, motion: &Motion, threads: usize) -> Se
     let npcs = scenario.entities - scenario.clients;
     let mut server = ServerBuilder::default()
         .add_cell_plugins(GamePlugin)
-        .add_plugins((MarkStages, CrowdPlugin, Breakdown))
+        .add_plugins((CrowdPlugin, Breakdown))
+        .observe(StageClock::system(), Heartbeat::new())
         .avatars(move |request| {
             let client: usize = request.player.as_str()[1..].parse().expect("players are numbered");
             request_for(&avatar_motion, npcs + client)
@@ -131,8 +133,7 @@ struct CrowdPlugin;
 
 impl Plugin for CrowdPlugin {
     fn build(&self, app: &mut App) {
-        let between = Mark::Behind(TickSystems::Act);
-        app.add_systems(Tick, move_crowd.after(between).before(Mark::Before(TickSystems::Simulate)));
+        app.add_systems(Tick, move_crowd.in_set(TickSystems::Act).after(act::act));
     }
 }
 

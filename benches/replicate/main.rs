@@ -1,6 +1,6 @@
 //! Replication: all a server does between "positions changed" and "bytes ready to send".
 //!
-//! Inside `cpu_ms_median`: the sets `Partition` (handover), `Simulate` (checks of positions, fingerprint, export
+//! Inside `cpu_ms_median`: the sets `Receive`, `Partition` (handover), `Simulate` (checks of positions, fingerprint, export
 //! of borders; the game has no systems and entities are moved before), `Mirror`, `Interest` (import of ghosts,
 //! encoding, index and search), `Assemble` (acks, views, updates) and `Send`, as the server's own schedule runs
 //! them. Outside: moving, sealing the input, counters of `Record`, sockets, and the clients, which take their
@@ -24,8 +24,7 @@ use breakdown::Parts;
 use bytes::Bytes;
 use check::Expected;
 use clap::Parser;
-use common::stages::StageMarks;
-use common::{median, print_line, round, rss_mib};
+use common::{cpu_ms_of, median, print_line, round, rss_mib};
 use game::Crowd;
 use motion::{Motion, Scenario};
 use serde::Serialize;
@@ -34,12 +33,13 @@ use terrane::ids::{ConnectionId, NetId};
 use terrane::limits::JOINS_PER_TICK_MAX;
 use terrane::net::ToNet;
 use terrane::replication::ViewSettings;
-use terrane::server::Server;
 use terrane::server::io::{ClientAck, Join, TickInput};
+use terrane::server::{Server, TickReport};
 use terrane::tick::TickSystems;
 
 /// What counts.
-const TIMED: [TickSystems; 6] = [
+const TIMED: [TickSystems; 7] = [
+    TickSystems::Receive,
     TickSystems::Partition,
     TickSystems::Simulate,
     TickSystems::Mirror,
@@ -126,6 +126,10 @@ struct Line {
     bytes_per_client_tick: f64,
     rss_mib: Option<f64>,
     check: String,
+    handover_ms_median: f64,
+    simulate_ms_median: f64,
+    mirror_ms_median: f64,
+    import_ms_median: f64,
     ns_per_changed: f64,
     moved: f64,
     same_spot: bool,
@@ -155,7 +159,7 @@ fn connection(client: usize) -> ConnectionId {
 
 impl Run {
     /// One tick: acks of everything sent so far go in, updates come out.
-    fn tick(&mut self, joins: Vec<Join>) -> terrane::server::TickReport {
+    fn tick(&mut self, joins: Vec<Join>) -> TickReport {
         let tick = self.server.next_tick();
         let newest = self.newest.iter().enumerate().filter(|(_, newest)| **newest > 0);
         let acks = newest
@@ -195,10 +199,6 @@ impl Run {
         }
     }
 
-    fn stage(&self) -> (&StageMarks, &Parts) {
-        (self.server.node().resource(), self.server.node().resource())
-    }
-
     fn let_move(&mut self, runs: bool) {
         self.server.node_mut().resource_mut::<Crowd>().runs = runs;
     }
@@ -229,6 +229,10 @@ struct Measured {
     encode: Vec<f64>,
     diff: Vec<f64>,
     assemble: Vec<f64>,
+    handover: Vec<f64>,
+    simulate: Vec<f64>,
+    mirror: Vec<f64>,
+    import: Vec<f64>,
     moved: usize,
 }
 
@@ -297,6 +301,10 @@ fn measure(scenario: Scenario, args: &Args) -> Line {
         bytes_per_client_tick: round(bytes as f64 / (ticks * scenario.clients) as f64),
         rss_mib,
         check: run.fault.unwrap_or_else(|| "ok".to_owned()),
+        handover_ms_median: round(median(&measured.handover)),
+        simulate_ms_median: round(median(&measured.simulate)),
+        mirror_ms_median: round(median(&measured.mirror)),
+        import_ms_median: round(median(&measured.import)),
         ns_per_changed: round((ghosts + encode) * 1e6 / measured.moved.max(1) as f64),
         moved: scenario.moved,
         same_spot: scenario.same_spot,
@@ -317,16 +325,21 @@ impl Run {
 
 impl Measured {
     fn take(&mut self, run: &Run, apart: bool) {
-        let (marks, parts) = run.stage();
+        let (server, parts) = (&run.server, run.server.node().resource::<Parts>());
         if apart {
+            // The import, the encoding and the search ran within `Mirror`.
             let before = [TickSystems::Partition, TickSystems::Simulate, TickSystems::Mirror];
-            self.ghosts.push(marks.sum(&before) + parts.import_ms);
+            self.ghosts.push(cpu_ms_of(server, &before) - parts.cells_encode_ms - parts.aoi_ms);
+            self.import.push(parts.import_ms);
             self.aoi.push(parts.aoi_ms);
-            self.encode.push(parts.encode_ms);
+            self.encode.push(parts.cells_encode_ms + parts.publish_ms);
             self.diff.push(parts.diff_ms);
         } else {
-            self.cpu.push(marks.sum(&TIMED));
-            self.assemble.push(marks.of(TickSystems::Assemble));
+            self.cpu.push(cpu_ms_of(server, &TIMED));
+            self.handover.push(cpu_ms_of(server, &[TickSystems::Partition]));
+            self.simulate.push(cpu_ms_of(server, &[TickSystems::Simulate]));
+            self.mirror.push(cpu_ms_of(server, &[TickSystems::Mirror]));
+            self.assemble.push(cpu_ms_of(server, &[TickSystems::Assemble]));
             self.moved = run.server.node().resource::<Crowd>().motion.moved.len();
         }
     }
@@ -339,7 +352,7 @@ fn check_all(
     motion: Motion,
     joining: usize,
     ticks: usize,
-) -> (f64, terrane::server::TickReport) {
+) -> (f64, TickReport) {
     let settings = run.server.settings();
     let rule = ViewSettings {
         enter_radius_m: settings.enter_radius_m,

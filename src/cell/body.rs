@@ -1,6 +1,5 @@
 //! One cell: a bevy `World` of its own, and what the engine keeps beside it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bevy_app::App;
@@ -11,18 +10,18 @@ use bevy_ecs::message::MessageRegistry;
 use bevy_ecs::prelude::{DetectChanges, Entity, Mut, QueryState, Ref, With, World};
 use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, SingleThreadedExecutor};
 use glam::Vec3;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::FxHashMap;
 
 use crate::action::kinds::{Answer, RoutedAction};
 use crate::ghost::column::Column;
 use crate::ghost::export::{Export, Member};
-use crate::ghost::import::{ImportCounts, ImportTarget, Links, PublishedExports};
+use crate::ghost::import::{GhostPlaces, ImportCounts, ImportTarget, Links, PublishedExports};
 use crate::ids::{NetId, Row};
 use crate::interest::LastIndex;
 use crate::interest::stage::CellInterest;
 use crate::protocol::messages::ActionRefusal;
-use crate::replication::RowDelta;
 use crate::replication::field::FieldWriter;
+use crate::replication::{RowDelta, RowMove};
 use crate::space::{Area, Position, distance_squared};
 use crate::telemetry::breadcrumb::CellGuard;
 use crate::telemetry::{CellCrumb, name_cell_systems};
@@ -101,7 +100,9 @@ pub struct Cell {
     pub actions: Vec<RoutedAction>,
     /// Their answers.
     pub answers: Vec<Answer>,
-    /// What changed about its entities in this tick, to be published to the row table.
+    /// Its entities that moved in this tick, to be published to the row table.
+    pub moves: Vec<RowMove>,
+    /// What else changed about its entities in this tick, to be published likewise.
     pub deltas: Vec<RowDelta>,
     /// Its entities that stand in another cell's box.
     pub crossings: Vec<NetId>,
@@ -120,7 +121,7 @@ pub struct Cell {
     /// What the last import did.
     pub imported: ImportCounts,
     /// All entities by name, owned and ghosts.
-    pub by_net_id: HashMap<NetId, Entity, FxBuildHasher>,
+    pub by_net_id: FxHashMap<NetId, Entity>,
     /// Tells a panic or a hang by this cell's name.
     pub crumb: CellCrumb,
     /// What its viewers might see.
@@ -135,6 +136,7 @@ pub struct Cell {
     pub(super) components_of: FxHashMap<ArchetypeId, u64>,
     pub(super) writer: FieldWriter,
     pub(super) saved: Vec<u8>,
+    pub(super) prints: Vec<(usize, u64)>,
     pub(super) kind_ids: Vec<ComponentId>,
     archetypes: ArchetypeWatch,
     ghosts_frozen_at: Tick,
@@ -142,14 +144,8 @@ pub struct Cell {
 
 /// The engine's own queries, prepared once per world.
 pub(crate) struct Queries {
-    pub(super) positions: QueryState<(
-        Entity,
-        &'static NetId,
-        &'static mut Owned,
-        &'static mut Position,
-        &'static mut OwnedData,
-    )>,
-    pub(super) ghost_positions: QueryState<&'static mut Position, With<Ghost>>,
+    pub(super) positions: QueryState<(Entity, &'static NetId, &'static mut Owned, &'static mut Position)>,
+    pub(super) ghost_places: GhostPlaces,
     written_places: QueryState<(&'static NetId, Ref<'static, Position>), With<Ghost>>,
     pub(crate) ghosts: QueryState<(&'static NetId, &'static Ghost, &'static Position)>,
     pub(crate) owned: QueryState<(Entity, &'static NetId, &'static Owned, &'static Position)>,
@@ -217,7 +213,7 @@ impl Cell {
         let export = Export::new(leaf.id, leaf.epoch, exports.collect());
         let queries = Queries {
             positions: world.query(),
-            ghost_positions: world.query_filtered(),
+            ghost_places: world.query(),
             written_places: world.query_filtered(),
             ghosts: world.query(),
             owned: world.query(),
@@ -231,6 +227,7 @@ impl Cell {
             links: Links::default(),
             actions: Vec::new(),
             answers: Vec::new(),
+            moves: Vec::new(),
             deltas: Vec::new(),
             crossings: Vec::new(),
             dead: Vec::new(),
@@ -240,7 +237,7 @@ impl Cell {
             checks_ghosts: false,
             written_ghost: None,
             imported: ImportCounts::default(),
-            by_net_id: HashMap::default(),
+            by_net_id: FxHashMap::default(),
             crumb,
             interest: CellInterest::default(),
             game: game.clone(),
@@ -252,6 +249,7 @@ impl Cell {
             components_of: FxHashMap::default(),
             writer: FieldWriter::default(),
             saved: Vec::new(),
+            prints: Vec::new(),
             kind_ids,
             archetypes,
             ghosts_frozen_at,
@@ -278,9 +276,10 @@ impl Cell {
                 anchor: position,
                 lattice: Default::default(),
                 published: false,
+                print: 0,
                 leader: NetId::WORLD,
             },
-            OwnedData { prints: vec![0; self.game.kinds.len() + 1], ..OwnedData::default() },
+            OwnedData { prints: vec![0; self.game.kinds.len()], ..OwnedData::default() },
         ));
         build(&mut entity);
         assert_eq!(
@@ -319,14 +318,28 @@ impl Cell {
                 *sum = sum.wrapping_sub(*print);
             }
         }
-        if let Some(mut owned) = entity.get_mut::<Owned>()
-            && owned.export != NO_EXPORT
-        {
+        let Some(mut owned) = entity.get_mut::<Owned>() else { return };
+        let positions = self.sums.last_mut().expect("the positions' sum is always there");
+        *positions = positions.wrapping_sub(owned.print);
+        if owned.export != NO_EXPORT {
             if let Some(export) = &mut self.export {
                 export.give_up(owned.export);
             }
             owned.export = NO_EXPORT;
         }
+    }
+
+    /// Takes an entity's part out of the export and the fingerprint, and what the engine keeps of it out of the
+    /// entity, because it moves.
+    ///
+    /// # Panics
+    /// When the cell does not own it.
+    pub(super) fn give_away(&mut self, entity: Entity) -> (Owned, OwnedData) {
+        self.detach(entity);
+        let mut entity = self.world.entity_mut(entity);
+        let owned = *entity.get::<Owned>().expect("the registry names the owner");
+        let data = std::mem::take(&mut *entity.get_mut::<OwnedData>().expect("owned entities have it"));
+        (owned, data)
     }
 
     /// Takes note of what game systems despawned: it leaves the fingerprint and the export at once and is
@@ -342,7 +355,7 @@ impl Cell {
             {
                 export.give_up(death.export);
             }
-            self.deltas.push(RowDelta { row: death.row, position: Vec3::NAN, mask: 0, encoded: None });
+            self.moves.push(RowMove { row: death.row, position: Vec3::NAN, mask: 0 });
             self.dead.push(death.net_id);
         }
     }
@@ -362,6 +375,7 @@ impl Cell {
         self.run_actions();
         self.world.run_schedule(Simulate);
         self.world.flush();
+        self.moves.clear();
         self.deltas.clear();
         self.world.try_resource_scope(|world, mut messages: Mut<MessageRegistry>| {
             let last = world.last_change_tick();
@@ -410,7 +424,7 @@ impl Cell {
                 world: &mut self.world,
                 by_net_id: &mut self.by_net_id,
                 columns: &mut self.columns,
-                positions: &mut self.queries.ghost_positions,
+                places: &mut self.queries.ghost_places,
             },
             published,
         );

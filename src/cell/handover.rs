@@ -2,6 +2,7 @@
 
 use bevy_ecs::prelude::Entity;
 use glam::Vec3;
+use smallvec::SmallVec;
 
 use crate::ids::NetId;
 use crate::space::Position;
@@ -21,43 +22,42 @@ use super::requests::Requests;
 /// When `from` does not own the entity: the registry and the cells disagree, a fault of the engine.
 pub fn hand_over(from: &mut Cell, to: &mut Cell, net_id: NetId, position: Vec3) -> Entity {
     let source = from.by_net_id[&net_id];
-    from.detach(source);
+    let (owned, data) = from.give_away(source);
     set_engine_moves(from, to, true);
-    let mut original = from.world.entity_mut(source);
-    let owned = original.take::<Owned>().expect("the registry names the owner");
-    let data = original.take::<OwnedData>().expect("owned entities have it");
-    let leave_ghost = from.leaf.area.contains_within(position, from.limits.ghost_margin_m);
-
+    let summed: SmallVec<[bool; 32]> = data.prints.iter().map(|&print| print != 0).collect();
+    for (sum, print) in to.sums.iter_mut().zip(data.prints.iter().chain([&owned.print])) {
+        *sum = sum.wrapping_add(*print);
+    }
+    let row = owned.row;
+    // All at once: every change of an entity's set of components moves the whole entity in memory.
+    let all = (Position(position), Owned { export: NO_EXPORT, anchor: position, ..owned }, data);
     let target = match to.by_net_id.get(&net_id) {
         Some(&ghost) => {
             let mut promoted = to.world.entity_mut(ghost);
             if let Some(ghost) = promoted.take::<Ghost>() {
                 to.links.forget(&ghost);
             }
+            promoted.insert(all);
             ghost
         }
         None => {
-            let entity = to.world.spawn(net_id).id();
+            let entity = to.world.spawn((net_id, all)).id();
             to.by_net_id.insert(net_id, entity);
             entity
         }
     };
-    for (sum, print) in to.sums.iter_mut().zip(&data.prints) {
-        *sum = sum.wrapping_add(*print);
-    }
-    let row = owned.row;
+    let leave_ghost = from.leaf.area.contains_within(position, from.limits.ghost_margin_m);
     let mut promoted = to.world.entity_mut(target);
-    promoted.insert((Position(position), Owned { export: NO_EXPORT, anchor: position, ..owned }, data));
     let mut original = from.world.entity_mut(source);
-    for (index, kind) in from.game.kinds.iter().enumerate() {
-        kind.transfer(&mut original, &mut promoted, leave_ghost);
+    for ((index, kind), is_summed) in from.game.kinds.iter().enumerate().zip(summed) {
+        let is_there = kind.transfer(&mut original, &mut promoted, leave_ghost);
         // Taken off since the last survey: the old cell will not notice any more, so the new one must.
-        let is_summed = promoted.get::<OwnedData>().is_some_and(|data| data.prints[index] != 0);
-        if is_summed && !kind.is_on(&promoted.as_readonly()) {
+        if is_summed && !is_there {
             to.lost_on_the_way.push(Changed { entity: target, kind: index as u16 });
         }
     }
     if leave_ghost {
+        original.remove::<(Owned, OwnedData)>();
         original.insert((Position(position), Ghost { row, link: NO_LINK, export: 0 }));
         from.links.adopt_later(source);
     } else {

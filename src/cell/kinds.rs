@@ -47,8 +47,10 @@ pub trait ComponentKind: Send + Sync {
     fn is_on(&self, entity: &EntityRef<'_>) -> bool;
     /// Appends the sent fields. The entity must have the component.
     fn encode_sent(&self, entity: &EntityRef<'_>, out: &mut FieldWriter);
-    /// Moves it from one world to another; with `leave_ghost`, what a ghost may know stays behind.
-    fn transfer(&self, from: &mut EntityWorldMut<'_>, to: &mut EntityWorldMut<'_>, leave_ghost: bool);
+    /// Moves it from one world to another, and says whether the entity has it and it travels; with
+    /// `leave_ghost`, what a ghost may know stays behind.
+    fn transfer(&self, from: &mut EntityWorldMut<'_>, to: &mut EntityWorldMut<'_>, leave_ghost: bool)
+    -> bool;
     /// Appends the saved form and says whether there was one.
     fn save(&self, entity: &EntityRef<'_>, out: &mut Vec<u8>) -> bool;
     /// Puts a saved component onto an entity and says how many bytes it took.
@@ -92,13 +94,18 @@ impl<C: Replicate> ComponentKind for ReplicatedKind<C> {
     fn encode_sent(&self, entity: &EntityRef<'_>, out: &mut FieldWriter) {
         entity.get::<C>().expect("a component that was found changed").encode_sent(out);
     }
-    fn transfer(&self, from: &mut EntityWorldMut<'_>, to: &mut EntityWorldMut<'_>, leave_ghost: bool) {
+    fn transfer(
+        &self,
+        from: &mut EntityWorldMut<'_>,
+        to: &mut EntityWorldMut<'_>,
+        leave_ghost: bool,
+    ) -> bool {
         let moved = {
             let Some(mut here) = from.get_mut::<C>() else {
                 if to.contains::<C>() {
                     to.remove::<C>();
                 }
-                return;
+                return false;
             };
             let moved = std::mem::take(&mut *here);
             if leave_ghost {
@@ -107,6 +114,7 @@ impl<C: Replicate> ComponentKind for ReplicatedKind<C> {
             moved
         };
         put(to, moved);
+        true
     }
     fn save(&self, entity: &EntityRef<'_>, out: &mut Vec<u8>) -> bool {
         entity.get::<C>().map(|component| component.save(out)).is_some()
@@ -157,10 +165,8 @@ impl<C: Component<Mutability = Mutable> + Serialize + DeserializeOwned> Componen
         entity.contains::<C>()
     }
     fn encode_sent(&self, _: &EntityRef<'_>, _: &mut FieldWriter) {}
-    fn transfer(&self, from: &mut EntityWorldMut<'_>, to: &mut EntityWorldMut<'_>, _: bool) {
-        if let Some(moved) = from.take::<C>() {
-            put(to, moved);
-        }
+    fn transfer(&self, from: &mut EntityWorldMut<'_>, to: &mut EntityWorldMut<'_>, _: bool) -> bool {
+        from.take::<C>().map(|moved| put(to, moved)).is_some()
     }
     fn save(&self, entity: &EntityRef<'_>, out: &mut Vec<u8>) -> bool {
         entity.get::<C>().map(|component| codec::encode_into(component, out)).is_some()
@@ -201,8 +207,9 @@ impl<C: Component> ComponentKind for CellLocalKind<C> {
         entity.contains::<C>()
     }
     fn encode_sent(&self, _: &EntityRef<'_>, _: &mut FieldWriter) {}
-    fn transfer(&self, from: &mut EntityWorldMut<'_>, _: &mut EntityWorldMut<'_>, _: bool) {
+    fn transfer(&self, from: &mut EntityWorldMut<'_>, _: &mut EntityWorldMut<'_>, _: bool) -> bool {
         from.remove::<C>();
+        false
     }
     fn save(&self, _: &EntityRef<'_>, _: &mut Vec<u8>) -> bool {
         false

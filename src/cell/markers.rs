@@ -12,7 +12,7 @@ use crate::space::LatticePoint;
 use super::requests::{Death, Requests};
 
 /// Marks an entity whose authority is the cell it lives in.
-#[derive(Component, Debug)]
+#[derive(Component, Clone, Copy, Debug)]
 #[component(on_remove = report_death)]
 pub struct Owned {
     /// Its node-wide row.
@@ -25,6 +25,8 @@ pub struct Owned {
     pub lattice: LatticePoint,
     /// Whether its row has been published at all.
     pub published: bool,
+    /// Hash of its position as last summed.
+    pub print: u64,
     /// Whom `Partition` has joined it to, by its [`Attached`](super::attached::Attached); nobody
     /// ([`NetId::WORLD`]) while it stands by itself. The two are always in one cell.
     pub leader: NetId,
@@ -38,7 +40,8 @@ pub const NO_EXPORT: u32 = u32::MAX;
 pub struct OwnedData {
     /// The public fields as last published.
     pub encoded: EncodedRow,
-    /// Hash of each registered component as last summed, by kind; 0 for one it does not have.
+    /// Hash of each registered component as last summed, by kind; 0 for one it does not have. That of the
+    /// position, which changes most, is in [`Owned`].
     pub prints: Vec<u64>,
 }
 
@@ -68,11 +71,12 @@ fn report_death(mut world: DeferredWorld<'_>, context: HookContext) {
         return;
     }
     let Some(&net_id) = world.get::<NetId>(entity) else { return };
-    let Some(&Owned { row, export, .. }) = world.get::<Owned>(entity) else { return };
-    let prints = world
+    let Some(&Owned { row, export, print, .. }) = world.get::<Owned>(entity) else { return };
+    let mut prints = world
         .get_mut::<OwnedData>(entity)
         .map(|mut data| std::mem::take(&mut data.prints))
         .unwrap_or_default();
+    prints.push(print);
     world.resource_mut::<Requests>().deaths.push(Death { net_id, row, export, prints });
 }
 

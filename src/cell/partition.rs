@@ -264,7 +264,11 @@ impl<'a> Node<'a> {
 
     /// Moves an entity and all that is joined to it. The joined keep their distance.
     fn move_group(&mut self, leader: Move) {
-        let Some((_, from)) = self.position_of(leader.net_id) else { return };
+        let Some((slot, from)) = self.position_of(leader.net_id) else { return };
+        if !self.followers.contains_key(&leader.net_id) {
+            self.move_one(slot, leader);
+            return;
+        }
         let mut group = vec![leader];
         let mut seen = FxHashSet::from_iter([leader.net_id]);
         let mut next = 0;

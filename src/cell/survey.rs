@@ -1,6 +1,6 @@
 //! The look at a cell after its game systems ran: what moved, what changed, what must be told to whom.
 
-use bevy_ecs::change_detection::DetectChanges;
+use bevy_ecs::change_detection::{DetectChanges, DetectChangesMut};
 use bevy_ecs::prelude::Entity;
 use glam::Vec3;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::ghost::export::Member;
 use crate::ids::NetId;
 use crate::replication::rows::{FIELD_XY, FIELD_Z};
-use crate::replication::{EncodedRow, RowDelta};
+use crate::replication::{RowDelta, RowMove};
 use crate::space::{Area, LatticePoint, distance_squared};
 
 use super::Cell;
@@ -68,12 +68,13 @@ impl Cell {
         let export = self.export.as_mut().expect("the export is at home in Simulate");
         let mut to_export: Vec<Entity> = Vec::new();
         let mut teleports = Vec::new();
-        for (entity, &net_id, mut owned, mut position, mut data) in
-            self.queries.positions.iter_mut(&mut self.world)
-        {
+        let mut position_sum = self.sums[position_kind];
+        for (entity, &net_id, mut owned, mut position) in self.queries.positions.iter_mut(&mut self.world) {
             if !position.is_changed() {
                 continue;
             }
+            // Nobody asks whether the engine's own part has changed.
+            let owned = owned.bypass_change_detection();
             let asked = position.0;
             assert!(
                 asked.is_finite(),
@@ -94,7 +95,9 @@ impl Cell {
                 teleports.push((net_id, step.asked));
             }
             let place = step.place;
-            position.0 = place;
+            if place != asked {
+                position.0 = place;
+            }
             owned.anchor = place;
 
             let lattice = LatticePoint::of(place);
@@ -107,11 +110,11 @@ impl Cell {
             }
             owned.lattice = lattice;
             owned.published = true;
-            self.deltas.push(RowDelta { row: owned.row, position: place, mask, encoded: None });
+            self.moves.push(RowMove { row: owned.row, position: place, mask });
 
             let print = print_of(net_id, position_kind, &bytes_of(place));
-            let old = std::mem::replace(&mut data.prints[position_kind], print);
-            self.sums[position_kind] = self.sums[position_kind].wrapping_sub(old).wrapping_add(print);
+            position_sum = position_sum.wrapping_sub(owned.print).wrapping_add(print);
+            owned.print = print;
 
             if !area.contains(place) {
                 self.crossings.push(net_id);
@@ -126,6 +129,7 @@ impl Cell {
                 (false, exported) => export.move_to(exported, place),
             }
         }
+        self.sums[position_kind] = position_sum;
         self.world.resource_mut::<Requests>().teleports.extend(teleports);
         for entity in to_export {
             let (net_id, row, position) = {
@@ -158,7 +162,7 @@ impl Cell {
                 {
                     let place = owned.export;
                     column.export_one(&self.world, removed.entity, place, exported);
-                    exported.changed.push(place);
+                    exported.note_change(place);
                 }
             }
         }
@@ -179,13 +183,13 @@ impl Cell {
             let net_id = *reference.get::<NetId>().expect("owned entities are named");
             let owned = reference.get::<Owned>().expect("changes are collected of owned entities");
             let (row, position) = (owned.row, owned.anchor);
-            let entity_ref = self.world.get_entity(entity).expect("it exists");
-            let mut prints = Vec::with_capacity(of_entity.len());
+            let entity_ref = reference;
+            self.prints.clear();
             for change in of_entity {
                 self.saved.clear();
                 let kind = usize::from(change.kind);
                 let saved = self.game.kinds[kind].save(&entity_ref, &mut self.saved);
-                prints.push((kind, if saved { print_of(net_id, kind, &self.saved) } else { 0 }));
+                self.prints.push((kind, if saved { print_of(net_id, kind, &self.saved) } else { 0 }));
             }
             for kind in &self.game.kinds {
                 if let super::kinds::Reach::Replicated(index) = kind.reach()
@@ -196,15 +200,14 @@ impl Cell {
             }
             self.counts.oversized_fields += u64::from(writer.oversized);
             let mut data = self.world.get_mut::<OwnedData>(entity).expect("owned entities have it");
-            for (kind, print) in prints {
+            let data = data.bypass_change_detection();
+            for &(kind, print) in &self.prints {
                 let old = std::mem::replace(&mut data.prints[kind], print);
                 self.sums[kind] = self.sums[kind].wrapping_sub(old).wrapping_add(print);
             }
-            let encoded = EncodedRow { components, bytes: writer.bytes.clone(), ends: writer.ends.clone() };
-            let mask = encoded.difference(&data.encoded);
+            let mask = data.encoded.update(components, &writer.bytes, &writer.ends);
             if mask != 0 {
-                data.encoded = encoded.clone();
-                self.deltas.push(RowDelta { row, position, mask, encoded: Some(encoded) });
+                self.deltas.push(RowDelta { row, position, mask, encoded: data.encoded.clone() });
             }
         }
         self.changed = changed;

@@ -22,6 +22,7 @@ pub fn print_field(spec: &FieldSpec, bytes: &[u8]) -> String {
     })
 }
 
+#[expect(clippy::disallowed_methods, reason = "digits for people to read")]
 fn typed(spec: &FieldSpec, bytes: &[u8]) -> Option<String> {
     if spec.wire == FieldWire::Prefixed {
         let Some(payload) = prefixed_payload(bytes).ok()? else { return Some("nothing".into()) };

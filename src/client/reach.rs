@@ -59,6 +59,10 @@ impl ClientTarget {
     ///
     /// # Errors
     /// When the token cannot be used, one is needed and there is none, or there is no socket.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a client on its own paces itself and draws the names of its actions"
+    )]
     pub fn connect(&self, schema: Arc<Schema>) -> Result<Player, ClientFailure> {
         let usage = |text: String| Err(ClientFailure::Usage(text));
         let (hash, version) = (schema.hash(), crate::VERSION);
@@ -112,6 +116,10 @@ pub(super) struct Clock {
 }
 
 impl Clock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a client on its own paces itself and draws the names of its actions"
+    )]
     pub(super) fn start() -> Self {
         Self { begun: Instant::now(), now: Duration::ZERO }
     }

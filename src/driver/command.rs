@@ -195,6 +195,7 @@ fn exit(code: ExitCode) -> AppExit {
     NonZeroU8::new(code.code()).map_or(AppExit::Success, AppExit::Error)
 }
 
+#[expect(clippy::disallowed_methods, reason = "a token says until when it can be used")]
 fn print_token(options: &TokenOptions) -> Result<(), RunError> {
     let key = SecretKey::load(&options.key_file)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);

@@ -41,6 +41,7 @@ enum Source {
 }
 
 impl Observer {
+    #[expect(clippy::disallowed_methods, reason = "for the report of the run: no tick reads it")]
     pub(super) fn new(metrics: Arc<Metrics>, board: StatusBoard, json_report: bool, hz: u32) -> Self {
         Self {
             metrics,

@@ -1,5 +1,7 @@
 //! The only clock of the tick: when the next one is due, and what time it is in it.
 
+#![expect(clippy::disallowed_methods, reason = "the one clock of the tick")]
+
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::config::Pace;

@@ -438,6 +438,7 @@ impl World {
         })
     }
 
+    #[expect(clippy::disallowed_methods, reason = "how long a tick took is measured around it")]
     fn tick(&mut self, network: &mut Network) -> Result<(), RunError> {
         self.pacer.wait();
         if let Some(bots) = &mut network.bots {

@@ -1,16 +1,14 @@
 //! What a cell keeps of its neighbours: one link per neighbour, one ghost per entity within the margin.
 
-use std::collections::HashMap;
-
-use bevy_ecs::prelude::{Entity, QueryState, Resource, With, World};
-use rustc_hash::FxBuildHasher;
+use bevy_ecs::prelude::{Entity, Mut, QueryState, Resource, With, World};
+use rustc_hash::FxHashMap;
 
 use crate::cell::layout::Leaf;
 use crate::cell::markers::{Ghost, NO_LINK, Owned};
 use crate::ids::{CellId, NetId, SlotIndex};
 use crate::space::{Area, Position};
 
-use super::column::Column;
+use super::column::{Column, Source};
 use super::export::{Export, Member};
 
 /// The exports of all slots, as of the end of this tick's `Simulate`.
@@ -65,11 +63,22 @@ pub struct ImportTarget<'a> {
     /// The cell's world.
     pub world: &'a mut World,
     /// Its entities by name, owned and ghosts.
-    pub by_net_id: &'a mut HashMap<NetId, Entity, FxBuildHasher>,
+    pub by_net_id: &'a mut FxHashMap<NetId, Entity>,
     /// Its columns.
     pub columns: &'a mut [Option<Box<dyn Column>>],
     /// Writes ghosts' positions.
-    pub positions: &'a mut QueryState<&'static mut Position, With<Ghost>>,
+    pub places: &'a mut GhostPlaces,
+}
+
+/// All ghosts and where they are.
+pub(crate) type GhostPlaces = QueryState<(&'static Ghost, &'static mut Position)>;
+
+impl Link {
+    /// What the neighbour published, if it is still the one that this link is of.
+    fn export<'a>(&self, published: &'a PublishedExports) -> Option<&'a Export> {
+        let export = published.exports.get(self.slot.index())?.as_ref()?;
+        (export.cell == self.cell && export.epoch == self.epoch).then_some(export)
+    }
 }
 
 impl Links {
@@ -114,35 +123,33 @@ impl Links {
         let mut counts = ImportCounts::default();
         // Newcomers of all neighbours first: an entity that went from one neighbour to another is adopted by
         // the new link before the old one would drop it.
-        for index in 0..self.links.len() {
-            let link = &mut self.links[index];
-            link.fresh.clear();
-            match published.exports.get(link.slot.index()).and_then(Option::as_ref) {
-                Some(export) if export.cell == link.cell && export.epoch == link.epoch => {
-                    self.import_members(index as u32, export, target, &mut counts);
-                }
-                _ => counts.stale += 1,
+        let exports: Vec<Option<&Export>> = self.links.iter().map(|link| link.export(published)).collect();
+        for (index, export) in exports.iter().enumerate() {
+            self.links[index].fresh.clear();
+            match export {
+                Some(export) => self.import_members(index as u32, export, target, &mut counts),
+                None => counts.stale += 1,
             }
         }
-        for index in 0..self.links.len() {
-            let link = &mut self.links[index];
-            let Some(export) = published.exports.get(link.slot.index()).and_then(Option::as_ref) else {
-                continue;
-            };
-            if export.cell != link.cell || export.epoch != link.epoch {
-                continue;
-            }
+        for (link, export) in self.links.iter_mut().zip(&exports) {
+            let Some(export) = export else { continue };
             for &place in &export.gone {
                 if let Some(ghost) = link.ghosts.get_mut(place as usize).and_then(Option::take) {
                     drop_ghost(ghost, target, &mut counts);
                 }
             }
-            for (column, exported) in target.columns.iter_mut().zip(&export.columns) {
-                if let (Some(column), Some(exported)) = (column, exported)
-                    && !exported.changed.is_empty()
-                {
-                    counts.copied += column.import_changes(target.world, exported, &link.ghosts, &link.fresh);
-                }
+        }
+        self.follow_places(&exports, target, &mut counts);
+        let mut sources: Vec<Option<Source<'_>>> = Vec::with_capacity(exports.len());
+        for (kind, column) in target.columns.iter_mut().enumerate() {
+            let Some(column) = column else { continue };
+            sources.clear();
+            sources.extend(self.links.iter().zip(&exports).map(|(link, export)| {
+                let exported = (*export)?.columns[kind].as_ref()?;
+                Some(Source { exported, ghosts: &link.ghosts, fresh: &link.fresh })
+            }));
+            if sources.iter().flatten().any(|source| !source.exported.changed.is_empty()) {
+                counts.copied += column.import_changes(target.world, &sources);
             }
         }
         for ghost in std::mem::take(&mut self.orphans) {
@@ -153,6 +160,56 @@ impl Links {
         counts
     }
 
+    /// Puts the ghosts of those that moved where their originals are, and drops those that left the margin.
+    fn follow_places(
+        &mut self,
+        exports: &[Option<&Export>],
+        target: &mut ImportTarget<'_>,
+        counts: &mut ImportCounts,
+    ) {
+        let moved: usize = exports.iter().flatten().map(|export| export.moved.len()).sum();
+        if moved == 0 {
+            return;
+        }
+        let (area, margin) = (target.area, target.margin);
+        let mut left = Vec::new();
+        let mut follow = |ghost: &Ghost, export: &Export, mut position: Mut<'_, Position>| {
+            let member = &export.members[ghost.export as usize];
+            if position.0 == member.position || member.net_id == NetId::WORLD {
+                return;
+            }
+            if area.contains_within(member.position, margin) {
+                position.0 = member.position;
+                counts.copied += 1;
+            } else {
+                left.push((ghost.link, ghost.export));
+            }
+        };
+        let mut places = target.places.query_mut(&mut *target.world);
+        if moved >= places.iter().size_hint().1.unwrap_or(usize::MAX) {
+            for (ghost, position) in &mut places {
+                if let Some(Some(export)) = exports.get(ghost.link as usize) {
+                    follow(ghost, export, position);
+                }
+            }
+        } else {
+            for (link, export) in self.links.iter().zip(exports) {
+                let Some(export) = export else { continue };
+                for ghost in export.moved.iter().filter_map(|place| link.ghosts[place as usize]) {
+                    if let Ok((ghost, position)) = places.get_mut(ghost) {
+                        follow(ghost, export, position);
+                    }
+                }
+            }
+        }
+        for (link, place) in left {
+            if let Some(ghost) = self.links[link as usize].ghosts[place as usize].take() {
+                drop_ghost(ghost, target, counts);
+            }
+        }
+    }
+
+    /// Makes ghosts of one neighbour's newcomers.
     fn import_members(
         &mut self,
         index: u32,
@@ -173,30 +230,10 @@ impl Links {
                 }
             }
         }
-        let mut left = Vec::new();
-        {
-            let mut positions = target.positions.query_mut(&mut *target.world);
-            for &place in &export.moved {
-                let member = &export.members[place as usize];
-                let inside = area.contains_within(member.position, target.margin);
-                match link.ghosts[place as usize] {
-                    Some(ghost) if inside => {
-                        if let Ok(mut position) = positions.get_mut(ghost) {
-                            position.0 = member.position;
-                        }
-                        counts.copied += 1;
-                    }
-                    Some(_) => left.push(place),
-                    None if inside => link.fresh.push(place),
-                    None => {}
-                }
-            }
-        }
-        for place in left {
-            if let Some(ghost) = link.ghosts[place as usize].take() {
-                drop_ghost(ghost, target, counts);
-            }
-        }
+        let fresh = |place: &u32| {
+            link.ghosts[*place as usize].is_none() && export.members[*place as usize].net_id != NetId::WORLD
+        };
+        link.fresh.extend(export.moved.within(&area, target.margin).filter(fresh));
         link.fresh.sort_unstable();
         link.fresh.dedup();
         let fresh = std::mem::take(&mut link.fresh);

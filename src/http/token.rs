@@ -85,6 +85,7 @@ impl AdminToken {
     ///
     /// # Errors
     /// When the system has no randomness.
+    #[expect(clippy::disallowed_methods, reason = "the operators' token is drawn outside of the tick")]
     pub fn generate() -> Result<Self, TokenError> {
         let mut random = [0u8; TOKEN_RANDOM_BYTES];
         getrandom::fill(&mut random).map_err(TokenError::Random)?;

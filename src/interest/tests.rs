@@ -1,5 +1,7 @@
 //! Everything this folder answers, against a walk over all entities.
 
+#![expect(clippy::disallowed_methods, reason = "test data: both sides of a comparison get the same")]
+
 use bevy_ecs::prelude::*;
 use glam::{Vec2, Vec3};
 use proptest::prelude::*;

@@ -1,6 +1,8 @@
 //! Enemies: packets and messages that no client of ours sends. The server lives, counts, ends at most the
 //! connection they came over, and serves the others.
 
+#![expect(clippy::disallowed_methods, reason = "tests of real sockets wait in real time")]
+
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 

@@ -92,6 +92,10 @@ impl Shard {
     }
 
     /// Runs until the tick's end of the exchange is dropped, then says goodbye to everybody.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "shards run beside the ticks and keep the time of the wire"
+    )]
     pub(super) fn run(mut self, ends: &ShardEnds) {
         let mut events = Vec::new();
         let mut last = Instant::now();

@@ -150,6 +150,7 @@ impl UdpNet {
     ///
     /// # Errors
     /// When the configuration cannot work or the operating system does not give what it needs.
+    #[expect(clippy::disallowed_methods, reason = "tokens expire by the calendar, outside of the tick")]
     pub fn start(config: NetConfig) -> Result<Self, NetError> {
         let (authentication, clients_max) = check(&config)?;
         let sockets = bind_range(config.listen, config.shards)?;

@@ -1,5 +1,7 @@
 //! Real sockets on loopback: a server's shards and clients that connect to them.
 
+#![expect(clippy::disallowed_methods, reason = "tests of real sockets wait in real time")]
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 

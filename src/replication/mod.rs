@@ -22,7 +22,7 @@ pub mod wire;
 mod tests;
 
 pub use field::{FieldSpec, FieldWire, FieldWriter, Policy, Replicate};
-pub use rows::{EncodedRow, RowDelta, Rows};
+pub use rows::{EncodedRow, RowDelta, RowMove, Rows};
 pub use rule::{ViewSettings, Viewer};
 pub use schema::Schema;
 pub use terrane_macros::Replicate;

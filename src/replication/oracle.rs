@@ -59,10 +59,14 @@ impl Oracle {
     ) -> Vec<NetId> {
         let mut eligible = Vec::new();
         for entity in world {
-            let held = self.held.contains(&entity.net_id);
-            let radius = if held { settings.leave_radius_m } else { settings.enter_radius_m };
             let d2 = distance_squared(entity.position, viewer_position);
-            if d2 < radius * radius && entity.encoded.bytes.len() <= ROW_BYTES_MAX {
+            let within = |radius: f32| d2 < radius * radius;
+            // Nothing beyond the leave radius is ever seen: worth asking first, since a live world audits too.
+            if !within(settings.leave_radius_m) {
+                continue;
+            }
+            let held = self.held.contains(&entity.net_id);
+            if (held || within(settings.enter_radius_m)) && entity.encoded.bytes.len() <= ROW_BYTES_MAX {
                 eligible.push(rank_of(&entity, own, d2, held));
             }
         }

@@ -1,6 +1,6 @@
 //! One row per entity, node-wide: where it is, who owns it, and its public fields encoded once.
 //!
-//! Cells compute in parallel what changed ([`RowDelta`]); the node publishes all deltas at one point of the
+//! Cells compute in parallel what changed ([`RowMove`], [`RowDelta`]); the node publishes it at one point of the
 //! tick; from then on sessions read the table in parallel. A row keeps its number from birth to death, so a
 //! handover between cells changes nothing for anybody who sees the entity.
 
@@ -52,6 +52,15 @@ impl EncodedRow {
         (1 << (FIELD_FIRST as usize + self.ends.len())) - 1
     }
 
+    /// Takes new components and fields, and says which of them differ; [`RESEND`] when the components do.
+    pub fn update(&mut self, components: u64, bytes: &[u8], ends: &[u16]) -> u32 {
+        if self.components == components && self.bytes == bytes && self.ends == ends {
+            return 0;
+        }
+        let old = std::mem::replace(self, Self { components, bytes: bytes.to_vec(), ends: ends.to_vec() });
+        self.difference(&old)
+    }
+
     /// Which of the fields differ from `old`; [`RESEND`] when the components do.
     #[must_use]
     pub fn difference(&self, old: &EncodedRow) -> u32 {
@@ -64,17 +73,28 @@ impl EncodedRow {
     }
 }
 
-/// What a cell found changed about one of its entities in this tick.
+/// An entity that moved in this tick. There are many, so it is small.
+#[derive(Clone, Copy, Debug)]
+pub struct RowMove {
+    /// Whose row.
+    pub row: Row,
+    /// Where it is now; NaN for nowhere.
+    pub position: Vec3,
+    /// Which of the position's fields differ; none when it moved within a lattice step.
+    pub mask: u32,
+}
+
+/// What else a cell found changed about one of its entities in this tick.
 #[derive(Clone, Debug)]
 pub struct RowDelta {
     /// Whose row.
     pub row: Row,
     /// Where it is now.
     pub position: Vec3,
-    /// The fields that differ; never empty unless only `position` moved within a lattice step.
+    /// The fields that differ.
     pub mask: u32,
-    /// The new encoding where fields other than the position differ.
-    pub encoded: Option<EncodedRow>,
+    /// The new encoding.
+    pub encoded: EncodedRow,
 }
 
 /// The node-wide table of rows.
@@ -102,6 +122,8 @@ pub struct Rows {
     /// How often an entity was published with more than [`ROW_BYTES_MAX`] bytes of fields. Nobody sees it
     /// while it has them.
     pub oversized: u64,
+    /// Rows whose fields are more than [`ROW_BYTES_MAX`] bytes.
+    too_long: Vec<bool>,
     by_net_id: FxHashMap<NetId, Row>,
     changed_rows: Vec<Row>,
     free: Vec<Row>,
@@ -122,6 +144,7 @@ impl Default for Rows {
             class: Vec::new(),
             common_mask: FIELD_XY,
             oversized: 0,
+            too_long: Vec::new(),
             by_net_id: FxHashMap::default(),
             changed_rows: Vec::new(),
             free: Vec::new(),
@@ -172,6 +195,7 @@ impl Rows {
         self.net_id.push(NetId::WORLD);
         self.owner.push(SlotIndex::default());
         self.class.push(u8::MAX);
+        self.too_long.push(false);
         row
     }
 
@@ -198,40 +222,57 @@ impl Rows {
         self.encoded[index] = EncodedRow::default();
         self.net_id[index] = NetId::WORLD;
         self.class[index] = u8::MAX;
+        self.too_long[index] = false;
         self.freed.push(row);
         Some(row)
     }
 
     /// Forgets last tick's changes and releases the rows freed before it.
     pub fn begin_tick(&mut self) {
+        if self.changed_rows.len() > self.changed.len() / 8 {
+            self.changed.fill(0);
+            self.changed_rows.clear();
+        }
         for row in self.changed_rows.drain(..) {
             self.changed[row.index()] = 0;
         }
         self.free.append(&mut self.freed);
     }
 
-    /// Publishes what one cell found.
-    pub fn publish(&mut self, deltas: &mut Vec<RowDelta>) {
-        for delta in deltas.drain(..) {
-            let index = delta.row.index();
-            if delta.mask & (FIELD_XY | FIELD_Z) != 0 {
-                let point = LatticePoint::of(delta.position);
+    /// Publishes what moved in one cell.
+    pub fn publish_moves(&mut self, moves: &mut Vec<RowMove>) {
+        for RowMove { row, position, mask } in moves.drain(..) {
+            let index = row.index();
+            if mask != 0 {
+                let point = LatticePoint::of(position);
                 self.lattice[index] = point;
                 self.low_xy[index] = point.low_xy();
+                self.note_change(row, mask);
             }
-            if let Some(encoded) = delta.encoded {
-                self.oversized += u64::from(encoded.bytes.len() > ROW_BYTES_MAX);
-                self.encoded[index] = encoded;
-            }
-            let can_be_told = self.encoded[index].bytes.len() <= ROW_BYTES_MAX;
-            self.position[index] = if can_be_told { delta.position } else { Vec3::NAN };
-            if delta.mask != 0 {
-                if self.changed[index] == 0 {
-                    self.changed_rows.push(delta.row);
-                }
-                self.changed[index] |= delta.mask;
-            }
+            self.position[index] = if self.too_long[index] { Vec3::NAN } else { position };
         }
+    }
+
+    /// Publishes what one cell encoded.
+    pub fn publish(&mut self, deltas: &mut Vec<RowDelta>) {
+        for RowDelta { row, position, mask, encoded } in deltas.drain(..) {
+            let index = row.index();
+            let too_long = encoded.bytes.len() > ROW_BYTES_MAX;
+            self.oversized += u64::from(too_long);
+            self.too_long[index] = too_long;
+            self.position[index] = if too_long { Vec3::NAN } else { position };
+            self.encoded[index] = encoded;
+            self.note_change(row, mask);
+        }
+    }
+
+    #[inline]
+    fn note_change(&mut self, row: Row, mask: u32) {
+        let changed = &mut self.changed[row.index()];
+        if *changed == 0 {
+            self.changed_rows.push(row);
+        }
+        *changed |= mask;
     }
 
     /// Finds the most frequent mask among this tick's changes. Call after the last [`publish`](Self::publish).

@@ -87,7 +87,7 @@ pub fn mirror(world: &mut World) {
     with_cells(world, |world, cells| {
         let mut rows = world.resource_mut::<Rows>();
         for cell in cells.iter_mut() {
-            rows.publish(&mut cell.deltas);
+            rows.publish_moves(&mut cell.moves);
         }
         let exports = &mut world.resource_mut::<PublishedExports>().exports;
         for cell in cells.iter_mut() {
@@ -277,6 +277,7 @@ fn audit(world: &mut World, sessions: &mut Sessions) {
             world.resource_scope(|world, mut counts: Mut<AssembleCounts>| {
                 let rows = world.resource::<Rows>();
                 let rule = world.resource::<ViewRule>().0;
+                let entities: Vec<_> = oracle::world(rows).collect();
                 for session in sessions.iter_mut() {
                     let index = session.id.index as usize;
                     if oracles.by_session.len() <= index {
@@ -289,7 +290,7 @@ fn audit(world: &mut World, sessions: &mut Sessions) {
                     let row = session.avatar_row;
                     let own = (row != Row::NONE).then_some(session.avatar);
                     let place = rows.position[row.index()];
-                    let expected = oracle.membership(oracle::world(rows), place, own, &rule);
+                    let expected = oracle.membership(entities.iter().copied(), place, own, &rule);
                     if !tick.0.is_multiple_of(every) {
                         continue;
                     }

@@ -4,7 +4,7 @@
 use bevy_ecs::prelude::{Mut, ResMut, Resource, World};
 use bytes::Bytes;
 use glam::Vec3;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::kinds::Reach;
@@ -71,7 +71,7 @@ pub fn make_image(world: &mut World) {
         return;
     }
     let game = world.resource::<GameOf>().0.clone();
-    let avatars: std::collections::HashSet<NetId> =
+    let avatars: FxHashSet<NetId> =
         world.resource::<Sessions>().iter().map(|session| session.avatar).collect();
     let image = with_cells(world, |world, cells| {
         let rows = world.resource::<Rows>();

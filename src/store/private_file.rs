@@ -60,6 +60,7 @@ pub fn read_private_file(path: &Path) -> Result<Vec<u8>, StoreError> {
 /// # Errors
 /// As [`read_private_file`] and [`create_private_file`]; also when the file holds no text or the system no
 /// randomness.
+#[expect(clippy::disallowed_methods, reason = "keys and tokens are drawn outside of the tick")]
 pub fn load_or_create_token(path: &Path) -> Result<String, StoreError> {
     if !path.exists() {
         let mut random = [0u8; TOKEN_BYTES];

@@ -297,6 +297,7 @@ struct Worker {
 }
 
 impl Worker {
+    #[expect(clippy::disallowed_methods, reason = "how long a write took, on the store's thread")]
     fn run(mut self, requests: &Receiver<StoreRequest>) {
         for request in requests {
             match request {

@@ -44,6 +44,7 @@ impl StageClock {
 
 /// Nanoseconds since the first call in this process.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one clock of telemetry: no tick reads it back")]
 pub fn wall_ns() -> u64 {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
     let start = START.get_or_init(std::time::Instant::now);

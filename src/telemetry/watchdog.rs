@@ -157,6 +157,10 @@ impl Watchdog {
     ///
     /// # Errors
     /// When the system refuses a thread.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the watchdog runs beside the ticks, on a thread of its own"
+    )]
     pub fn start(
         heartbeat: Heartbeat,
         settings: WatchdogSettings,

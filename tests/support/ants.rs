@@ -274,11 +274,8 @@ fn live(
             Some(_) if chance.chance(0.05) => {
                 commands.entity(entity).remove::<Load>();
             }
-            Some(mut load) => {
-                if chance.chance(0.2) {
-                    load.weight = load.weight.wrapping_add(1);
-                }
-            }
+            Some(mut load) if chance.chance(0.2) => load.weight = load.weight.wrapping_add(1),
+            Some(_) => {}
         }
         if chance.chance(0.05) {
             commands.entity(entity).insert(Dusty);

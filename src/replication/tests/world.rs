@@ -1,10 +1,12 @@
 //! A small world with everything that can happen to an entity.
 
+#![expect(clippy::disallowed_methods, reason = "test data: both sides of a comparison get the same")]
+
 use glam::Vec3;
 
 use crate::ids::{NetId, Row, SlotIndex};
 use crate::replication::field::{FieldSpec, FieldWire, FieldWriter, Policy};
-use crate::replication::rows::{EncodedRow, FIELD_XY, FIELD_Z, RowDelta, Rows};
+use crate::replication::rows::{EncodedRow, FIELD_XY, FIELD_Z, RowDelta, RowMove, Rows};
 use crate::replication::schema::{ComponentSchema, Schema};
 use crate::space::LatticePoint;
 
@@ -231,23 +233,26 @@ impl World {
 
     /// Finds and publishes the differences, as cells do.
     pub(super) fn publish(&mut self) {
-        let mut deltas = Vec::new();
+        let (mut moves, mut deltas) = (Vec::new(), Vec::new());
         for it in &self.creatures {
             let index = it.row.index();
             let encoded = it.encode();
             let place = LatticePoint::of(it.place);
             let old = self.rows.lattice[index];
-            let mut mask = encoded.difference(&self.rows.encoded[index]);
-            let fields_differ = mask != 0;
+            let mut moved = 0;
             if place.0[..2] != old.0[..2] {
-                mask |= FIELD_XY;
+                moved |= FIELD_XY;
             }
             if place.0[2] != old.0[2] {
-                mask |= FIELD_Z;
+                moved |= FIELD_Z;
             }
-            let encoded = fields_differ.then_some(encoded);
-            deltas.push(RowDelta { row: it.row, position: it.place, mask, encoded });
+            moves.push(RowMove { row: it.row, position: it.place, mask: moved });
+            let mask = encoded.difference(&self.rows.encoded[index]);
+            if mask != 0 {
+                deltas.push(RowDelta { row: it.row, position: it.place, mask, encoded });
+            }
         }
+        self.rows.publish_moves(&mut moves);
         self.rows.publish(&mut deltas);
         self.rows.find_common_mask();
     }

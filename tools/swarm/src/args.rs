@@ -164,7 +164,7 @@ mod tests {
             ("--server 127.0.0.1:0", "port 0"),
             ("--server [::1]:5000 --profile trade", "possible values: walk, crowd, border"),
             ("--server [::1]:5000 --loss 101", "expected a percentage, 0 to 100"),
-            ("--server [::1]:5000 --seconds -1", "--seconds"),
+            ("--server [::1]:5000 --seconds 1e9", "expected seconds, 0 to 1000000"),
             ("--server [::1]:5000 --clients 0", "0 is not in 1..=20000"),
             ("--clients 5", "--server <ADDR>"),
         ] {

@@ -1,5 +1,7 @@
 //! Load and player simulator for Terrane worlds: real clients over UDP, which play, answer audits, and measure.
 
+#![expect(clippy::disallowed_methods, reason = "it plays and waits in real time, beside the world")]
+
 mod args;
 mod client;
 mod histogram;

@@ -1,5 +1,7 @@
 //! What all clients share: the game, the map, how to get in, and what was asked for.
 
+#![expect(clippy::disallowed_methods, reason = "it plays and waits in real time, beside the world")]
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,0 +1,191 @@
+//! What the documents say is what the code does.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use terrane::prelude::*;
+use terrane::telemetry::RunReport;
+use terrane::testing::TestWorld;
+
+#[expect(dead_code, unreachable_pub, reason = "an example is a program; here its parts are used")]
+#[path = "../examples/lamps.rs"]
+mod lamps;
+
+fn read(path: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// What stands between `<!-- name -->` and `<!-- /name -->`.
+fn marked<'a>(document: &'a str, name: &str) -> &'a str {
+    let begin = format!("<!-- {name} -->");
+    let (_, rest) = document.split_once(&begin).unwrap_or_else(|| panic!("{begin} is missing"));
+    rest.split_once(&format!("<!-- /{name} -->")).unwrap_or_else(|| panic!("{begin} is not closed")).0
+}
+
+#[test]
+fn the_game_in_the_readme_is_the_example_that_is_built_and_run() {
+    let readme = read("README.md");
+    let shown = marked(&readme, "lamps").trim().trim_start_matches("```rust").trim_end_matches("```").trim();
+    assert_eq!(shown, read("examples/lamps.rs").trim(), "README.md must show examples/lamps.rs as it is");
+}
+
+#[test]
+fn a_lantern_lights_the_lamp_beside_it_for_everybody_who_sees_it() {
+    let game = lamps::town(ServerBuilder::default().add_cell_plugins(lamps::Lamps));
+    let mut world = TestWorld::new(game, WorldSettings::default());
+    let alice = world.connect("alice");
+    world.run(10);
+    let view = world[alice].view();
+    let lamps_in = |lit: bool| {
+        let seen =
+            view.entities().filter_map(|entity| entity.component::<lamps::Lamp>(world[alice].schema()));
+        seen.filter(|lamp| lamp.lit == lit).count()
+    };
+    assert_eq!(lamps_in(true), 1, "the lamp a metre away burns");
+    assert!(lamps_in(false) >= 2, "those 50 m away, across a border, are seen and dark");
+}
+
+/// The long flags that clap prints.
+fn flags_in(help: &str) -> BTreeSet<String> {
+    let words = help.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+    let flags = words.filter(|word| word.starts_with("--") && word.len() > 2);
+    flags.map(str::to_owned).collect()
+}
+
+fn help_of(command: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_terrane"))
+        .args(command)
+        .arg("--help")
+        .output()
+        .expect("the binary is built with its tests");
+    assert!(output.status.success(), "{command:?} --help");
+    String::from_utf8(output.stdout).expect("help is text")
+}
+
+#[test]
+fn docs_cli_lists_every_flag_of_every_command_and_no_other() {
+    let document = read("docs/cli.md");
+    let commands: [(&str, &[&str]); 6] = [
+        ("run", &["run"]),
+        ("config-check", &["config", "check"]),
+        ("token", &["token"]),
+        ("client", &["client"]),
+        ("client", &["client", "repl"]),
+        ("client", &["client", "script"]),
+    ];
+    for (section, command) in commands {
+        let documented = flags_in(marked(&document, section));
+        let mut told = flags_in(&help_of(command));
+        if command.len() == 2 && section == "client" {
+            assert!(told.is_subset(&documented), "{command:?}: {told:?} are not all in docs/cli.md");
+            continue;
+        }
+        told.retain(|flag| flag != "--help" && flag != "--version");
+        assert_eq!(documented, told, "docs/cli.md, between the marks of {section:?}, against `--help`");
+    }
+}
+
+#[test]
+fn docs_cli_lists_every_command() {
+    let help = help_of(&[]);
+    let (_, rest) = help.split_once("Commands:").expect("clap lists commands");
+    let (list, _) = rest.split_once("\n\n").expect("options follow");
+    let document = read("docs/cli.md");
+    for line in list.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   ")) {
+        let command = line.split_whitespace().next().expect("a name");
+        if command != "help" {
+            assert!(document.contains(&format!("terrane {command}")), "docs/cli.md: {command} is missing");
+        }
+    }
+}
+
+/// The first cells of a Markdown table, without their backticks.
+fn keys_in(table: &str) -> BTreeSet<String> {
+    let cells = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    cells.map(|(key, _)| key.to_owned()).collect()
+}
+
+#[test]
+fn docs_cli_lists_exactly_the_keys_of_the_report() {
+    let report = serde_json::to_value(RunReport::default()).expect("a report is JSON");
+    let keys = report.as_object().expect("one object").keys().cloned().collect();
+    assert_eq!(
+        keys_in(marked(&read("docs/cli.md"), "report")),
+        keys,
+        "docs/cli.md, the table of report keys"
+    );
+}
+
+/// What a doc line of a test cites: `A1`, `Rules D5, E5: …`.
+fn rules_cited(line: &str) -> Vec<String> {
+    let Some(text) = line.trim().strip_prefix("///") else { return Vec::new() };
+    let text = text.trim();
+    let text = text.strip_prefix("Rules ").or_else(|| text.strip_prefix("Rule ")).unwrap_or(text);
+    let mut rules = Vec::new();
+    for word in text.split_whitespace() {
+        let rule = word.trim_end_matches([',', ':', '.']);
+        let (letter, number) = rule.split_at_checked(1).unwrap_or(("", ""));
+        let is_rule = letter.bytes().all(|b| b.is_ascii_uppercase()) && !number.is_empty();
+        if !is_rule || !number.bytes().all(|b| b.is_ascii_digit()) {
+            break;
+        }
+        rules.push(rule.to_owned());
+        if !word.ends_with(',') {
+            break;
+        }
+    }
+    rules
+}
+
+#[test]
+fn every_rule_that_a_test_cites_stands_in_the_requirements() {
+    let known: BTreeSet<String> = read("docs/requirements.md")
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| ")?.split_once(" |")?.0.to_owned()))
+        .collect();
+    assert!(known.contains("A1") && known.contains("H4"), "docs/requirements.md holds the table of rules");
+    let mut cited = 0;
+    for folder in ["src", "tests", "macros/tests", "benches", "tools"] {
+        for (file, text) in rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)) {
+            for (number, line) in text.lines().enumerate() {
+                for rule in rules_cited(line) {
+                    cited += 1;
+                    assert!(
+                        known.contains(&rule),
+                        "{file}:{}: rule {rule} is not in docs/requirements.md",
+                        number + 1
+                    );
+                }
+            }
+        }
+    }
+    assert!(cited > 60, "only {cited} citations found: does this test still read them?");
+}
+
+#[test]
+fn citations_are_read_with_and_without_words_around_them() {
+    assert_eq!(rules_cited("    /// B9, A10: on a perfect network"), ["B9", "A10"]);
+    assert_eq!(rules_cited("/// Rules D5, E5: a full disk"), ["D5", "E5"]);
+    assert_eq!(rules_cited("/// A9. The same world"), ["A9"]);
+    assert!(rules_cited("/// A place where caravans stop.").is_empty());
+}
+
+fn rust_files(folder: &Path) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+        let path = entry.expect("a readable folder").path();
+        if path.is_dir() {
+            if path.file_name().is_none_or(|name| name != "target" && name != "peers") {
+                files.extend(rust_files(&path));
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push((
+                path.display().to_string(),
+                std::fs::read_to_string(&path).expect("sources are text"),
+            ));
+        }
+    }
+    files
+}

@@ -1,0 +1,106 @@
+//! A real world in a thread: sockets, shards and the clock of the wall, for tests of clients.
+#![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses a part of it")]
+#![expect(clippy::disallowed_methods, reason = "a world on sockets is paced by the clock of the wall")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use terrane::caravan::{CaravanPlugin, Roads, caravan_game};
+use terrane::driver::Exchange;
+use terrane::net::{NetConfig, SecretKey, Transport, UdpNet};
+use terrane::replication::Schema;
+use terrane::server::{Server, ServerBuilder, TickInput, TickOutput, TickReport, WorldSettings};
+
+/// Ticks that a stopped world waits for those who leave.
+const TICKS_AFTER_MAX: u64 = 60;
+
+pub struct PacedWorld {
+    pub addresses: Vec<SocketAddr>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<TickReport>>,
+}
+
+/// What the game's clients must know.
+pub fn schema() -> Arc<Schema> {
+    let game = ServerBuilder::default().add_cell_plugins(CaravanPlugin).learn().expect("sound");
+    Arc::new(game.schema.clone())
+}
+
+impl PacedWorld {
+    /// The shipped game on free ports of this machine; `each` is called after every tick.
+    pub fn start(
+        settings: WorldSettings,
+        shards: u16,
+        key: Option<SecretKey>,
+        mut each: impl FnMut(&mut Server) + Send + 'static,
+    ) -> Self {
+        Self::start_with(settings, shards, key, move |server, _| each(server))
+    }
+
+    /// The same; `each` may also change what the tick gives out.
+    pub fn start_with(
+        settings: WorldSettings,
+        shards: u16,
+        key: Option<SecretKey>,
+        mut each: impl FnMut(&mut Server, &mut TickOutput) + Send + 'static,
+    ) -> Self {
+        let schema = schema();
+        let net = UdpNet::start(NetConfig {
+            listen: "127.0.0.1:0".parse().expect("an address"),
+            public: None,
+            shards,
+            players_max: settings.players_max,
+            key,
+            schema_hash: schema.hash(),
+            version: terrane::VERSION.into(),
+        })
+        .expect("ports can be had");
+        let addresses = net.addresses();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let mut server = caravan_game(ServerBuilder::default(), Roads::shipped())
+                .build(settings.clone(), None)
+                .expect("the shipped game is sound");
+            let mut exchange = Exchange::default();
+            exchange.add(Box::new(net));
+            let period = Duration::from_secs(1) / u32::from(settings.hz);
+            let mut due = Instant::now();
+            let mut last = TickReport::default();
+            let mut ticks_after = 0;
+            // Who has just left is still on the way out when a test stops the world.
+            while !stopped.load(Ordering::Relaxed) || (last.players > 0 && ticks_after < TICKS_AFTER_MAX) {
+                ticks_after += u64::from(stopped.load(Ordering::Relaxed));
+                let tick = server.next_tick();
+                let mut input = TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() };
+                exchange.gather(&mut input);
+                let mut output = server.tick(input);
+                each(&mut server, &mut output);
+                exchange.dispatch(&mut output.messages);
+                last = output.report;
+                due = (due + period).max(Instant::now() - period);
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            }
+            last
+        });
+        Self { addresses, stop, thread: Some(thread) }
+    }
+
+    /// Stops it once everybody has left, or after three seconds; gives its last report.
+    pub fn stop(mut self) -> TickReport {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().expect("stopped once").join().expect("the world does not panic")
+    }
+}
+
+impl Drop for PacedWorld {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

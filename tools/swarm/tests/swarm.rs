@@ -1,0 +1,168 @@
+//! The program against a world with sockets.
+
+#[path = "../../../tests/support/paced.rs"]
+mod paced;
+
+use std::net::SocketAddr;
+use std::process::{Command, Output};
+
+use paced::PacedWorld;
+use terrane::net::SecretKey;
+use terrane::server::WorldSettings;
+
+fn settings() -> WorldSettings {
+    WorldSettings { npcs: Some(1_000), audit_every: Some(5), ..WorldSettings::default() }
+}
+
+fn swarm(server: SocketAddr, flags: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_swarm"))
+        .args(["--server", &server.to_string()])
+        .args(flags.split_whitespace())
+        .output()
+        .expect("the program starts")
+}
+
+#[track_caller]
+fn result(output: &Output) -> serde_json::Value {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(stdout.lines().count(), 1, "one object on one line: {stdout:?} {}", stderr(output));
+    serde_json::from_str(&stdout).expect("JSON")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A12, A13: in every profile, over two shards, nobody is lost, nothing fails, and everything is measured.
+#[test]
+fn every_profile_plays_without_a_fault() {
+    for profile in ["walk", "crowd", "border"] {
+        let world = PacedWorld::start(settings(), 2, None, |_| {});
+        let flags = format!("--shards 2 --clients 30 --seconds 6 --ramp 0.5 --profile {profile} --json");
+        let output = swarm(world.addresses[0], &flags);
+        let result = result(&output);
+        assert_eq!(output.status.code(), Some(0), "{result} {}", stderr(&output));
+        for (key, expected) in [
+            ("clients", 30),
+            ("connected", 30),
+            ("lost", 0),
+            ("resumed", 0),
+            ("audit_failures", 0),
+            ("decode_errors", 0),
+        ] {
+            assert_eq!(result[key], expected, "{key}: {result}");
+        }
+        for key in ["updates", "audits", "visible_p50", "bytes_per_client_tick_p50"] {
+            assert!(result[key].as_u64() > Some(0), "{key}: {result}");
+        }
+        for key in
+            ["update_interval_ms_p50", "update_interval_ms_p99", "action_rtt_ms_p50", "action_rtt_ms_p99"]
+        {
+            assert!(result[key].as_f64() > Some(0.0), "{key}: {result}");
+        }
+        let report = world.stop();
+        assert_eq!((report.players, report.audits.failures), (0, 0), "they left, and the world agrees");
+    }
+}
+
+/// A8, B9: loss and delay cost time, not truth.
+#[test]
+fn a_bad_network_makes_nothing_wrong() {
+    let world = PacedWorld::start(settings(), 1, None, |_| {});
+    let flags = "--clients 20 --seconds 5 --ramp 0.5 --loss 5 --delay-ms 60 --jitter-ms 10 --json";
+    let output = swarm(world.addresses[0], flags);
+    let result = result(&output);
+    assert_eq!(output.status.code(), Some(0), "{result} {}", stderr(&output));
+    assert!(result["action_rtt_ms_p50"].as_f64() > Some(100.0), "there and back: {result}");
+}
+
+/// A world with a key lets in who has it, and nobody else.
+#[test]
+fn a_secured_world_needs_its_key() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = std::env::temp_dir().join(format!("swarm-key-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("key");
+    std::fs::write(&file, [7; 32]).expect("written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("own file");
+    let world = PacedWorld::start(settings(), 2, Some(SecretKey::new([7; 32])), |_| {});
+    let flags = format!("--shards 2 --clients 6 --seconds 2 --ramp 0 --json --key-file {}", file.display());
+    let output = swarm(world.addresses[0], &flags);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(result(&output)["connected"], 6);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("own file");
+    let output = swarm(world.addresses[0], &flags);
+    assert_eq!(output.status.code(), Some(2), "a key that everybody can read is refused");
+    std::fs::remove_dir_all(&folder).expect("own folder");
+}
+
+/// Who is thrown out comes back within the grace time, and that is told apart from being lost.
+#[test]
+fn who_is_thrown_out_comes_back() {
+    use terrane::net::ToNet;
+    use terrane::server::TickOutput;
+    use terrane::session::Sessions;
+    let mut ticks = 0;
+    let world = PacedWorld::start_with(settings(), 1, None, move |server, output: &mut TickOutput| {
+        ticks += 1;
+        let sessions = server.node().resource::<Sessions>();
+        if ticks % 40 == 0 {
+            for session in sessions.iter().take(2) {
+                output.messages.push(ToNet::Close { connection: session.connection });
+            }
+        }
+    });
+    let output = swarm(world.addresses[0], "--clients 10 --seconds 5 --ramp 0.2 --json");
+    let result = result(&output);
+    assert_eq!(output.status.code(), Some(0), "{result} {}", stderr(&output));
+    assert!(result["resumed"].as_u64() > Some(0), "{result} {}", stderr(&output));
+    assert!(stderr(&output).contains("the server closed the connection"), "{}", stderr(&output));
+}
+
+#[test]
+fn where_nobody_listens_nothing_is_measured_and_that_is_a_failure() {
+    // Bound and never read: whoever sends there gets no answer.
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("bound");
+    let output = swarm(address, "--clients 3 --seconds 0.5 --ramp 0 --json");
+    let result = result(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!((&result["connected"], &result["lost"]), (&0.into(), &3.into()), "{result}");
+    assert_eq!(result["update_interval_ms_p50"], serde_json::Value::Null);
+    assert!(stderr(&output).contains("nothing was measured"), "{}", stderr(&output));
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    for (server, flags) in
+        [("192.0.2.1:5000", ""), ("127.0.0.1:5000", "--profile trade"), ("127.0.0.1:65535", "--shards 2")]
+    {
+        let output = swarm(server.parse().expect("an address"), flags);
+        assert_eq!(output.status.code(), Some(2), "{server} {flags}: {}", stderr(&output));
+        assert!(output.stdout.is_empty());
+    }
+}
+
+/// B9: a fault that is planted in one session makes the swarm fail.
+#[cfg(feature = "planted-faults")]
+#[test]
+fn planted_faults_are_found() {
+    use terrane::replication::planted::PlantedFault;
+    use terrane::session::Sessions;
+    for fault in [PlantedFault::WrongField, PlantedFault::SkippedLeave] {
+        let mut planted = false;
+        let world = PacedWorld::start(settings(), 1, None, move |server| {
+            let mut sessions = server.node_mut().resource_mut::<Sessions>();
+            if let Some(session) = sessions.iter_mut().next()
+                && !planted
+            {
+                planted = true;
+                session.view.plant(fault);
+            }
+        });
+        let output = swarm(world.addresses[0], "--clients 10 --seconds 8 --ramp 0 --json");
+        let result = result(&output);
+        assert_eq!(output.status.code(), Some(1), "{fault:?}: {result}");
+        assert!(result["audit_failures"].as_u64() > Some(0), "{fault:?}: {result}");
+    }
+}
