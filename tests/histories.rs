@@ -8,6 +8,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use support::ants::{self, Ants, Log};
+use support::ants_checks;
 use support::oracle_views;
 use terrane::ids::{NetId, TickNumber};
 use terrane::net::LoopbackConditions;
@@ -74,7 +75,7 @@ fn whatever_happens_is_the_same_on_every_layout() {
             for (name, game, server) in &mut worlds {
                 let when = format!("seed {seed}, tick {number}, {name}");
                 let report = tick(server);
-                let now = ants::everything(server);
+                let now = ants_checks::everything(server);
                 assert_eq!(
                     report.entities,
                     now.len() as u64 + dying(server),
@@ -103,8 +104,8 @@ fn whatever_happens_is_the_same_on_every_layout() {
                     *life.get_or_insert_with(|| lives.clone()),
                     "{when}: who was born and who died"
                 );
-                ghosts += ants::assert_ghosts(server, &when);
-                joined += ants::assert_groups(server, &when);
+                ghosts += ants_checks::assert_ghosts(server, &when);
+                joined += ants_checks::assert_groups(server, &when);
                 messages += assert_messages(&game.log, TickNumber(number), &when);
                 assert_eq!(counter(&report, "name_collisions"), 0, "{when}");
                 if number == ticks() {
@@ -174,7 +175,8 @@ fn a_world_restored_in_the_middle_of_everything_goes_on_exactly_as_the_original(
             for later in 1..=30 {
                 let (a, b) = (tick(&mut original), tick(&mut restored));
                 let when = format!("seed {seed}, image at {image_at}, {later} ticks later");
-                let (expected, now) = (ants::everything(&mut original), ants::everything(&mut restored));
+                let (expected, now) =
+                    (ants_checks::everything(&mut original), ants_checks::everything(&mut restored));
                 for (net_id, kept) in &expected {
                     assert_eq!(now.get(net_id), Some(kept), "{when}: {net_id}");
                 }
@@ -201,7 +203,7 @@ fn a_tick_in_which_nothing_changed_copies_no_ghost_value() {
         let report = tick(&mut server);
         assert!(report.ghosts > 100, "there is something to copy");
         assert_eq!(report.ghost_values_copied, 0, "tick {number} after everything stands still");
-        ants::assert_ghosts(&mut server, "standing still");
+        ants_checks::assert_ghosts(&mut server, "standing still");
     }
 }
 
@@ -305,7 +307,7 @@ fn the_dead_are_gone_in_the_tick_of_their_death_on_both_sides_of_a_border() {
         let report = world.tick().report;
         assert_eq!(world[alice].view().entities().count(), 20 - number, "gone at once");
         assert_eq!(report.audits.failures, 0);
-        ants::assert_ghosts(world.server_mut(), "after a death");
+        ants_checks::assert_ghosts(world.server_mut(), "after a death");
     }
 }
 
