@@ -9,6 +9,7 @@ mod archetypes;
 pub mod attached;
 pub mod body;
 pub mod context;
+mod groups;
 pub mod handover;
 pub mod kinds;
 pub mod layout;
@@ -19,7 +20,9 @@ pub mod pool;
 pub mod registration;
 pub mod requests;
 pub mod slot;
+pub mod step;
 pub mod survey;
 
-pub use body::{Cell, SpaceLimits};
+pub use body::Cell;
 pub use layout::Layout;
+pub use step::SpaceLimits;

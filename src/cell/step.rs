@@ -1,0 +1,45 @@
+//! How far things may be and move.
+
+use glam::Vec3;
+
+use crate::space::{Area, distance_squared};
+
+/// The distances that cells must respect.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SpaceLimits {
+    /// The whole world.
+    pub world: Area,
+    /// How far beyond a cell's box its ghosts reach, m.
+    pub ghost_margin_m: f32,
+    /// How far anything may move in one tick, m.
+    pub step_m_max: f32,
+    /// How far from its leader something attached may be, m.
+    pub attach_reach_m: f32,
+    /// Radius beyond which nothing is seen or found nearby, m.
+    pub leave_radius_m: f32,
+    /// Edge of the buckets that a cell's entities are indexed by, m.
+    pub bucket_m: f32,
+}
+
+/// What the limits make of a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// Where the entity will be at the end of the tick.
+    pub place: Vec3,
+    /// Where it asked to be, inside the world.
+    pub asked: Vec3,
+    /// Whether that is farther than a step.
+    pub is_long: bool,
+}
+
+impl SpaceLimits {
+    /// Checks a step from one place to another: it stays in the world, and one that is too long is not done.
+    #[must_use]
+    pub fn step(&self, from: Vec3, to: Vec3) -> Step {
+        let asked = self.world.clamp(to);
+        // A hair of tolerance: the step was computed in floats.
+        let step_squared_max = self.step_m_max * self.step_m_max * 1.0001 + 1e-6;
+        let is_long = distance_squared(asked, from) > step_squared_max;
+        Step { place: if is_long { from } else { asked }, asked, is_long }
+    }
+}
