@@ -9,11 +9,12 @@ use std::f32::consts::TAU;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::{Connection, Player};
+use crate::client::{Connection, Ended, Player};
 use crate::driver::InProcessPlayers;
 use crate::net::Identity;
 use crate::net::loopback::LoopbackPort;
 use crate::prelude::*;
+use crate::protocol::messages::Refusal;
 use crate::replication::Schema;
 
 use super::{Roads, Say, Steer, TakeCoach, WALK_M_S_MAX};
@@ -235,7 +236,7 @@ fn anywhere_within(radius_m: f32, chance: &mut Random) -> Vec2 {
 pub struct BotCounts {
     /// Bots that are in the world.
     pub playing: u64,
-    /// Bots whose connection ended.
+    /// Bots whose connection ended, but for those that the world sent away when it ended itself.
     pub lost: u64,
     /// Updates applied.
     pub updates: u64,
@@ -303,7 +304,8 @@ impl Bots {
         for (_, player) in &self.bots {
             let counts = player.counts();
             sum.playing += u64::from(player.welcome().is_some() && player.ended().is_none());
-            sum.lost += u64::from(player.ended().is_some());
+            let sent_home = matches!(player.ended(), Some(Ended::Refused(Refusal::Draining)));
+            sum.lost += u64::from(player.ended().is_some() && !sent_home);
             sum.updates += counts.updates;
             sum.update_bytes += counts.update_bytes;
             sum.audits += counts.audits;
