@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bevy_ecs::prelude::{Bundle, Mut};
 use bevy_ecs::schedule::ScheduleLabel;
 use bevy_ecs::system::ScheduleSystem;
+use terrane::cell::SpaceLimits;
 use terrane::cell::markers::Ghost;
 use terrane::cell::pool::{InterestCells, with_cells};
 use terrane::cell::survey::AllowLongSteps;
@@ -516,6 +517,29 @@ fn a_plain_query_sees_no_ghost_and_ghosts_reads_nothing_else() {
     );
     for _ in 0..3 {
         assert_eq!(tick(&mut server).ghosts, 3, "the corner is in the margin of all three others");
+    }
+}
+
+/// A4: whoever walks at exactly the limit never takes a step that is too long, however far from the origin.
+#[test]
+fn a_walk_at_the_limit_is_no_long_step_anywhere() {
+    let limits = SpaceLimits {
+        world: Area { min: Vec2::ZERO, max: Vec2::splat(65_536.0) },
+        ghost_margin_m: 57.5,
+        step_m_max: 0.25,
+        attach_reach_m: 2.0,
+        leave_radius_m: 55.0,
+        bucket_m: 25.0,
+    };
+    for start in [0.5, 900.0, 20_000.0, 65_000.0] {
+        let mut place = Vec3::new(start, start / 3.0, 0.0);
+        for number in 0..2_000u16 {
+            let to = place + (Vec2::from_angle(f32::from(number)) * 0.25).extend(0.0);
+            let step = limits.step(place, to);
+            assert!(!step.is_long, "{place} to {to}");
+            place = step.place;
+        }
+        assert!(limits.step(place, place + Vec3::X * 0.3).is_long, "more than the limit is too long");
     }
 }
 

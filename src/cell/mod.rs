@@ -9,6 +9,7 @@ mod archetypes;
 pub mod attached;
 pub mod body;
 pub mod context;
+mod executor;
 pub mod handover;
 pub mod kinds;
 pub mod layout;

@@ -217,10 +217,10 @@ impl ServerBuilder {
             }
         }
         if settings.threads > 1 {
-            // The caller's thread works too while it waits for a stage.
+            // The caller's thread only waits while a stage runs.
             bevy_tasks::ComputeTaskPool::get_or_init(|| {
                 bevy_tasks::TaskPoolBuilder::new()
-                    .num_threads(settings.threads - 1)
+                    .num_threads(settings.threads)
                     .thread_name("cells".into())
                     .build()
             });
