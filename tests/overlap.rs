@@ -42,7 +42,17 @@ fn with_two_threads_two_cells_run_at_the_same_time() {
     let area = Area { min: Vec2::ZERO, max: Vec2::splat(400.0) };
     let settings = WorldSettings { area, grid: [2, 1], threads: 2, ..WorldSettings::default() };
     let mut server =
-        ServerBuilder::default().add_cell_plugins(meeting.clone()).build(settings, None).expect("sound");
+        // A world with next to nobody in it runs on the caller's thread alone.
+        ServerBuilder::default()
+            .add_cell_plugins(meeting.clone())
+            .populate(|world| {
+                for number in 0..256u16 {
+                    let place = Vec3::new(f32::from(number), 50.0, 0.0);
+                    world.spawn(SpawnRequest::new(NetId::WORLD, place, ()));
+                }
+            })
+            .build(settings, None)
+            .expect("sound");
     for number in 1..=3u64 {
         let tick = server.next_tick();
         server.tick(TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() });

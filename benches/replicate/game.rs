@@ -16,10 +16,8 @@ use terrane::telemetry::{Heartbeat, StageClock};
 use super::breakdown::Breakdown;
 use super::motion::{ENTER_RADIUS_M, LEAVE_RADIUS_M, Motion, SPEED_M_S_MAX, Scenario};
 
-/// Edge that a cell has at least, m: 2.5 times the radius of sight, plus what there is to spare.
+/// Edge that a cell of a small world has at least, m: 2.5 times the radius of sight.
 const CELL_EDGE_M_MIN: f32 = 125.0;
-/// Edge that a cell has about, m.
-const CELL_EDGE_M: f32 = 250.0;
 
 #[derive(Component, Clone, Copy, Default, Replicate)]
 pub(crate) struct Velocity {
@@ -63,13 +61,14 @@ pub(crate) struct Crowd {
 /// The world of a scenario. Avatars are missing until their players have joined.
 pub(crate) fn server(scenario: &Scenario, motion: &Motion, threads: usize) -> Server {
     let crowd = Crowd { motion: motion.clone(), at: FxHashMap::default(), runs: false };
-    let columns =
-        (motion.side_m / CELL_EDGE_M).round().max((motion.side_m / CELL_EDGE_M_MIN).min(2.0)) as u32;
+    // Several cells, also where the world is small.
+    let several = (motion.side_m / CELL_EDGE_M_MIN).clamp(1.0, 2.0);
+    let columns = (motion.side_m / scenario.cell_m).round().max(several.floor()) as u32;
     let area = Area { min: Vec2::ZERO, max: Vec2::splat(motion.side_m) };
     let settings = WorldSettings {
         name: "replicate".into(),
         area,
-        grid: [columns.max(1); 2],
+        grid: [columns; 2],
         players_max: scenario.clients as u32,
         threads,
         check_invariants: false,

@@ -75,6 +75,10 @@ struct Args {
     /// Ticks before that, once everybody has joined.
     #[arg(long, default_value_t = 40)]
     warmup: usize,
+    /// Edge of a cell in metres, about. Six times the radius of sight: two to three times are the least that is
+    /// advised, and larger cells have fewer borders.
+    #[arg(long, default_value_t = 300.0)]
+    cell_m: f32,
     /// Seed of the places.
     #[arg(long, default_value_t = 7)]
     seed: u64,
@@ -402,6 +406,7 @@ fn main() -> ExitCode {
             moved: args.moved,
             same_spot: args.same_spot,
             seed: args.seed,
+            cell_m: args.cell_m,
         };
         let line = measure(scenario, &args);
         all_right &= line.check == "ok";

@@ -106,6 +106,8 @@ pub(crate) struct Scenario {
     pub(crate) same_spot: bool,
     /// Seed of the places.
     pub(crate) seed: u64,
+    /// Edge of a cell, m, about: whole cells fill the world.
+    pub(crate) cell_m: f32,
 }
 
 impl Scenario {

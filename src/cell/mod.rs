@@ -9,6 +9,7 @@ mod archetypes;
 pub mod attached;
 pub mod body;
 pub mod context;
+mod executor;
 mod groups;
 pub mod handover;
 pub mod kinds;

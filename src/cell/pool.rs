@@ -1,9 +1,7 @@
 //! The pool of slots and the two stages that run all cells in parallel.
 
 use bevy_ecs::prelude::{IntoScheduleConfigs, Mut, Res, Resource, Schedule, SystemSet, World};
-use bevy_ecs::schedule::{
-    LogLevel, MultiThreadedExecutor, ScheduleBuildSettings, ScheduleLabel, SingleThreadedExecutor,
-};
+use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, ScheduleLabel, SingleThreadedExecutor};
 use bevy_ecs::system::{IntoSystem, ParamBuilder, SystemParamBuilder};
 
 use crate::ghost::import::PublishedExports;
@@ -14,6 +12,7 @@ use crate::tick::TickSystems;
 
 use super::Cell;
 use super::context::TickContext;
+use super::executor::CellExecutor;
 use super::slot::{self, CellMut, SlotId, WriteSlot};
 
 /// All systems of one slot. Nothing orders two slots: what runs in one never meets what runs in another.
@@ -45,7 +44,7 @@ pub fn install(world: &mut World, threads: usize) {
     for label in [SimulateCells.intern(), InterestCells.intern()] {
         let mut schedule = Schedule::new(label);
         if threads > 1 {
-            schedule.set_executor(MultiThreadedExecutor::new());
+            schedule.set_executor(CellExecutor::new());
         } else {
             schedule.set_executor(SingleThreadedExecutor::new());
         }

@@ -35,11 +35,17 @@ pub struct Step {
 impl SpaceLimits {
     /// Checks a step from one place to another: it stays in the world, and one that is too long is not done.
     #[must_use]
+    #[inline]
     pub fn step(&self, from: Vec3, to: Vec3) -> Step {
-        let asked = self.world.clamp(to);
-        // A hair of tolerance: the step was computed in floats.
-        let step_squared_max = self.step_m_max * self.step_m_max * 1.0001 + 1e-6;
-        let is_long = distance_squared(asked, from) > step_squared_max;
+        let asked = if self.world.contains(to) { to } else { self.world.clamp(to) };
+        let step_squared = distance_squared(asked, from);
+        let is_long = step_squared > self.step_m_max * self.step_m_max && {
+            // A hair of tolerance: the step was computed in floats, and what it was added to is rounded the
+            // more, the farther it is from the origin.
+            let rounding_m = asked.abs().max_element() * 2.0 * f32::EPSILON;
+            let step_m_max = self.step_m_max * 1.00005 + rounding_m + 1e-6;
+            step_squared > step_m_max * step_m_max
+        };
         Step { place: if is_long { from } else { asked }, asked, is_long }
     }
 }

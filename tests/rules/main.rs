@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bevy_ecs::prelude::{Bundle, Mut};
 use bevy_ecs::schedule::ScheduleLabel;
 use bevy_ecs::system::ScheduleSystem;
+use terrane::cell::SpaceLimits;
 use terrane::cell::markers::Ghost;
 use terrane::cell::pool::{InterestCells, with_cells};
 use terrane::cell::survey::AllowLongSteps;

@@ -261,6 +261,29 @@ fn a_plain_query_sees_no_ghost_and_ghosts_reads_nothing_else() {
     }
 }
 
+/// A4: whoever walks at exactly the limit never takes a step that is too long, however far from the origin.
+#[test]
+fn a_walk_at_the_limit_is_no_long_step_anywhere() {
+    let limits = SpaceLimits {
+        world: Area { min: Vec2::ZERO, max: Vec2::splat(65_536.0) },
+        ghost_margin_m: 57.5,
+        step_m_max: 0.25,
+        attach_reach_m: 2.0,
+        leave_radius_m: 55.0,
+        bucket_m: 25.0,
+    };
+    for start in [0.5, 900.0, 20_000.0, 65_000.0] {
+        let mut place = Vec3::new(start, start / 3.0, 0.0);
+        for number in 0..2_000u16 {
+            let to = place + (Vec2::from_angle(f32::from(number)) * 0.25).extend(0.0);
+            let step = limits.step(place, to);
+            assert!(!step.is_long, "{place} to {to}");
+            place = step.place;
+        }
+        assert!(limits.step(place, place + Vec3::X * 0.3).is_long, "more than the limit is too long");
+    }
+}
+
 /// A8: a border is not taken from another owner's export: it is refused and counted, and what was there stays.
 #[test]
 fn an_export_of_another_epoch_is_not_imported_and_counted() {
