@@ -74,7 +74,15 @@ fn server(seed: u64) -> Server {
         .populate(|world| {
             let mut chance = Random::named(world.settings().seed, "lives");
             for _ in 0..150 {
-                let place = Vec3::new(if chance.chance(0.5) { chance.between(148.0..152.0) } else { chance.between(80.0..220.0) }, chance.between(0.0..150.0), 0.0);
+                let place = Vec3::new(
+                    if chance.chance(0.5) {
+                        chance.between(148.0..152.0)
+                    } else {
+                        chance.between(80.0..220.0)
+                    },
+                    chance.between(0.0..150.0),
+                    0.0,
+                );
                 let hat = Hat { feathers: chance.below(9) as u8 };
                 let request = if chance.chance(0.5) {
                     SpawnRequest::new(NetId::WORLD, place, (Mood::default(), hat))
