@@ -8,6 +8,8 @@
 //! Checked at the end, not timed: each view holds everybody nearer than the enter radius and nobody beyond the
 //! leave radius, by brute force, and every client says that it holds what it was sent.
 
+#![expect(clippy::disallowed_methods, reason = "it paces a world and its clients in real time")]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -3,10 +3,18 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use support::{caravan_world, oracle_views};
-use terrane::caravan::bots::{BotBrain, BotMap, BotProfile};
+use terrane::caravan::Steer;
+use terrane::caravan::bots::{BotBrain, BotMap, BotProfile, Bots};
+use terrane::client::{Connection, Player};
+use terrane::driver::Exchange;
+use terrane::net::loopback::LoopbackPort;
+use terrane::net::{Identity, Loopback, LoopbackConditions};
 use terrane::prelude::*;
+use terrane::replication::Schema;
+use terrane::server::{Server, TickInput};
 use terrane::testing::{ClientId, TestWorld};
 
 const PROFILES: [BotProfile; 3] = [BotProfile::Walk, BotProfile::Crowd, BotProfile::Border];
@@ -77,8 +85,6 @@ fn a_crowd_gathers_in_the_middle_of_the_map() {
         let to_middle = place(&played.world, client).distance(Vec2::splat(500.0));
         assert!(to_middle < 40.0, "{to_middle} m from the middle");
     }
-    let coaches = played.world.server().next_tick().0;
-    assert!(coaches > 250);
 }
 
 /// A4: on the border profile bots change cells all the time.
@@ -102,32 +108,75 @@ fn bots_on_the_border_cross_it_again_and_again() {
     );
 }
 
-/// Input without end would fill memory: what happens in a view is forgotten now and then.
+/// A server in lockstep with what its network connects.
+struct InProcess {
+    server: Server,
+    exchange: Exchange,
+    port: LoopbackPort,
+    schema: Arc<Schema>,
+}
+
+impl InProcess {
+    fn new() -> Self {
+        let settings = WorldSettings { npcs: Some(300), audit_every: Some(5), ..WorldSettings::default() };
+        let server = support::caravan_builder(&settings).build(settings, None).expect("sound");
+        let schema = Arc::new(server.game().schema.clone());
+        let network = Loopback::new(schema.hash(), terrane::VERSION, 100, LoopbackConditions::default(), 1);
+        let port = network.port();
+        let mut exchange = Exchange::default();
+        exchange.add(Box::new(network));
+        Self { server, exchange, port, schema }
+    }
+
+    fn tick(&mut self) {
+        let tick = self.server.next_tick();
+        let mut input = TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() };
+        self.exchange.gather(&mut input);
+        let mut output = self.server.tick(input);
+        self.exchange.dispatch(&mut output.messages);
+    }
+}
+
+const TICK: Duration = Duration::from_millis(50);
+
+/// A13: `--bots N` is N players through full encode and decode, and what they find is counted.
 #[test]
 fn bots_in_the_process_play_and_are_counted() {
-    use std::time::Duration;
-    use terrane::caravan::bots::Bots;
-    use terrane::driver::Exchange;
-    use terrane::net::{Loopback, LoopbackConditions};
-    use terrane::server::TickInput;
-
-    let settings = WorldSettings { npcs: Some(300), audit_every: Some(5), ..WorldSettings::default() };
-    let mut server = support::caravan_builder(&settings).build(settings.clone(), None).expect("sound");
-    let schema = Arc::new(server.game().schema.clone());
-    let network = Loopback::new(schema.hash(), terrane::VERSION, 100, LoopbackConditions::default(), 1);
-    let mut bots = Bots::new(&network.port(), &schema, &Arc::new(BotMap::shipped()), 20, 1);
-    let mut exchange = Exchange::default();
-    exchange.add(Box::new(network));
+    let mut world = InProcess::new();
+    let mut bots = Bots::new(&world.port, &world.schema, &Arc::new(BotMap::shipped()), 20, 1);
     for _ in 0..120 {
         bots.send();
-        let tick = server.next_tick();
-        let mut input = TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() };
-        exchange.gather(&mut input);
-        let mut output = server.tick(input);
-        exchange.dispatch(&mut output.messages);
-        bots.receive(Duration::from_millis(50));
+        world.tick();
+        bots.receive(TICK);
     }
     let counts = bots.counts();
     assert_eq!((counts.playing, counts.lost, counts.decode_errors, counts.audit_failures), (20, 0, 0, 0));
     assert!(counts.updates > 20 * 100 && counts.audits > 20 * 15, "{counts:?}");
+}
+
+/// Between two updates a client shows what moves on the line between; who does not ask for it does not pay for it.
+#[test]
+fn positions_between_updates_lie_on_the_way() {
+    let mut world = InProcess::new();
+    let link = world.port.connect(Identity::player(PlayerId::new("anna").expect("a name")));
+    let connection = Connection::over(Box::new(link), world.schema.hash(), terrane::VERSION);
+    let mut player = Player::new(connection, world.schema.clone(), 1);
+    assert!(player.interpolation().is_none());
+    player = player.with_interpolation();
+    for _ in 0..20 {
+        let _ = player.want(&Steer { heading: 0.0, speed_m_s: 6.0 });
+        player.send();
+        world.tick();
+        player.receive(TICK);
+    }
+    let interpolation = player.interpolation().expect("asked for");
+    let newest = interpolation.newest();
+    let avatar = player.avatar().expect("in");
+    let x = |tick: f64| interpolation.position_at(avatar, tick).expect("in view").x;
+    let (before, between, after) =
+        (x(newest.0 as f64 - 2.0), x(newest.0 as f64 - 1.5), x(newest.0 as f64 - 1.0));
+    assert!((after - before - 0.3).abs() < 0.02, "6 m/s are 0.3 m a tick, not {}", after - before);
+    assert!((between - (before + after) / 2.0).abs() < 1e-3);
+    assert_eq!(interpolation.tick_to_show(0.05, 2.0), newest.0 as f64 - 1.0);
+    assert_eq!(interpolation.position_at(NetId(1), 0.0), None);
 }

@@ -8,6 +8,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use support::ants::{self, Ants, Log};
+use support::ants_checks;
 use support::oracle_views;
 use terrane::ids::{NetId, TickNumber};
 use terrane::net::LoopbackConditions;
@@ -70,11 +71,11 @@ fn whatever_happens_is_the_same_on_every_layout() {
             .collect();
         let mut last = TickReport::default();
         for number in 1..=ticks() {
-            let mut reference = None;
+            let (mut reference, mut life) = (None, None);
             for (name, game, server) in &mut worlds {
                 let when = format!("seed {seed}, tick {number}, {name}");
                 let report = tick(server);
-                let now = ants::everything(server);
+                let now = ants_checks::everything(server);
                 assert_eq!(
                     report.entities,
                     now.len() as u64 + dying(server),
@@ -96,12 +97,27 @@ fn whatever_happens_is_the_same_on_every_layout() {
                     report.fingerprint,
                     "{when}: from scratch"
                 );
-                ghosts += ants::assert_ghosts(server, &when);
-                joined += ants::assert_groups(server, &when);
+                let events = server.node().resource::<LifeEvents>();
+                let lives = (events.born.clone(), events.died.clone());
+                assert_eq!(
+                    lives,
+                    *life.get_or_insert_with(|| lives.clone()),
+                    "{when}: who was born and who died"
+                );
+                ghosts += ants_checks::assert_ghosts(server, &when);
+                joined += ants_checks::assert_groups(server, &when);
                 messages += assert_messages(&game.log, TickNumber(number), &when);
                 assert_eq!(counter(&report, "name_collisions"), 0, "{when}");
                 if number == ticks() {
                     handovers += report.handovers;
+                    let arrived: usize = game.log.read(|ticks| {
+                        ticks.values().flat_map(|tick| tick.received.values()).map(Vec::len).sum()
+                    });
+                    assert_eq!(
+                        counter(&report, "entity_messages"),
+                        arrived as u64,
+                        "{when}: messages, not batches"
+                    );
                 }
                 last = report;
             }
@@ -159,7 +175,8 @@ fn a_world_restored_in_the_middle_of_everything_goes_on_exactly_as_the_original(
             for later in 1..=30 {
                 let (a, b) = (tick(&mut original), tick(&mut restored));
                 let when = format!("seed {seed}, image at {image_at}, {later} ticks later");
-                let (expected, now) = (ants::everything(&mut original), ants::everything(&mut restored));
+                let (expected, now) =
+                    (ants_checks::everything(&mut original), ants_checks::everything(&mut restored));
                 for (net_id, kept) in &expected {
                     assert_eq!(now.get(net_id), Some(kept), "{when}: {net_id}");
                 }
@@ -186,7 +203,7 @@ fn a_tick_in_which_nothing_changed_copies_no_ghost_value() {
         let report = tick(&mut server);
         assert!(report.ghosts > 100, "there is something to copy");
         assert_eq!(report.ghost_values_copied, 0, "tick {number} after everything stands still");
-        ants::assert_ghosts(&mut server, "standing still");
+        ants_checks::assert_ghosts(&mut server, "standing still");
     }
 }
 
@@ -251,6 +268,46 @@ fn views_converge_under_loss_on_every_layout() {
         }
         oracles.assert_equal(&world, &format!("{name}, after everything stood still"));
         assert_eq!(world.tick().report.audits.failures, 0, "{name}");
+    }
+}
+
+/// A3, B9: what dies is out of every view and every cell in the very tick of its death, on whichever side of a
+/// border it died.
+#[test]
+fn the_dead_are_gone_in_the_tick_of_their_death_on_both_sides_of_a_border() {
+    fn die(context: Res<TickContext>, ants: Query<(Entity, &ants::Load)>, mut commands: Commands) {
+        for (entity, load) in &ants {
+            if u64::from(load.weight) == context.tick.0 {
+                commands.entity(entity).despawn();
+            }
+        }
+    }
+    #[derive(Debug)]
+    struct Deaths;
+    impl Plugin for Deaths {
+        fn build(&self, app: &mut App) {
+            app.replicate::<ants::Load>().add_systems(Simulate, die);
+        }
+    }
+    let builder = ServerBuilder::default()
+        .add_cell_plugins(Deaths)
+        .avatars(|_| SpawnRequest::new(NetId::WORLD, Vec3::new(79.0, 80.0, 0.0), ants::Load::default()))
+        .populate(|world| {
+            for number in 0..20u16 {
+                let load = ants::Load { weight: 10 + number, origin: 0 };
+                let place = Vec3::new(77.0 + 0.3 * f32::from(number), 80.0, 0.0);
+                world.spawn(SpawnRequest::new(NetId::WORLD, place, load));
+            }
+        });
+    let mut world = TestWorld::new(builder, WorldSettings { audit_every: Some(1), ..ants::settings() });
+    let alice = world.connect("alice");
+    world.run(9);
+    for number in 0..20 {
+        assert_eq!(world[alice].view().entities().count(), 21 - number);
+        let report = world.tick().report;
+        assert_eq!(world[alice].view().entities().count(), 20 - number, "gone at once");
+        assert_eq!(report.audits.failures, 0);
+        ants_checks::assert_ghosts(world.server_mut(), "after a death");
     }
 }
 

@@ -65,7 +65,7 @@ const LOOK_EVERY: u64 = 20;
 /// After so many ticks it gives up to get there.
 const LEG_TICKS_MAX: u64 = 1_200;
 /// Every so many ticks it says something.
-const SAY_EVERY: u64 = 100;
+const SAY_EVERY: u64 = 60;
 /// Every so many ticks it asks again for the coach.
 const COACH_EVERY: u64 = 100;
 /// Every so many ticks it forgets what has happened in its view.

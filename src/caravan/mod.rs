@@ -1,7 +1,9 @@
 //! The shipped world: caravans travel a network of roads between trade nodes, and players walk among them.
 //!
-//! Written on the public API alone, as any other game: what it does not need from the engine's inside, no game
-//! needs.
+//! *Does*: everything a game does: components, systems, actions, avatars, NPCs, bots, words for a console.
+//! *Does not*: use anything but the public API, as any other game: what it does not need from the engine's inside,
+//! no game needs.
+//! *Reads*: the map of the roads. *Writes*: its components.
 
 pub mod bots;
 pub mod console;

@@ -22,7 +22,7 @@ use crate::interest::stage::CellInterest;
 use crate::protocol::messages::ActionRefusal;
 use crate::replication::field::FieldWriter;
 use crate::replication::{RowDelta, RowMove};
-use crate::space::{Area, Position, distance_squared};
+use crate::space::Position;
 use crate::telemetry::breadcrumb::CellGuard;
 use crate::telemetry::{CellCrumb, name_cell_systems};
 
@@ -34,52 +34,7 @@ use super::layout::Leaf;
 use super::markers::{Ghost, NO_EXPORT, Owned, OwnedData};
 use super::registration::{CellPlugins, Game, GameError, Simulate};
 use super::requests::{BuildEntity, Requests};
-
-/// The distances that cells must respect.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SpaceLimits {
-    /// The whole world.
-    pub world: Area,
-    /// How far beyond a cell's box its ghosts reach, m.
-    pub ghost_margin_m: f32,
-    /// How far anything may move in one tick, m.
-    pub step_m_max: f32,
-    /// How far from its leader something attached may be, m.
-    pub attach_reach_m: f32,
-    /// Radius beyond which nothing is seen or found nearby, m.
-    pub leave_radius_m: f32,
-    /// Edge of the buckets that a cell's entities are indexed by, m.
-    pub bucket_m: f32,
-}
-
-/// What the limits make of a step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Step {
-    /// Where the entity will be at the end of the tick.
-    pub place: Vec3,
-    /// Where it asked to be, inside the world.
-    pub asked: Vec3,
-    /// Whether that is farther than a step.
-    pub is_long: bool,
-}
-
-impl SpaceLimits {
-    /// Checks a step from one place to another: it stays in the world, and one that is too long is not done.
-    #[must_use]
-    #[inline]
-    pub fn step(&self, from: Vec3, to: Vec3) -> Step {
-        let asked = if self.world.contains(to) { to } else { self.world.clamp(to) };
-        let step_squared = distance_squared(asked, from);
-        let is_long = step_squared > self.step_m_max * self.step_m_max && {
-            // A hair of tolerance: the step was computed in floats, and what it was added to is rounded the
-            // more, the farther it is from the origin.
-            let rounding_m = asked.abs().max_element() * 2.0 * f32::EPSILON;
-            let step_m_max = self.step_m_max * 1.00005 + rounding_m + 1e-6;
-            step_squared > step_m_max * step_m_max
-        };
-        Step { place: if is_long { from } else { asked }, asked, is_long }
-    }
-}
+use super::step::SpaceLimits;
 
 /// What went wrong or is worth counting in one cell and tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

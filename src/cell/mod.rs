@@ -10,6 +10,7 @@ pub mod attached;
 pub mod body;
 pub mod context;
 mod executor;
+mod groups;
 pub mod handover;
 pub mod kinds;
 pub mod layout;
@@ -20,7 +21,9 @@ pub mod pool;
 pub mod registration;
 pub mod requests;
 pub mod slot;
+pub mod step;
 pub mod survey;
 
-pub use body::{Cell, SpaceLimits};
+pub use body::Cell;
 pub use layout::Layout;
+pub use step::SpaceLimits;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use bevy_ecs::prelude::{Mut, Resource, World};
 use glam::Vec3;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::ghost::import::PublishedExports;
 use crate::ids::{NetId, Row, SlotIndex};
 use crate::replication::Rows;
 use crate::space::Position;
 
-use super::attached::{self, Attached};
+use super::attached::Attached;
 use super::handover::hand_over;
 use super::layout::Layout;
 use super::markers::Owned;
@@ -64,10 +64,10 @@ pub struct PartitionCounts {
 
 /// Where an entity goes, decided before anything moves.
 #[derive(Clone, Copy, Debug)]
-struct Move {
-    net_id: NetId,
-    to: SlotIndex,
-    position: Vec3,
+pub(super) struct Move {
+    pub(super) net_id: NetId,
+    pub(super) to: SlotIndex,
+    pub(super) position: Vec3,
 }
 
 /// Takes the published exports back home, before anything may die: what a tick takes out of them has to be told
@@ -170,13 +170,13 @@ pub fn despawn_now(world: &mut World, net_id: NetId) {
     });
 }
 
-struct Node<'a> {
-    layout: &'a Layout,
-    rows: &'a mut Rows,
-    counts: &'a mut PartitionCounts,
-    cells: &'a mut Cells,
+pub(super) struct Node<'a> {
+    pub(super) layout: &'a Layout,
+    pub(super) rows: &'a mut Rows,
+    pub(super) counts: &'a mut PartitionCounts,
+    pub(super) cells: &'a mut Cells,
     /// Who is attached to whom, by leader.
-    followers: FxHashMap<NetId, Vec<NetId>>,
+    pub(super) followers: FxHashMap<NetId, Vec<NetId>>,
 }
 
 impl<'a> Node<'a> {
@@ -196,7 +196,7 @@ impl<'a> Node<'a> {
         Self { layout, rows, counts, cells, followers }
     }
 
-    fn slot_of(&self, net_id: NetId) -> Option<(Row, SlotIndex)> {
+    pub(super) fn slot_of(&self, net_id: NetId) -> Option<(Row, SlotIndex)> {
         let row = self.rows.row(net_id)?;
         Some((row, self.rows.owner[row.index()]))
     }
@@ -222,78 +222,20 @@ impl<'a> Node<'a> {
     }
 
     /// The position of a living entity in its cell.
-    fn position_of(&self, net_id: NetId) -> Option<(SlotIndex, Vec3)> {
+    pub(super) fn position_of(&self, net_id: NetId) -> Option<(SlotIndex, Vec3)> {
         let (_, slot) = self.slot_of(net_id)?;
         let cell = self.cells.get(slot)?;
         let entity = cell.by_net_id.get(&net_id)?;
         Some((slot, cell.world.get::<Position>(*entity)?.0))
     }
 
-    fn attachment_of(&self, net_id: NetId) -> Option<Attached> {
+    pub(super) fn attachment_of(&self, net_id: NetId) -> Option<Attached> {
         let (_, slot) = self.slot_of(net_id)?;
         let cell = self.cells.get(slot)?;
         cell.world.get::<Attached>(*cell.by_net_id.get(&net_id)?).copied()
     }
 
-    /// Whom an entity is joined to; [`NetId::WORLD`] when it is nobody, or when the entity is gone.
-    fn leader_of(&self, net_id: NetId) -> NetId {
-        let owned = || {
-            let cell = self.cells.get(self.slot_of(net_id)?.1)?;
-            cell.world.get::<Owned>(*cell.by_net_id.get(&net_id)?)
-        };
-        owned().map_or(NetId::WORLD, |owned| owned.leader)
-    }
-
-    fn set_leader(&mut self, net_id: NetId, leader: NetId) {
-        let Some((_, slot)) = self.slot_of(net_id) else { return };
-        let cell = self.cells.at(slot);
-        let entity = cell.by_net_id[&net_id];
-        if let Some(mut owned) = cell.world.get_mut::<Owned>(entity) {
-            owned.leader = leader;
-        }
-    }
-
-    /// Lets an entity go from whom it is attached to.
-    fn let_go(&mut self, net_id: NetId) {
-        let Some((_, slot)) = self.slot_of(net_id) else { return };
-        let cell = self.cells.at(slot);
-        let entity = cell.by_net_id[&net_id];
-        cell.world.entity_mut(entity).remove::<Attached>();
-        self.set_leader(net_id, NetId::WORLD);
-    }
-
-    /// Moves an entity and all that is joined to it. The joined keep their distance.
-    fn move_group(&mut self, leader: Move) {
-        let Some((slot, from)) = self.position_of(leader.net_id) else { return };
-        if !self.followers.contains_key(&leader.net_id) {
-            self.move_one(slot, leader);
-            return;
-        }
-        let mut group = vec![leader];
-        let mut seen = FxHashSet::from_iter([leader.net_id]);
-        let mut next = 0;
-        while next < group.len() {
-            let of = group[next].net_id;
-            for &follower in self.followers.get(&of).into_iter().flatten() {
-                // The list is the last survey's: who has let go since stays.
-                if self.leader_of(follower) != of || !seen.insert(follower) {
-                    continue;
-                }
-                if let Some((_, position)) = self.position_of(follower) {
-                    let position = self.layout.world().clamp(position + (leader.position - from));
-                    group.push(Move { net_id: follower, to: leader.to, position });
-                }
-            }
-            next += 1;
-        }
-        for member in group {
-            if let Some((_, from)) = self.slot_of(member.net_id) {
-                self.move_one(from, member);
-            }
-        }
-    }
-
-    fn move_one(&mut self, from: SlotIndex, Move { net_id, to, position }: Move) {
+    pub(super) fn move_one(&mut self, from: SlotIndex, Move { net_id, to, position }: Move) {
         if from == to {
             let cell = self.cells.at(from);
             let entity = cell.by_net_id[&net_id];
@@ -350,64 +292,6 @@ impl<'a> Node<'a> {
             let position = self.layout.world().clamp(to);
             self.move_group(Move { net_id, to: self.layout.locate(position).slot, position });
         }
-    }
-
-    /// Joins what was attached since the last `Partition` to whom it is attached to, wherever the two are, and
-    /// lets go of whose leader is gone or whose chain does not end.
-    fn join_leaders(&mut self) {
-        let mut waiting: Vec<NetId> = Vec::new();
-        for cell in self.cells.iter_mut() {
-            waiting.append(&mut cell.attachments.to_join);
-        }
-        waiting.sort_unstable();
-        waiting.dedup();
-        for net_id in waiting {
-            let Some(attached) = self.attachment_of(net_id) else { continue };
-            let leader = self.position_of(attached.to).filter(|_| self.root_of(net_id).is_some());
-            let Some((to, leader)) = leader else {
-                self.let_go(net_id);
-                self.counts.detached += 1;
-                continue;
-            };
-            let position = attached::place_beside(leader, attached, &self.cells.at(to).limits);
-            self.move_group(Move { net_id, to, position });
-            self.set_leader(net_id, attached.to);
-            // It may be somebody's leader, or its own leader may join another in this very loop.
-            self.followers.entry(attached.to).or_default().push(net_id);
-        }
-    }
-
-    /// Gives what a saved world holds back to the cells of those it was joined to.
-    fn join_saved(&mut self) {
-        let mut all: Vec<NetId> = self.rows.iter().map(|(net_id, _)| net_id).collect();
-        all.sort_unstable();
-        for net_id in all {
-            let Some(attached) = self.attachment_of(net_id) else { continue };
-            let root = self.root_of(net_id).filter(|_| self.slot_of(attached.to).is_some());
-            let (Some(root), Some((from, position))) = (root, self.position_of(net_id)) else {
-                let (_, slot) = self.slot_of(net_id).expect("it is of the table of rows");
-                self.cells.at(slot).attachments.to_join.push(net_id);
-                continue;
-            };
-            self.set_leader(net_id, attached.to);
-            let (_, to) = self.slot_of(root).expect("the root of a chain is alive");
-            if from != to {
-                self.move_one(from, Move { net_id, to, position });
-            }
-        }
-    }
-
-    /// Where the chain of attachments from here ends: at somebody attached to nobody who lives. `None` when it
-    /// is a circle, or longer than [`attached::CHAIN_MAX`].
-    fn root_of(&self, net_id: NetId) -> Option<NetId> {
-        let mut at = net_id;
-        for _ in 0..=attached::CHAIN_MAX {
-            match self.attachment_of(at) {
-                Some(next) if self.slot_of(next.to).is_some() => at = next.to,
-                _ => return Some(at),
-            }
-        }
-        None
     }
 
     fn give_birth(&mut self, births: &mut Births) -> Vec<NetId> {

@@ -105,7 +105,7 @@ impl Cell {
             let ([x, y, z], [old_x, old_y, old_z]) = (lattice.0, owned.lattice.0);
             let moved_flat = !owned.published | (x != old_x) | (y != old_y);
             let moved_up = !owned.published | (z != old_z);
-            let mask = u32::from(moved_flat) * FIELD_XY | u32::from(moved_up) * FIELD_Z;
+            let mask = (u32::from(moved_flat) * FIELD_XY) | (u32::from(moved_up) * FIELD_Z);
             owned.lattice = lattice;
             owned.published = true;
             self.moves.push(RowMove { row: owned.row, position: place, mask });

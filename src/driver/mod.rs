@@ -13,6 +13,9 @@ mod run;
 mod saving;
 mod signals;
 
+/// Calendar time of tick 0 in lockstep: 2026-01-01, in milliseconds since 1970.
+pub const LOCKSTEP_EPOCH_MS: u64 = 1_767_225_600_000;
+
 pub use command::WorldServer;
 pub use exchange::Exchange;
 pub use run::{BotsRequest, InProcessPlayers, RunError};

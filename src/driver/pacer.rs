@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::config::Pace;
 use crate::ids::TickNumber;
-use crate::testing::LOCKSTEP_EPOCH_MS;
+
+use super::LOCKSTEP_EPOCH_MS;
 
 /// Decides when ticks begin.
 #[derive(Debug)]

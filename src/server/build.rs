@@ -217,7 +217,7 @@ impl ServerBuilder {
             }
         }
         if settings.threads > 1 {
-            // The caller's thread only waits while a stage runs.
+            // The executor's own thread only hands out systems: it runs none that may run elsewhere.
             bevy_tasks::ComputeTaskPool::get_or_init(|| {
                 bevy_tasks::TaskPoolBuilder::new()
                     .num_threads(settings.threads)

@@ -2,6 +2,7 @@
 //!
 //! *Does*: builds the node's world and its cells from a game's plugins, and runs the tick's schedule.
 //! *Does not*: read clocks, sockets or files: drivers do, and hand over sealed inputs.
+//! *Reads*: one [`TickInput`] a tick. *Writes*: the world, one [`TickOutput`] a tick.
 
 mod build;
 pub mod image;

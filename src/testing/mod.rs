@@ -1,5 +1,10 @@
 //! A world in a test: the same server, a clock moved by hand, and clients that are real but for the sockets.
 //!
+//! *Does*: ticks a server in lockstep with clients over a network in memory that can lose, delay, duplicate and
+//! reorder, through full encode and decode.
+//! *Does not*: take anything away from server or clients: both are what the driver and players run.
+//! *Reads*: outputs of the tick, views of clients. *Writes*: inputs of the tick.
+//!
 //! ```
 //! use terrane::prelude::*;
 //! use terrane::testing::TestWorld;
@@ -28,14 +33,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::{Connection, Player};
-use crate::driver::Exchange;
+use crate::driver::{Exchange, LOCKSTEP_EPOCH_MS};
 use crate::ids::{NetId, PlayerId, Role, TickNumber};
 use crate::net::{Identity, Loopback, LoopbackConditions, loopback::LoopbackPort};
 use crate::replication::{Replicate, Schema};
 use crate::server::{Server, ServerBuilder, TickInput, TickOutput, WorldImage, WorldSettings};
-
-/// Calendar time of tick 0 in lockstep: 2026-01-01, in milliseconds since 1970.
-pub const LOCKSTEP_EPOCH_MS: u64 = 1_767_225_600_000;
 
 /// A client of a [`TestWorld`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

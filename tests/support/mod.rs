@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test file uses a part of it")]
 
 pub mod ants;
+pub mod ants_checks;
 
 use std::path::Path;
 

@@ -175,7 +175,7 @@ fn meet(mine: &SyncSender<()>, theirs: &Mutex<Receiver<()>>) -> bool {
 #[test]
 fn two_cells_overlap_on_two_threads() {
     bevy_tasks::ComputeTaskPool::get_or_init(|| {
-        bevy_tasks::TaskPoolBuilder::new().num_threads(1).thread_name("cells".into()).build()
+        bevy_tasks::TaskPoolBuilder::new().num_threads(2).thread_name("cells".into()).build()
     });
     let mut world = World::new();
     let slots = [register(&mut world, "a".into()), register(&mut world, "b".into())];

@@ -1,208 +1,6 @@
-//! What a game may not do, and how it is told: at start where possible, else in the very tick, by name.
+//! Told in the very tick.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use bevy_ecs::prelude::{Bundle, Mut};
-use bevy_ecs::schedule::ScheduleLabel;
-use bevy_ecs::system::ScheduleSystem;
-use terrane::cell::SpaceLimits;
-use terrane::cell::markers::Ghost;
-use terrane::cell::pool::{InterestCells, with_cells};
-use terrane::cell::survey::AllowLongSteps;
-use terrane::ghost::import::PublishedExports;
-use terrane::prelude::*;
-use terrane::server::{Server, ServerError, TickInput, TickReport};
-
-#[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
-struct Stone {
-    #[sync(broadcast)]
-    weight: u32,
-}
-
-#[derive(Component, Clone, Debug, Default, Replicate)]
-struct Many {
-    #[sync(broadcast)]
-    a: [u8; 4],
-    #[sync(broadcast)]
-    b: u8,
-    #[sync(broadcast)]
-    c: u8,
-    #[sync(broadcast)]
-    d: u8,
-    #[sync(broadcast)]
-    e: u8,
-    #[sync(broadcast)]
-    f: u8,
-    #[sync(broadcast)]
-    g: u8,
-    #[sync(broadcast)]
-    h: u8,
-    #[sync(broadcast)]
-    i: u8,
-    #[sync(broadcast)]
-    j: u8,
-    #[sync(broadcast)]
-    k: u8,
-    #[sync(broadcast)]
-    l: u8,
-    #[sync(broadcast)]
-    m: u8,
-    #[sync(broadcast)]
-    n: u8,
-    #[sync(broadcast)]
-    o: u8,
-}
-
-/// As many fields again, under another name.
-#[derive(Component, Clone, Debug, Default, Replicate)]
-struct More {
-    #[sync(broadcast)]
-    a: u8,
-    #[sync(broadcast)]
-    b: u8,
-    #[sync(broadcast)]
-    c: u8,
-    #[sync(broadcast)]
-    d: u8,
-    #[sync(broadcast)]
-    e: u8,
-    #[sync(broadcast)]
-    f: u8,
-    #[sync(broadcast)]
-    g: u8,
-    #[sync(broadcast)]
-    h: u8,
-    #[sync(broadcast)]
-    i: u8,
-    #[sync(broadcast)]
-    j: u8,
-    #[sync(broadcast)]
-    k: u8,
-    #[sync(broadcast)]
-    l: u8,
-    #[sync(broadcast)]
-    m: u8,
-    #[sync(broadcast)]
-    n: u8,
-    #[sync(broadcast)]
-    o: u8,
-}
-
-#[derive(Component, Clone, Default)]
-struct Unregistered;
-
-#[derive(Resource, Default)]
-struct Stray;
-
-#[derive(Resource, Default)]
-struct Tally;
-
-#[derive(Debug)]
-struct Tables;
-
-#[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash)]
-struct Elsewhere;
-
-/// A plugin made of a closure.
-struct Game<F>(F);
-
-impl<F: Fn(&mut App) + Send + Sync + 'static> Plugin for Game<F> {
-    fn build(&self, app: &mut App) {
-        (self.0)(app);
-    }
-}
-
-fn settings() -> WorldSettings {
-    let area = Area { min: Vec2::ZERO, max: Vec2::splat(100.0) };
-    WorldSettings { area, grid: [2, 2], bucket_m: 8.0, check_invariants: true, ..WorldSettings::default() }
-        .with_distances(10.0, 12.0, 20.0, 2.0)
-}
-
-fn build(game: impl Fn(&mut App) + Send + Sync + 'static) -> Result<Server, ServerError> {
-    ServerBuilder::default().add_cell_plugins(Game(game)).build(settings(), None)
-}
-
-fn refusal(game: impl Fn(&mut App) + Send + Sync + 'static) -> String {
-    build(game).expect_err("this game is faulty").to_string()
-}
-
-/// A world with stones of this bundle at these places, and one system.
-fn world<B: Bundle + Clone + Sync, M>(
-    bundle: B,
-    places: &[Vec3],
-    system: impl IntoScheduleConfigs<ScheduleSystem, M> + Clone + Send + Sync + 'static,
-) -> Server {
-    let places = places.to_vec();
-    ServerBuilder::default()
-        .add_cell_plugins(Game(move |app: &mut App| {
-            app.replicate::<Stone>()
-                .replicate::<Many>()
-                .replicate::<More>()
-                .add_systems(Simulate, system.clone());
-        }))
-        .populate(move |world| {
-            for &place in &places {
-                world.spawn(SpawnRequest::new(NetId::WORLD, place, bundle.clone()));
-            }
-        })
-        .build(settings(), None)
-        .expect("nothing is wrong with it at start")
-}
-
-fn tick(server: &mut Server) -> TickReport {
-    let tick = server.next_tick();
-    server.tick(TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() }).report
-}
-
-/// What the panic of one of the next few ticks says.
-fn fault(mut server: Server) -> String {
-    let payload = catch_unwind(AssertUnwindSafe(|| {
-        for _ in 0..5 {
-            tick(&mut server);
-        }
-    }))
-    .expect_err("a rule is broken");
-    match payload.downcast::<String>() {
-        Ok(text) => *text,
-        Err(payload) => (*payload.downcast::<&str>().expect("a panic has a text")).to_owned(),
-    }
-}
-
-fn counter(report: &TickReport, name: &str) -> u64 {
-    report.counters.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no counter {name}")).1
-}
-
-const SOUTH_WEST: Vec3 = Vec3::new(20.0, 20.0, 0.0);
-
-#[test]
-fn a_system_in_another_schedule_is_refused_by_name() {
-    let refused = refusal(|app| {
-        app.add_systems(Elsewhere, || {});
-    });
-    assert_eq!(
-        refused,
-        "a cell plugin adds systems to the schedule Elsewhere, which never runs in a cell: add them to `Simulate`"
-    );
-}
-
-#[test]
-fn a_resource_of_a_cells_own_is_refused_by_name() {
-    let refused = refusal(|app| {
-        app.init_resource::<Stray>();
-    });
-    assert_eq!(
-        refused,
-        "a cell plugin inserts the resource rules::Stray, which would be another in every cell: give shared data as \
-         `publish`, reset per-tick data with `scratch`, and keep everything else in components"
-    );
-    assert!(
-        build(|app| {
-            app.scratch::<Tally>().scratch::<Tally>();
-        })
-        .is_ok(),
-        "a declared one is fine"
-    );
-}
+use super::*;
 
 #[test]
 fn a_resource_that_a_system_inserts_later_is_named_in_that_tick() {
@@ -215,78 +13,6 @@ fn a_resource_that_a_system_inserts_later_is_named_in_that_tick() {
              `scratch`, or keep it in components"
         ),
         "{fault}"
-    );
-}
-
-#[test]
-fn a_component_or_an_action_registered_twice_is_refused_by_name() {
-    let refused = refusal(|app| {
-        app.replicate::<Stone>().cell_local::<Stone>();
-    });
-    let end = "is registered twice: register each component once, with one reach";
-    assert_eq!(refused, format!("the component rules::Stone {end}"));
-    let refused = refusal(|app| {
-        app.replicate::<Stone>().replicate::<Stone>();
-    });
-    assert_eq!(refused, format!("the component Stone {end}"));
-
-    #[derive(Serialize, Deserialize, Action)]
-    #[action(scope = self, caller = player, reply = ())]
-    struct Push;
-    fn push(_: &Push, _: &mut Stone, _: &ActionContext<'_>) -> Result<(), String> {
-        Ok(())
-    }
-    let refused = refusal(|app| {
-        app.replicate::<Stone>().add_action::<Push, Stone>(push).add_action::<Push, Stone>(push);
-    });
-    assert_eq!(
-        refused,
-        "the action Push is registered twice: register each action once, under a name of its own"
-    );
-}
-
-#[test]
-fn data_that_nobody_publishes_is_refused_by_name() {
-    let refused = refusal(|app| {
-        app.read_published::<Tables>();
-    });
-    assert_eq!(
-        refused,
-        "a cell plugin reads Published<rules::Tables>, which nobody publishes: call `publish` on the server"
-    );
-}
-
-/// A2: also within a cell, two systems that write the same data in no order are refused before the first tick.
-#[test]
-fn ambiguous_systems_of_a_cell_are_refused_by_name() {
-    fn heavier(mut stones: Query<&mut Stone>) {
-        stones.iter_mut().for_each(|mut stone| stone.weight += 1);
-    }
-    fn lighter(mut stones: Query<&mut Stone>) {
-        stones.iter_mut().for_each(|mut stone| stone.weight /= 2);
-    }
-    let refused = refusal(|app| {
-        app.replicate::<Stone>().add_systems(Simulate, (heavier, lighter));
-    });
-    assert!(refused.starts_with("the cells' systems cannot be scheduled: "), "{refused}");
-    assert!(refused.contains("heavier") && refused.contains("lighter"), "{refused}");
-    assert!(
-        build(|app| {
-            app.replicate::<Stone>().add_systems(Simulate, (heavier, lighter).chain());
-        })
-        .is_ok()
-    );
-}
-
-/// A3: a margin in which a viewer might need another cell is refused, with both figures.
-#[test]
-fn a_ghost_margin_that_is_too_small_is_refused() {
-    let small = WorldSettings { ghost_margin_m: 14.0, ..settings() };
-    let refused = ServerBuilder::default().build(small, None).expect_err("14 < 12 + 1 + 2").to_string();
-    assert_eq!(
-        refused,
-        "the ghost margin is 14 m, but 15 m are needed (leave radius + longest step + reach of attachments): raise \
-         `ghost_margin_m` or lower one of them"
     );
 }
 
@@ -382,6 +108,21 @@ fn a_position_that_is_no_number_is_named_with_cell_and_entity() {
         format!(
             "cell w0/0,0@0: a game system attached {stone} at an offset of [inf, inf, inf]: offsets are finite numbers"
         )
+    );
+}
+
+/// The request says where a newborn is and the engine who it is: a bundle that says otherwise has no say.
+#[test]
+fn a_newborn_is_where_its_request_says_and_named_by_the_engine() {
+    let mut server = world((Stone::default(), Position::new(90.0, 90.0)), &[SOUTH_WEST], || {});
+    tick(&mut server);
+    assert_eq!(places(&mut server), [SOUTH_WEST]);
+    let named =
+        catch_unwind(|| world((Stone::default(), NetId(7)), &[SOUTH_WEST], || {})).expect_err("a name");
+    let message = named.downcast::<String>().expect("a text");
+    assert!(
+        message.contains("a newborn's components include a name: names are given by the engine alone"),
+        "{message}"
     );
 }
 
