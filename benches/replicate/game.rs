@@ -9,6 +9,7 @@ use terrane::action::act;
 use terrane::cell::markers::Owned;
 use terrane::cell::pool::with_cells;
 use terrane::prelude::*;
+use terrane::replication::Rows;
 use terrane::server::Server;
 use terrane::session::Sessions;
 use terrane::telemetry::{Heartbeat, StageClock};
@@ -112,7 +113,7 @@ pub(crate) fn player(client: usize) -> PlayerId {
 pub(crate) fn start(server: &mut Server, scenario: &Scenario) {
     server.node_mut().resource_scope(|world, mut crowd: Mut<Crowd>| {
         let npcs = scenario.entities - scenario.clients;
-        let mut sessions = world.resource_mut::<Sessions>();
+        let mut sessions = world.remove_resource::<Sessions>().expect("a server has sessions");
         for session in sessions.iter() {
             crowd.at.insert(session.avatar, (npcs + session.id.index as usize) as u32);
         }
@@ -120,10 +121,12 @@ pub(crate) fn start(server: &mut Server, scenario: &Scenario) {
         if scenario.same_spot {
             let eye = scenario.eye(&crowd.motion, 0) as u32;
             let (&net_id, _) = crowd.at.iter().find(|(_, at)| **at == eye).expect("everybody has a name");
+            let row = world.resource::<Rows>().row(net_id).expect("everybody has a row");
             for session in sessions.iter_mut() {
-                session.avatar = net_id;
+                (session.avatar, session.avatar_row) = (net_id, row);
             }
         }
+        world.insert_resource(sessions);
         crowd.runs = true;
     });
 }

@@ -2,7 +2,7 @@
 
 use bevy_ecs::prelude::{Mut, World};
 
-use crate::cell::partition::{despawn_now, spawn_now};
+use crate::cell::partition::{LifeEvents, despawn_now, spawn_now};
 use crate::cell::pool::NodeContext;
 use crate::ids::{ConnectionId, Row};
 use crate::limits::JOINS_PER_TICK_MAX;
@@ -127,6 +127,10 @@ fn admit_one(world: &mut World, sessions: &mut Sessions, join: &Join) {
 /// Follows avatars that died: their sessions see from where they were, and get no new one by themselves.
 pub fn follow_avatars(world: &mut World) {
     world.resource_scope(|world, mut sessions: Mut<Sessions>| {
+        // A row is the same from birth to death: without a death nothing is to be done.
+        if world.resource::<LifeEvents>().died.is_empty() {
+            return;
+        }
         let rows = world.resource::<Rows>();
         for session in sessions.iter_mut() {
             session.avatar_row = rows.row(session.avatar).unwrap_or(Row::NONE);
