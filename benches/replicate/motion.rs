@@ -16,10 +16,8 @@ const DT_S: f32 = 0.05;
 pub(crate) const ENTER_RADIUS_M: f32 = 50.0;
 /// Radius beyond which they vanish, m.
 pub(crate) const LEAVE_RADIUS_M: f32 = 55.0;
-/// Part of the ring between the two radii that is seen, as measured: who goes out, less who turned.
-const RING_SEEN: f32 = 0.35;
-/// How many distances the search for a world's side may compute.
-const CALIBRATION_PAIRS_MAX: usize = 100_000_000;
+/// How many distances one look at a world whose side is searched for may compute.
+const CALIBRATION_PAIRS_MAX: usize = 50_000_000;
 
 /// All entities.
 #[derive(Clone)]
@@ -69,25 +67,50 @@ impl Motion {
         }
     }
 
-    /// How many entities a viewer sees at an average tick of a run of this length, about.
-    fn visible_mean(&self, viewers: &[usize], ticks: usize) -> f64 {
-        let pairs = (self.places.len() * viewers.len()).max(1);
-        let looks = (CALIBRATION_PAIRS_MAX / pairs).clamp(2, 50).min(ticks.max(2));
-        let ring = LEAVE_RADIUS_M * LEAVE_RADIUS_M - ENTER_RADIUS_M * ENTER_RADIUS_M;
-        let seen_squared = ENTER_RADIUS_M * ENTER_RADIUS_M + RING_SEEN * ring;
+    /// How many entities are within the enter radius of a viewer at an average tick of a run of this length.
+    fn near_mean(&self, viewers: &[usize], ticks: usize) -> f64 {
+        let looks =
+            (CALIBRATION_PAIRS_MAX / (self.places.len() * viewers.len())).clamp(2, 50).min(ticks.max(2));
         let mut motion = self.clone();
-        let mut seen = 0;
+        let mut near = 0;
         for look in 0..looks {
             while motion.tick < (look * ticks / looks) as u64 {
                 motion.step();
             }
-            for &viewer in viewers {
-                let from = motion.places[viewer];
-                let near = |place: &&Vec3| distance_squared(**place, from) < seen_squared;
-                seen += motion.places.iter().filter(near).count();
-            }
+            let is_near =
+                |place: &Vec3, from| distance_squared(*place, from) < ENTER_RADIUS_M * ENTER_RADIUS_M;
+            near += viewers
+                .iter()
+                .map(|&viewer| {
+                    motion.places.iter().filter(|place| is_near(place, motion.places[viewer])).count()
+                })
+                .sum::<usize>();
         }
-        seen as f64 / (looks * viewers.len()) as f64
+        near as f64 / (looks * viewers.len()) as f64
+    }
+
+    /// How many entities a viewer holds for each that is near, since who leaves is held a little farther: a few
+    /// viewers, followed all the way.
+    fn held_per_near(&self, viewers: &[usize], ticks: usize) -> f64 {
+        let few = (CALIBRATION_PAIRS_MAX / (self.places.len() * ticks.max(1))).clamp(1, 32);
+        let few: Vec<usize> = viewers.iter().copied().step_by(viewers.len().div_ceil(few)).collect();
+        let mut motion = self.clone();
+        let mut held = vec![vec![false; self.places.len()]; few.len()];
+        let (mut all_near, mut all_held) = (0u64, 0u64);
+        for _ in 0..ticks {
+            for (held, &viewer) in held.iter_mut().zip(&few) {
+                let from = motion.places[viewer];
+                for (held, place) in held.iter_mut().zip(&motion.places) {
+                    let far = distance_squared(*place, from);
+                    let is_near = far < ENTER_RADIUS_M * ENTER_RADIUS_M;
+                    *held = is_near || (*held && far < LEAVE_RADIUS_M * LEAVE_RADIUS_M);
+                    all_near += u64::from(is_near);
+                    all_held += u64::from(*held);
+                }
+            }
+            motion.step();
+        }
+        all_held as f64 / all_near.max(1) as f64
     }
 }
 
@@ -115,11 +138,15 @@ impl Scenario {
     pub(crate) fn motion(&self, ticks: usize) -> Motion {
         let area_of_view = std::f64::consts::PI * f64::from(ENTER_RADIUS_M * ENTER_RADIUS_M);
         let mut side_m = (self.entities as f64 * area_of_view / self.visible).sqrt();
-        for _ in 0..6 {
+        let mut held_per_near = 1.0;
+        for round in 0..6 {
             let motion = Motion::new(self.seed, self.entities, side_m as f32, self.moved);
             let mut eyes: Vec<usize> = (0..self.clients).map(|client| self.eye(&motion, client)).collect();
             eyes.dedup();
-            side_m *= (motion.visible_mean(&eyes, ticks) / self.visible).sqrt();
+            if round == 0 {
+                held_per_near = motion.held_per_near(&eyes, ticks);
+            }
+            side_m *= (motion.near_mean(&eyes, ticks) * held_per_near / self.visible).sqrt();
         }
         Motion::new(self.seed, self.entities, side_m as f32, self.moved)
     }
