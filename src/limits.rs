@@ -43,8 +43,14 @@ pub const LATTICE_STEPS_PER_M: f32 = 128.0;
 /// How far from an update's reference point a position can be told by its low 16 bits.
 pub const LATTICE_REACH_M: f32 = 65_536.0 / LATTICE_STEPS_PER_M / 2.0;
 
+/// Largest leave radius: beyond it the low bits of a position would name two places.
+pub const LEAVE_RADIUS_M_MAX: f32 = 252.0;
+
 /// Largest world edge: every lattice position fits an `i32` and an `f32` still resolves a centimetre.
 pub const WORLD_EDGE_M_MAX: f32 = 65_536.0;
+
+/// Most addresses in one connect token, netcode's own limit: no more shards can be named to a client.
+pub const TOKEN_ADDRESSES_MAX: usize = 32;
 
 /// Clients that one netcode server can hold.
 pub const CLIENTS_PER_SHARD_MAX: usize = 1_024;

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use super::error::{ConfigError, Origin, Problem, Sourced};
 use super::key::{self, Expected, GRID_CELLS_MAX, Key, WORLD_EDGE_M_MIN};
-use super::settings::{SpaceSettings, WorldSettings};
+use super::settings::{SpaceSettings, WorldChoice};
 use super::values::{GridSize, HttpListen};
-use crate::limits::{CLIENTS_PER_SHARD_MAX, LATTICE_REACH_M, WORLD_EDGE_M_MAX};
+use crate::limits::{CLIENTS_PER_SHARD_MAX, WORLD_EDGE_M_MAX};
 
 const NAME_BYTES_MAX: usize = 64;
 
@@ -215,25 +215,6 @@ impl Checker {
             "leave_radius_m {} + a step of {step_m} (top_speed_m_s {} / hz {}) + attach_reach_m {}",
             leave.value, top_speed.value, hz.value, reach.value
         );
-        if least_m >= LATTICE_REACH_M {
-            let parts = [
-                (&key::LEAVE_RADIUS_M, leave.value, &leave.origin),
-                (&key::TOP_SPEED_M_S, top_speed.value, &top_speed.origin),
-                (&key::ATTACH_REACH_M, reach.value, &reach.origin),
-            ];
-            // Blame what somebody set: the default of the others is not at fault.
-            let (key, value, origin) =
-                parts.into_iter().find(|part| *part.2 != Origin::Default).unwrap_or(parts[0]);
-            self.wrong(
-                key,
-                origin,
-                value,
-                format!(
-                    "{sum} to be less than {LATTICE_REACH_M}, as far as a position can be told, not {least_m}"
-                ),
-                "lower one of them",
-            );
-        }
         let Some(given) = given else { return least_m };
         if given.value < least_m {
             self.wrong(
@@ -257,7 +238,7 @@ pub(super) fn hz_advice(hz: &Sourced<u64>) -> Option<Problem> {
 }
 
 /// Cells so small that most of their work is for their neighbours.
-pub(super) fn cell_edge_advice(world: &WorldSettings, space: &SpaceSettings) -> Option<Problem> {
+pub(super) fn cell_edge_advice(world: &WorldChoice, space: &SpaceSettings) -> Option<Problem> {
     let [width, depth] = world.cell_size_m();
     let edge_m = width.min(depth);
     let advised_m = 2.0 * space.enter_radius_m;

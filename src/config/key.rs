@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::values::{ADDRESS, ADDRESS_OR_OFF};
-use crate::limits::{CLIENTS_PER_SHARD_MAX, VIEW_ENTITIES_MAX, WORLD_EDGE_M_MAX};
+use crate::limits::{
+    CLIENTS_PER_SHARD_MAX, LEAVE_RADIUS_M_MAX, TOKEN_ADDRESSES_MAX, VIEW_ENTITIES_MAX, WORLD_EDGE_M_MAX,
+};
 
 /// What a key's value may be, without regard to other keys.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,8 +49,8 @@ const fn file_key(path: &'static str, expected: Expected) -> Key {
 
 const PATH: Expected = Expected::Text("a path in quotes");
 
-/// Most shards: each has a thread and a port of its own.
-const SHARDS_MAX: u64 = 64;
+/// Most shards: each has a thread and a port of its own, and a connect token names no more ports.
+const SHARDS_MAX: u64 = TOKEN_ADDRESSES_MAX as u64;
 /// Cells of the initial grid: beyond it the fixed cost of empty cells alone fills a tick.
 pub(super) const GRID_CELLS_MAX: u64 = 4_096;
 /// The shortest world edge, in metres.
@@ -91,9 +93,9 @@ pub(super) const LOG: Key =
     key("log", "--log", Expected::Text("\"off\", \"error\", \"warn\", \"info\", \"debug\" or \"trace\""));
 pub(super) const REPORT: Key = key("report", "--report", Expected::Text("\"json\""));
 pub(super) const ENTER_RADIUS_M: Key =
-    file_key("space.enter_radius_m", Expected::Number(1.0, 255.0, "metres"));
+    file_key("space.enter_radius_m", Expected::Number(1.0, LEAVE_RADIUS_M_MAX, "metres"));
 pub(super) const LEAVE_RADIUS_M: Key =
-    file_key("space.leave_radius_m", Expected::Number(1.0, 255.0, "metres"));
+    file_key("space.leave_radius_m", Expected::Number(1.0, LEAVE_RADIUS_M_MAX, "metres"));
 pub(super) const TOP_SPEED_M_S: Key =
     file_key("space.top_speed_m_s", Expected::Number(0.1, 1_000.0, "metres per second"));
 pub(super) const ATTACH_REACH_M: Key =

@@ -20,7 +20,5 @@ mod values;
 pub use error::{ConfigError, FilePlace, Origin, Problem, Sourced};
 pub use file::{CONFIG_BYTES_MAX, WorldConfig};
 pub use options::{CONFIG_FILE_DEFAULT, RunOptions};
-pub use settings::{
-    NetworkSettings, Pace, RunSettings, SaveSettings, Settings, SpaceSettings, WorldSettings,
-};
+pub use settings::{NetworkSettings, Pace, RunSettings, SaveSettings, Settings, SpaceSettings, WorldChoice};
 pub use values::{GridSize, HttpListen, LogLevel, ReportFormat, ValueError, parse_address};

@@ -17,7 +17,7 @@ pub struct Settings {
     /// The file that was read, if one was.
     pub config_file: Option<PathBuf>,
     /// Which world, and what is fixed when it is created.
-    pub world: WorldSettings,
+    pub world: WorldChoice,
     /// Sockets and who may use them.
     pub network: NetworkSettings,
     /// How this run goes.
@@ -33,7 +33,7 @@ pub struct Settings {
 /// Which world, and what is fixed when it is created: those keep who set them, because an existing save
 /// refuses another value only where the command line insists on it.
 #[derive(Clone, Debug)]
-pub struct WorldSettings {
+pub struct WorldChoice {
     /// The folder of all saves.
     pub saves: PathBuf,
     /// The world's name, and that of its folder.
@@ -46,7 +46,7 @@ pub struct WorldSettings {
     pub size_m: Sourced<[f32; 2]>,
 }
 
-impl WorldSettings {
+impl WorldChoice {
     /// The world's own folder: `saves/NAME`.
     #[must_use]
     pub fn save_folder(&self) -> PathBuf {
@@ -253,7 +253,7 @@ impl Settings {
 
         let mut settings = Settings {
             config_file: file.map(|file| file.file().to_owned()),
-            world: WorldSettings { saves: saves.value, name: name.value, seed, grid, size_m },
+            world: WorldChoice { saves: saves.value, name: name.value, seed, grid, size_m },
             network: NetworkSettings {
                 listen: listen.value,
                 public: public.map(|public| public.value),

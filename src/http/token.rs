@@ -1,10 +1,12 @@
 //! The secret that private paths ask for.
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use subtle::ConstantTimeEq;
+
+use crate::private_file::{self, PrivateFileError};
 
 /// Fewest characters of an operator's token: shorter ones can be guessed.
 pub const TOKEN_CHARS_MIN: usize = 16;
@@ -30,22 +32,9 @@ impl fmt::Debug for AdminToken {
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The file cannot be read or written.
-    #[error("cannot use the admin token file {path}: {error}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// Others may read the file.
-    #[error("the admin token file {path} can be read by others (mode {mode:o}): run chmod 600 {path}")]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
+    /// The file cannot be used.
+    #[error("the admin token file {0}")]
+    File(#[from] PrivateFileError),
     /// The text in it is no token.
     #[error(
         "the admin token file {path} must hold one line of {TOKEN_CHARS_MIN} to {TOKEN_BYTES_MAX} printable ASCII \
@@ -66,11 +55,7 @@ impl AdminToken {
     /// # Errors
     /// When the file is missing, readable by others or does not hold one long enough line.
     pub fn from_file(path: &Path) -> Result<Self, TokenError> {
-        let io = |error| TokenError::Io { path: path.to_owned(), error };
-        let file = std::fs::File::open(path).map_err(io)?;
-        check_mode(path, &file.metadata().map_err(io)?)?;
-        let mut bytes = Vec::new();
-        file.take(TOKEN_BYTES_MAX + 2).read_to_end(&mut bytes).map_err(io)?;
+        let bytes = private_file::read(path, TOKEN_BYTES_MAX + 2)?;
         let malformed = || TokenError::Malformed { path: path.to_owned() };
         let text = std::str::from_utf8(&bytes).map_err(|_| malformed())?;
         let secret = text.trim_end_matches(['\r', '\n']);
@@ -99,21 +84,13 @@ impl AdminToken {
     /// # Errors
     /// When the file exists and is no token file, cannot be written, or the system has no randomness.
     pub fn load_or_create(path: &Path) -> Result<Self, TokenError> {
-        let io = |error| TokenError::Io { path: path.to_owned(), error };
         let made = Self::generate()?;
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        match options.open(path) {
-            Ok(mut file) => {
-                writeln!(file, "{}", made.secret).and_then(|()| file.sync_all()).map_err(io)?;
-                Ok(made)
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+        match private_file::create(path, format!("{}\n", made.secret).as_bytes()) {
+            Ok(()) => Ok(made),
+            Err(PrivateFileError::Io { error, .. }) if error.kind() == ErrorKind::AlreadyExists => {
                 Ok(Self { from_operator: false, ..Self::from_file(path)? })
             }
-            Err(error) => Err(io(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -136,17 +113,6 @@ impl AdminToken {
     }
 }
 
-#[cfg(unix)]
-fn check_mode(path: &Path, metadata: &std::fs::Metadata) -> Result<(), TokenError> {
-    let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(TokenError::Exposed { path: path.to_owned(), mode }) }
-}
-
-#[cfg(not(unix))]
-fn check_mode(_: &Path, _: &std::fs::Metadata) -> Result<(), TokenError> {
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,7 +125,6 @@ mod tests {
     }
 
     /// H3
-    #[cfg(unix)]
     #[test]
     fn a_made_token_is_kept_for_its_owner_alone_and_found_again() {
         use std::os::unix::fs::PermissionsExt;
@@ -171,7 +136,10 @@ mod tests {
         assert!(!format!("{again:?}").contains(made.reveal()), "a token is never printed");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         let refused = AdminToken::load_or_create(&path).unwrap_err();
-        assert!(matches!(refused, TokenError::Exposed { mode: 0o640, .. }), "{refused}");
+        assert!(
+            matches!(refused, TokenError::File(PrivateFileError::Exposed { mode: 0o640, .. })),
+            "{refused}"
+        );
     }
 
     #[test]
@@ -181,13 +149,12 @@ mod tests {
         assert!(!one.matches(other.reveal()) && !one.matches("") && !one.matches(&one.reveal()[1..]));
     }
 
-    #[cfg(unix)]
     #[test]
     fn short_blank_and_long_files_are_refused() {
         use std::os::unix::fs::PermissionsExt;
         let path = scratch("malformed");
         for text in
-            ["", "short\n", "two words of a phrase\n", "first-line-is-long\nsecond\n", &"x".repeat(5_000)]
+            ["", "short\n", "two words of a phrase\n", "first-line-is-long\nsecond\n", &"x".repeat(1_025)]
         {
             std::fs::write(&path, text).unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();

@@ -9,33 +9,22 @@ use renet_netcode::{ConnectToken, NETCODE_KEY_BYTES, generate_random_bytes};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::identity::Identity;
+use crate::limits::TOKEN_ADDRESSES_MAX;
+use crate::private_file::{self, PrivateFileError};
 use crate::protocol::messages::PROTOCOL_ID;
 
 /// How long a peer may be silent before either end gives the connection up.
 pub const SILENCE_SECONDS_MAX: u32 = 10;
-/// Most addresses in one connect token: netcode's own limit, and so the most shards of a secured server.
-pub const TOKEN_ADDRESSES_MAX: usize = 32;
+/// Most bytes of a key file: 64 digits and room for how they were written.
+const KEY_FILE_BYTES_MAX: u64 = 256;
 const ARMOUR: &str = "terrane-token:";
 
 /// Why a key file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    /// It cannot be read.
-    #[error("cannot read the key file {path}: {error}; make one with `head -c 32 /dev/urandom > {path} && chmod 600 {path}`", path = path.display())]
-    Unreadable {
-        /// Which file.
-        path: PathBuf,
-        /// What the operating system said.
-        error: std::io::Error,
-    },
-    /// Others than its owner may read or write it.
-    #[error("the key file {path} has mode {mode:04o}: others than its owner have access; run `chmod 600 {path}`", path = path.display())]
-    Exposed {
-        /// Which file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    /// It cannot be read, or others can read it too.
+    #[error("the key file {0}; make a key with `(umask 077 && head -c 32 /dev/urandom > FILE)`")]
+    File(#[from] PrivateFileError),
     /// It does not hold a key.
     #[error("the key file {path} holds {bytes} bytes: expected 32 raw bytes or 64 hexadecimal digits", path = path.display())]
     NoKey {
@@ -78,16 +67,7 @@ impl SecretKey {
     /// # Errors
     /// When it cannot be read, is open to others, or holds no key.
     pub fn load(path: &Path) -> Result<Self, KeyFileError> {
-        let unreadable = |error| KeyFileError::Unreadable { path: path.into(), error };
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o777;
-            if mode & 0o077 != 0 {
-                return Err(KeyFileError::Exposed { path: path.into(), mode });
-            }
-        }
-        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let bytes = private_file::read(path, KEY_FILE_BYTES_MAX)?;
         let key = <[u8; NETCODE_KEY_BYTES]>::try_from(bytes.as_slice()).ok().or_else(|| {
             let text = std::str::from_utf8(&bytes).ok()?.trim();
             from_hex(text)?.try_into().ok()
@@ -302,7 +282,6 @@ mod tests {
     }
 
     /// H3: keys are for their owner's eyes.
-    #[cfg(unix)]
     #[test]
     fn a_key_file_is_read_only_when_nobody_else_can() {
         use std::os::unix::fs::PermissionsExt;
@@ -324,6 +303,6 @@ mod tests {
         write(&[0; 32], 0o600);
         assert!(matches!(SecretKey::load(&path), Err(KeyFileError::Zero { .. })));
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(SecretKey::load(&path), Err(KeyFileError::Unreadable { .. })));
+        assert!(matches!(SecretKey::load(&path), Err(KeyFileError::File(PrivateFileError::Io { .. }))));
     }
 }

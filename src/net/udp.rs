@@ -10,14 +10,14 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use renet_netcode::generate_random_bytes;
 use rustc_hash::FxHashSet;
 
-use super::auth::{Authentication, SecretKey, TOKEN_ADDRESSES_MAX};
+use super::auth::{Authentication, SecretKey};
 use super::counters::NetCounters;
 use super::exchange::{FromNet, ToNet, Transport};
 use super::handshake::Gate;
 use super::link::ServerLink;
 use super::shard::{Shard, ShardEnds, shard_of};
 use super::socket::{at_port, bind_range, size_buffers};
-use crate::limits::CLIENTS_PER_SHARD_MAX;
+use crate::limits::{CLIENTS_PER_SHARD_MAX, TOKEN_ADDRESSES_MAX};
 
 /// Batches of one shard that may wait for the tick: at one per 3 ms, four ticks at 20 Hz.
 const BATCHES_FROM_SHARD: usize = 64;

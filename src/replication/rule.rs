@@ -10,7 +10,7 @@ pub struct ViewSettings {
     /// Radius within which an entity comes into view, m.
     pub enter_radius_m: f32,
     /// Radius beyond which it goes out of view, m. Larger than the enter radius, and at most
-    /// [`LEAVE_RADIUS_M_MAX`](super::wire::LEAVE_RADIUS_M_MAX).
+    /// [`LEAVE_RADIUS_M_MAX`](crate::limits::LEAVE_RADIUS_M_MAX).
     pub leave_radius_m: f32,
     /// Most entities in the view.
     pub entities_max: usize,

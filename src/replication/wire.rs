@@ -41,8 +41,8 @@
 
 use crate::ids::{Alias, NetId};
 use crate::limits::{
-    ALIASES_MAX, COMPONENT_KINDS_MAX, LATTICE_REACH_M, LATTICE_STEPS_PER_M, RECORD_BYTES_MAX,
-    UPDATE_BYTES_MAX,
+    ALIASES_MAX, COMPONENT_KINDS_MAX, LATTICE_REACH_M, LATTICE_STEPS_PER_M, LEAVE_RADIUS_M_MAX,
+    RECORD_BYTES_MAX, UPDATE_BYTES_MAX,
 };
 use crate::protocol::codec::DecodeError;
 use crate::space::LatticePoint;
@@ -80,9 +80,9 @@ pub const ENTER_INLINE_BYTES_MAX: usize = 800;
 pub const EXCEPTION_BYTES_MAX: usize = 600;
 /// Most bytes that the fields of one entity may encode to. A larger entity cannot be told to anybody.
 pub const ROW_BYTES_MAX: usize = RECORD_BYTES_MAX - ENTER_HEAD_BYTES_MAX;
-/// Largest leave radius, m: beyond it the low bits of a position would name two places.
-pub const LEAVE_RADIUS_M_MAX: f32 = LATTICE_REACH_M - REFERENCE_STEPS as f32 / LATTICE_STEPS_PER_M;
 
+// The reference is the middle of its step, so as much as a step of the reach is lost to it.
+const _: () = assert!(LEAVE_RADIUS_M_MAX + REFERENCE_STEPS as f32 / LATTICE_STEPS_PER_M <= LATTICE_REACH_M);
 // Whatever waits fits an update in which it has its turn (see `view::assemble`).
 const _: () =
     assert!(HEADER_BYTES_MAX + 3 + LEAVES_BYTES_MAX + 3 + ENTER_INLINE_BYTES_MAX <= UPDATE_BYTES_MAX);

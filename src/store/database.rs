@@ -1,16 +1,16 @@
 //! The one connection to a world's file: opened, guarded, and opened anew after a failure.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
-use super::private_file::{PRIVATE_MODE, sync_parent, tighten};
 use super::schema::{self, MIGRATIONS, Migration};
+use crate::private_file::{OTHERS, PRIVATE_MODE, sync_folder_of};
 
 /// How long a statement waits for an operator's tool that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -25,6 +25,18 @@ pub(super) struct Database {
     pub(super) pages_max: Option<std::sync::Arc<std::sync::atomic::AtomicU32>>,
 }
 
+/// Takes group and others their permissions on a save that has come with some, as a copied or restored one does.
+fn tighten(path: &Path) -> Result<(), StoreError> {
+    let mode =
+        fs::metadata(path).map_err(StoreError::io(path, "read its mode"))?.permissions().mode() & 0o7777;
+    if mode & OTHERS == 0 {
+        return Ok(());
+    }
+    tracing::warn!(file = %path.display(), "mode {mode:04o} let others read a save: now 0600");
+    fs::set_permissions(path, fs::Permissions::from_mode(PRIVATE_MODE))
+        .map_err(StoreError::io(path, "set its mode to 0600"))
+}
+
 impl Database {
     /// Creates the file (mode 0600) or opens it, and brings its schema up to date.
     pub(super) fn create_or_open(file: PathBuf) -> Result<Self, StoreError> {
@@ -33,7 +45,7 @@ impl Database {
 
     pub(super) fn create_or_open_with(file: PathBuf, migrations: &[Migration]) -> Result<Self, StoreError> {
         match OpenOptions::new().write(true).create_new(true).mode(PRIVATE_MODE).open(&file) {
-            Ok(_) => sync_parent(&file)?,
+            Ok(_) => sync_folder_of(&file).map_err(StoreError::io(&file, "make its name durable"))?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => tighten(&file)?,
             Err(error) => return Err(StoreError::io(&file, "create the world's file")(error)),
         }

@@ -69,22 +69,6 @@ pub enum StoreError {
         /// Its name in this program.
         name: &'static str,
     },
-    /// A private file can be read by others.
-    #[error("{}: mode {mode:04o} lets others read it, 0600 is needed; run: chmod 600 {}", file.display(), file.display())]
-    LooseMode {
-        /// The file.
-        file: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// A private file is no file, or too large to be what it should be.
-    #[error("{}: {why}; name a file of at most {max} bytes", file.display(), max = super::PRIVATE_FILE_BYTES_MAX)]
-    NotAPrivateFile {
-        /// What was named.
-        file: PathBuf,
-        /// What it is instead.
-        why: &'static str,
-    },
     /// Images of the world were written, and none of them can be read.
     #[error(
         "{}: none of the images of its world can be read ({written} were written so far), and a world must not \
@@ -149,8 +133,6 @@ impl StoreError {
                 | StoreError::FixedAtCreation { .. }
                 | StoreError::NewerSchema { .. }
                 | StoreError::NotASave { .. }
-                | StoreError::LooseMode { .. }
-                | StoreError::NotAPrivateFile { .. }
         )
     }
 

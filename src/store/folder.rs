@@ -6,8 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
-use super::private_file::{PRIVATE_MODE, load_or_create_token, sync_parent};
 use super::run_file::RunInfo;
+use crate::private_file::{PRIVATE_MODE, sync_folder_of};
 
 /// The world's folder, locked as long as this value lives.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl SaveFolder {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                     return Err(StoreError::io(path, "create the world's folder")(error));
                 }
-                _ => sync_parent(path)?,
+                _ => sync_folder_of(path).map_err(StoreError::io(path, "make its name durable"))?,
             }
         }
         let lock_path = path.join("lock");
@@ -62,14 +62,6 @@ impl SaveFolder {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// The operator's token of this world, made on first use (mode 0600).
-    ///
-    /// # Errors
-    /// As [`load_or_create_token`].
-    pub fn admin_token(&self) -> Result<String, StoreError> {
-        load_or_create_token(&self.path.join("admin.token"))
     }
 
     /// The database.

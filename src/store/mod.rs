@@ -20,7 +20,6 @@ mod database;
 mod error;
 mod folder;
 mod image;
-mod private_file;
 mod run_file;
 mod save;
 mod schema;
@@ -32,9 +31,6 @@ mod world;
 pub use error::StoreError;
 pub use folder::SaveFolder;
 pub use image::{IMAGES_KEPT, Image, PART_BYTES_MAX};
-pub use private_file::{
-    PRIVATE_FILE_BYTES_MAX, create_private_file, load_or_create_token, read_private_file,
-};
 pub use run_file::{RunFile, RunInfo};
 pub use save::{Store, counter};
 pub use thread::{

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use super::folder::SaveFolder;
-use super::private_file::PRIVATE_MODE;
+use crate::private_file::PRIVATE_MODE;
 
 /// Most bytes that are read as a `run.json`.
 const RUN_FILE_BYTES_MAX: u64 = 64 * 1_024;

@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::database::Database;
 use super::error::StoreError;
-use crate::config::{GridSize, Origin, Sourced, WorldSettings};
+use crate::config::{GridSize, Origin, Sourced, WorldChoice};
 
 /// The world that a run asks for.
 #[derive(Clone, Debug)]
@@ -26,8 +26,8 @@ pub struct WorldIdentity {
     pub secret: Option<u64>,
 }
 
-impl From<&WorldSettings> for WorldIdentity {
-    fn from(world: &WorldSettings) -> Self {
+impl From<&WorldChoice> for WorldIdentity {
+    fn from(world: &WorldChoice) -> Self {
         Self {
             name: world.name.clone(),
             seed: world.seed.clone(),

@@ -3,9 +3,9 @@
 use glam::Vec3;
 
 use crate::ids::{NetId, Row};
+use crate::limits::LEAVE_RADIUS_M_MAX;
 use crate::replication::rows::Rows;
 use crate::replication::rule::{ViewSettings, Viewer, near_key};
-use crate::replication::wire::LEAVE_RADIUS_M_MAX;
 use crate::space::distance_squared;
 
 use super::aliases::{aliases_of, has};

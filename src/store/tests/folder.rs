@@ -1,7 +1,7 @@
 //! One process at a time, nobody else's eyes, and what is fixed at creation.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 
 use crate::config::{FilePlace, Origin};
 
@@ -75,9 +75,6 @@ fn every_file_of_a_save_has_mode_0600() {
     let mut store = open(&place.folder);
     store.save_image(&image(1, 10)).unwrap();
     store.reserve("tick", 100).unwrap();
-    let token = store.folder().admin_token().unwrap();
-    assert_eq!(token.len(), 64);
-    assert_eq!(store.folder().admin_token().unwrap(), token, "it is made once");
     let _run = RunFile::write(store.folder(), &run_info()).unwrap();
     let mut names: Vec<String> = Vec::new();
     for entry in fs::read_dir(&place.folder).unwrap() {
@@ -86,7 +83,7 @@ fn every_file_of_a_save_has_mode_0600() {
         names.push(path.file_name().unwrap().to_string_lossy().into_owned());
     }
     names.sort();
-    assert_eq!(names, ["admin.token", "lock", "run.json", "world.db", "world.db-shm", "world.db-wal"]);
+    assert_eq!(names, ["lock", "run.json", "world.db", "world.db-shm", "world.db-wal"]);
     assert_eq!(mode(&place.folder), 0o700);
 }
 
@@ -98,48 +95,6 @@ fn a_copied_save_with_a_loose_mode_is_tightened() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     open(&place.folder);
     assert_eq!(mode(&file), 0o600);
-}
-
-/// Rule H3: a key that others can read is no key.
-#[test]
-fn private_files_that_others_can_read_are_refused_with_the_command_that_mends_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("key");
-    create_private_file(&file, b"secret").unwrap();
-    assert_eq!((mode(&file), read_private_file(&file).unwrap()), (0o600, b"secret".to_vec()));
-    let error = create_private_file(&file, b"other").unwrap_err();
-    assert!(error.to_string().contains("exists"), "{error}");
-    assert_eq!(read_private_file(&file).unwrap(), b"secret", "an existing file is never overwritten");
-    for loose in [0o640, 0o604, 0o620, 0o601, 0o644] {
-        fs::set_permissions(&file, fs::Permissions::from_mode(loose)).unwrap();
-        assert_eq!(
-            read_private_file(&file).unwrap_err().to_string(),
-            format!(
-                "{0}: mode {loose:04o} lets others read it, 0600 is needed; run: chmod 600 {0}",
-                file.display()
-            )
-        );
-    }
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).unwrap();
-    assert!(read_private_file(&file).is_ok(), "stricter is fine");
-}
-
-#[test]
-fn what_is_no_key_file_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let refused = |path: &Path| read_private_file(path).unwrap_err();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
-    assert!(matches!(refused(folder.path()), StoreError::NotAPrivateFile { .. }), "a folder");
-    let device = folder.path().join("device");
-    symlink("/dev/zero", &device).unwrap();
-    assert!(matches!(refused(&device), StoreError::NotAPrivateFile { .. }), "a device without end");
-    let large = folder.path().join("large");
-    create_private_file(&large, &vec![b'x'; PRIVATE_FILE_BYTES_MAX as usize + 1]).unwrap();
-    assert!(matches!(refused(&large), StoreError::NotAPrivateFile { .. }), "a large file");
-    assert!(matches!(refused(&folder.path().join("none")), StoreError::Io { .. }), "no file");
-    let blank = folder.path().join("blank");
-    create_private_file(&blank, b" \n").unwrap();
-    assert!(load_or_create_token(&blank).is_err(), "a token that is blank would let anybody in");
 }
 
 #[test]
