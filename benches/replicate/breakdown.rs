@@ -74,7 +74,6 @@ fn views_apart(world: &mut World) {
             let mut rows = world.resource_mut::<Rows>();
             let publish = || {
                 cells.iter_mut().for_each(|cell| rows.publish(&mut cell.deltas));
-                rows.find_common_mask();
             };
             parts.publish_ms = timed_ms(publish).0;
             world.resource_scope(|world, mut sessions: Mut<Sessions>| {

@@ -117,8 +117,6 @@ pub struct Rows {
     pub owner: Vec<SlotIndex>,
     /// Priority class, 0 first: who is kept when a view is full, and sent first when an update is.
     pub class: Vec<u8>,
-    /// The field mask that most changed rows have in this tick.
-    pub common_mask: u32,
     /// How often an entity was published with more than [`ROW_BYTES_MAX`] bytes of fields. Nobody sees it
     /// while it has them.
     pub oversized: u64,
@@ -142,7 +140,6 @@ impl Default for Rows {
             net_id: Vec::new(),
             owner: Vec::new(),
             class: Vec::new(),
-            common_mask: FIELD_XY,
             oversized: 0,
             too_long: Vec::new(),
             by_net_id: FxHashMap::default(),
@@ -273,27 +270,6 @@ impl Rows {
             self.changed_rows.push(row);
         }
         *changed |= mask;
-    }
-
-    /// Finds the most frequent mask among this tick's changes. Call after the last [`publish`](Self::publish).
-    pub fn find_common_mask(&mut self) {
-        let mut counts: FxHashMap<u32, u32> = FxHashMap::default();
-        let (mut last, mut run) = (0, 0u32);
-        for row in &self.changed_rows {
-            let mask = self.changed[row.index()];
-            if mask == last {
-                run += 1;
-            } else {
-                *counts.entry(last).or_default() += run;
-                (last, run) = (mask, 1);
-            }
-        }
-        *counts.entry(last).or_default() += run;
-        counts.retain(|&mask, _| mask != 0 && mask & RESEND == 0);
-        self.common_mask = counts
-            .into_iter()
-            .max_by_key(|&(mask, count)| (count, std::cmp::Reverse(mask)))
-            .map_or(FIELD_XY, |(mask, _)| mask);
     }
 
     /// The rows that changed in this tick.

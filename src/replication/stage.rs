@@ -121,7 +121,6 @@ pub fn assemble(world: &mut World) {
             for cell in cells.iter_mut() {
                 rows.publish(&mut cell.deltas);
             }
-            rows.find_common_mask();
         }
         world.resource_scope(|world, mut sessions: Mut<Sessions>| {
             world.resource_scope(|world, mut scratch: Mut<AssembleScratch>| {

@@ -254,6 +254,5 @@ impl World {
         }
         self.rows.publish_moves(&mut moves);
         self.rows.publish(&mut deltas);
-        self.rows.find_common_mask();
     }
 }

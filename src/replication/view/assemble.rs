@@ -78,8 +78,15 @@ impl View {
         if let Some(unanswered) = self.in_flight.in_the_way_of(seq) {
             self.lost(rows, unanswered);
         }
-        let common = Common::new(rows.common_mask);
-        let found = self.look(rows, &common, scratch);
+        let mut common = Common::new(self.common_mask);
+        let mut found = self.look(rows, &common, scratch);
+        if found.exceptions > found.common {
+            self.common_mask = self.most_frequent_mask(scratch);
+            if self.common_mask != common.mask {
+                common = Common::new(self.common_mask);
+                found = self.look(rows, &common, scratch);
+            }
+        }
         let leaves = self.aliases.leaving.iter().any(|leaving| leaving.pending);
         let probe = found.common + found.exceptions + scratch.enters.len() == 0 && !leaves;
         if probe {
@@ -214,6 +221,16 @@ impl View {
             scratch.exceptions[word] = exceptions;
         }
         found
+    }
+
+    /// The mask that most of those with fields to send have; the smallest of equally frequent ones.
+    fn most_frequent_mask(&self, scratch: &mut ViewScratch) -> u32 {
+        let masks = &mut scratch.masks;
+        masks.clear();
+        masks.extend(self.aliases.pending.iter().copied().filter(|&pending| pending as i32 > 0));
+        masks.sort_unstable();
+        let most = masks.chunk_by(u32::eq).max_by_key(|run| (run.len(), std::cmp::Reverse(run[0])));
+        most.map_or(self.common_mask, |run| run[0])
     }
 
     /// The place of an enter among those that wait, smaller first: the avatar, then by class and distance, and

@@ -80,7 +80,14 @@ impl View {
         if self.len() + scratch.entering.len() > settings.entities_max {
             self.choose(rows, settings.entities_max, scratch, &mut change);
         }
-        for &row in &scratch.entering {
+        // Who comes gets the lowest free alias: by distance and name, so that names do not tell where in the server's
+        // memory, or on which side of a border, somebody is.
+        let mut entering = std::mem::take(&mut scratch.entering);
+        entering.sort_unstable_by_key(|row| {
+            let d2 = distance_squared(rows.position[row.index()], viewer.position);
+            (d2.to_bits(), rows.net_id[row.index()])
+        });
+        for &row in &entering {
             let class = rows.class[row.index()];
             let d2 = distance_squared(rows.position[row.index()], viewer.position);
             let weight = budget::weight(class, d2, settings.leave_radius_m);
@@ -90,6 +97,7 @@ impl View {
                 change.without_alias += 1;
             }
         }
+        scratch.entering = entering;
         self.enters_wait |= change.entered > 0;
         change
     }

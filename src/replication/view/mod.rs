@@ -22,7 +22,7 @@ mod values;
 use crate::ids::{Row, TickNumber};
 use crate::limits::ALIASES_MAX;
 
-use super::rows::{FIELD_FIRST, RESEND, Rows};
+use super::rows::{FIELD_FIRST, FIELD_XY, RESEND, Rows};
 use super::rule::Viewer;
 use aliases::{Aliases, aliases_of};
 use in_flight::{InFlight, Sent};
@@ -56,6 +56,9 @@ pub struct View {
     enters_wait: bool,
     /// The rank of the last one kept when the view was last full.
     edge: u64,
+    /// The fields that most entities of the last update had. Of this view alone: what others see, or what is
+    /// hidden from this viewer, must not show in the form of its updates.
+    common_mask: u32,
     /// The alias at which the last update ran full: the next one begins there.
     cursor: usize,
     #[cfg(any(test, feature = "planted-faults"))]
@@ -75,6 +78,7 @@ impl Default for View {
             waiting: false,
             enters_wait: false,
             edge: 0,
+            common_mask: FIELD_XY,
             cursor: 0,
             #[cfg(any(test, feature = "planted-faults"))]
             planted: super::planted::Planted::default(),
@@ -92,6 +96,7 @@ pub struct ViewScratch {
     ranked: Vec<(u64, membership::Candidate)>,
     chosen: [u64; WORDS_MAX],
     exceptions: [u64; WORDS_MAX],
+    masks: Vec<u32>,
     /// By alias, valid where `exceptions` has its bit: the fields that go, and the bytes of the record.
     exception: Vec<(u32, u16)>,
     enters: Vec<(i32, u16)>,
@@ -108,6 +113,7 @@ impl Default for ViewScratch {
             ranked: Vec::new(),
             chosen: [0; WORDS_MAX],
             exceptions: [0; WORDS_MAX],
+            masks: Vec::new(),
             exception: vec![(0, 0); ALIASES_MAX],
             enters: Vec::new(),
             histogram: [0; 256],
