@@ -21,9 +21,9 @@ pub const VIEW_ENTITIES_MAX: usize = 256;
 /// Most aliases of one session: its view, what waits for the ack of a leave, and room for churn.
 pub const ALIASES_MAX: usize = 4_096;
 
-/// Most top-level replicated fields of one entity, position included: one bit each in a mask of 32, of which
-/// the topmost means "send everything".
-pub const FIELDS_PER_ENTITY_MAX: usize = 31;
+/// Most top-level replicated fields of one entity, position included: one bit each in a mask of 64, of which
+/// the topmost are for what happens to all of them.
+pub const FIELDS_PER_ENTITY_MAX: usize = 61;
 
 /// Most kinds of components that a game may register for replication: one bit each in a `u64`.
 pub const COMPONENT_KINDS_MAX: usize = 64;
@@ -82,7 +82,6 @@ pub const REPLIES_KEPT_S: u64 = 24 * 3_600;
 const _: () = assert!(RECORD_BYTES_MAX < REPLY_BYTES_REMEMBERED_MAX);
 const _: () = assert!(UPDATE_BYTES_MAX + 32 < NETCODE_PAYLOAD_BYTES_MAX);
 const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX < NETCODE_PAYLOAD_BYTES_MAX);
-const _: () = assert!(FIELDS_PER_ENTITY_MAX < 32);
 const _: () = assert!(COMPONENT_KINDS_MAX <= 64);
 const _: () = assert!(ALIASES_MAX >= 4 * VIEW_ENTITIES_MAX && ALIASES_MAX <= u16::MAX as usize);
 const _: () = assert!(UPDATES_IN_FLIGHT_MAX <= 64, "an ack carries 64 bits");

@@ -11,7 +11,7 @@ use terrane::ids::NetId;
 use terrane::limits::{FIELD_BYTES_MAX_DEFAULT, FIELDS_PER_ENTITY_MAX};
 use terrane::protocol::codec::DecodeError;
 use terrane::replication::field::{field_length, prefixed_payload, sent_fields};
-use terrane::replication::rows::FIELD_FIRST;
+use terrane::replication::mask::FIELD_FIRST;
 use terrane::replication::{FieldWire, FieldWriter, Policy, Replicate, Schema};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

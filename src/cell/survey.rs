@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::ghost::export::Member;
 use crate::ids::NetId;
-use crate::replication::rows::{FIELD_XY, FIELD_Z};
+use crate::replication::mask::{FIELD_XY, FIELD_Z, FieldMask};
 use crate::replication::{RowDelta, RowMove};
 use crate::space::{Area, LatticePoint, distance_squared};
 
@@ -105,7 +105,7 @@ impl Cell {
             let ([x, y, z], [old_x, old_y, old_z]) = (lattice.0, owned.lattice.0);
             let moved_flat = !owned.published | (x != old_x) | (y != old_y);
             let moved_up = !owned.published | (z != old_z);
-            let mask = (u32::from(moved_flat) * FIELD_XY) | (u32::from(moved_up) * FIELD_Z);
+            let mask = (FieldMask::from(moved_flat) * FIELD_XY) | (FieldMask::from(moved_up) * FIELD_Z);
             owned.lattice = lattice;
             owned.published = true;
             self.moves.push(RowMove { row: owned.row, position: place, mask });

@@ -11,7 +11,7 @@ use glam::{Vec2, Vec3};
 
 use crate::ids::ActionId;
 use crate::replication::Schema;
-use crate::replication::rows::FIELD_FIRST;
+use crate::replication::mask::FIELD_FIRST;
 
 use super::compass;
 use super::fields::{clean, print_field};

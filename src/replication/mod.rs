@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod field;
+pub mod mask;
 pub mod oracle;
 #[cfg(any(test, feature = "planted-faults"))]
 pub mod planted;

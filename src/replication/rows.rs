@@ -9,20 +9,10 @@ use glam::Vec3;
 use rustc_hash::FxHashMap;
 
 use crate::ids::{NetId, Row, SlotIndex};
-use crate::limits::FIELDS_PER_ENTITY_MAX;
 use crate::space::LatticePoint;
 
+use super::mask::{FIELD_FIRST, FieldMask, RESEND};
 use super::wire::ROW_BYTES_MAX;
-
-/// The horizontal position: bit 0 of every field mask.
-pub const FIELD_XY: u32 = 1;
-/// The height: bit 1 of every field mask.
-pub const FIELD_Z: u32 = 2;
-/// The first bit of the entity's own fields, components in order of registration, fields in order of
-/// declaration.
-pub const FIELD_FIRST: u32 = 2;
-/// "Everything, as on entering": set when the set of components changed, and for who does not hold the entity.
-pub const RESEND: u32 = 1 << FIELDS_PER_ENTITY_MAX;
 
 /// The public fields of one entity but its position, in wire form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,12 +38,12 @@ impl EncodedRow {
     /// A mask with one bit per field that this row has, position included.
     #[must_use]
     #[inline]
-    pub fn all_fields(&self) -> u32 {
+    pub fn all_fields(&self) -> FieldMask {
         (1 << (FIELD_FIRST as usize + self.ends.len())) - 1
     }
 
     /// Takes new components and fields, and says which of them differ; [`RESEND`] when the components do.
-    pub fn update(&mut self, components: u64, bytes: &[u8], ends: &[u16]) -> u32 {
+    pub fn update(&mut self, components: u64, bytes: &[u8], ends: &[u16]) -> FieldMask {
         if self.components == components && self.bytes == bytes && self.ends == ends {
             return 0;
         }
@@ -63,7 +53,7 @@ impl EncodedRow {
 
     /// Which of the fields differ from `old`; [`RESEND`] when the components do.
     #[must_use]
-    pub fn difference(&self, old: &EncodedRow) -> u32 {
+    pub fn difference(&self, old: &EncodedRow) -> FieldMask {
         if self.components != old.components || self.ends.len() != old.ends.len() {
             return RESEND | self.all_fields();
         }
@@ -81,7 +71,7 @@ pub struct RowMove {
     /// Where it is now; NaN for nowhere.
     pub position: Vec3,
     /// Which of the position's fields differ; none when it moved within a lattice step.
-    pub mask: u32,
+    pub mask: FieldMask,
 }
 
 /// What else a cell found changed about one of its entities in this tick.
@@ -92,7 +82,7 @@ pub struct RowDelta {
     /// Where it is now.
     pub position: Vec3,
     /// The fields that differ.
-    pub mask: u32,
+    pub mask: FieldMask,
     /// The new encoding.
     pub encoded: EncodedRow,
 }
@@ -108,7 +98,7 @@ pub struct Rows {
     /// Low bits of the horizontal lattice position: the hottest bytes there are, so they lie by themselves.
     pub low_xy: Vec<u32>,
     /// Fields changed in this tick.
-    pub changed: Vec<u32>,
+    pub changed: Vec<FieldMask>,
     /// The other public fields.
     pub encoded: Vec<EncodedRow>,
     /// The entity's name; [`NetId::WORLD`] for rows of nobody.
@@ -264,7 +254,7 @@ impl Rows {
     }
 
     #[inline]
-    fn note_change(&mut self, row: Row, mask: u32) {
+    fn note_change(&mut self, row: Row, mask: FieldMask) {
         let changed = &mut self.changed[row.index()];
         if *changed == 0 {
             self.changed_rows.push(row);

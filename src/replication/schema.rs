@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::field::{FieldSpec, Policy};
-use super::rows::FIELD_FIRST;
+use super::mask::FIELD_FIRST;
 
 /// One replicated component type as both ends know it.
 #[derive(Clone, Debug, PartialEq)]

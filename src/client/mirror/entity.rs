@@ -4,7 +4,8 @@ use crate::ids::{Alias, NetId};
 use crate::protocol::codec::DecodeError;
 use crate::replication::audit::entity_sum;
 use crate::replication::field::{FieldWire, field_length};
-use crate::replication::rows::{EncodedRow, FIELD_FIRST};
+use crate::replication::mask::{FIELD_FIRST, FieldMask};
+use crate::replication::rows::EncodedRow;
 use crate::replication::{Replicate, Schema};
 use crate::space::LatticePoint;
 
@@ -44,14 +45,14 @@ pub struct MirrorEntity {
     pub(super) row: EncodedRow,
     pub(super) wires: Vec<FieldWire>,
     /// Fields whose value was announced by the update `announced` but comes separately, and did not yet.
-    pub(super) missing: u32,
+    pub(super) missing: FieldMask,
     pub(super) announced: u32,
     /// All of it has been there once, so that it was told as entered.
     pub(super) entered: bool,
     /// The components that events have told of.
     pub(super) told_components: u64,
     /// Fields changed since events were drained last.
-    pub(super) changed: u32,
+    pub(super) changed: FieldMask,
 }
 
 impl MirrorEntity {

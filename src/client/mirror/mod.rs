@@ -18,7 +18,8 @@ use crate::limits::{RECORD_BYTES_MAX, UPDATE_BYTES_MAX};
 use crate::protocol::codec::DecodeError;
 use crate::protocol::messages::{AuditOutcome, AuditRequest};
 use crate::replication::Schema;
-use crate::replication::rows::{EncodedRow, FIELD_FIRST, FIELD_XY, FIELD_Z};
+use crate::replication::mask::{FIELD_FIRST, FIELD_XY, FIELD_Z, FIELDS_OF_PLACE, FieldMask};
+use crate::replication::rows::EncodedRow;
 use crate::replication::wire::Reader;
 use crate::space::LatticePoint;
 
@@ -26,8 +27,6 @@ pub use entity::MirrorEntity;
 pub use events::{DrainedEvents, EVENTS_MAX, MirrorEvent};
 use parse::{Enter, Header, Parsed, Values, read_enter, read_header, read_parts};
 
-/// The fields of the position.
-const PLACE: u32 = FIELD_XY | FIELD_Z;
 /// Most separate records kept for updates that have not come yet.
 const RECORDS_AHEAD_MAX: usize = 64;
 /// Most audits kept for updates that have not come yet; an older one becomes inconclusive.
@@ -121,7 +120,7 @@ impl Mirror {
         let mut drained = std::mem::take(&mut self.events);
         for entity in self.by_alias.iter_mut().flatten().filter(|entity| entity.entered) {
             let (net_id, changed) = (entity.net_id, std::mem::take(&mut entity.changed));
-            if changed & PLACE != 0 {
+            if changed & FIELDS_OF_PLACE != 0 {
                 drained.push(MirrorEvent::Moved { net_id });
             }
             for (bit, (component, field, _)) in (FIELD_FIRST..).zip(schema.fields_of(entity.row.components)) {
@@ -227,13 +226,13 @@ impl Mirror {
         let old = self.by_alias[index].take();
         let old = old.as_ref();
         let same_layout = old.is_some_and(|old| old.row.components == head.components);
-        let all = ((1 << (FIELD_FIRST as usize + wires.len())) - 1) & !PLACE;
+        let all = ((1 << (FIELD_FIRST as usize + wires.len())) - 1) & !FIELDS_OF_PLACE;
         let changed = match (old, &row) {
             (None, _) => 0,
             (Some(old), Some(row)) if same_layout => old.changed | row.difference(&old.row),
             (Some(old), None) if same_layout => old.changed,
             // Old bits would name other fields; an announced field counts when its value comes.
-            (Some(old), row) => (old.changed & PLACE) | if row.is_some() { all } else { 0 },
+            (Some(old), row) => (old.changed & FIELDS_OF_PLACE) | if row.is_some() { all } else { 0 },
         };
         let missing = if row.is_some() { 0 } else { all };
         let row = row.unwrap_or_else(|| match old {
@@ -364,7 +363,7 @@ impl Mirror {
     }
 }
 
-fn moved(from: LatticePoint, to: LatticePoint) -> u32 {
+fn moved(from: LatticePoint, to: LatticePoint) -> FieldMask {
     let xy = from.0[0] != to.0[0] || from.0[1] != to.0[1];
-    (u32::from(xy) * FIELD_XY) | (u32::from(from.0[2] != to.0[2]) * FIELD_Z)
+    (FieldMask::from(xy) * FIELD_XY) | (FieldMask::from(from.0[2] != to.0[2]) * FIELD_Z)
 }

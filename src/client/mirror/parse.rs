@@ -7,7 +7,8 @@ use crate::limits::ALIASES_MAX;
 use crate::protocol::codec::DecodeError;
 use crate::replication::Schema;
 use crate::replication::field::{FieldWire, field_length};
-use crate::replication::rows::{EncodedRow, FIELD_FIRST, FIELD_XY, FIELD_Z, RESEND};
+use crate::replication::mask::{FIELD_FIRST, FIELD_XY, FIELD_Z, FieldMask, SUBJECT};
+use crate::replication::rows::EncodedRow;
 use crate::replication::wire::{
     EnterHead, FLAG_COMMON, FLAG_COMPLETE, FLAG_ENTERS, FLAG_EXCEPTIONS, FLAG_LEAVES, FLAGS_KNOWN, Reader,
     checked_alias, reference_point,
@@ -159,9 +160,9 @@ pub(super) fn read_parts<'a>(
     }
 }
 
-fn read_mask(mask: u64) -> Result<u32, DecodeError> {
-    match u32::try_from(mask) {
-        Ok(mask) if mask != 0 && mask & RESEND == 0 => Ok(mask),
+fn read_mask(mask: u64) -> Result<FieldMask, DecodeError> {
+    match mask {
+        1..SUBJECT => Ok(mask),
         _ => Err(malformed("a mask without fields or with too many")),
     }
 }
@@ -171,7 +172,7 @@ impl<'a> Parsed<'a> {
         &mut self,
         mirror: &Mirror,
         alias: Alias,
-        mask: u32,
+        mask: FieldMask,
         reader: &mut Reader<'a>,
     ) -> Result<(), DecodeError> {
         let low_xy = if mask & FIELD_XY != 0 { Some([reader.u16()?, reader.u16()?]) } else { None };

@@ -6,7 +6,8 @@ use glam::Vec3;
 
 use crate::ids::{NetId, Row, SlotIndex};
 use crate::replication::field::{FieldSpec, FieldWire, FieldWriter, Policy};
-use crate::replication::rows::{EncodedRow, FIELD_XY, FIELD_Z, RowDelta, RowMove, Rows};
+use crate::replication::mask::{FIELD_XY, FIELD_Z};
+use crate::replication::rows::{EncodedRow, RowDelta, RowMove, Rows};
 use crate::replication::schema::{ComponentSchema, Schema};
 use crate::space::LatticePoint;
 

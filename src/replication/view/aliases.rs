@@ -2,7 +2,7 @@
 
 use crate::ids::{Alias, NetId, Row};
 use crate::limits::ALIASES_MAX;
-use crate::replication::rows::RESEND;
+use crate::replication::mask::{FieldMask, RESEND};
 
 /// What the accumulator of a waiting entity can reach; the avatar alone stands above it.
 pub(super) const PRIORITY_MAX: u8 = 254;
@@ -33,7 +33,7 @@ pub(super) struct Aliases {
     pub(super) end: usize,
     pub(super) rows: Vec<Row>,
     /// Fields to be sent; [`RESEND`] for a whole enter record.
-    pub(super) pending: Vec<u32>,
+    pub(super) pending: Vec<FieldMask>,
     /// How urgent the pending is; 0 unless something had to wait or was lost.
     pub(super) priority: Vec<u8>,
     /// What the priority grows by per update in which the entity waits.
@@ -194,7 +194,7 @@ impl Aliases {
     }
 
     /// Makes lost fields pending again; `false` when the alias is out of use.
-    pub(super) fn restore(&mut self, alias: usize, mask: u32) -> bool {
+    pub(super) fn restore(&mut self, alias: usize, mask: FieldMask) -> bool {
         if self.rows[alias] == Row::NONE {
             return false;
         }

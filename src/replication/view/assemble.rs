@@ -2,7 +2,8 @@
 
 use crate::ids::{Alias, TickNumber};
 use crate::limits::UPDATE_BYTES_MAX;
-use crate::replication::rows::{RESEND, Rows};
+use crate::replication::mask::{FieldMask, RESEND};
+use crate::replication::rows::Rows;
 use crate::replication::wire::{
     self, ENTER_HEAD_BYTES_MAX, ENTER_INLINE_BYTES_MAX, ENTERS_MINOR_BYTES_MAX, EnterHead, FLAG_COMPLETE,
     FLAG_ENTERS, FLAG_LEAVES, LEAVES_BYTES_MAX, put_varint,
@@ -171,13 +172,13 @@ impl View {
         let mut found = Found::default();
         scratch.enters.clear();
         for word in 0..self.aliases.words() {
-            let pending: &[u32; 64] =
+            let pending: &[FieldMask; 64] =
                 self.aliases.pending.as_chunks::<64>().0.get(word).expect("whole words");
             let (mut any, mut other, mut union) = ([0u8; 64], [0u8; 64], 0);
             for ((&pending, any), other) in pending.iter().zip(&mut any).zip(&mut other) {
                 union |= pending;
                 // As a signed number a mask with RESEND, the topmost bit, is negative.
-                let fields = u8::from(pending as i32 > 0);
+                let fields = u8::from(pending as i64 > 0);
                 *any = fields;
                 *other = fields & u8::from(pending != common.mask);
             }
@@ -224,12 +225,12 @@ impl View {
     }
 
     /// The mask that most of those with fields to send have; the smallest of equally frequent ones.
-    fn most_frequent_mask(&self, scratch: &mut ViewScratch) -> u32 {
+    fn most_frequent_mask(&self, scratch: &mut ViewScratch) -> FieldMask {
         let masks = &mut scratch.masks;
         masks.clear();
-        masks.extend(self.aliases.pending.iter().copied().filter(|&pending| pending as i32 > 0));
+        masks.extend(self.aliases.pending.iter().copied().filter(|&pending| pending as i64 > 0));
         masks.sort_unstable();
-        let most = masks.chunk_by(u32::eq).max_by_key(|run| (run.len(), std::cmp::Reverse(run[0])));
+        let most = masks.chunk_by(FieldMask::eq).max_by_key(|run| (run.len(), std::cmp::Reverse(run[0])));
         most.map_or(self.common_mask, |run| run[0])
     }
 

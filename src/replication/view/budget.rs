@@ -6,6 +6,7 @@
 //! its maximum has only others of the same age before it.
 
 use crate::ids::Row;
+use crate::replication::mask::FieldMask;
 use crate::replication::rows::Rows;
 use crate::space::distance_squared;
 
@@ -39,7 +40,7 @@ impl View {
         }
         self.age();
         let words = self.aliases.words();
-        let cost = |alias: usize, exceptions: &[u64; WORDS_MAX], exception: &[(u32, u16)]| {
+        let cost = |alias: usize, exceptions: &[u64; WORDS_MAX], exception: &[(FieldMask, u16)]| {
             if has(exceptions, alias) {
                 usize::from(exception[alias].1)
             } else {

@@ -5,12 +5,13 @@
 
 use crate::ids::Alias;
 use crate::limits::UPDATES_IN_FLIGHT_MAX;
+use crate::replication::mask::FieldMask;
 
 /// Something in an update that the bitmap does not tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
     /// Fields with a mask of their own.
-    Fields(Alias, u32),
+    Fields(Alias, FieldMask),
     /// An enter record with its number.
     Enter(Alias, u8),
     /// A leave.
@@ -25,7 +26,7 @@ pub(super) struct InFlight {
     bitmaps: Vec<u64>,
     /// How many words of each bitmap are in use.
     bitmap_words: [u16; UPDATES_IN_FLIGHT_MAX],
-    masks: [u32; UPDATES_IN_FLIGHT_MAX],
+    masks: [FieldMask; UPDATES_IN_FLIGHT_MAX],
     seqs: [u32; UPDATES_IN_FLIGHT_MAX],
     rare: [Vec<Sent>; UPDATES_IN_FLIGHT_MAX],
     /// Places whose list is not empty: most are, and a look at each list would be a cache miss.
@@ -55,7 +56,7 @@ impl Default for InFlight {
 #[derive(Debug, Default)]
 pub(super) struct Answered {
     pub(super) seq: u32,
-    pub(super) mask: u32,
+    pub(super) mask: FieldMask,
     pub(super) bitmap: Vec<u64>,
     pub(super) rare: Vec<Sent>,
 }
@@ -89,7 +90,7 @@ impl InFlight {
     }
 
     /// Remembers an update. Its place must be free.
-    pub(super) fn push(&mut self, seq: u32, mask: u32, bitmap: &[u64], rare: &mut Vec<Sent>) {
+    pub(super) fn push(&mut self, seq: u32, mask: FieldMask, bitmap: &[u64], rare: &mut Vec<Sent>) {
         let place = Self::place(seq);
         debug_assert!(self.open >> place & 1 == 0, "an unanswered update must be answered for first");
         if bitmap.len() > self.words {

@@ -4,6 +4,7 @@ use glam::Vec3;
 
 use crate::ids::{NetId, Row};
 use crate::limits::LEAVE_RADIUS_M_MAX;
+use crate::replication::mask::FieldMask;
 use crate::replication::rows::Rows;
 use crate::replication::rule::{ViewSettings, Viewer, near_key};
 use crate::space::distance_squared;
@@ -227,9 +228,9 @@ impl View {
 #[inline(never)]
 fn gather_far(
     aliases: &[Row],
-    pending: &mut [u32],
+    pending: &mut [FieldMask],
     position: &[Vec3],
-    changed: &[u32],
+    changed: &[FieldMask],
     marks: &mut [u8],
     epoch: u8,
     from: Vec3,

@@ -22,7 +22,8 @@ mod values;
 use crate::ids::{Row, TickNumber};
 use crate::limits::ALIASES_MAX;
 
-use super::rows::{FIELD_FIRST, FIELD_XY, RESEND, Rows};
+use super::mask::{FIELD_FIRST, FIELD_XY, FieldMask, RESEND};
+use super::rows::Rows;
 use super::rule::Viewer;
 use aliases::{Aliases, aliases_of};
 use in_flight::{InFlight, Sent};
@@ -58,7 +59,7 @@ pub struct View {
     edge: u64,
     /// The fields that most entities of the last update had. Of this view alone: what others see, or what is
     /// hidden from this viewer, must not show in the form of its updates.
-    common_mask: u32,
+    common_mask: FieldMask,
     /// The alias at which the last update ran full: the next one begins there.
     cursor: usize,
     #[cfg(any(test, feature = "planted-faults"))]
@@ -96,9 +97,9 @@ pub struct ViewScratch {
     ranked: Vec<(u64, membership::Candidate)>,
     chosen: [u64; WORDS_MAX],
     exceptions: [u64; WORDS_MAX],
-    masks: Vec<u32>,
+    masks: Vec<FieldMask>,
     /// By alias, valid where `exceptions` has its bit: the fields that go, and the bytes of the record.
-    exception: Vec<(u32, u16)>,
+    exception: Vec<(FieldMask, u16)>,
     enters: Vec<(i32, u16)>,
     histogram: [u32; 256],
     rare: Vec<Sent>,
@@ -238,7 +239,7 @@ impl View {
 
     /// The alias may have changed hands, or its entity its components, since `mask` was sent: only fields
     /// that it has now can be pending.
-    fn restore(&mut self, rows: &Rows, alias: usize, mask: u32) {
+    fn restore(&mut self, rows: &Rows, alias: usize, mask: FieldMask) {
         let mask = if mask >> FIELD_FIRST == 0 || mask & RESEND != 0 {
             mask
         } else {

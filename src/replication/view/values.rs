@@ -1,7 +1,8 @@
 //! Values on the wire: how many bytes they take, and writing them.
 
 use crate::ids::{Alias, Row};
-use crate::replication::rows::{EncodedRow, FIELD_FIRST, FIELD_XY, FIELD_Z, Rows};
+use crate::replication::mask::{FIELD_FIRST, FIELD_XY, FIELD_Z, FIELDS_OF_PLACE, FieldMask};
+use crate::replication::rows::{EncodedRow, Rows};
 use crate::replication::wire::{
     EXCEPTION_BYTES_MAX, FLAG_COMMON, FLAG_EXCEPTIONS, put_varint, varint_length,
 };
@@ -11,20 +12,18 @@ use super::assemble::Assembled;
 use super::in_flight::Sent;
 use super::{View, ViewScratch};
 
-/// Position fields.
-const PLACE: u32 = FIELD_XY | FIELD_Z;
 /// Most bytes of one entity in the common block; one with more becomes an exception, which can be split.
 pub(super) const COMMON_BYTES_MAX: usize = 255;
 
 /// What the block of entities with one mask takes.
 pub(super) struct Common {
-    pub(super) mask: u32,
+    pub(super) mask: FieldMask,
     /// Bytes per entity where all fields of the mask are of the position.
     pub(super) place_bytes: usize,
 }
 
 impl Common {
-    pub(super) fn new(mask: u32) -> Self {
+    pub(super) fn new(mask: FieldMask) -> Self {
         Self { mask, place_bytes: place_bytes(mask) }
     }
 
@@ -41,11 +40,11 @@ impl Common {
 impl View {
     /// The fields of an exception that go, and the most bytes its record takes. Fields beyond what an update
     /// can take wait for the next. `None` when not even the first fits.
-    pub(super) fn exception_of(&self, rows: &Rows, alias: usize) -> Option<(u32, usize)> {
+    pub(super) fn exception_of(&self, rows: &Rows, alias: usize) -> Option<(FieldMask, usize)> {
         let pending = self.aliases.pending[alias];
         let row = &rows.encoded[self.aliases.rows[alias].index()];
         let gap = varint_length(self.aliases.end as u64);
-        let head = |mask: u32| gap + varint_length(u64::from(mask) << 1 | 1) + 1 + 3;
+        let head = |mask: FieldMask| gap + varint_length(mask << 1 | 1) + 1 + 3;
         let bytes = value_bytes(row, pending);
         if head(pending) + bytes <= EXCEPTION_BYTES_MAX {
             return Some((pending, head(pending) + bytes));
@@ -78,7 +77,7 @@ impl View {
         if let Some(last) = (0..words).rfind(|&word| in_common(word) != 0) {
             flags |= FLAG_COMMON;
             let bytes = last * 8 + 8 - in_common(last).leading_zeros() as usize / 8;
-            put_varint(out, u64::from(common.mask));
+            put_varint(out, common.mask);
             put_varint(out, bytes as u64);
             let bitmap = out.len();
             for word in 0..=last {
@@ -105,7 +104,7 @@ impl View {
                     next = alias + 1;
                     let row = self.aliases.rows[alias];
                     let guarded = mask >> FIELD_FIRST != 0 && has(&self.aliases.unsettled, alias);
-                    put_varint(out, u64::from(mask) << 1 | u64::from(guarded));
+                    put_varint(out, mask << 1 | u64::from(guarded));
                     if guarded {
                         out.push(self.aliases.structure[alias]);
                         put_varint(out, value_bytes(&rows.encoded[row.index()], mask) as u64);
@@ -121,13 +120,13 @@ impl View {
     }
 }
 
-fn place_bytes(mask: u32) -> usize {
+fn place_bytes(mask: FieldMask) -> usize {
     (mask & FIELD_XY) as usize * 4 + (mask & FIELD_Z) as usize
 }
 
 /// How many bytes the fields of a mask take.
-fn value_bytes(row: &EncodedRow, mask: u32) -> usize {
-    let mut fields = mask & !PLACE;
+fn value_bytes(row: &EncodedRow, mask: FieldMask) -> usize {
+    let mut fields = mask & !FIELDS_OF_PLACE;
     let mut bytes = place_bytes(mask);
     while fields != 0 {
         bytes += row.field(fields.trailing_zeros()).len();
@@ -137,7 +136,7 @@ fn value_bytes(row: &EncodedRow, mask: u32) -> usize {
 }
 
 #[inline]
-fn put_fields(rows: &Rows, row: Row, mask: u32, out: &mut Vec<u8>) {
+fn put_fields(rows: &Rows, row: Row, mask: FieldMask, out: &mut Vec<u8>) {
     let index = row.index();
     if mask & FIELD_XY != 0 {
         out.extend_from_slice(&rows.low_xy[index].to_le_bytes());
@@ -145,7 +144,7 @@ fn put_fields(rows: &Rows, row: Row, mask: u32, out: &mut Vec<u8>) {
     if mask & FIELD_Z != 0 {
         out.extend_from_slice(&rows.lattice[index].low_z().to_le_bytes());
     }
-    let mut fields = mask & !PLACE;
+    let mut fields = mask & !FIELDS_OF_PLACE;
     while fields != 0 {
         out.extend_from_slice(rows.encoded[index].field(fields.trailing_zeros()));
         fields &= fields - 1;
@@ -154,7 +153,7 @@ fn put_fields(rows: &Rows, row: Row, mask: u32, out: &mut Vec<u8>) {
 
 /// The values of one word of aliases. Nearly all bytes that leave the server are written here.
 #[inline]
-fn put_common(rows: &Rows, mask: u32, aliases: &[Row; 64], bits: u64, out: &mut Vec<u8>) {
+fn put_common(rows: &Rows, mask: FieldMask, aliases: &[Row; 64], bits: u64, out: &mut Vec<u8>) {
     if mask != FIELD_XY {
         for alias in aliases_of(0, bits) {
             put_fields(rows, aliases[alias], mask, out);
