@@ -156,7 +156,7 @@ fn check_actions(session: &mut Session, game: &Game, counts: &mut ActCounts, rou
 
 fn route(session: &Session, game: &Game, call: &ActionCall) -> Result<RoutedAction, ActionRefusal> {
     let kind = game.actions.get(usize::from(call.kind)).ok_or(ActionRefusal::Unknown(call.kind))?;
-    if !kind.caller().admits(session.role) {
+    if !kind.caller().admits(session.context.role()) {
         return Err(ActionRefusal::Forbidden(format!("{:?}", kind.caller()).to_lowercase()));
     }
     let action = kind.decode(&call.payload).map_err(|error| ActionRefusal::Malformed(error.to_string()))?;
@@ -165,7 +165,7 @@ fn route(session: &Session, game: &Game, call: &ActionCall) -> Result<RoutedActi
         id: Some(call.id),
         session: session.id.index,
         player: session.player.clone(),
-        role: session.role,
+        role: session.context.role(),
         kind: call.kind,
         action,
     })

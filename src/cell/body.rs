@@ -21,7 +21,7 @@ use crate::interest::LastIndex;
 use crate::interest::stage::CellInterest;
 use crate::protocol::messages::ActionRefusal;
 use crate::replication::field::FieldWriter;
-use crate::replication::{RowDelta, RowMove};
+use crate::replication::{RowDelta, RowMove, RowSubject};
 use crate::space::Position;
 use crate::telemetry::breadcrumb::CellGuard;
 use crate::telemetry::{CellCrumb, name_cell_systems};
@@ -65,6 +65,8 @@ pub struct Cell {
     pub moves: Vec<RowMove>,
     /// What else changed about its entities in this tick, to be published likewise.
     pub deltas: Vec<RowDelta>,
+    /// Whose subject changed in this tick, to be published likewise.
+    pub subjects: Vec<RowSubject>,
     /// Its entities that stand in another cell's box.
     pub crossings: Vec<NetId>,
     /// Its entities that died and that the registry still knows, by order of death.
@@ -190,6 +192,7 @@ impl Cell {
             answers: Vec::new(),
             moves: Vec::new(),
             deltas: Vec::new(),
+            subjects: Vec::new(),
             crossings: Vec::new(),
             dead: Vec::new(),
             attachments: AttachFindings::default(),
@@ -338,6 +341,7 @@ impl Cell {
         self.world.flush();
         self.moves.clear();
         self.deltas.clear();
+        self.subjects.clear();
         self.world.try_resource_scope(|world, mut messages: Mut<MessageRegistry>| {
             let last = world.last_change_tick();
             messages.run_updates(world, last);

@@ -14,7 +14,13 @@ use serde::de::DeserializeOwned;
 
 use crate::ghost::column::{Column, ReplicatedColumn, ServerColumn};
 use crate::protocol::codec::{self, DecodeError};
+use crate::replication::policy::{Shown, Viewing};
+use crate::replication::view::PersonalValue;
 use crate::replication::{FieldWriter, Replicate};
+
+/// Index of the kind that holds an entity's [`Subject`](crate::replication::policy::Subject): the engine's own come
+/// first, and this is the second of them.
+pub(crate) const SUBJECT_KIND: usize = 1;
 
 /// Most bytes of one saved component.
 const SAVED_BYTES_MAX: usize = 1 << 20;
@@ -47,6 +53,17 @@ pub trait ComponentKind: Send + Sync {
     fn is_on(&self, entity: &EntityRef<'_>) -> bool;
     /// Appends the sent fields. The entity must have the component.
     fn encode_sent(&self, entity: &EntityRef<'_>, out: &mut FieldWriter);
+    /// Encodes one personal field as a viewer may see it, or says that it is hidden. The entity must have the
+    /// component.
+    fn encode_personal(
+        &self,
+        entity: &EntityRef<'_>,
+        field: usize,
+        viewing: &Viewing<'_>,
+        value: &mut PersonalValue,
+    ) -> bool;
+    /// Whether the component's own policy lets a viewer see it. The entity must have it.
+    fn shows(&self, entity: &EntityRef<'_>, viewing: &Viewing<'_>) -> bool;
     /// Moves it from one world to another, and says whether the entity has it and it travels; with
     /// `leave_ghost`, what a ghost may know stays behind.
     fn transfer(&self, from: &mut EntityWorldMut<'_>, to: &mut EntityWorldMut<'_>, leave_ghost: bool)
@@ -93,6 +110,20 @@ impl<C: Replicate> ComponentKind for ReplicatedKind<C> {
     }
     fn encode_sent(&self, entity: &EntityRef<'_>, out: &mut FieldWriter) {
         entity.get::<C>().expect("a component that was found changed").encode_sent(out);
+    }
+    fn encode_personal(
+        &self,
+        entity: &EntityRef<'_>,
+        field: usize,
+        viewing: &Viewing<'_>,
+        value: &mut PersonalValue,
+    ) -> bool {
+        entity.get::<C>().is_some_and(|component| {
+            component.encode_personal(field, viewing, &mut value.bytes, &mut value.ids) == Shown::Visible
+        })
+    }
+    fn shows(&self, entity: &EntityRef<'_>, viewing: &Viewing<'_>) -> bool {
+        entity.get::<C>().is_some_and(|component| component.is_visible(viewing))
     }
     fn transfer(
         &self,
@@ -165,6 +196,12 @@ impl<C: Component<Mutability = Mutable> + Serialize + DeserializeOwned> Componen
         entity.contains::<C>()
     }
     fn encode_sent(&self, _: &EntityRef<'_>, _: &mut FieldWriter) {}
+    fn encode_personal(&self, _: &EntityRef<'_>, _: usize, _: &Viewing<'_>, _: &mut PersonalValue) -> bool {
+        false
+    }
+    fn shows(&self, _: &EntityRef<'_>, _: &Viewing<'_>) -> bool {
+        false
+    }
     fn transfer(&self, from: &mut EntityWorldMut<'_>, to: &mut EntityWorldMut<'_>, _: bool) -> bool {
         from.take::<C>().map(|moved| put(to, moved)).is_some()
     }
@@ -207,6 +244,12 @@ impl<C: Component> ComponentKind for CellLocalKind<C> {
         entity.contains::<C>()
     }
     fn encode_sent(&self, _: &EntityRef<'_>, _: &mut FieldWriter) {}
+    fn encode_personal(&self, _: &EntityRef<'_>, _: usize, _: &Viewing<'_>, _: &mut PersonalValue) -> bool {
+        false
+    }
+    fn shows(&self, _: &EntityRef<'_>, _: &Viewing<'_>) -> bool {
+        false
+    }
     fn transfer(&self, from: &mut EntityWorldMut<'_>, _: &mut EntityWorldMut<'_>, _: bool) -> bool {
         from.remove::<C>();
         false

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use crate::action::Action;
 use crate::action::kinds::{ActionHandler, ActionKind, TypedActionKind};
 use crate::limits::{COMPONENT_KINDS_MAX, FIELDS_PER_ENTITY_MAX};
+use crate::replication::policy::Subject;
 use crate::replication::{Replicate, Schema};
 
 use super::context::Published;
@@ -39,6 +40,8 @@ pub struct Game {
     pub actions: Vec<Box<dyn ActionKind>>,
     /// What both ends of a connection must agree on.
     pub schema: Schema,
+    /// By index in the schema: the index of the kind.
+    replicated: Vec<usize>,
     published: Vec<(TypeId, &'static str)>,
     scratch: Vec<(TypeId, ResetResource)>,
 }
@@ -140,6 +143,8 @@ impl CellAppExt for App {
                 registrar.fault.get_or_insert(GameError::TooManyFields(C::NAME, sent));
             }
             let index = registrar.game.schema.push::<C>();
+            let kind = registrar.game.kinds.len();
+            registrar.game.replicated.push(kind);
             registrar.add_kind(Box::new(ReplicatedKind::<C>::new(index)));
         }
         self
@@ -227,6 +232,7 @@ impl CellPlugins {
         let mut app = App::empty();
         app.init_resource::<Registrar>();
         app.replicate::<super::attached::Attached>();
+        app.server_only::<Subject>();
         let engine: Vec<TypeId> = resource_types(app.world()).into_iter().map(|(id, _)| id).collect();
         let schedules_before = filled_schedules(app.world());
         self.build_into(&mut app);
@@ -277,6 +283,12 @@ impl CellPlugins {
 }
 
 impl Game {
+    /// The kind of the replicated component with an index in the schema.
+    #[must_use]
+    pub fn replicated(&self, component: usize) -> Option<&dyn ComponentKind> {
+        self.kinds.get(*self.replicated.get(component)?).map(|kind| &**kind)
+    }
+
     /// Sets every scratch resource of a cell to its default.
     pub(crate) fn reset_scratch(&self, world: &mut World) {
         for (_, reset) in &self.scratch {

@@ -8,11 +8,12 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::ghost::export::Member;
 use crate::ids::NetId;
 use crate::replication::mask::{FIELD_XY, FIELD_Z, FieldMask};
-use crate::replication::{RowDelta, RowMove};
+use crate::replication::policy::Subject;
+use crate::replication::{RowDelta, RowMove, RowSubject};
 use crate::space::{Area, LatticePoint, distance_squared};
 
 use super::Cell;
-use super::kinds::Changed;
+use super::kinds::{Changed, SUBJECT_KIND};
 use super::markers::{NO_EXPORT, Owned, OwnedData};
 use super::requests::Requests;
 
@@ -183,6 +184,10 @@ impl Cell {
             let (row, position) = (owned.row, owned.anchor);
             let entity_ref = reference;
             self.prints.clear();
+            if of_entity.iter().any(|change| usize::from(change.kind) == SUBJECT_KIND) {
+                let subject = entity_ref.get::<Subject>().filter(|subject| !subject.is_plain());
+                self.subjects.push(RowSubject { row, subject: subject.cloned().map(Box::new) });
+            }
             for change in of_entity {
                 self.saved.clear();
                 let kind = usize::from(change.kind);
@@ -203,7 +208,7 @@ impl Cell {
                 let old = std::mem::replace(&mut data.prints[kind], print);
                 self.sums[kind] = self.sums[kind].wrapping_sub(old).wrapping_add(print);
             }
-            let mask = data.encoded.update(components, &writer.bytes, &writer.ends);
+            let mask = data.encoded.update(components, writer);
             if mask != 0 {
                 self.deltas.push(RowDelta { row, position, mask, encoded: data.encoded.clone() });
             }

@@ -10,13 +10,14 @@ use super::view::View;
 
 /// The sum of one entity as a view shows it. Sums of entities add up, wrapping, in any order.
 ///
-/// `fields` are all its fields but the position, in wire form, in mask order.
+/// `components` are those that are seen and those that are withdrawn; `fields` are all its fields but the position, in wire form, in mask order.
 #[must_use]
-pub fn entity_sum(net_id: NetId, lattice: LatticePoint, components: u64, fields: &[u8]) -> u64 {
-    let mut head = [0u8; 28];
+pub fn entity_sum(net_id: NetId, lattice: LatticePoint, components: [u64; 2], fields: &[u8]) -> u64 {
+    let mut head = [0u8; 36];
     head[..8].copy_from_slice(&net_id.0.to_le_bytes());
-    head[8..16].copy_from_slice(&components.to_le_bytes());
-    for (bytes, axis) in head[16..].as_chunks_mut::<4>().0.iter_mut().zip(lattice.0) {
+    head[8..16].copy_from_slice(&components[0].to_le_bytes());
+    head[16..24].copy_from_slice(&components[1].to_le_bytes());
+    for (bytes, axis) in head[24..].as_chunks_mut::<4>().0.iter_mut().zip(lattice.0) {
         *bytes = axis.to_le_bytes();
     }
     let mut hasher = Xxh3Default::new();
@@ -30,7 +31,7 @@ pub fn entity_sum(net_id: NetId, lattice: LatticePoint, components: u64, fields:
 pub fn row_sum(rows: &Rows, row: Row) -> u64 {
     let index = row.index();
     let encoded = &rows.encoded[index];
-    entity_sum(rows.net_id[index], rows.lattice[index], encoded.components, &encoded.bytes)
+    entity_sum(rows.net_id[index], rows.lattice[index], [encoded.components, 0], &encoded.bytes)
 }
 
 /// What the server finds when it looks at one of its own views.

@@ -11,6 +11,8 @@ pub mod mask;
 pub mod oracle;
 #[cfg(any(test, feature = "planted-faults"))]
 pub mod planted;
+pub mod personal;
+pub mod policy;
 pub mod quantised;
 pub mod rows;
 pub mod rule;
@@ -23,7 +25,7 @@ pub mod wire;
 mod tests;
 
 pub use field::{FieldSpec, FieldWire, FieldWriter, Policy, Replicate};
-pub use rows::{EncodedRow, RowDelta, RowMove, Rows};
+pub use rows::{EncodedRow, RowDelta, RowMove, RowSubject, Rows};
 pub use rule::{ViewSettings, Viewer};
 pub use schema::Schema;
 pub use terrane_macros::Replicate;

@@ -10,6 +10,7 @@ use glam::Vec3;
 use crate::ids::NetId;
 use crate::space::{LatticePoint, distance_squared};
 
+use super::policy::{Subject, ViewerContext};
 use super::rows::{EncodedRow, Rows};
 use super::rule::{ViewSettings, rank};
 use super::wire::ROW_BYTES_MAX;
@@ -25,6 +26,21 @@ pub struct OracleEntity<'a> {
     pub position: Vec3,
     /// Its public fields.
     pub encoded: &'a EncodedRow,
+    /// Whose it is and who may see it; `None` for everybody.
+    pub subject: Option<&'a Subject>,
+}
+
+/// Who looks.
+#[derive(Clone, Debug, Default)]
+pub struct OracleViewer<'a> {
+    /// From where.
+    pub position: Vec3,
+    /// The avatar.
+    pub own: Option<NetId>,
+    /// As whom; `None` for somebody who sees plain entities alone.
+    pub context: Option<&'a ViewerContext>,
+    /// What is seen wherever it is.
+    pub always: BTreeSet<NetId>,
 }
 
 /// What a client must hold about one entity.
@@ -53,21 +69,26 @@ impl Oracle {
     pub fn membership<'a>(
         &mut self,
         world: impl Iterator<Item = OracleEntity<'a>>,
-        viewer_position: Vec3,
-        own: Option<NetId>,
+        viewer: &OracleViewer<'_>,
         settings: &ViewSettings,
     ) -> Vec<NetId> {
         let mut eligible = Vec::new();
         for entity in world {
-            let d2 = distance_squared(entity.position, viewer_position);
+            let d2 = distance_squared(entity.position, viewer.position);
             let within = |radius: f32| d2 < radius * radius;
-            // Nothing beyond the leave radius is ever seen: worth asking first, since a live world audits too.
-            if !within(settings.leave_radius_m) {
+            let always = viewer.always.contains(&entity.net_id);
+            // What is farther than the leave radius is seen only for a reason: worth asking first, since a live world
+            // audits too.
+            if !always && !within(settings.leave_radius_m) {
                 continue;
             }
             let held = self.held.contains(&entity.net_id);
-            if (held || within(settings.enter_radius_m)) && entity.encoded.bytes.len() <= ROW_BYTES_MAX {
-                eligible.push(rank_of(&entity, own, d2, held));
+            if (always || held || within(settings.enter_radius_m))
+                && entity.encoded.bytes.len() <= ROW_BYTES_MAX
+                && entity.subject.is_none_or(|subject| viewer.context.is_some_and(|viewer| subject.admits(viewer)))
+            {
+                let first = always || viewer.own == Some(entity.net_id);
+                eligible.push((rank(first, entity.class, d2, held, entity.net_id), entity.net_id));
             }
         }
         eligible.sort_unstable();
@@ -77,10 +98,6 @@ impl Oracle {
     }
 }
 
-fn rank_of(entity: &OracleEntity<'_>, own: Option<NetId>, d2: f32, held: bool) -> (super::rule::Rank, NetId) {
-    (rank(own == Some(entity.net_id), entity.class, d2, held, entity.net_id), entity.net_id)
-}
-
 /// Every entity in the table, for [`Oracle::membership`].
 pub fn world(rows: &Rows) -> impl Iterator<Item = OracleEntity<'_>> {
     rows.iter().map(|(net_id, row)| OracleEntity {
@@ -88,6 +105,7 @@ pub fn world(rows: &Rows) -> impl Iterator<Item = OracleEntity<'_>> {
         class: rows.class[row.index()],
         position: rows.position[row.index()],
         encoded: &rows.encoded[row.index()],
+        subject: rows.subjects[row.index()].as_deref(),
     })
 }
 

@@ -4,14 +4,19 @@
 //! tick; from then on sessions read the table in parallel. A row keeps its number from birth to death, so a
 //! handover between cells changes nothing for anybody who sees the entity.
 
+use std::sync::Arc;
+
 use bevy_ecs::prelude::Resource;
 use glam::Vec3;
 use rustc_hash::FxHashMap;
 
-use crate::ids::{NetId, Row, SlotIndex};
+use crate::ids::{NetId, PlayerId, Row, SlotIndex};
 use crate::space::LatticePoint;
 
-use super::mask::{FIELD_FIRST, FieldMask, RESEND};
+use super::field::FieldWriter;
+use super::mask::{FIELD_FIRST, FIELDS_OF_PLACE, FieldMask, RESEND, SUBJECT};
+use super::policy::{Depends, Subject};
+use super::schema::Schema;
 use super::wire::ROW_BYTES_MAX;
 
 /// The public fields of one entity but its position, in wire form.
@@ -23,6 +28,8 @@ pub struct EncodedRow {
     pub bytes: Vec<u8>,
     /// Where each field ends in `bytes`.
     pub ends: Vec<u16>,
+    /// Where in `bytes` names of entities stand that a viewer is told only while it sees them, ascending.
+    pub ids: Vec<u16>,
 }
 
 impl EncodedRow {
@@ -43,11 +50,12 @@ impl EncodedRow {
     }
 
     /// Takes new components and fields, and says which of them differ; [`RESEND`] when the components do.
-    pub fn update(&mut self, components: u64, bytes: &[u8], ends: &[u16]) -> FieldMask {
-        if self.components == components && self.bytes == bytes && self.ends == ends {
+    pub fn update(&mut self, components: u64, fields: &FieldWriter) -> FieldMask {
+        if self.components == components && self.bytes == fields.bytes && self.ends == fields.ends {
             return 0;
         }
-        let old = std::mem::replace(self, Self { components, bytes: bytes.to_vec(), ends: ends.to_vec() });
+        let (bytes, ends, ids) = (fields.bytes.clone(), fields.ends.clone(), fields.ids.clone());
+        let old = std::mem::replace(self, Self { components, bytes, ends, ids });
         self.difference(&old)
     }
 
@@ -55,7 +63,7 @@ impl EncodedRow {
     #[must_use]
     pub fn difference(&self, old: &EncodedRow) -> FieldMask {
         if self.components != old.components || self.ends.len() != old.ends.len() {
-            return RESEND | self.all_fields();
+            return RESEND | (self.all_fields() & !FIELDS_OF_PLACE);
         }
         (FIELD_FIRST..FIELD_FIRST + self.ends.len() as u32)
             .filter(|&bit| self.field(bit) != old.field(bit))
@@ -87,6 +95,15 @@ pub struct RowDelta {
     pub encoded: EncodedRow,
 }
 
+/// An entity whose [`Subject`] changed in this tick; `None` for a plain one.
+#[derive(Clone, Debug)]
+pub struct RowSubject {
+    /// Whose row.
+    pub row: Row,
+    /// What it is now.
+    pub subject: Option<Box<Subject>>,
+}
+
 /// The node-wide table of rows.
 #[derive(Resource, Debug)]
 pub struct Rows {
@@ -107,6 +124,24 @@ pub struct Rows {
     pub owner: Vec<SlotIndex>,
     /// Priority class, 0 first: who is kept when a view is full, and sent first when an update is.
     pub class: Vec<u8>,
+    /// Whose each entity is and who may see it; `None` for plain ones.
+    pub subjects: Vec<Option<Box<Subject>>>,
+    /// Whether it is node-wide state, which is no place: in every view.
+    pub placeless: Vec<bool>,
+    /// Whether markers restrict who sees the entity at all.
+    pub marked: Vec<bool>,
+    /// Whether anything of the entity but its position may differ from viewer to viewer.
+    pub special: Vec<bool>,
+    /// Whether any row's [`SUBJECT`] bit is set in this tick.
+    pub policies_changed: bool,
+    /// What the rows are made of.
+    pub schema: Arc<Schema>,
+    /// What each player owns, ascending.
+    owned: FxHashMap<PlayerId, Vec<Row>>,
+    /// Rows of node-wide state, ascending.
+    placeless_rows: Vec<Row>,
+    /// What changed of the subjects in this tick.
+    subject_changes: FxHashMap<Row, Depends>,
     /// How often an entity was published with more than [`ROW_BYTES_MAX`] bytes of fields. Nobody sees it
     /// while it has them.
     pub oversized: u64,
@@ -130,6 +165,15 @@ impl Default for Rows {
             net_id: Vec::new(),
             owner: Vec::new(),
             class: Vec::new(),
+            subjects: Vec::new(),
+            placeless: Vec::new(),
+            marked: Vec::new(),
+            special: Vec::new(),
+            policies_changed: false,
+            schema: Arc::default(),
+            owned: FxHashMap::default(),
+            placeless_rows: Vec::new(),
+            subject_changes: FxHashMap::default(),
             oversized: 0,
             too_long: Vec::new(),
             by_net_id: FxHashMap::default(),
@@ -182,6 +226,10 @@ impl Rows {
         self.net_id.push(NetId::WORLD);
         self.owner.push(SlotIndex::default());
         self.class.push(u8::MAX);
+        self.subjects.push(None);
+        self.placeless.push(false);
+        self.marked.push(false);
+        self.special.push(false);
         self.too_long.push(false);
         row
     }
@@ -209,6 +257,12 @@ impl Rows {
         self.encoded[index] = EncodedRow::default();
         self.net_id[index] = NetId::WORLD;
         self.class[index] = u8::MAX;
+        if let Some(owner) = self.subjects[index].take().and_then(|subject| subject.owner().cloned()) {
+            self.disown(&owner, row);
+        }
+        self.placeless[index] = false;
+        self.marked[index] = false;
+        self.special[index] = false;
         self.too_long[index] = false;
         self.freed.push(row);
         Some(row)
@@ -224,6 +278,8 @@ impl Rows {
             self.changed[row.index()] = 0;
         }
         self.free.append(&mut self.freed);
+        self.policies_changed = false;
+        self.subject_changes.clear();
     }
 
     /// Publishes what moved in one cell.
@@ -250,7 +306,95 @@ impl Rows {
             self.position[index] = if too_long { Vec3::NAN } else { position };
             self.encoded[index] = encoded;
             self.note_change(row, mask);
+            self.note_special(row);
         }
+    }
+
+    /// Publishes what one cell found changed about its entities' subjects.
+    pub fn publish_subjects(&mut self, subjects: &mut Vec<RowSubject>) {
+        let plain = Subject::default();
+        for RowSubject { row, subject } in subjects.drain(..) {
+            let index = row.index();
+            let before = std::mem::replace(&mut self.subjects[index], subject);
+            let now = self.subjects[index].as_deref().unwrap_or(&plain);
+            let before = before.as_deref().unwrap_or(&plain);
+            let aspects = now.changes_since(before);
+            let (owner, was_owner) = (now.owner().cloned(), before.owner().cloned());
+            let marked = now.is_marked();
+            // Of an entity that everybody sees the same of nobody has to be asked.
+            if marked || self.marked[index] || self.special[index] {
+                self.policies_changed = true;
+                self.note_change(row, SUBJECT);
+            }
+            *self.subject_changes.entry(row).or_default() |= aspects;
+            self.marked[index] = marked;
+            if owner != was_owner {
+                if let Some(was_owner) = was_owner {
+                    self.disown(&was_owner, row);
+                }
+                if let Some(owner) = owner {
+                    let owned = self.owned.entry(owner).or_default();
+                    owned.insert(owned.partition_point(|&other| other < row), row);
+                }
+            }
+            self.note_special(row);
+        }
+    }
+
+    fn disown(&mut self, owner: &PlayerId, row: Row) {
+        if let Some(rows) = self.owned.get_mut(owner) {
+            rows.retain(|&owned| owned != row);
+            if rows.is_empty() {
+                self.owned.remove(owner);
+            }
+        }
+    }
+
+    /// What a player owns, ascending.
+    #[must_use]
+    pub fn owned_by(&self, player: &PlayerId) -> &[Row] {
+        self.owned.get(player).map_or(&[], Vec::as_slice)
+    }
+
+    /// The rows of node-wide state, ascending.
+    #[must_use]
+    pub fn placeless_rows(&self) -> &[Row] {
+        &self.placeless_rows
+    }
+
+    /// Follows whether anything of the entity differs from viewer to viewer.
+    fn note_special(&mut self, row: Row) {
+        let index = row.index();
+        let encoded = &self.encoded[index];
+        let special = !encoded.ids.is_empty()
+            || encoded.components & self.schema.personal() != 0
+            || self.subjects[index].as_ref().is_some_and(|subject| subject.component_rules().next().is_some());
+        if special != self.special[index] {
+            self.special[index] = special;
+            self.policies_changed = true;
+            self.note_change(row, SUBJECT);
+        }
+    }
+
+    /// Which aspects of an entity's subject changed in this tick.
+    #[must_use]
+    pub fn subject_changes(&self, row: Row) -> Depends {
+        self.subject_changes.get(&row).copied().unwrap_or_default()
+    }
+
+    /// The components of an entity that have a policy of their own, or an override on this very entity.
+    #[must_use]
+    pub fn gated(&self, row: Row) -> u64 {
+        let components = self.encoded[row.index()].components;
+        let mut gated = self.schema.gated();
+        if let Some(subject) = &self.subjects[row.index()] {
+            for (name, _) in subject.component_rules() {
+                if let Some(component) = self.schema.component(name.as_str()) {
+                    gated |= 1 << component;
+                }
+            }
+        }
+        gated & components
     }
 
     #[inline]

@@ -10,15 +10,19 @@ use crate::interest::{Viewer, Viewers};
 use crate::limits::FIRST_SYNC_UPDATES_PER_TICK_MAX;
 use crate::net::ToNet;
 use crate::protocol::messages::{AuditOutcome, ServerControl};
-use crate::server::WorldSettings;
+use crate::cell::registration::Game;
+use crate::server::{GameOf, WorldSettings};
+use crate::session::relevance::Relevance;
 use crate::server::io::{AuditTotals, TickInput, TickOutput};
 use crate::session::{Session, Sessions};
 
 use super::audit::audit_view;
-use super::oracle::{self, Oracle};
+use super::oracle::{self, Oracle, OracleViewer};
+use super::policy::Depends;
+use super::personal::OwnersComponents;
 use super::rows::Rows;
 use super::rule::{self, ViewSettings};
-use super::view::{UpdateHeader, ViewScratch};
+use super::view::{Look, UpdateHeader, ViewScratch};
 
 /// Fewest sessions that are worth a task of their own.
 const SESSIONS_PER_TASK_MIN: usize = 16;
@@ -48,6 +52,7 @@ struct AssembleScratch {
 #[derive(Default)]
 struct TaskScratch {
     view: ViewScratch,
+    always: Vec<Row>,
     bytes: Vec<u8>,
     messages: Vec<ToNet>,
     counts: AssembleCounts,
@@ -120,6 +125,7 @@ pub fn assemble(world: &mut World) {
             let mut rows = world.resource_mut::<Rows>();
             for cell in cells.iter_mut() {
                 rows.publish(&mut cell.deltas);
+                rows.publish_subjects(&mut cell.subjects);
             }
         }
         world.resource_scope(|world, mut sessions: Mut<Sessions>| {
@@ -127,7 +133,7 @@ pub fn assemble(world: &mut World) {
                 take_acks(world, &mut sessions);
                 assemble_sessions(world, cells, &mut sessions, &mut scratch);
                 collect(world, &mut scratch);
-                audit(world, &mut sessions);
+                audit(world, cells, &mut sessions);
             });
         });
     });
@@ -175,6 +181,9 @@ fn take_acks(world: &mut World, sessions: &mut Sessions) {
 /// What all tasks share.
 struct Shared<'a> {
     rows: &'a Rows,
+    cells: &'a Cells,
+    game: &'a Game,
+    relevance: Relevance,
     rule: ViewSettings,
     tick: TickNumber,
     /// By session index.
@@ -191,8 +200,12 @@ fn assemble_sessions(world: &World, cells: &Cells, sessions: &mut Sessions, scra
             }
         }
     }
+    let rows = world.resource::<Rows>();
     let shared = Shared {
-        rows: world.resource::<Rows>(),
+        rows,
+        cells,
+        game: &world.resource::<GameOf>().0,
+        relevance: Relevance::of(sessions, rows),
         rule: world.resource::<ViewRule>().0,
         tick: world.resource::<NodeContext>().0.tick,
         hits,
@@ -223,11 +236,15 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
     // A player whose avatar died sees from nowhere: the view empties.
     let viewer = rule::Viewer { position: shared.rows.position[row.index()], avatar: row };
     let hits = shared.hits.get(session.id.index as usize).copied().unwrap_or_default();
-    session.view.update_membership(shared.rows, viewer, hits, &shared.rule, &mut scratch.view);
+    let changes = session.context.take_changes();
+    shared.relevance.rows_for(session, shared.rows, &mut scratch.always);
+    let source = OwnersComponents::new(shared.rows, shared.cells, shared.game, &session.context);
+    let look = Look { viewer, context: &session.context, changes, always: &scratch.always, source: &source };
+    session.view.update_membership(shared.rows, &look, hits, &shared.rule, &mut scratch.view);
     let header = UpdateHeader { tick: shared.tick, input_seq: session.input_seq };
     for _ in 0..FIRST_SYNC_UPDATES_PER_TICK_MAX {
         scratch.bytes.clear();
-        let Some(update) = session.view.assemble(shared.rows, &header, &mut scratch.view, &mut scratch.bytes)
+        let Some(update) = session.view.assemble(shared.rows, &look, &header, &mut scratch.view, &mut scratch.bytes)
         else {
             break;
         };
@@ -268,7 +285,7 @@ fn collect(world: &mut World, scratch: &mut AssembleScratch) {
 
 /// Compares every view with the oracle, and asks every client to compare what it holds with what it was sent.
 /// The oracle has to follow every tick, since who is in view depends on who was: O(entities × sessions).
-fn audit(world: &mut World, sessions: &mut Sessions) {
+fn audit(world: &mut World, cells: &Cells, sessions: &mut Sessions) {
     let Some(every) = world.resource::<WorldSettings>().audit_every else { return };
     let tick = world.resource::<NodeContext>().0.tick;
     world.resource_scope(|world, mut oracles: Mut<Oracles>| {
@@ -277,6 +294,9 @@ fn audit(world: &mut World, sessions: &mut Sessions) {
                 let rows = world.resource::<Rows>();
                 let rule = world.resource::<ViewRule>().0;
                 let entities: Vec<_> = oracle::world(rows).collect();
+                let game = &world.resource::<GameOf>().0;
+                let relevance = Relevance::of(sessions, rows);
+                let (mut always, mut scratch) = (Vec::new(), ViewScratch::default());
                 for session in sessions.iter_mut() {
                     let index = session.id.index as usize;
                     if oracles.by_session.len() <= index {
@@ -289,7 +309,14 @@ fn audit(world: &mut World, sessions: &mut Sessions) {
                     let row = session.avatar_row;
                     let own = (row != Row::NONE).then_some(session.avatar);
                     let place = rows.position[row.index()];
-                    let expected = oracle.membership(entities.iter().copied(), place, own, &rule);
+                    relevance.rows_for(session, rows, &mut always);
+                    let viewer = OracleViewer {
+                        position: place,
+                        own,
+                        context: Some(&session.context),
+                        always: always.iter().map(|row| rows.net_id[row.index()]).collect(),
+                    };
+                    let expected = oracle.membership(entities.iter().copied(), &viewer, &rule);
                     if !tick.0.is_multiple_of(every) {
                         continue;
                     }
@@ -300,7 +327,17 @@ fn audit(world: &mut World, sessions: &mut Sessions) {
                         tracing::error!(player = %session.player, %tick, ?found, "a view is not what it must be");
                     }
                     let number = session.audits.next_number();
-                    if let Some(request) = session.view.audit_request(rows, number) {
+                    let source = OwnersComponents::new(rows, cells, game, &session.context);
+                    let viewer = rule::Viewer { position: place, avatar: row };
+                    let (context, changes) = (&session.context, Depends::NONE);
+                    let look = Look { viewer, context, changes, always: &always, source: &source };
+                    if let Some((request, overlooked)) =
+                        session.view.audit_request(rows, &look, number, &mut scratch)
+                    {
+                        if !overlooked.is_empty() {
+                            counts.audits.failures += 1;
+                            tracing::error!(player = %session.player, %tick, ?overlooked, "fields have changed for a player who was not told");
+                        }
                         let held = session.view.rows();
                         let all: u32 =
                             held.map(|row| rows.encoded[row.index()].all_fields().count_ones()).sum();

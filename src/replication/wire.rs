@@ -13,13 +13,14 @@
 //! | *leaves* | varint *n*, *n* × 2 | aliases; they go before enters |
 //! | *enters* | varint *n*, *n* enter records | see below |
 //! | *common* | varint mask, varint *b*, *b* | the fields that every entity of the block sends; a bitmap of aliases, bit *a* % 8 of byte *a* / 8; then their fields, in alias order |
-//! | *exceptions* | varint *n*, *n* × (varint gap, varint `mask << 1 \| guarded`, fields) | aliases with other masks: alias = previous + gap + 1, starting at −1 |
+//! | *exceptions* | varint *n*, *n* × (varint gap, varint `mask << 2 \| wide << 1 \| guarded`, fields) | aliases with other masks: alias = previous + gap + 1, starting at −1 |
 //!
 //! Fields go in mask order: bit 0 the low 16 bits of x and y, bit 1 those of z, then the component fields as
 //! the row has them. They are not delimited: the client knows the layout of whatever it holds. Where the
 //! server cannot be sure yet that the client has the layout (a structure record is unacknowledged), a record
 //! with component fields is *guarded*: `structure (1), varint length` come before the fields, and a client
 //! whose entity has another structure number skips them; the loss of that structure record resends everything.
+//! In a *wide* record the position has its full width: of entities that are in the view wherever they are.
 //! Exceptions name their aliases by gaps because they are few: a gap costs a byte, a second bitmap one byte per
 //! eight aliases whatever it holds.
 //!
@@ -32,12 +33,13 @@
 //! | length | varint | of what follows |
 //! | `NetId` | 8 | |
 //! | structure | 1 | number of this structure record among those of the alias, wrapping |
-//! | components | varint | bit *i*: the *i*-th registered component |
+//! | components | varint | bit *i*: the *i*-th registered component, as far as the viewer sees them |
+//! | withdrawn | varint | components that the viewer has seen of this entity and that are hidden now |
 //! | lattice position | 3 × 4 | full width: an enter never depends on the reference |
 //! | fields | rest | all fields of those components, as the row has them |
 //!
-//! Per-viewer masks of components and fields have one place each: the component set of the enter record is
-//! what this viewer may see, and a visible-field set per component would stand between position and fields.
+//! What this viewer may not see is not there: the component set of the enter record is that of the viewer, and
+//! masks count the fields of those components alone. A hidden field is an absent one: a length of zero.
 
 use crate::ids::{Alias, NetId};
 use crate::limits::{
@@ -71,7 +73,7 @@ pub const REFERENCE_STEPS: i32 = 512;
 /// Most bytes of the header.
 pub const HEADER_BYTES_MAX: usize = 4 + 1 + 9 + 5 + 6;
 /// Most bytes of an enter record before its fields.
-pub const ENTER_HEAD_BYTES_MAX: usize = 2 + 3 + 8 + 1 + 9 + 12;
+pub const ENTER_HEAD_BYTES_MAX: usize = 2 + 3 + 8 + 1 + 9 + 9 + 12;
 /// Most bytes of leaves in one update, so that they cannot keep anything else out for long.
 pub const LEAVES_BYTES_MAX: usize = 256;
 /// Most bytes of an enter record inside an update; a larger one is sent separately.
@@ -151,16 +153,18 @@ pub struct EnterHead {
     pub net_id: NetId,
     /// Number of this structure record among those of the alias, wrapping.
     pub structure: u8,
-    /// Its components.
+    /// Those of its components that the viewer sees.
     pub components: u64,
+    /// Those that the viewer has seen and that are hidden from it now.
+    pub withdrawn: u64,
     /// Where it is.
     pub lattice: LatticePoint,
 }
 
-/// How many bytes the enter record of a row takes with its fields inside.
+/// How many bytes an enter record takes with so many bytes of fields inside.
 #[must_use]
-pub fn enter_length(row: &EncodedRow) -> usize {
-    let body = 21 + varint_length(row.components) + row.bytes.len();
+pub fn enter_length(components: u64, withdrawn: u64, fields: usize) -> usize {
+    let body = 21 + varint_length(components) + varint_length(withdrawn) + fields;
     2 + varint_length(body as u64) + body
 }
 
@@ -169,10 +173,12 @@ impl EnterHead {
     pub fn put(&self, fields: &[u8], out: &mut Vec<u8>) {
         let separate = if self.separate { ALIAS_SEPARATE } else { 0 };
         out.extend_from_slice(&(self.alias.0 | separate).to_le_bytes());
-        put_varint(out, (21 + varint_length(self.components) + fields.len()) as u64);
+        let sets = varint_length(self.components) + varint_length(self.withdrawn);
+        put_varint(out, (21 + sets + fields.len()) as u64);
         out.extend_from_slice(&self.net_id.0.to_le_bytes());
         out.push(self.structure);
         put_varint(out, self.components);
+        put_varint(out, self.withdrawn);
         for axis in self.lattice.0 {
             out.extend_from_slice(&axis.to_le_bytes());
         }
@@ -193,10 +199,14 @@ impl EnterHead {
             net_id: NetId(body.u64()?),
             structure: body.u8()?,
             components: body.varint()?,
+            withdrawn: body.varint()?,
             lattice: LatticePoint([body.i32()?, body.i32()?, body.i32()?]),
         };
         if head.net_id == NetId::WORLD {
             return Err(DecodeError::malformed("state update", "an entity without a name"));
+        }
+        if head.components & head.withdrawn != 0 {
+            return Err(DecodeError::malformed("state update", "a component both there and withdrawn"));
         }
         let fields = body.rest();
         if head.separate && !fields.is_empty() {

@@ -6,6 +6,7 @@
 
 pub mod admit;
 pub mod registry;
+pub mod relevance;
 
 pub use registry::{Session, Sessions};
 

@@ -9,8 +9,11 @@ use crate::action::memory::ReplyMemory;
 use crate::ids::{ConnectionId, NetId, PlayerId, Role, Row, SessionId, TickNumber};
 use crate::limits::{PLAYERS_REMEMBERED_MAX, REPLIES_KEPT_S};
 use crate::protocol::messages::{ActionCall, ActionReply};
+use crate::replication::policy::ViewerContext;
 use crate::replication::view::View;
 use crate::server::io::Join;
+
+use super::relevance::Pins;
 
 /// One player in the world.
 #[derive(Debug)]
@@ -21,8 +24,10 @@ pub struct Session {
     pub connection: ConnectionId,
     /// Whose.
     pub player: PlayerId,
-    /// What the player may do.
-    pub role: Role,
+    /// What sync policies may decide by.
+    pub context: ViewerContext,
+    /// What the game keeps in this player's view wherever it is, and for how many reasons.
+    pub pinned: Pins,
     /// The entity the player steers.
     pub avatar: NetId,
     /// Its row; [`Row::NONE`] when it is no longer alive.
@@ -98,6 +103,8 @@ pub struct Sessions {
     /// Most sessions at once so far.
     pub most: u64,
     departed: Departed,
+    /// What is in everybody's view wherever it is, and for how many reasons.
+    pub pinned_for_all: Pins,
 }
 
 /// The answers of players who are not in the world: one who comes back within the time and repeats an action
@@ -195,7 +202,8 @@ impl Sessions {
             id,
             connection: join.connection,
             player: join.player.clone(),
-            role: join.role,
+            context: ViewerContext::new(join.player.clone(), join.role),
+            pinned: Pins::default(),
             avatar,
             avatar_row,
             view,

@@ -23,7 +23,7 @@ pub(super) fn layout_of(schema: &Schema, components: u64) -> Result<Vec<FieldWir
 
 /// Cuts all fields of an entity; the bytes must end with the last one.
 pub(super) fn cut_row(components: u64, wires: &[FieldWire], bytes: &[u8]) -> Result<EncodedRow, DecodeError> {
-    let mut row = EncodedRow { components, bytes: bytes.to_vec(), ends: Vec::with_capacity(wires.len()) };
+    let mut row = EncodedRow { components, bytes: bytes.to_vec(), ends: Vec::with_capacity(wires.len()), ids: Vec::new() };
     let mut end = 0;
     for &wire in wires {
         end += field_length(wire, &bytes[end..])?;
@@ -49,8 +49,14 @@ pub struct MirrorEntity {
     pub(super) announced: u32,
     /// All of it has been there once, so that it was told as entered.
     pub(super) entered: bool,
+    /// Components that were seen and are hidden now.
+    pub(super) withdrawn: u64,
     /// The components that events have told of.
     pub(super) told_components: u64,
+    /// The withdrawn components that events have told of.
+    pub(super) told_withdrawn: u64,
+    /// Those of the fields that events have told of as hidden.
+    pub(super) told_hidden: FieldMask,
     /// Fields changed since events were drained last.
     pub(super) changed: FieldMask,
 }
@@ -72,6 +78,32 @@ impl MirrorEntity {
     #[must_use]
     pub fn components(&self) -> u64 {
         self.row.components
+    }
+
+    /// Components that this client has seen on the entity and that are hidden from it now, which is not to say that the
+    /// entity still has them.
+    #[must_use]
+    pub fn withdrawn_components(&self) -> u64 {
+        self.withdrawn
+    }
+
+    /// Whether this client may not see a field of a component that it sees. O(fields of the entity).
+    #[must_use]
+    pub fn is_hidden(&self, schema: &Schema, component: usize, field: usize) -> bool {
+        (FIELD_FIRST..)
+            .zip(schema.fields_of(self.row.components))
+            .any(|(bit, (of, number, _))| (of, number) == (component, field) && self.hides(bit))
+    }
+
+    /// Whether the field under a bit is absent.
+    pub(super) fn hides(&self, bit: u32) -> bool {
+        self.wires[(bit - FIELD_FIRST) as usize] == FieldWire::Prefixed && self.row.field(bit) == [0]
+    }
+
+    /// The fields that are absent.
+    pub(super) fn hidden(&self) -> FieldMask {
+        let bits = FIELD_FIRST..FIELD_FIRST + self.wires.len() as u32;
+        bits.filter(|&bit| self.hides(bit)).fold(0, |mask, bit| mask | 1 << bit)
     }
 
     /// Its fields but the position, in wire form.
@@ -107,7 +139,7 @@ impl MirrorEntity {
 
     /// Its part of an audit's sum.
     pub(super) fn sum(&self) -> u64 {
-        entity_sum(self.net_id, self.lattice, self.row.components, &self.row.bytes)
+        entity_sum(self.net_id, self.lattice, [self.row.components, self.withdrawn], &self.row.bytes)
     }
 
     /// Sets a field and notes whether that changed anything. The caller has checked the length.

@@ -26,6 +26,20 @@ pub enum MirrorEvent {
         /// Its index in the schema.
         component: usize,
     },
+    /// A component that was there before is hidden from this client from now on.
+    ComponentHidden {
+        /// Whose.
+        net_id: NetId,
+        /// Its index in the schema.
+        component: usize,
+    },
+    /// A component that was hidden is shown again.
+    ComponentGranted {
+        /// Whose.
+        net_id: NetId,
+        /// Its index in the schema.
+        component: usize,
+    },
     /// A component is gone from an entity that stays.
     ComponentRemoved {
         /// Whose.
@@ -37,6 +51,24 @@ pub enum MirrorEvent {
     Moved {
         /// Which.
         net_id: NetId,
+    },
+    /// A field that was there before is hidden from this client from now on; it reads as its default.
+    FieldHidden {
+        /// Whose.
+        net_id: NetId,
+        /// The component's index in the schema.
+        component: usize,
+        /// The field's index among the component's sent fields.
+        field: usize,
+    },
+    /// A field that was hidden is shown.
+    FieldGranted {
+        /// Whose.
+        net_id: NetId,
+        /// The component's index in the schema.
+        component: usize,
+        /// The field's index among the component's sent fields.
+        field: usize,
     },
     /// A field of an entity that was there before has another value.
     FieldChanged {

@@ -84,9 +84,9 @@ impl Mirror {
         if applied.stale {
             return Ok(applied);
         }
-        let parsed = read_parts(self, schema, header.flags, &mut reader)?;
+        let parsed = read_parts(self, schema, &header, &mut reader)?;
         self.acknowledge(&header);
-        self.apply_parts(&header, parsed);
+        self.apply_parts(schema, &header, parsed);
         self.apply_records_ahead();
         self.answer_audits();
         Ok(applied)
@@ -124,8 +124,16 @@ impl Mirror {
                 drained.push(MirrorEvent::Moved { net_id });
             }
             for (bit, (component, field, _)) in (FIELD_FIRST..).zip(schema.fields_of(entity.row.components)) {
-                if changed >> bit & 1 == 1 {
-                    drained.push(MirrorEvent::FieldChanged { net_id, component, field });
+                if changed >> bit & 1 == 0 {
+                    continue;
+                }
+                let (was, is) = (entity.told_hidden >> bit & 1 == 1, entity.hides(bit));
+                entity.told_hidden = (entity.told_hidden & !(1 << bit)) | FieldMask::from(is) << bit;
+                match (was, is) {
+                    (true, true) => {}
+                    (false, true) => drained.push(MirrorEvent::FieldHidden { net_id, component, field }),
+                    (true, false) => drained.push(MirrorEvent::FieldGranted { net_id, component, field }),
+                    (false, false) => drained.push(MirrorEvent::FieldChanged { net_id, component, field }),
                 }
             }
         }
@@ -188,15 +196,15 @@ impl Mirror {
         self.tick = header.tick;
     }
 
-    fn apply_parts(&mut self, header: &Header, parsed: Parsed<'_>) {
+    fn apply_parts(&mut self, schema: &Schema, header: &Header, parsed: Parsed<'_>) {
         for alias in parsed.leaves {
             self.remove(alias);
         }
         for enter in parsed.enters {
-            self.upsert(header.seq, enter);
+            self.upsert(schema, header.seq, enter);
         }
         for values in &parsed.values {
-            self.set_values(header.reference, values, &parsed.fields);
+            self.set_values(values, &parsed.fields);
         }
     }
 
@@ -208,7 +216,7 @@ impl Mirror {
         }
     }
 
-    fn upsert(&mut self, seq: u32, enter: Enter) {
+    fn upsert(&mut self, schema: &Schema, seq: u32, enter: Enter) {
         let Enter { head, wires, row } = enter;
         let index = usize::from(head.alias.0);
         if self.by_alias.len() <= index {
@@ -227,17 +235,19 @@ impl Mirror {
         let old = old.as_ref();
         let same_layout = old.is_some_and(|old| old.row.components == head.components);
         let all = ((1 << (FIELD_FIRST as usize + wires.len())) - 1) & !FIELDS_OF_PLACE;
-        let changed = match (old, &row) {
-            (None, _) => 0,
-            (Some(old), Some(row)) if same_layout => old.changed | row.difference(&old.row),
-            (Some(old), None) if same_layout => old.changed,
-            // Old bits would name other fields; an announced field counts when its value comes.
-            (Some(old), row) => (old.changed & FIELDS_OF_PLACE) | if row.is_some() { all } else { 0 },
+        let (changed, told_hidden) = match (old, &row) {
+            (None, _) => (0, 0),
+            (Some(old), Some(row)) if same_layout => (old.changed | row.difference(&old.row), old.told_hidden),
+            (Some(old), None) if same_layout => (old.changed, old.told_hidden),
+            (Some(old), row) => carried(schema, old, head.components, row.as_ref()),
         };
         let missing = if row.is_some() { 0 } else { all };
         let row = row.unwrap_or_else(|| match old {
             Some(old) if same_layout => old.row.clone(),
-            _ => EncodedRow { components: head.components, bytes: Vec::new(), ends: vec![0; wires.len()] },
+            _ => {
+                let (components, ends) = (head.components, vec![0; wires.len()]);
+                EncodedRow { components, bytes: Vec::new(), ends, ids: Vec::new() }
+            }
         });
         let entity = MirrorEntity {
             alias: head.alias,
@@ -249,7 +259,10 @@ impl Mirror {
             missing,
             announced: seq,
             entered: old.is_some_and(|old| old.entered),
+            withdrawn: head.withdrawn,
             told_components: old.map_or(0, |old| old.told_components),
+            told_withdrawn: old.map_or(0, |old| old.told_withdrawn),
+            told_hidden,
             changed: changed | old.map_or(0, |old| moved(old.lattice, head.lattice)),
         };
         self.by_net_id.insert(head.net_id, head.alias);
@@ -264,31 +277,35 @@ impl Mirror {
             return;
         }
         let (net_id, old, new) = (entity.net_id, entity.told_components, entity.row.components);
+        let granted = entity.told_withdrawn & new;
+        entity.told_withdrawn = entity.withdrawn;
         entity.told_components = new;
         if !entity.entered {
             entity.entered = true;
             entity.changed = 0;
+            entity.told_hidden = entity.hidden();
             self.events.push(MirrorEvent::Entered { net_id });
             return;
         }
         for component in (0..u64::BITS as usize).filter(|component| (old ^ new) >> component & 1 == 1) {
-            self.events.push(if new >> component & 1 == 1 {
-                MirrorEvent::ComponentAdded { net_id, component }
-            } else {
-                MirrorEvent::ComponentRemoved { net_id, component }
+            let is_in = |set: u64| set >> component & 1 == 1;
+            self.events.push(match (is_in(new), is_in(granted), is_in(entity.withdrawn)) {
+                (true, true, _) => MirrorEvent::ComponentGranted { net_id, component },
+                (true, false, _) => MirrorEvent::ComponentAdded { net_id, component },
+                (false, _, true) => MirrorEvent::ComponentHidden { net_id, component },
+                (false, _, false) => MirrorEvent::ComponentRemoved { net_id, component },
             });
         }
     }
 
-    fn set_values(&mut self, reference: LatticePoint, values: &Values, fields: &[(u32, &[u8])]) {
+    fn set_values(&mut self, values: &Values, fields: &[(u32, &[u8])]) {
         let Some(entity) = self.by_alias[usize::from(values.alias.0)].as_mut() else { return };
         let (was_whole, from) = (entity.missing == 0, entity.lattice);
-        if let Some([x, y]) = values.low_xy {
-            entity.lattice.0[0] = LatticePoint::widen(x, reference.0[0]);
-            entity.lattice.0[1] = LatticePoint::widen(y, reference.0[1]);
+        if let Some([x, y]) = values.xy {
+            (entity.lattice.0[0], entity.lattice.0[1]) = (x, y);
         }
-        if let Some(z) = values.low_z {
-            entity.lattice.0[2] = LatticePoint::widen(z, reference.0[2]);
+        if let Some(z) = values.z {
+            entity.lattice.0[2] = z;
         }
         entity.changed |= moved(from, entity.lattice);
         for &(bit, bytes) in &fields[values.fields.clone()] {
@@ -361,6 +378,31 @@ impl Mirror {
         }
         if sum == request.sum { AuditOutcome::Equal } else { AuditOutcome::Different { sum } }
     }
+}
+
+/// What is changed and what was told as hidden of an entity whose components are others now: old bits name other
+/// fields. What was announced counts when its value comes.
+fn carried(
+    schema: &Schema,
+    old: &MirrorEntity,
+    components: u64,
+    row: Option<&EncodedRow>,
+) -> (FieldMask, FieldMask) {
+    let (mut changed, mut told_hidden) = (old.changed & FIELDS_OF_PLACE, 0);
+    for (bit, (component, field, _)) in (FIELD_FIRST..).zip(schema.fields_of(components)) {
+        let before = (FIELD_FIRST..)
+            .zip(schema.fields_of(old.row.components))
+            .find(|(_, (of, number, _))| (*of, *number) == (component, field));
+        let differs = match before {
+            None => row.is_some(),
+            Some((old_bit, _)) => {
+                told_hidden |= (old.told_hidden >> old_bit & 1) << bit;
+                old.changed >> old_bit & 1 == 1 || row.is_some_and(|row| row.field(bit) != old.row.field(old_bit))
+            }
+        };
+        changed |= FieldMask::from(differs) << bit;
+    }
+    (changed, told_hidden)
 }
 
 fn moved(from: LatticePoint, to: LatticePoint) -> FieldMask {

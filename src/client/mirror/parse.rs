@@ -41,8 +41,8 @@ pub(super) struct Enter {
 #[derive(Debug)]
 pub(super) struct Values {
     pub(super) alias: Alias,
-    pub(super) low_xy: Option<[u16; 2]>,
-    pub(super) low_z: Option<u16>,
+    pub(super) xy: Option<[i32; 2]>,
+    pub(super) z: Option<i32>,
     /// Which of [`Parsed::fields`].
     pub(super) fields: Range<usize>,
 }
@@ -93,9 +93,10 @@ pub(super) fn read_enter(schema: &Schema, reader: &mut Reader<'_>) -> Result<Ent
 pub(super) fn read_parts<'a>(
     mirror: &Mirror,
     schema: &Schema,
-    flags: u8,
+    header: &Header,
     reader: &mut Reader<'a>,
 ) -> Result<Parsed<'a>, DecodeError> {
+    let (flags, reference) = (header.flags, header.reference);
     let mut parsed = Parsed::default();
     // Aliases that this update takes or gives: their values are in their enter record, never beside it.
     let mut structural = [0u64; ALIASES_MAX / 64];
@@ -124,7 +125,7 @@ pub(super) fn read_parts<'a>(
                 if is_structural(alias) {
                     return Err(malformed("an alias both entered and changed"));
                 }
-                parsed.read_values(mirror, alias, mask, reader)?;
+                parsed.read_values(mirror, alias, mask, Some(reference), reader)?;
             }
         }
     }
@@ -134,12 +135,13 @@ pub(super) fn read_parts<'a>(
             let alias = checked_alias(next + reader.varint_max(ALIASES_MAX, "a gap")?)?;
             next = usize::from(alias.0) + 1;
             let code = reader.varint()?;
-            let mask = read_mask(code >> 1)?;
+            let mask = read_mask(code >> 2)?;
+            let reference = (code & 2 == 0).then_some(reference);
             if is_structural(alias) {
                 return Err(malformed("an alias both entered and changed"));
             }
             if code & 1 == 0 {
-                parsed.read_values(mirror, alias, mask, reader)?;
+                parsed.read_values(mirror, alias, mask, reference, reader)?;
                 continue;
             }
             let structure = reader.u8()?;
@@ -147,7 +149,7 @@ pub(super) fn read_parts<'a>(
             let mut record = Reader::new(reader.take(length)?);
             // Behind a structure record that got lost: that loss brings everything again.
             if mirror.entity_at(alias).is_some_and(|entity| entity.structure == structure) {
-                parsed.read_values(mirror, alias, mask, &mut record)?;
+                parsed.read_values(mirror, alias, mask, reference, &mut record)?;
                 if !record.peek().is_empty() {
                     return Err(malformed("a record that is too long"));
                 }
@@ -173,10 +175,16 @@ impl<'a> Parsed<'a> {
         mirror: &Mirror,
         alias: Alias,
         mask: FieldMask,
+        reference: Option<LatticePoint>,
         reader: &mut Reader<'a>,
     ) -> Result<(), DecodeError> {
-        let low_xy = if mask & FIELD_XY != 0 { Some([reader.u16()?, reader.u16()?]) } else { None };
-        let low_z = if mask & FIELD_Z != 0 { Some(reader.u16()?) } else { None };
+        // Low bits of the place nearest to the reference, or, without one, the place in full width.
+        let mut axis = |axis: usize| match reference {
+            Some(reference) => reader.u16().map(|low| LatticePoint::widen(low, reference.0[axis])),
+            None => reader.i32(),
+        };
+        let xy = if mask & FIELD_XY != 0 { Some([axis(0)?, axis(1)?]) } else { None };
+        let z = if mask & FIELD_Z != 0 { Some(axis(2)?) } else { None };
         let begin = self.fields.len();
         let held = mirror.entity_at(alias);
         let mut rest = mask & !(FIELD_XY | FIELD_Z);
@@ -198,7 +206,7 @@ impl<'a> Parsed<'a> {
             }
         }
         if held.is_some() {
-            self.values.push(Values { alias, low_xy, low_z, fields: begin..self.fields.len() });
+            self.values.push(Values { alias, xy, z, fields: begin..self.fields.len() });
         }
         Ok(())
     }

@@ -126,23 +126,40 @@ impl Simulation {
         let near = |row: &Row| distance_squared(rows.position[row.index()], viewer.position) < radius2;
         let hits: Vec<Row> = rows.iter().map(|(_, row)| row).filter(near).collect();
         let session = &mut self.sessions[index];
+        let context = nobody();
+        let look = Look {
+            viewer,
+            context: &context,
+            changes: Depends::NONE,
+            always: &[],
+            source: &NothingPersonal,
+        };
         session.membership =
-            session.view.update_membership(rows, viewer, &hits, &self.settings, &mut self.scratch);
-        session.expected = session.oracle.membership(
-            oracle::world(rows),
-            viewer.position,
-            Some(avatar.net_id),
-            &self.settings,
-        );
+            session.view.update_membership(rows, &look, &hits, &self.settings, &mut self.scratch);
+        let viewer = OracleViewer {
+            position: viewer.position,
+            own: Some(avatar.net_id),
+            ..OracleViewer::default()
+        };
+        session.expected = session.oracle.membership(oracle::world(rows), &viewer, &self.settings);
     }
 
     fn send(&mut self, index: usize) {
+        let context = nobody();
+        let avatar = &self.world.creatures[index];
+        let look = Look {
+            viewer: Viewer { position: avatar.place, avatar: avatar.row },
+            context: &context,
+            changes: Depends::NONE,
+            always: &[],
+            source: &NothingPersonal,
+        };
         let header = UpdateHeader { tick: TickNumber(self.tick), input_seq: 7 };
         let (session, network, dice) = (&mut self.sessions[index], self.network, &mut self.dice);
         for _ in 0..FIRST_SYNC_UPDATES_PER_TICK_MAX {
             let mut bytes = Vec::new();
             let Some(update) =
-                session.view.assemble(&self.world.rows, &header, &mut self.scratch, &mut bytes)
+                session.view.assemble(&self.world.rows, &look, &header, &mut self.scratch, &mut bytes)
             else {
                 break;
             };

@@ -4,6 +4,8 @@ use crate::ids::{Alias, NetId, Row};
 use crate::limits::ALIASES_MAX;
 use crate::replication::mask::{FieldMask, RESEND};
 
+use super::personal::Held;
+
 /// What the accumulator of a waiting entity can reach; the avatar alone stands above it.
 pub(super) const PRIORITY_MAX: u8 = 254;
 /// What a loss adds: it ends most waits at the next update.
@@ -48,6 +50,12 @@ pub(super) struct Aliases {
     pub(super) held: Vec<u64>,
     /// The client may have heard of it.
     pub(super) sent: Vec<u64>,
+    /// In the view, and with something that differs from viewer to viewer.
+    pub(super) special: Vec<u64>,
+    /// In the view wherever it is, and too far for the low bits of its position.
+    pub(super) wide: Vec<u64>,
+    /// What the viewer holds of special entities.
+    pub(super) personal: Vec<Option<Box<Held>>>,
     /// The last enter record is not acknowledged: the client may have another layout, or none.
     pub(super) unsettled: Vec<u64>,
     pub(super) leaving: Vec<Leaving>,
@@ -102,7 +110,14 @@ impl Aliases {
             if length > ALIASES_MAX {
                 return None;
             }
-            for set in [&mut self.used, &mut self.held, &mut self.sent, &mut self.unsettled] {
+            for set in [
+                &mut self.used,
+                &mut self.held,
+                &mut self.sent,
+                &mut self.unsettled,
+                &mut self.special,
+                &mut self.wide,
+            ] {
                 set.push(0);
             }
             self.rows.resize(length, Row::NONE);
@@ -111,6 +126,7 @@ impl Aliases {
             self.weight.resize(length, 0);
             self.waited.resize(length, 0);
             self.structure.resize(length, 0);
+            self.personal.resize_with(length, || None);
         }
         let alias = word * 64 + self.used[word].trailing_ones() as usize;
         put(&mut self.used, alias);
@@ -127,15 +143,15 @@ impl Aliases {
         }
     }
 
-    /// Takes an entity into the view; `false` when there is no alias left for it. An entity that comes back
+    /// Takes an entity into the view; `None` when there is no alias left for it. An entity that comes back
     /// before its leave is acknowledged takes the alias it had.
-    pub(super) fn enter(&mut self, row: Row, net_id: NetId, weight: u8) -> bool {
+    pub(super) fn enter(&mut self, row: Row, net_id: NetId, weight: u8) -> Option<usize> {
         let returning = self.leaving.iter().position(|leaving| leaving.net_id == net_id);
         let alias = match returning {
             Some(index) => usize::from(self.leaving.swap_remove(index).alias.0),
             None => match self.allocate() {
                 Some(alias) => alias,
-                None => return false,
+                None => return None,
             },
         };
         self.rows[alias] = row;
@@ -145,7 +161,7 @@ impl Aliases {
         self.waited[alias] = 0;
         put(&mut self.held, alias);
         self.held_count += 1;
-        true
+        Some(alias)
     }
 
     /// Takes an entity out of the view. `next_seq` is the first update that can tell it.
@@ -155,6 +171,8 @@ impl Aliases {
         self.rows[alias] = Row::NONE;
         self.pending[alias] = 0;
         self.waited[alias] = 0;
+        self.forget_personal(alias);
+        take(&mut self.wide, alias);
         if !has(&self.sent, alias) {
             self.free(alias);
             return;

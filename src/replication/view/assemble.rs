@@ -10,8 +10,9 @@ use crate::replication::wire::{
 };
 use crate::space::{LatticePoint, distance_squared};
 
-use super::aliases::{aliases_of, put};
+use super::aliases::{aliases_of, has, put};
 use super::in_flight::Sent;
+use super::personal::Look;
 use super::values::{COMMON_BYTES_MAX, Common};
 use super::{PROBE_AFTER_TICKS, View, ViewScratch, bits_of};
 
@@ -71,6 +72,7 @@ impl View {
     pub fn assemble(
         &mut self,
         rows: &Rows,
+        look: &Look<'_>,
         header: &UpdateHeader,
         scratch: &mut ViewScratch,
         out: &mut Vec<u8>,
@@ -125,7 +127,7 @@ impl View {
             let room_beside_values = UPDATE_BYTES_MAX.saturating_sub(out.len() - base + 3 + need);
             let room_at_all = UPDATE_BYTES_MAX - (out.len() - base + 3);
             let room = room_beside_values.max(turn).min(room_at_all);
-            self.put_enters(rows, header.tick, room, scratch, &mut update, out);
+            self.put_enters(rows, look, header.tick, room, scratch, &mut update, out);
             if update.enters > 0 {
                 flags |= FLAG_ENTERS;
             }
@@ -138,9 +140,6 @@ impl View {
             self.thin_out(rows, &common, seq, room, overhead, scratch);
         }
         flags |= self.put_values(rows, &common, scratch, &mut update, out);
-        // Private fields go here: one record per entity whose hash for this viewer differs, behind a flag of
-        // their own, charged to the same room and remembered in `rare` like exceptions.
-
         if flags == 0 && !probe {
             // All that waits is a large record, and one was sent in this tick.
             out.truncate(base);
@@ -185,7 +184,7 @@ impl View {
             let mut any = bits_of(&any);
             let mut exceptions = bits_of(&other);
             if common.has_fields() {
-                exceptions |= any & self.aliases.unsettled[word];
+                exceptions |= any & (self.aliases.unsettled[word] | self.aliases.special[word]);
                 for alias in aliases_of(word, any & !exceptions) {
                     let bytes = common.bytes_of(rows, self.aliases.rows[alias]);
                     if bytes > COMMON_BYTES_MAX {
@@ -195,8 +194,9 @@ impl View {
                     }
                 }
             }
+            exceptions |= any & self.aliases.wide[word];
             for alias in aliases_of(word, exceptions) {
-                if let Some((mask, bytes)) = self.exception_of(rows, alias) {
+                if let Some((mask, bytes)) = self.exception_of(rows, &scratch.shown, alias) {
                     scratch.exception[alias] = (mask, bytes as u16);
                     found.exception_bytes += bytes;
                     found.exceptions += 1;
@@ -242,7 +242,7 @@ impl View {
             return i32::MIN;
         }
         let d2 = distance_squared(rows.position[row.index()], self.viewer.position);
-        let near = (64.0 * d2 / (self.leave_radius_m * self.leave_radius_m)) as i32;
+        let near = (64.0 * d2 / (self.leave_radius_m * self.leave_radius_m)).min(64.0) as i32;
         64 * i32::from(rows.class[row.index()]) + near - 4 * i32::from(self.aliases.waited[alias])
     }
 
@@ -270,6 +270,7 @@ impl View {
     fn put_enters(
         &mut self,
         rows: &Rows,
+        look: &Look<'_>,
         tick: TickNumber,
         mut room: usize,
         scratch: &mut ViewScratch,
@@ -283,7 +284,14 @@ impl View {
             let index = usize::from(alias);
             let row = self.aliases.rows[index].index();
             let encoded = &rows.encoded[row];
-            let inside = wire::enter_length(encoded);
+            let special = has(&self.aliases.special, index);
+            let (components, withdrawn) = if special {
+                self.whole(rows, look.source, index, &mut scratch.whole)
+            } else {
+                (encoded.components, 0)
+            };
+            let fields = if special { scratch.whole.bytes() } else { &encoded.bytes };
+            let inside = wire::enter_length(components, withdrawn, fields.len());
             let separate = inside > ENTER_INLINE_BYTES_MAX;
             let bytes = if separate { ENTER_HEAD_BYTES_MAX } else { inside };
             if bytes > room || (separate && self.record_tick == Some(tick)) {
@@ -296,7 +304,8 @@ impl View {
                 separate,
                 net_id: rows.net_id[row],
                 structure: self.aliases.structure[index],
-                components: encoded.components,
+                components,
+                withdrawn,
                 lattice: rows.lattice[row],
             };
             #[cfg(any(test, feature = "planted-faults"))]
@@ -305,11 +314,14 @@ impl View {
                 head.put(&[], out);
                 head.separate = false;
                 let mut record = Vec::with_capacity(inside);
-                head.put(&encoded.bytes, &mut record);
+                head.put(fields, &mut record);
                 update.record = Some(record);
                 self.record_tick = Some(tick);
             } else {
-                head.put(&encoded.bytes, out);
+                head.put(fields, out);
+            }
+            if special {
+                self.told_whole(index, &scratch.whole);
             }
             self.aliases.pending[index] = 0;
             self.aliases.priority[index] = 0;

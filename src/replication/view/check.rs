@@ -1,11 +1,17 @@
 //! What a view can be asked about itself, for audits.
 
 use crate::protocol::messages::AuditRequest;
-use crate::replication::audit::row_sum;
+use crate::ids::NetId;
+use crate::replication::audit::{entity_sum, row_sum};
+use crate::replication::mask::FIELDS_OF_PLACE;
 use crate::replication::rows::Rows;
 
-use super::View;
 use super::aliases::{aliases_of, has, put};
+use super::personal::{FieldKey, Look};
+use super::{View, ViewScratch};
+
+/// Fields of special entities that have another value than the client was told last, though nothing of them is pending.
+pub type Overlooked = Vec<(NetId, FieldKey)>;
 
 impl View {
     /// Asks the client to compare sums: over every entity that was sent and has nothing pending, as the rows
@@ -13,10 +19,17 @@ impl View {
     ///
     /// O(view), with a hash over every byte of it.
     #[must_use]
-    pub fn audit_request(&self, rows: &Rows, audit: u32) -> Option<AuditRequest> {
+    pub fn audit_request(
+        &self,
+        rows: &Rows,
+        look: &Look<'_>,
+        audit: u32,
+        scratch: &mut ViewScratch,
+    ) -> Option<(AuditRequest, Overlooked)> {
         if self.last_seq == 0 {
             return None;
         }
+        let mut overlooked = Overlooked::new();
         let base_seq = self.in_flight.open_seqs().min().map_or(self.last_seq, |oldest| oldest - 1);
         let mut request = AuditRequest {
             audit,
@@ -36,11 +49,22 @@ impl View {
                     continue;
                 }
                 let row = self.aliases.rows[alias];
-                request.fields += rows.encoded[row.index()].all_fields().count_ones();
-                request.sum = request.sum.wrapping_add(row_sum(rows, row));
+                let sum = if has(&self.aliases.special, alias) {
+                    let (components, withdrawn) = self.whole(rows, look.source, alias, &mut scratch.whole);
+                    let net_id = rows.net_id[row.index()];
+                    let differ = self.overlooked(alias, &scratch.whole);
+                    overlooked.extend(differ.into_iter().map(|key| (net_id, key)));
+                    request.fields += scratch.whole.fields() as u32 + FIELDS_OF_PLACE.count_ones();
+                    let lattice = rows.lattice[row.index()];
+                    entity_sum(net_id, lattice, [components, withdrawn], scratch.whole.bytes())
+                } else {
+                    request.fields += rows.encoded[row.index()].all_fields().count_ones();
+                    row_sum(rows, row)
+                };
+                request.sum = request.sum.wrapping_add(sum);
             }
         }
-        Some(request)
+        Some((request, overlooked))
     }
 
     /// For how many ticks the longest-waiting entity has had something pending that was not sent.

@@ -7,11 +7,15 @@ use crate::ids::Alias;
 use crate::limits::UPDATES_IN_FLIGHT_MAX;
 use crate::replication::mask::FieldMask;
 
+use super::personal::FieldKey;
+
 /// Something in an update that the bitmap does not tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
     /// Fields with a mask of their own.
     Fields(Alias, FieldMask),
+    /// One of its own fields, of a special entity.
+    Shown(Alias, FieldKey),
     /// An enter record with its number.
     Enter(Alias, u8),
     /// A leave.

@@ -6,10 +6,11 @@ use crate::ids::{NetId, Row};
 use crate::limits::LEAVE_RADIUS_M_MAX;
 use crate::replication::mask::FieldMask;
 use crate::replication::rows::Rows;
-use crate::replication::rule::{ViewSettings, Viewer, near_key};
+use crate::replication::rule::{ViewSettings, near_key};
 use crate::space::distance_squared;
 
-use super::aliases::{aliases_of, has};
+use super::aliases::{aliases_of, has, put};
+use super::personal::Look;
 use super::{View, ViewScratch, bits_of, budget};
 
 /// How far beyond the last edge of a full view candidates are looked for: an eighth of an octave of the squared
@@ -46,7 +47,7 @@ impl View {
     pub fn update_membership(
         &mut self,
         rows: &Rows,
-        viewer: Viewer,
+        look: &Look<'_>,
         hits: &[Row],
         settings: &ViewSettings,
         scratch: &mut ViewScratch,
@@ -56,6 +57,7 @@ impl View {
                 && settings.leave_radius_m <= LEAVE_RADIUS_M_MAX,
             "the settings of a view are checked when they are loaded"
         );
+        let viewer = look.viewer;
         self.viewer = viewer;
         self.leave_radius_m = settings.leave_radius_m;
         if self.waiting {
@@ -64,22 +66,22 @@ impl View {
             }
         }
         scratch.next_epoch(rows.len());
-        let mut change = self.let_go_of_the_far(rows, settings.leave_radius_m, scratch);
+        let mut change = self.let_go_of_the_far(rows, look, settings.leave_radius_m, scratch);
 
         scratch.entering.clear();
         let marks = &mut scratch.marks[..];
-        for &row in hits {
+        for &row in hits.iter().chain(look.always) {
             let mark = &mut marks[row.index()];
             if *mark == scratch.epoch {
                 continue;
             }
             *mark = scratch.epoch;
-            if rows.position[row.index()].is_finite() {
+            if may_enter(rows, look, row) {
                 scratch.entering.push(row);
             }
         }
         if self.len() + scratch.entering.len() > settings.entities_max {
-            self.choose(rows, settings.entities_max, scratch, &mut change);
+            self.choose(rows, look, settings.entities_max, scratch, &mut change);
         }
         // Who comes gets the lowest free alias: by distance and name, so that names do not tell where in the server's
         // memory, or on which side of a border, somebody is.
@@ -92,21 +94,45 @@ impl View {
             let class = rows.class[row.index()];
             let d2 = distance_squared(rows.position[row.index()], viewer.position);
             let weight = budget::weight(class, d2, settings.leave_radius_m);
-            if self.aliases.enter(row, rows.net_id[row.index()], weight) {
-                change.entered += 1;
-            } else {
-                change.without_alias += 1;
+            match self.aliases.enter(row, rows.net_id[row.index()], weight) {
+                Some(alias) => {
+                    self.note_special(rows, alias);
+                    change.entered += 1;
+                }
+                None => change.without_alias += 1,
             }
         }
         scratch.entering = entering;
         self.enters_wait |= change.entered > 0;
+        self.note_wide(rows, look);
+        self.personalise(rows, look, change.entered + change.left > 0, scratch);
         change
+    }
+
+    /// Notes which of those that are in the view wherever they are cannot be told by low bits.
+    fn note_wide(&mut self, rows: &Rows, look: &Look<'_>) {
+        if look.always.is_empty() && !self.any_wide {
+            return;
+        }
+        self.any_wide = false;
+        let from = self.viewer.position;
+        for word in 0..self.aliases.words() {
+            self.aliases.wide[word] = 0;
+            for alias in aliases_of(word, self.aliases.held[word]) {
+                let away = rows.position[self.aliases.rows[alias].index()] - from;
+                if away.abs().max_element() > LEAVE_RADIUS_M_MAX {
+                    put(&mut self.aliases.wide, alias);
+                    self.any_wide = true;
+                }
+            }
+        }
     }
 
     /// Merges changes, marks who is in the view, and lets go of what is gone or too far.
     fn let_go_of_the_far(
         &mut self,
         rows: &Rows,
+        look: &Look<'_>,
         radius_m: f32,
         scratch: &mut ViewScratch,
     ) -> MembershipChange {
@@ -126,8 +152,21 @@ impl View {
                 radius2,
             );
             for alias in aliases_of(word, far & self.aliases.held[word]) {
+                let row = self.aliases.rows[alias];
+                if look.always.binary_search(&row).is_ok() && rows.net_id[row.index()] != NetId::WORLD {
+                    continue;
+                }
                 self.let_go(rows, alias);
                 change.left += 1;
+            }
+            if rows.policies_changed || !look.changes.is_empty() {
+                for alias in aliases_of(word, self.aliases.held[word]) {
+                    let row = self.aliases.rows[alias];
+                    if rows.marked[row.index()] && !admits(rows, look, row) {
+                        self.let_go(rows, alias);
+                        change.left += 1;
+                    }
+                }
             }
         }
         change
@@ -145,6 +184,7 @@ impl View {
     fn choose(
         &mut self,
         rows: &Rows,
+        look: &Look<'_>,
         entities_max: usize,
         scratch: &mut ViewScratch,
         change: &mut MembershipChange,
@@ -153,7 +193,8 @@ impl View {
         let key = |row: Row, held: bool| {
             let index = row.index();
             let d2 = distance_squared(rows.position[index], viewer.position);
-            near_key(row == viewer.avatar, rows.class[index], d2, held)
+            let own = row == viewer.avatar || look.always.binary_search(&row).is_ok();
+            near_key(own, rows.class[index], d2, held)
         };
         change.over_the_cap = (self.aliases.held_count + scratch.entering.len() - entities_max) as u32;
         // The edge moves little from tick to tick: those not far beyond the last one are nearly always enough
@@ -220,6 +261,19 @@ impl View {
             }
         }
     }
+}
+
+/// Whether the markers of an entity let this viewer see it.
+fn admits(rows: &Rows, look: &Look<'_>, row: Row) -> bool {
+    rows.subjects[row.index()].as_ref().is_none_or(|subject| subject.admits(look.context))
+}
+
+/// Whether an entity that is near enough may come into the view.
+fn may_enter(rows: &Rows, look: &Look<'_>, row: Row) -> bool {
+    let index = row.index();
+    rows.net_id[index] != NetId::WORLD
+        && (rows.position[index].is_finite() || rows.placeless[index])
+        && (!rows.marked[index] || admits(rows, look, row))
 }
 
 /// The inner loop of a tick, over at most 64 aliases: bit *i* of the result is whether the *i*-th is too far.

@@ -17,6 +17,7 @@ mod budget;
 mod check;
 mod in_flight;
 mod membership;
+mod personal;
 mod values;
 
 use crate::ids::{Row, TickNumber};
@@ -27,9 +28,11 @@ use super::rows::Rows;
 use super::rule::Viewer;
 use aliases::{Aliases, aliases_of};
 use in_flight::{InFlight, Sent};
+use personal::{ShownFields, WholeScratch};
 
 pub use assemble::{Assembled, UpdateHeader};
 pub use membership::MembershipChange;
+pub use personal::{FieldKey, Look, NothingPersonal, PersonalSource, PersonalValue};
 
 /// An update counts as lost when the client has applied one this much newer and not it.
 const LOST_BEHIND: u32 = 3;
@@ -57,6 +60,8 @@ pub struct View {
     enters_wait: bool,
     /// The rank of the last one kept when the view was last full.
     edge: u64,
+    /// Some of those in the view are beyond the reach of low position bits.
+    any_wide: bool,
     /// The fields that most entities of the last update had. Of this view alone: what others see, or what is
     /// hidden from this viewer, must not show in the form of its updates.
     common_mask: FieldMask,
@@ -79,6 +84,7 @@ impl Default for View {
             waiting: false,
             enters_wait: false,
             edge: 0,
+            any_wide: false,
             common_mask: FIELD_XY,
             cursor: 0,
             #[cfg(any(test, feature = "planted-faults"))]
@@ -103,6 +109,9 @@ pub struct ViewScratch {
     enters: Vec<(i32, u16)>,
     histogram: [u32; 256],
     rare: Vec<Sent>,
+    /// Fields of special entities that were evaluated for this view in this tick.
+    shown: ShownFields,
+    whole: WholeScratch,
 }
 
 impl Default for ViewScratch {
@@ -119,6 +128,8 @@ impl Default for ViewScratch {
             enters: Vec::new(),
             histogram: [0; 256],
             rare: Vec::new(),
+            shown: ShownFields::default(),
+            whole: WholeScratch::default(),
         }
     }
 }
@@ -201,7 +212,7 @@ impl View {
         let answered = self.in_flight.answer(seq, false);
         for &sent in &answered.rare {
             match sent {
-                Sent::Fields(..) => {}
+                Sent::Fields(..) | Sent::Shown(..) => {}
                 Sent::Enter(alias, structure) => {
                     let alias = usize::from(alias.0);
                     if self.aliases.structure[alias] == structure {
@@ -224,10 +235,12 @@ impl View {
         for &sent in &answered.rare {
             match sent {
                 Sent::Fields(alias, mask) => self.restore(rows, usize::from(alias.0), mask),
+                Sent::Shown(alias, key) => self.restore_shown(rows, usize::from(alias.0), key),
                 // A newer enter record, if there is one, is answered for by itself.
                 Sent::Enter(alias, structure)
                     if self.aliases.structure[usize::from(alias.0)] == structure =>
                 {
+                    self.restore_whole(usize::from(alias.0));
                     self.restore(rows, usize::from(alias.0), RESEND);
                 }
                 Sent::Enter(..) => {}

@@ -10,6 +10,7 @@ use crate::replication::wire::{
 use super::aliases::{aliases_of, has};
 use super::assemble::Assembled;
 use super::in_flight::Sent;
+use super::personal::ShownFields;
 use super::{View, ViewScratch};
 
 /// Most bytes of one entity in the common block; one with more becomes an exception, which can be split.
@@ -24,7 +25,7 @@ pub(super) struct Common {
 
 impl Common {
     pub(super) fn new(mask: FieldMask) -> Self {
-        Self { mask, place_bytes: place_bytes(mask) }
+        Self { mask, place_bytes: place_bytes(mask, false) }
     }
 
     pub(super) fn has_fields(&self) -> bool {
@@ -33,26 +34,39 @@ impl Common {
 
     #[inline]
     pub(super) fn bytes_of(&self, rows: &Rows, row: Row) -> usize {
-        if self.has_fields() { value_bytes(&rows.encoded[row.index()], self.mask) } else { self.place_bytes }
+        if self.has_fields() { value_bytes(&rows.encoded[row.index()], self.mask, false) } else { self.place_bytes }
     }
 }
 
 impl View {
     /// The fields of an exception that go, and the most bytes its record takes. Fields beyond what an update
     /// can take wait for the next. `None` when not even the first fits.
-    pub(super) fn exception_of(&self, rows: &Rows, alias: usize) -> Option<(FieldMask, usize)> {
+    pub(super) fn exception_of(
+        &self,
+        rows: &Rows,
+        shown: &ShownFields,
+        alias: usize,
+    ) -> Option<(FieldMask, usize)> {
         let pending = self.aliases.pending[alias];
         let row = &rows.encoded[self.aliases.rows[alias].index()];
         let gap = varint_length(self.aliases.end as u64);
-        let head = |mask: FieldMask| gap + varint_length(mask << 1 | 1) + 1 + 3;
-        let bytes = value_bytes(row, pending);
+        let head = |mask: FieldMask| gap + varint_length(mask << 2 | 3) + 1 + 3;
+        let wide = has(&self.aliases.wide, alias);
+        let value_bytes = |mask: FieldMask| {
+            if has(&self.aliases.special, alias) {
+                shown_bytes(shown, alias, mask) + place_bytes(mask, wide)
+            } else {
+                value_bytes(row, mask, wide)
+            }
+        };
+        let bytes = value_bytes(pending);
         if head(pending) + bytes <= EXCEPTION_BYTES_MAX {
             return Some((pending, head(pending) + bytes));
         }
         let (mut mask, mut bytes) = (0, head(pending));
         for bit in 0..FIELD_FIRST + row.ends.len() as u32 {
             let field = pending & 1 << bit;
-            let length = value_bytes(row, field);
+            let length = value_bytes(field);
             if bytes + length <= EXCEPTION_BYTES_MAX {
                 mask |= field;
                 bytes += length;
@@ -102,15 +116,7 @@ impl View {
                     let mask = scratch.exception[alias].0;
                     put_varint(out, (alias - next) as u64);
                     next = alias + 1;
-                    let row = self.aliases.rows[alias];
-                    let guarded = mask >> FIELD_FIRST != 0 && has(&self.aliases.unsettled, alias);
-                    put_varint(out, mask << 1 | u64::from(guarded));
-                    if guarded {
-                        out.push(self.aliases.structure[alias]);
-                        put_varint(out, value_bytes(&rows.encoded[row.index()], mask) as u64);
-                    }
-                    put_fields(rows, row, mask, out);
-                    scratch.rare.push(Sent::Fields(Alias(alias as u16), mask));
+                    self.put_exception(rows, alias, mask, &scratch.shown, &mut scratch.rare, out);
                     update.fields += mask.count_ones();
                 }
             }
@@ -118,21 +124,79 @@ impl View {
         }
         flags
     }
+
+    /// Writes one exception behind its gap.
+    fn put_exception(
+        &mut self,
+        rows: &Rows,
+        alias: usize,
+        mask: FieldMask,
+        shown: &ShownFields,
+        rare: &mut Vec<Sent>,
+        out: &mut Vec<u8>,
+    ) {
+        let row = self.aliases.rows[alias];
+        let special = has(&self.aliases.special, alias);
+        let wide = has(&self.aliases.wide, alias) && mask & FIELDS_OF_PLACE != 0;
+        let guarded = mask >> FIELD_FIRST != 0 && has(&self.aliases.unsettled, alias);
+        let wire_mask = self.wire_mask(rows, alias, mask);
+        put_varint(out, wire_mask << 2 | u64::from(wide) << 1 | u64::from(guarded));
+        if guarded {
+            let own = if special {
+                shown_bytes(shown, alias, mask)
+            } else {
+                value_bytes(&rows.encoded[row.index()], mask & !FIELDS_OF_PLACE, false)
+            };
+            out.push(self.aliases.structure[alias]);
+            put_varint(out, (own + place_bytes(mask, wide)) as u64);
+        }
+        let name = Alias(alias as u16);
+        let place = mask & FIELDS_OF_PLACE;
+        if wide {
+            put_wide(rows, row, place, out);
+        } else {
+            put_fields(rows, row, place, out);
+        }
+        if !special {
+            put_fields(rows, row, mask & !FIELDS_OF_PLACE, out);
+            rare.push(Sent::Fields(name, mask));
+            return;
+        }
+        for bit in bits(mask & !FIELDS_OF_PLACE) {
+            out.extend_from_slice(shown.bytes(alias, bit));
+            let key = self.told_field(alias, bit, shown);
+            rare.push(Sent::Shown(name, key));
+        }
+        if place != 0 {
+            rare.push(Sent::Fields(name, place));
+        }
+    }
 }
 
-fn place_bytes(mask: FieldMask) -> usize {
-    (mask & FIELD_XY) as usize * 4 + (mask & FIELD_Z) as usize
+/// How many bytes the position takes: low bits, or all of them.
+fn place_bytes(mask: FieldMask, wide: bool) -> usize {
+    ((mask & FIELD_XY) as usize * 4 + (mask & FIELD_Z) as usize) << usize::from(wide)
+}
+
+/// How many bytes the own fields of a special entity take.
+fn shown_bytes(shown: &ShownFields, alias: usize, mask: FieldMask) -> usize {
+    bits(mask & !FIELDS_OF_PLACE).map(|bit| shown.bytes(alias, bit).len()).sum()
+}
+
+/// The bits of a mask, ascending.
+fn bits(mut mask: FieldMask) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        (mask != 0).then(|| {
+            let bit = mask.trailing_zeros();
+            mask &= mask - 1;
+            bit
+        })
+    })
 }
 
 /// How many bytes the fields of a mask take.
-fn value_bytes(row: &EncodedRow, mask: FieldMask) -> usize {
-    let mut fields = mask & !FIELDS_OF_PLACE;
-    let mut bytes = place_bytes(mask);
-    while fields != 0 {
-        bytes += row.field(fields.trailing_zeros()).len();
-        fields &= fields - 1;
-    }
-    bytes
+fn value_bytes(row: &EncodedRow, mask: FieldMask, wide: bool) -> usize {
+    place_bytes(mask, wide) + bits(mask & !FIELDS_OF_PLACE).map(|bit| row.field(bit).len()).sum::<usize>()
 }
 
 #[inline]
@@ -144,10 +208,20 @@ fn put_fields(rows: &Rows, row: Row, mask: FieldMask, out: &mut Vec<u8>) {
     if mask & FIELD_Z != 0 {
         out.extend_from_slice(&rows.lattice[index].low_z().to_le_bytes());
     }
-    let mut fields = mask & !FIELDS_OF_PLACE;
-    while fields != 0 {
-        out.extend_from_slice(rows.encoded[index].field(fields.trailing_zeros()));
-        fields &= fields - 1;
+    for bit in bits(mask & !FIELDS_OF_PLACE) {
+        out.extend_from_slice(rows.encoded[index].field(bit));
+    }
+}
+
+/// The position in full width.
+fn put_wide(rows: &Rows, row: Row, mask: FieldMask, out: &mut Vec<u8>) {
+    let [x, y, z] = rows.lattice[row.index()].0.map(i32::to_le_bytes);
+    if mask & FIELD_XY != 0 {
+        out.extend_from_slice(&x);
+        out.extend_from_slice(&y);
+    }
+    if mask & FIELD_Z != 0 {
+        out.extend_from_slice(&z);
     }
 }
 

@@ -1,0 +1,91 @@
+//! Where personal fields are evaluated: on the owner's component, in the cell that owns it, read only.
+
+use std::cell::Cell as Shared;
+
+use bevy_ecs::world::EntityRef;
+
+use crate::cell::pool::Cells;
+use crate::cell::registration::Game;
+use crate::ids::Row;
+
+use super::policy::{ComponentRule, Depends, Subject, ViewerContext, Viewing};
+use super::rows::Rows;
+use super::view::{FieldKey, PersonalSource, PersonalValue};
+
+/// What a cell without a subject on an entity says about it.
+static PLAIN: std::sync::LazyLock<Subject> = std::sync::LazyLock::new(Subject::default);
+
+/// One viewer's look at components, wherever they are.
+pub struct OwnersComponents<'a> {
+    rows: &'a Rows,
+    cells: &'a Cells,
+    game: &'a Game,
+    viewer: &'a ViewerContext,
+    /// The last entity looked up: fields are asked for one behind the other.
+    last: Shared<Option<(Row, EntityRef<'a>)>>,
+}
+
+impl std::fmt::Debug for OwnersComponents<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OwnersComponents").field("viewer", self.viewer).finish_non_exhaustive()
+    }
+}
+
+impl<'a> OwnersComponents<'a> {
+    /// For one viewer.
+    #[must_use]
+    pub fn new(rows: &'a Rows, cells: &'a Cells, game: &'a Game, viewer: &'a ViewerContext) -> Self {
+        Self { rows, cells, game, viewer, last: Shared::new(None) }
+    }
+
+    fn entity(&self, row: Row) -> Option<EntityRef<'a>> {
+        if let Some((last, entity)) = self.last.get()
+            && last == row
+        {
+            return Some(entity);
+        }
+        let net_id = self.rows.net_id[row.index()];
+        let cell = self.cells.get(self.rows.owner[row.index()])?;
+        let entity = cell.world.get_entity(*cell.by_net_id.get(&net_id)?).ok()?;
+        self.last.set(Some((row, entity)));
+        Some(entity)
+    }
+
+    fn viewing<'v>(&self, row: Row, reads: &'v Shared<Depends>) -> Viewing<'v>
+    where
+        'a: 'v,
+    {
+        let (rows, viewer): (&'a Rows, &'a ViewerContext) = (self.rows, self.viewer);
+        let subject = rows.subjects[row.index()].as_deref().unwrap_or(&PLAIN);
+        Viewing::new(viewer, rows.net_id[row.index()], subject, reads)
+    }
+}
+
+impl PersonalSource for OwnersComponents<'_> {
+    fn show(&self, row: Row, field: FieldKey, value: &mut PersonalValue) -> bool {
+        let reads = Shared::new(Depends::NONE);
+        let shown = match (self.entity(row), self.game.replicated(usize::from(field.component))) {
+            (Some(entity), Some(kind)) => {
+                kind.encode_personal(&entity, usize::from(field.field), &self.viewing(row, &reads), value)
+            }
+            _ => false,
+        };
+        value.reads |= reads.get();
+        shown
+    }
+
+    fn shows_component(&self, row: Row, component: usize, reads: &mut Depends) -> bool {
+        let (Some(entity), Some(kind)) = (self.entity(row), self.game.replicated(component)) else {
+            return false;
+        };
+        let noted = Shared::new(Depends::NONE);
+        let viewing = self.viewing(row, &noted);
+        let rule = self.rows.subjects[row.index()].as_ref().and_then(|subject| subject.component_rule(kind.name()));
+        let shows = rule.map_or_else(
+            || kind.shows(&entity, &viewing),
+            |rule: ComponentRule| rule.admits(&viewing),
+        );
+        *reads |= noted.get();
+        shows
+    }
+}

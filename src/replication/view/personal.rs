@@ -1,0 +1,501 @@
+//! What differs from viewer to viewer: fields whose policy looks at the viewer, names of entities that not
+//! everybody sees, components that are hidden from some.
+//!
+//! Most entities have nothing of the kind, and the loops over the view never look here. An alias whose entity
+//! has is *special*: its own fields, public ones too, go through a hash per (viewer, entity, field), so that a
+//! change that leaves this viewer's value equal sends nothing. Its position goes the way of all positions.
+
+use smallvec::SmallVec;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::ids::{NetId, Row};
+use crate::replication::field::{FieldSpec, put_prefix};
+use crate::replication::mask::{FIELD_FIRST, FIELDS_OF_PLACE, FieldMask, RESEND, SUBJECT};
+use crate::replication::policy::{Depends, ViewerContext};
+use crate::replication::rows::{EncodedRow, Rows};
+use crate::replication::rule::Viewer;
+use crate::replication::schema::Schema;
+
+use super::aliases::{Aliases, aliases_of, has, put, take};
+use super::{View, ViewScratch};
+
+/// Names a field of an entity whatever other components it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FieldKey {
+    /// The component's index in the schema.
+    pub component: u8,
+    /// The field's index among the component's sent fields.
+    pub field: u8,
+}
+
+/// A personal field as one viewer may see it.
+#[derive(Debug, Default)]
+pub struct PersonalValue {
+    /// Its encoding, without length prefix; meaningless when hidden.
+    pub bytes: Vec<u8>,
+    /// Where in `bytes` names of entities stand.
+    pub ids: Vec<u16>,
+    /// What the policies looked at.
+    pub reads: Depends,
+}
+
+/// Where personal fields are evaluated: on the owner's component, wherever owner and viewer are. One source
+/// serves one viewer.
+pub trait PersonalSource {
+    /// Evaluates one personal field into `value`, which is empty before; `false` when it is hidden.
+    fn show(&self, row: Row, field: FieldKey, value: &mut PersonalValue) -> bool;
+    /// Whether the viewer may see the component at all, and what decided that.
+    fn shows_component(&self, row: Row, component: usize, reads: &mut Depends) -> bool;
+}
+
+/// Of a world without personal fields.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NothingPersonal;
+
+impl PersonalSource for NothingPersonal {
+    fn show(&self, _: Row, _: FieldKey, _: &mut PersonalValue) -> bool {
+        false
+    }
+    fn shows_component(&self, _: Row, _: usize, _: &mut Depends) -> bool {
+        true
+    }
+}
+
+/// One viewer's look at the world in one tick.
+#[derive(Clone, Copy)]
+pub struct Look<'a> {
+    /// From where, and as whom.
+    pub viewer: Viewer,
+    /// What policies may know of the viewer.
+    pub context: &'a ViewerContext,
+    /// What of it has changed since the last tick.
+    pub changes: Depends,
+    /// What is in the view wherever it is, ascending.
+    pub always: &'a [Row],
+    /// Where personal fields are evaluated.
+    pub source: &'a dyn PersonalSource,
+}
+
+impl std::fmt::Debug for Look<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Look").field("viewer", &self.viewer).field("context", self.context).finish_non_exhaustive()
+    }
+}
+
+/// What one viewer was told last of one field.
+#[derive(Clone, Copy, Debug)]
+struct HeldField {
+    key: FieldKey,
+    hash: u64,
+    /// Whether the client has, or is about to have, the value with that hash.
+    known: bool,
+    reads: Depends,
+}
+
+/// What one viewer holds of a special entity.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// The components that the viewer sees.
+    pub(super) components: u64,
+    /// Components that the viewer has seen and that are hidden now. What becomes of them meanwhile is not told.
+    pub(super) withdrawn: u64,
+    /// An enter record with just these was sent, and not lost.
+    pub(super) told: bool,
+    gate_reads: Depends,
+    fields: SmallVec<[HeldField; 4]>,
+}
+
+impl Held {
+    fn field(&self, key: FieldKey) -> Option<&HeldField> {
+        self.fields.iter().find(|field| field.key == key)
+    }
+
+    fn set(&mut self, shown: &ShownField) {
+        let ShownField { key, hash, reads, .. } = *shown;
+        let now = HeldField { key, hash, known: true, reads };
+        match self.fields.iter_mut().find(|field| field.key == key) {
+            Some(field) => *field = now,
+            None => self.fields.push(now),
+        }
+    }
+
+    /// The value that was told last did not arrive.
+    pub(super) fn forget(&mut self, key: FieldKey) {
+        if let Some(field) = self.fields.iter_mut().find(|field| field.key == key) {
+            field.known = false;
+        }
+    }
+}
+
+/// A field evaluated in this tick and not known to the client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShownField {
+    alias: u16,
+    bit: u8,
+    pub(super) key: FieldKey,
+    begin: u32,
+    end: u32,
+    hash: u64,
+    reads: Depends,
+}
+
+/// The fields of one view that were evaluated in this tick, by alias and bit.
+#[derive(Debug, Default)]
+pub(super) struct ShownFields {
+    bytes: Vec<u8>,
+    fields: Vec<ShownField>,
+    value: PersonalValue,
+}
+
+impl ShownFields {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.fields.clear();
+    }
+
+    /// The field under a bit of an alias. It must have been evaluated.
+    fn field(&self, alias: usize, bit: u32) -> &ShownField {
+        let place = self
+            .fields
+            .binary_search_by_key(&(alias as u16, bit as u8), |field| (field.alias, field.bit))
+            .expect("what is pending of a special entity was evaluated in this tick");
+        &self.fields[place]
+    }
+
+    fn bytes_of(&self, field: &ShownField) -> &[u8] {
+        &self.bytes[field.begin as usize..field.end as usize]
+    }
+
+    /// Wire bytes of the field under a bit.
+    pub(super) fn bytes(&self, alias: usize, bit: u32) -> &[u8] {
+        self.bytes_of(self.field(alias, bit))
+    }
+}
+
+/// The fields of a row in the order of its mask.
+pub(super) fn layout(
+    schema: &Schema,
+    components: u64,
+) -> impl Iterator<Item = (u32, FieldKey, &FieldSpec)> + '_ {
+    (FIELD_FIRST..).zip(schema.fields_of(components)).map(|(bit, (component, field, spec))| {
+        (bit, FieldKey { component: component as u8, field: field as u8 }, spec)
+    })
+}
+
+/// The bits of a row's mask that belong to some of its components.
+fn bits_of_components(schema: &Schema, row: u64, components: u64) -> FieldMask {
+    if row == components {
+        return !FIELDS_OF_PLACE & !(SUBJECT | RESEND);
+    }
+    layout(schema, row)
+        .filter(|(_, key, _)| components >> key.component & 1 == 1)
+        .fold(0, |mask, (bit, ..)| mask | 1 << bit)
+}
+
+/// Evaluates one field for the viewer and appends its wire bytes to the arena.
+fn evaluate(
+    rows: &Rows,
+    aliases: &Aliases,
+    source: &dyn PersonalSource,
+    row: Row,
+    (bit, key, spec): (u32, FieldKey, &FieldSpec),
+    shown: &mut ShownFields,
+) -> ShownField {
+    let begin = shown.bytes.len();
+    let mut reads = Depends::default();
+    let blank = |bytes: &mut [u8], at: usize| {
+        let (name, _) = bytes[at..].split_first_chunk_mut::<8>().expect("a name is eight bytes");
+        let seen = rows.row(NetId(u64::from_le_bytes(*name))).is_some_and(|row| aliases.rows.contains(&row));
+        if !seen {
+            *name = NetId::WORLD.0.to_le_bytes();
+        }
+    };
+    if spec.personal {
+        let value = &mut shown.value;
+        value.bytes.clear();
+        value.ids.clear();
+        value.reads = Depends::default();
+        if source.show(row, key, value) {
+            put_prefix(&mut shown.bytes, Some(value.bytes.len()));
+            let payload = shown.bytes.len();
+            shown.bytes.extend_from_slice(&value.bytes);
+            for &at in &value.ids {
+                blank(&mut shown.bytes, payload + usize::from(at));
+                reads |= Depends::NAMED_IDS;
+            }
+        } else {
+            put_prefix(&mut shown.bytes, None);
+        }
+        reads |= value.reads;
+    } else {
+        let encoded = &rows.encoded[row.index()];
+        shown.bytes.extend_from_slice(encoded.field(bit));
+        for at in encoded.ids_in(bit) {
+            blank(&mut shown.bytes, begin + at);
+            reads |= Depends::NAMED_IDS;
+        }
+    }
+    let end = shown.bytes.len();
+    ShownField {
+        alias: 0,
+        bit: bit as u8,
+        key,
+        begin: begin as u32,
+        end: end as u32,
+        hash: xxh3_64(&shown.bytes[begin..end]),
+        reads,
+    }
+}
+
+impl View {
+    /// Makes an alias special, if its entity has anything that differs from viewer to viewer.
+    pub(super) fn note_special(&mut self, rows: &Rows, alias: usize) {
+        let row = self.aliases.rows[alias].index();
+        if rows.special[row] && !has(&self.aliases.special, alias) {
+            put(&mut self.aliases.special, alias);
+            // Who was told the plain entity has all its components: one that is hidden from now on is withdrawn.
+            let was_plain = self.aliases.pending[alias] & RESEND == 0;
+            let components = if has(&self.aliases.sent, alias) { rows.encoded[row].components } else { 0 };
+            self.aliases.personal[alias] = Some(Box::new(Held { components, told: was_plain, ..Held::default() }));
+        }
+    }
+
+    /// Finds out what of the special entities has to be told: after everybody came and went, before anything
+    /// is assembled. O(special entities with something pending · their fields).
+    pub(super) fn personalise(
+        &mut self,
+        rows: &Rows,
+        look: &Look<'_>,
+        members_changed: bool,
+        scratch: &mut ViewScratch,
+    ) {
+        scratch.shown.clear();
+        let mut triggers = look.changes;
+        if members_changed {
+            triggers |= Depends::NAMED_IDS;
+        }
+        for word in 0..self.aliases.words() {
+            if rows.policies_changed {
+                for alias in aliases_of(word, self.aliases.held[word]) {
+                    if self.aliases.pending[alias] & SUBJECT != 0 {
+                        self.note_special(rows, alias);
+                    }
+                }
+            }
+            for alias in aliases_of(word, self.aliases.special[word]) {
+                self.personalise_one(rows, look, alias, triggers, &mut scratch.shown);
+            }
+            if rows.policies_changed {
+                let end = self.aliases.end.min(word * 64 + 64);
+                for pending in &mut self.aliases.pending[word * 64..end] {
+                    *pending &= !SUBJECT;
+                }
+            }
+        }
+    }
+
+    fn personalise_one(
+        &mut self,
+        rows: &Rows,
+        look: &Look<'_>,
+        alias: usize,
+        triggers: Depends,
+        shown: &mut ShownFields,
+    ) {
+        let row = self.aliases.rows[alias];
+        let encoded = &rows.encoded[row.index()];
+        let mut pending = std::mem::take(&mut self.aliases.pending[alias]);
+        let subject = pending & SUBJECT != 0;
+        let triggers = if subject { triggers | rows.subject_changes(row) } else { triggers };
+        pending &= !SUBJECT;
+        let mut held = self.aliases.personal[alias].take().expect("special aliases have one");
+
+        let regate = !held.told || subject || pending != 0 || triggers.intersects(held.gate_reads);
+        if regate && self.regate(rows, look, row, &mut held) {
+            pending |= RESEND;
+        } else if pending & RESEND != 0 && held.told {
+            // Something has come or gone that this viewer does not see: nothing must show.
+            pending &= FIELDS_OF_PLACE;
+            pending |= bits_of_components(&rows.schema, encoded.components, held.components)
+                & encoded.all_fields();
+        }
+        let idle = pending & !FIELDS_OF_PLACE == 0 && !held.fields.iter().any(|field| triggers.intersects(field.reads));
+        if pending & RESEND == 0 && !idle {
+            let asked = pending;
+            pending &= FIELDS_OF_PLACE;
+            for field in layout(&rows.schema, encoded.components) {
+                let (bit, key, _) = field;
+                if held.components >> key.component & 1 == 0 {
+                    continue;
+                }
+                let last = held.field(key).copied();
+                let triggered = last.is_some_and(|last| triggers.intersects(last.reads));
+                if asked >> bit & 1 == 0 && !triggered {
+                    continue;
+                }
+                let arena = shown.bytes.len();
+                let mut now = evaluate(rows, &self.aliases, look.source, row, field, shown);
+                now.alias = alias as u16;
+                if last.is_some_and(|last| last.known && last.hash == now.hash) {
+                    // Equal, but perhaps for another reason.
+                    held.set(&now);
+                    shown.bytes.truncate(arena);
+                } else {
+                    pending |= 1 << bit;
+                    shown.fields.push(now);
+                }
+            }
+        }
+        self.aliases.personal[alias] = Some(held);
+        self.aliases.pending[alias] = pending;
+    }
+
+    /// Which components the viewer sees now; whether that is another set than before.
+    fn regate(&self, rows: &Rows, look: &Look<'_>, row: Row, held: &mut Held) -> bool {
+        let encoded = &rows.encoded[row.index()];
+        let gated = rows.gated(row);
+        let mut visible = encoded.components & !gated;
+        held.gate_reads = Depends::default();
+        let mut rest = gated;
+        while rest != 0 {
+            let component = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            if look.source.shows_component(row, component, &mut held.gate_reads) {
+                visible |= 1 << component;
+            }
+        }
+        if visible == held.components {
+            return false;
+        }
+        let withdrawn = held.components & !visible & encoded.components;
+        held.withdrawn = (held.withdrawn | withdrawn) & !visible;
+        held.components = visible;
+        held.told = false;
+        true
+    }
+
+    /// The whole of a special entity as this viewer sees it: its row, and the components withdrawn from it.
+    /// What it evaluates stays in `scratch` until [`told_whole`](Self::told_whole).
+    pub(super) fn whole(
+        &self,
+        rows: &Rows,
+        source: &dyn PersonalSource,
+        alias: usize,
+        scratch: &mut WholeScratch,
+    ) -> (u64, u64) {
+        let held = self.aliases.personal[alias].as_ref().expect("special aliases have one");
+        let row = self.aliases.rows[alias];
+        scratch.shown.clear();
+        for field in layout(&rows.schema, rows.encoded[row.index()].components) {
+            if held.components >> field.1.component & 1 == 1 {
+                let shown = evaluate(rows, &self.aliases, source, row, field, &mut scratch.shown);
+                scratch.shown.fields.push(shown);
+            }
+        }
+        (held.components, held.withdrawn)
+    }
+
+    /// An enter record with what [`whole`](Self::whole) has evaluated goes out.
+    pub(super) fn told_whole(&mut self, alias: usize, scratch: &WholeScratch) {
+        let held = self.aliases.personal[alias].as_mut().expect("special aliases have one");
+        held.fields.clear();
+        for shown in &scratch.shown.fields {
+            held.set(shown);
+        }
+        held.told = true;
+    }
+
+    /// A pending field goes out; gives its name, for when it is lost.
+    pub(super) fn told_field(&mut self, alias: usize, bit: u32, shown: &ShownFields) -> FieldKey {
+        let field = shown.field(alias, bit);
+        self.aliases.personal[alias].as_mut().expect("special aliases have one").set(field);
+        field.key
+    }
+
+    /// The fields of a special entity that the client should have, whose value is another one now though nothing
+    /// is pending: always none, unless the engine has overlooked a change. For audits.
+    pub(super) fn overlooked(&self, alias: usize, scratch: &WholeScratch) -> Vec<FieldKey> {
+        let held = self.aliases.personal[alias].as_ref().expect("special aliases have one");
+        let differs = |shown: &&ShownField| {
+            held.field(shown.key).is_some_and(|last| last.known && last.hash != shown.hash)
+        };
+        scratch.shown.fields.iter().filter(differs).map(|shown| shown.key).collect()
+    }
+
+    /// Translates a mask of the row into one of what the viewer knows of it: hidden components have no bits.
+    pub(super) fn wire_mask(&self, rows: &Rows, alias: usize, mask: FieldMask) -> FieldMask {
+        if mask & !FIELDS_OF_PLACE == 0 || !has(&self.aliases.special, alias) {
+            return mask;
+        }
+        let held = self.aliases.personal[alias].as_ref().expect("special aliases have one");
+        let components = rows.encoded[self.aliases.rows[alias].index()].components;
+        if held.components == components {
+            return mask;
+        }
+        let mut wire = mask & FIELDS_OF_PLACE;
+        let mut place = FIELD_FIRST;
+        for (bit, key, _) in layout(&rows.schema, components) {
+            if held.components >> key.component & 1 == 1 {
+                wire |= (mask >> bit & 1) << place;
+                place += 1;
+            }
+        }
+        wire
+    }
+
+    /// A field of a special entity was lost on the way.
+    pub(super) fn restore_shown(&mut self, rows: &Rows, alias: usize, key: FieldKey) {
+        let row = self.aliases.rows[alias];
+        let Some(held) = self.aliases.personal[alias].as_mut() else { return };
+        held.forget(key);
+        let components = rows.encoded[row.index()].components;
+        if let Some((bit, ..)) = layout(&rows.schema, components).find(|(_, known, _)| *known == key) {
+            self.waiting |= self.aliases.restore(alias, 1 << bit);
+        }
+    }
+
+    /// The newest enter record was lost.
+    pub(super) fn restore_whole(&mut self, alias: usize) {
+        if let Some(held) = self.aliases.personal[alias].as_mut() {
+            held.told = false;
+        }
+    }
+}
+
+impl Aliases {
+    /// Forgets what the viewer holds of a special entity that is gone.
+    pub(super) fn forget_personal(&mut self, alias: usize) {
+        if has(&self.special, alias) {
+            take(&mut self.special, alias);
+            self.personal[alias] = None;
+        }
+    }
+}
+
+/// Memory for whole records of special entities.
+#[derive(Debug, Default)]
+pub(super) struct WholeScratch {
+    shown: ShownFields,
+}
+
+impl WholeScratch {
+    /// The wire bytes of all fields.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.shown.bytes
+    }
+
+    /// How many fields there are.
+    pub(super) fn fields(&self) -> usize {
+        self.shown.fields.len()
+    }
+}
+
+impl EncodedRow {
+    /// Where in the field under a bit names of entities stand, relative to its first byte.
+    fn ids_in(&self, bit: u32) -> impl Iterator<Item = usize> + '_ {
+        let end = usize::from(self.ends[(bit - FIELD_FIRST) as usize]);
+        let begin = end - self.field(bit).len();
+        let ids = self.ids.iter().map(|&at| usize::from(at));
+        ids.filter(move |at| (begin..end).contains(at)).map(move |at| at - begin)
+    }
+}
