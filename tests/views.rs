@@ -6,6 +6,7 @@ use support::{caravan_world, oracle_views};
 use terrane::caravan::{Said, Say, Steer};
 use terrane::net::LoopbackConditions;
 use terrane::prelude::*;
+use terrane::testing::TestWorld;
 
 /// B9, A10: on a perfect network every client holds exactly what the oracle expects, every tick.
 #[test]
@@ -85,4 +86,46 @@ fn an_action_is_answered_once_and_a_repeat_gets_the_same_answer() {
     let replies: Vec<_> = world[alice].replies().collect();
     assert_eq!(replies[0].id, refused);
     assert!(replies[0].read::<Say>().is_err());
+}
+
+/// Something with a record of 150 bytes.
+#[derive(Component, Clone, Debug, Default, Replicate)]
+struct Sign {
+    #[sync(broadcast)]
+    text: String,
+}
+
+#[derive(Debug)]
+struct Signs;
+
+impl Plugin for Signs {
+    fn build(&self, app: &mut App) {
+        app.replicate::<Sign>();
+    }
+}
+
+/// B9, A10: a first view of far more than one burst comes to its end on any round trip. With four updates a tick
+/// the places of unanswered ones were once given to new ones before any ack could come, for ever.
+#[test]
+fn a_first_view_ends_however_long_the_round_trip_is() {
+    for delay_ticks in [5, 6, 10, 15] {
+        let middle = Vec3::new(500.0, 500.0, 0.0);
+        let sign = |place| SpawnRequest::new(NetId::WORLD, place, Sign { text: "x".repeat(150) });
+        let game = ServerBuilder::default()
+            .add_cell_plugins(Signs)
+            .avatars(move |_| sign(middle))
+            .populate(move |world| {
+                for number in 0..250u16 {
+                    let turn = Vec2::from_angle(f32::from(number) * 0.1) * f32::from(number) / 8.0;
+                    world.spawn(sign(middle + turn.extend(0.0)));
+                }
+            });
+        let mut world = TestWorld::new(game, WorldSettings::default());
+        world.set_conditions(LoopbackConditions { delay_ticks, ..LoopbackConditions::default() });
+        let alice = world.connect("alice");
+        world.run(200);
+        let after: u64 = (0..50).map(|_| world.tick().report.updates).sum();
+        assert_eq!(world[alice].view().entities().count(), 251, "a delay of {delay_ticks} ticks: all of it");
+        assert_eq!(after, 0, "a delay of {delay_ticks} ticks: nothing is sent for ever");
+    }
 }

@@ -240,7 +240,7 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
         }
         let bytes = Bytes::copy_from_slice(&scratch.bytes);
         scratch.messages.push(ToNet::Update { connection: session.connection, bytes });
-        if !session.view.enters_wait() {
+        if !session.view.may_burst() {
             break;
         }
     }
