@@ -33,6 +33,15 @@ pub struct Step {
 }
 
 impl SpaceLimits {
+    /// How far from a cell's box the box of an owner may lie whose entities are within the ghost margin, m.
+    ///
+    /// After `Simulate` an entity may stand outside of its owner's box until the next `Partition`: by a step of its
+    /// own or of its leader, and by the reach of its attachment.
+    #[must_use]
+    pub fn neighbour_margin_m(&self) -> f32 {
+        self.ghost_margin_m + self.step_m_max + self.attach_reach_m
+    }
+
     /// Checks a step from one place to another: it stays in the world, and one that is too long is not done.
     #[must_use]
     #[inline]

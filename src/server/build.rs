@@ -246,7 +246,7 @@ impl ServerBuilder {
                 self.published[id](&mut cell.world);
             }
             cell.checks_ghosts = settings.check_invariants;
-            cell.set_neighbours(&layout.neighbours(leaf.slot, settings.ghost_margin_m));
+            cell.set_neighbours(&layout.neighbours(leaf.slot, limits.neighbour_margin_m()));
             cells.push(cell);
         }
 

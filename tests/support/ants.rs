@@ -373,6 +373,8 @@ pub fn layouts() -> Vec<(&'static str, WorldSettings)> {
         ("1 x 1", WorldSettings { grid: [1, 1], ..settings() }),
         ("2 x 2", WorldSettings { grid: [2, 2], ..settings() }),
         ("5 x 5 on two threads", WorldSettings { grid: [5, 5], threads: 2, ..settings() }),
+        // Cells smaller than the ghost margin: an owner may lie two cells away.
+        ("11 x 11", WorldSettings { grid: [11, 11], ..settings() }),
         ("mixed", mixed()),
     ]
 }
