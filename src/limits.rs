@@ -49,6 +49,10 @@ pub const LEAVE_RADIUS_M_MAX: f32 = 252.0;
 /// Largest world edge: every lattice position fits an `i32` and an `f32` still resolves a centimetre.
 pub const WORLD_EDGE_M_MAX: f32 = 65_536.0;
 
+/// Highest and, below zero, lowest place of the world: as its edge, what would go beyond stands there. An update's
+/// reference point reaches twice as far, and an `f32` still resolves a centimetre.
+pub const HEIGHT_M_MAX: f32 = 65_536.0;
+
 /// Most addresses in one connect token, netcode's own limit: no more shards can be named to a client.
 pub const TOKEN_ADDRESSES_MAX: usize = 32;
 
@@ -87,3 +91,4 @@ const _: () = assert!(COMPONENT_KINDS_MAX <= 64);
 const _: () = assert!(ALIASES_MAX >= 4 * VIEW_ENTITIES_MAX && ALIASES_MAX <= u16::MAX as usize);
 const _: () = assert!(UPDATES_IN_FLIGHT_MAX <= 64, "an ack carries 64 bits");
 const _: () = assert!(WORLD_EDGE_M_MAX * LATTICE_STEPS_PER_M < i32::MAX as f32);
+const _: () = assert!(HEIGHT_M_MAX <= WORLD_EDGE_M_MAX, "the lattice and the reference points hold it");

@@ -4,6 +4,7 @@ mod support;
 
 use support::{caravan_world, oracle_views};
 use terrane::caravan::{Said, Say, Steer};
+use terrane::limits::HEIGHT_M_MAX;
 use terrane::net::LoopbackConditions;
 use terrane::prelude::*;
 use terrane::testing::TestWorld;
@@ -127,5 +128,42 @@ fn a_first_view_ends_however_long_the_round_trip_is() {
         let after: u64 = (0..50).map(|_| world.tick().report.updates).sum();
         assert_eq!(world[alice].view().entities().count(), 251, "a delay of {delay_ticks} ticks: all of it");
         assert_eq!(after, 0, "a delay of {delay_ticks} ticks: nothing is sent for ever");
+    }
+}
+
+/// Rises by a quarter of a metre a tick.
+fn rise(mut signs: Query<&mut Position, With<Sign>>) {
+    signs.iter_mut().for_each(|mut place| place.0.z += 0.25);
+}
+
+#[derive(Debug)]
+struct Balloons;
+
+impl Plugin for Balloons {
+    fn build(&self, app: &mut App) {
+        app.replicate::<Sign>().add_systems(Simulate, rise);
+    }
+}
+
+/// H2, B9: as at its edge, the world ends above and below: who would be born beyond, or rises farther, stands at the
+/// end, and is seen there. Far above, the wire's reference points could not follow, and places were told wrong.
+#[test]
+fn nobody_gets_higher_than_places_can_be_told() {
+    for (born_at, up) in [(1_000.0, 1_007.5), (HEIGHT_M_MAX - 5.0, HEIGHT_M_MAX), (200_000.0, HEIGHT_M_MAX)] {
+        let at = move |x: f32| SpawnRequest::new(NetId::WORLD, Vec3::new(x, 500.0, born_at), Sign::default());
+        let game = ServerBuilder::default()
+            .add_cell_plugins(Balloons)
+            .avatars(move |_| at(500.0))
+            .populate(move |world| {
+                world.spawn(at(505.0));
+            });
+        let mut world = TestWorld::new(game, WorldSettings { audit_every: Some(1), ..WorldSettings::default() });
+        let alice = world.connect("alice");
+        let report = world.run(30).report;
+        assert!(report.audits.fields > 0 && report.audits.failures == 0, "{born_at} m: {:?}", report.audits);
+        let heights: Vec<f32> = world[alice].view().entities().map(|sign| sign.lattice().to_place().z).collect();
+        assert_eq!(heights.len(), 2);
+        let other = heights.iter().fold(0.0f32, |highest, &height| highest.max(height));
+        assert!((other - up).abs() < 0.01, "born at {born_at} m, after 30 ticks at {up} m: {heights:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 use glam::Vec3;
 
+use crate::limits::HEIGHT_M_MAX;
 use crate::space::{Area, distance_squared};
 
 /// The distances that cells must respect.
@@ -46,7 +47,8 @@ impl SpaceLimits {
     #[must_use]
     #[inline]
     pub fn step(&self, from: Vec3, to: Vec3) -> Step {
-        let asked = if self.world.contains(to) { to } else { self.world.clamp(to) };
+        let is_inside = self.world.contains(to) && to.z.abs() <= HEIGHT_M_MAX;
+        let asked = if is_inside { to } else { self.world.clamp(to) };
         let step_squared = distance_squared(asked, from);
         let is_long = step_squared > self.step_m_max * self.step_m_max && {
             // A hair of tolerance: the step was computed in floats, and what it was added to is rounded the
