@@ -7,6 +7,7 @@
 
 mod archetypes;
 pub mod attached;
+pub mod audit;
 pub mod body;
 pub mod context;
 mod executor;

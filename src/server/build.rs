@@ -300,7 +300,10 @@ fn install_resources(world: &mut World, settings: &WorldSettings, layout: Layout
     world.insert_resource(Births { secret: settings.secret, ..Births::default() });
     world.insert_resource(InterestSettings { enter_radius_m: settings.enter_radius_m });
     world.insert_resource(settings.clone());
+    #[cfg(not(feature = "planted-faults"))]
     world.init_resource::<Rows>();
+    #[cfg(feature = "planted-faults")]
+    world.insert_resource(crate::replication::planted::rows_of_world());
     world.init_resource::<Viewers>();
     world.init_resource::<PublishedExports>();
     world.init_resource::<Sessions>();

@@ -162,6 +162,9 @@ pub fn record(world: &mut World) {
                 ("long_steps", totals.long_steps),
                 ("positions_clamped", totals.clamped),
                 ("fields_oversized", totals.oversized_fields),
+                ("rows_oversized", rows.oversized),
+                ("view_over_the_cap", assembled.over_the_cap),
+                ("view_without_alias", assembled.without_alias),
                 ("exports_stale", totals.exports_stale),
             ],
         }
