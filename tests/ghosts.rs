@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use terrane::cell::markers::{Ghost, Owned};
 use terrane::cell::pool::with_cells;
-use terrane::prelude::*;
 use terrane::ids::{ConnectionId, PlayerId};
+use terrane::prelude::*;
 use terrane::server::io::Join;
 use terrane::server::{Server, TickInput, TickReport};
 
@@ -181,11 +181,11 @@ impl Plugin for Walks {
 fn who_has_just_left_the_box_of_an_owner_beyond_the_margin_is_seen_all_the_same() {
     for grid in [[1, 1], [13, 13]] {
         let area = Area { min: Vec2::ZERO, max: Vec2::splat(200.0) };
-        let settings = WorldSettings { area, grid, bucket_m: 8.0, audit_every: Some(1), ..WorldSettings::default() }
-            .with_distances(11.9, 12.0, 60.0, 0.0);
-        let walker = |x: f32, step_m: f32| {
-            SpawnRequest::new(NetId::WORLD, Vec3::new(x, 5.0, 0.0), Walk { step_m })
-        };
+        let settings =
+            WorldSettings { area, grid, bucket_m: 8.0, audit_every: Some(1), ..WorldSettings::default() }
+                .with_distances(11.9, 12.0, 60.0, 0.0);
+        let walker =
+            |x: f32, step_m: f32| SpawnRequest::new(NetId::WORLD, Vec3::new(x, 5.0, 0.0), Walk { step_m });
         let mut server = ServerBuilder::default()
             .add_cell_plugins(Walks)
             .avatars(move |_| walker(12.3, 3.0))

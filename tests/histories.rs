@@ -294,7 +294,8 @@ fn clients_hold_what_the_components_are() {
                     }
                     for entity in client.view().entities() {
                         let net_id = entity.net_id();
-                        let known = real.get(&net_id).unwrap_or_else(|| panic!("{when}: {net_id} is not alive"));
+                        let known =
+                            real.get(&net_id).unwrap_or_else(|| panic!("{when}: {net_id} is not alive"));
                         let told = ants_checks::Known {
                             place: entity.lattice().to_place(),
                             ant: entity.component(&schema),

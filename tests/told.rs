@@ -80,7 +80,11 @@ fn a_player_whose_avatar_cannot_be_told_still_sees_the_others() {
         for client in [author, reader] {
             assert_eq!(world[client].view().get(avatar).is_none(), is_hidden, "tick {number}");
             let all = if is_hidden { 6 } else { 7 };
-            assert_eq!(world[client].view().entities().count(), all, "tick {number}: all the others are seen");
+            assert_eq!(
+                world[client].view().entities().count(),
+                all,
+                "tick {number}: all the others are seen"
+            );
         }
     }
 }

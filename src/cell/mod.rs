@@ -19,6 +19,7 @@ pub mod markers;
 pub mod message;
 pub mod partition;
 pub mod pool;
+pub mod published;
 pub mod registration;
 pub mod requests;
 pub mod slot;

@@ -16,6 +16,7 @@ use super::handover::hand_over;
 use super::layout::Layout;
 use super::markers::Owned;
 use super::pool::{Cells, with_cells};
+use super::published;
 use super::requests::{Requests, SpawnRequest};
 
 /// Where names come from, and how many each spawner has given.
@@ -91,6 +92,7 @@ pub fn take_exports_back(world: &mut World) {
 /// on cells: deaths, crossings, jumps, births, attachments, each by name.
 pub fn partition(world: &mut World) {
     with_cells(world, |world, cells| {
+        published::give_to_all(world, cells);
         world.resource_scope(|world, layout: Mut<Layout>| {
             world.resource_scope(|world, mut rows: Mut<Rows>| {
                 world.resource_scope(|world, mut counts: Mut<PartitionCounts>| {

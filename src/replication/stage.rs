@@ -231,8 +231,7 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
     // A player whose avatar died sees from nowhere: the view empties.
     let viewer = rule::Viewer { position: shared.rows.place(row), avatar: row };
     let hits = shared.hits.get(session.id.index as usize).copied().unwrap_or_default();
-    let change =
-        session.view.update_membership(shared.rows, viewer, hits, &shared.rule, &mut scratch.view);
+    let change = session.view.update_membership(shared.rows, viewer, hits, &shared.rule, &mut scratch.view);
     scratch.counts.over_the_cap += u64::from(change.over_the_cap);
     scratch.counts.without_alias += u64::from(change.without_alias);
     let header = UpdateHeader { tick: shared.tick, input_seq: session.input_seq };
