@@ -5,14 +5,15 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use support::ants::{self, Ants, Log};
 use support::ants_checks;
 use support::oracle_views;
-use terrane::ids::{NetId, TickNumber};
+use terrane::ids::{ConnectionId, NetId, PlayerId, TickNumber};
 use terrane::net::LoopbackConditions;
 use terrane::prelude::*;
+use terrane::server::io::Join;
 use terrane::server::record::fingerprint_from_scratch;
 use terrane::server::{Server, TickInput, TickReport};
 use terrane::testing::TestWorld;
@@ -30,8 +31,27 @@ fn ticks() -> u64 {
 }
 
 fn tick(server: &mut Server) -> TickReport {
+    tick_with(server, |_| {})
+}
+
+fn tick_with(server: &mut Server, edit: impl FnOnce(&mut TickInput)) -> TickReport {
     let tick = server.next_tick();
-    server.tick(TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() }).report
+    let mut input = TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() };
+    edit(&mut input);
+    server.tick(input).report
+}
+
+/// Four players, each in the world for three of four periods; who leaves has just asked for a birth.
+fn players_come_and_go(input: &mut TickInput, tick: u64) {
+    let (turn, begins) = (tick / ants::PLAYERS_SPAWN_TICKS, tick.is_multiple_of(ants::PLAYERS_SPAWN_TICKS));
+    for number in (0..4).filter(|_| begins) {
+        let player = PlayerId::new(&format!("player {number}")).expect("a name");
+        match (turn + number) % 4 {
+            0 => input.leaves.push(ConnectionId(number)),
+            1 => input.joins.push(Join { connection: ConnectionId(number), player, role: Role::Player }),
+            _ => {}
+        }
+    }
 }
 
 fn counter(report: &TickReport, name: &str) -> u64 {
@@ -70,11 +90,12 @@ fn whatever_happens_is_the_same_on_every_layout() {
             })
             .collect();
         let mut last = TickReport::default();
+        let mut names = BTreeSet::new();
         for number in 1..=ticks() {
             let (mut reference, mut life) = (None, None);
             for (name, game, server) in &mut worlds {
                 let when = format!("seed {seed}, tick {number}, {name}");
-                let report = tick(server);
+                let report = tick_with(server, |input| players_come_and_go(input, number));
                 let now = ants_checks::everything(server);
                 assert_eq!(
                     report.entities,
@@ -120,6 +141,10 @@ fn whatever_happens_is_the_same_on_every_layout() {
                     );
                 }
                 last = report;
+            }
+            let (born, _) = life.expect("there is a world");
+            for net_id in born {
+                assert!(names.insert(net_id), "seed {seed}, tick {number}: the name {net_id} is given twice");
             }
             for (_, game, _) in &worlds {
                 game.log.read(|ticks| {
@@ -238,6 +263,53 @@ fn views_are_the_oracles_on_every_tick_and_every_layout() {
             assert!(audits.fields > 1_000 && audits.failures == 0, "seed {seed}, {name}: {audits:?}");
         }
     }
+}
+
+/// B9, H2: every client holds what the components themselves are, on every layout: the value of every field, within
+/// its precision, and everybody who is near, found without the rows that views, oracle and audits rest on.
+#[test]
+fn clients_hold_what_the_components_are() {
+    let mut compared = 0;
+    for seed in seeds() {
+        for (name, settings) in ants::layouts() {
+            let settings = WorldSettings { seed, ..settings };
+            let (enter_m, leave_m) = (settings.enter_radius_m, settings.leave_radius_m);
+            let mut world = TestWorld::new(ants::game(&Ants::default(), 120), settings);
+            for number in 0..6 {
+                world.connect(&format!("player {number}"));
+            }
+            world.run(8);
+            for number in 9..=ticks() / 2 {
+                world.tick();
+                let when = format!("seed {seed}, tick {number}, {name}");
+                let real = ants_checks::everybody(world.server_mut());
+                let schema = world.server().game().schema.clone();
+                for client in world.clients() {
+                    let eye = real[&client.avatar().expect("everybody is in")].place;
+                    for (net_id, known) in &real {
+                        let metres = known.place.distance(eye);
+                        let held = client.view().get(*net_id);
+                        assert!(held.is_some() || metres > enter_m - 0.001, "{when}: {net_id} is missing");
+                        assert!(held.is_none() || metres < leave_m + 0.001, "{when}: {net_id} is too far");
+                    }
+                    for entity in client.view().entities() {
+                        let net_id = entity.net_id();
+                        let known =
+                            real.get(&net_id).unwrap_or_else(|| panic!("{when}: {net_id} is not alive"));
+                        let told = ants_checks::Known {
+                            place: entity.lattice().to_place(),
+                            ant: entity.component(&schema),
+                            load: entity.component(&schema),
+                            attached: entity.component(&schema),
+                        };
+                        assert!(told.is_as_told_of(known), "{when}: {net_id} is {known:?}, told as {told:?}");
+                        compared += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(compared > 10_000, "{compared} compared");
 }
 
 /// B9: under loss, delay and reordering views become the oracle's once nothing happens any more.

@@ -8,7 +8,7 @@ use bevy_ecs::change_detection::Tick;
 use bevy_ecs::component::ComponentId;
 use bevy_ecs::message::MessageRegistry;
 use bevy_ecs::prelude::{DetectChanges, Entity, Mut, QueryState, Ref, With, World};
-use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, SingleThreadedExecutor};
+use bevy_ecs::schedule::SingleThreadedExecutor;
 use glam::Vec3;
 use rustc_hash::FxHashMap;
 
@@ -25,6 +25,7 @@ use crate::replication::{RowDelta, RowMove, RowSubject};
 use crate::space::Position;
 use crate::telemetry::breadcrumb::CellGuard;
 use crate::telemetry::{CellCrumb, name_cell_systems};
+use crate::tick::strict_build_settings;
 
 use super::archetypes::ArchetypeWatch;
 use super::attached::{AttachFindings, AttachPass, Attached};
@@ -45,6 +46,8 @@ pub struct CellCounts {
     pub clamped: u64,
     /// Fields that were too long to be sent.
     pub oversized_fields: u64,
+    /// Spawns, teleports and messages asked for in the name of an entity that is not the cell's.
+    pub foreign_requests: u64,
 }
 
 /// One cell.
@@ -77,8 +80,9 @@ pub struct Cell {
     pub sums: Vec<u64>,
     /// What this tick's work counted.
     pub counts: CellCounts,
-    /// Look after every `Simulate` whether a game system wrote a ghost. O(ghosts × kinds).
-    pub checks_ghosts: bool,
+    /// Look after every `Simulate` whether a game system wrote a ghost, O(ghosts × kinds), and panic where a game system
+    /// asks for something in another cell's name.
+    pub checks_invariants: bool,
     /// The ghost that one wrote, and the component.
     pub written_ghost: Option<(NetId, &'static str)>,
     /// What the last import did.
@@ -154,10 +158,7 @@ impl Cell {
         app.init_schedule(Simulate);
         app.edit_schedule(Simulate, |schedule| {
             schedule.set_executor(SingleThreadedExecutor::new());
-            schedule.set_build_settings(ScheduleBuildSettings {
-                ambiguity_detection: LogLevel::Error,
-                ..ScheduleBuildSettings::default()
-            });
+            schedule.set_build_settings(strict_build_settings());
         });
         plugins.build_cell(&mut app, game);
         app.edit_schedule(Simulate, |schedule| {
@@ -198,7 +199,7 @@ impl Cell {
             attachments: AttachFindings::default(),
             sums: vec![0; game.kinds.len() + 1],
             counts: CellCounts::default(),
-            checks_ghosts: false,
+            checks_invariants: false,
             written_ghost: None,
             imported: ImportCounts::default(),
             by_net_id: FxHashMap::default(),
@@ -358,10 +359,11 @@ impl Cell {
             cell,
             &self.limits,
         );
-        if self.checks_ghosts {
+        if self.checks_invariants {
             self.written_ghost = self.find_written_ghost();
         }
         self.survey();
+        self.drop_foreign_requests();
         self.world.clear_trackers();
     }
 
@@ -419,6 +421,19 @@ impl Cell {
             places.find(|(_, place)| place.last_changed().is_newer_than(self.ghosts_frozen_at, now))
         {
             return Some((net_id, "Position"));
+        }
+        // What is never copied has no place on a ghost at all.
+        let ghost = self.world.component_id::<Ghost>()?;
+        let haunted = self.world.archetypes().iter().filter(|archetype| archetype.contains(ghost));
+        for archetype in haunted.filter(|archetype| !archetype.is_empty()) {
+            let mut kinds = self.game.kinds.iter().zip(&self.kind_ids);
+            let stray = kinds
+                .find(|(kind, id)| !matches!(kind.reach(), Reach::Replicated(_)) && archetype.contains(**id));
+            if let Some((kind, _)) = stray {
+                let entity = archetype.entities()[0].id();
+                let net_id = self.world.get::<NetId>(entity).copied().unwrap_or_default();
+                return Some((net_id, kind.name()));
+            }
         }
         for (kind, column) in self.game.kinds.iter().zip(&mut self.columns) {
             let written = column

@@ -13,6 +13,8 @@ use terrane::prelude::*;
 pub const EDGE_M: f32 = 200.0;
 /// Most attached ants may be off their leader, m.
 pub const REACH_M: f32 = 2.0;
+/// Every so many ticks every player spawns something, just before players may come and go.
+pub const PLAYERS_SPAWN_TICKS: u64 = 12;
 /// Ticks after which a runner turns.
 const LAP_TICKS: u64 = 40;
 
@@ -217,7 +219,8 @@ fn live(
         if chance.chance(if rush { 0.4 } else { 0.006 }) {
             requests.teleport(me, anywhere(&mut chance));
         }
-        if chance.chance(0.008) {
+        let before_leaving = (context.tick.0 + 1).is_multiple_of(PLAYERS_SPAWN_TICKS);
+        if chance.chance(0.008) || (ant.kind == PLAYER && before_leaving) {
             requests.spawn(me, anywhere(&mut chance), an_ant(&mut chance));
         }
         if chance.chance(0.007) && ant.kind != PLAYER {
@@ -373,6 +376,8 @@ pub fn layouts() -> Vec<(&'static str, WorldSettings)> {
         ("1 x 1", WorldSettings { grid: [1, 1], ..settings() }),
         ("2 x 2", WorldSettings { grid: [2, 2], ..settings() }),
         ("5 x 5 on two threads", WorldSettings { grid: [5, 5], threads: 2, ..settings() }),
+        // Cells smaller than the ghost margin: an owner may lie two cells away.
+        ("11 x 11", WorldSettings { grid: [11, 11], ..settings() }),
         ("mixed", mixed()),
     ]
 }
