@@ -6,7 +6,7 @@ use glam::Vec3;
 
 use crate::ids::{NetId, Row};
 use crate::replication::Rows;
-use crate::replication::rows::FIELD_FIRST;
+use crate::replication::mask::FIELD_FIRST;
 use crate::space::LatticePoint;
 
 use super::Cell;

@@ -7,11 +7,12 @@
 
 pub mod audit;
 pub mod field;
+mod field_wire;
 pub mod mask;
 pub mod oracle;
+pub mod personal;
 #[cfg(any(test, feature = "planted-faults"))]
 pub mod planted;
-pub mod personal;
 pub mod policy;
 pub mod quantised;
 pub mod rows;
@@ -24,7 +25,8 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use field::{FieldSpec, FieldWire, FieldWriter, Policy, Replicate};
+pub use field::{FieldSpec, FieldWire, FieldWriter, Policy, Replicate, SyncFields};
+pub use policy::{Subject, SyncNode, ViewerContext, Viewing};
 pub use rows::{EncodedRow, RowDelta, RowMove, RowSubject, Rows};
 pub use rule::{ViewSettings, Viewer};
 pub use schema::Schema;

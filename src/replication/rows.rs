@@ -134,8 +134,10 @@ pub struct Rows {
     pub special: Vec<bool>,
     /// Whether any row's [`SUBJECT`] bit is set in this tick.
     pub policies_changed: bool,
-    /// What the rows are made of.
-    pub schema: Arc<Schema>,
+    schema: Arc<Schema>,
+    /// Components with a policy of their own, and those with anything that may differ from viewer to viewer.
+    gated: u64,
+    personal: u64,
     /// What each player owns, ascending.
     owned: FxHashMap<PlayerId, Vec<Row>>,
     /// Rows of node-wide state, ascending.
@@ -175,6 +177,8 @@ impl Default for Rows {
             special: Vec::new(),
             policies_changed: false,
             schema: Arc::default(),
+            gated: 0,
+            personal: 0,
             owned: FxHashMap::default(),
             placeless_rows: Vec::new(),
             subject_changes: FxHashMap::default(),
@@ -194,6 +198,18 @@ impl Default for Rows {
 }
 
 impl Rows {
+    /// An empty table for entities of that schema.
+    #[must_use]
+    pub fn of(schema: Arc<Schema>) -> Self {
+        Self { gated: schema.gated(), personal: schema.personal(), schema, ..Self::default() }
+    }
+
+    /// What the rows are made of.
+    #[must_use]
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
     /// How many rows there are, free ones and row 0 included: the length of every column.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -406,7 +422,7 @@ impl Rows {
         let index = row.index();
         let encoded = &self.encoded[index];
         let special = !encoded.ids.is_empty()
-            || encoded.components & self.schema.personal() != 0
+            || encoded.components & self.personal != 0
             || self.subjects[index].as_ref().is_some_and(|subject| subject.component_rules().next().is_some());
         if special != self.special[index] {
             self.special[index] = special;
@@ -425,7 +441,7 @@ impl Rows {
     #[must_use]
     pub fn gated(&self, row: Row) -> u64 {
         let components = self.encoded[row.index()].components;
-        let mut gated = self.schema.gated();
+        let mut gated = self.gated;
         if let Some(subject) = &self.subjects[row.index()] {
             for (name, _) in subject.component_rules() {
                 if let Some(component) = self.schema.component(name.as_str()) {

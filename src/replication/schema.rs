@@ -2,14 +2,17 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::field::{FieldSpec, Policy};
+use super::field::FieldSpec;
 use super::mask::FIELD_FIRST;
+use super::policy::{ComponentPolicy, NodeSpec};
 
 /// One replicated component type as both ends know it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ComponentSchema {
     /// Name of the type.
     pub name: &'static str,
+    /// Who sees the component at all.
+    pub policy: ComponentPolicy,
     /// All its fields.
     pub fields: &'static [FieldSpec],
     /// Those that are sent, in order.
@@ -26,21 +29,15 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// A hash over all names, types, policies and wire forms. Equal hashes on both ends, or no session.
+    /// A hash over all names, types, policies and wire forms, those of nested values included. Equal hashes on both
+    /// ends, or no session.
     #[must_use]
     pub fn hash(&self) -> u64 {
         let mut text = String::new();
         for component in &self.components {
-            text.push_str(component.name);
+            text.push_str(&format!("{}:{}", component.name, component.policy));
             for field in &component.sent {
-                text.push_str(&format!(
-                    "|{}:{}:{}:{:?}:{:?}",
-                    field.name,
-                    field.type_name,
-                    field.policy.name(),
-                    field.wire,
-                    field.precision
-                ));
+                describe(field, &mut Vec::new(), &mut text);
             }
             text.push('\n');
         }
@@ -61,6 +58,29 @@ impl Schema {
         )
     }
 
+    /// The index of the component with that name.
+    #[must_use]
+    pub fn component(&self, name: &str) -> Option<usize> {
+        self.components.iter().position(|component| component.name == name)
+    }
+
+    /// The components that have a policy of their own.
+    #[must_use]
+    pub fn gated(&self) -> u64 {
+        self.set_of(|component| component.policy != ComponentPolicy::Everyone)
+    }
+
+    /// The components of which anything may differ from viewer to viewer, names of entities left aside.
+    #[must_use]
+    pub fn personal(&self) -> u64 {
+        self.gated() | self.set_of(|component| component.sent.iter().any(|field| field.personal))
+    }
+
+    fn set_of(&self, is_in: impl Fn(&ComponentSchema) -> bool) -> u64 {
+        let components = self.components.iter().enumerate().filter(|(_, component)| is_in(component));
+        components.fold(0, |set, (index, _)| set | 1 << index)
+    }
+
     /// How many bits the field masks of such an entity have, position included.
     #[must_use]
     pub fn field_count(&self, components: u64) -> usize {
@@ -68,12 +88,41 @@ impl Schema {
     }
 
     /// Registers a component type and gives its index.
-    pub fn push<T: super::field::Replicate>(&mut self) -> usize {
+    pub fn push<T: super::field::SyncFields>(&mut self) -> usize {
         self.components.push(ComponentSchema {
             name: T::NAME,
+            policy: T::COMPONENT_POLICY,
             fields: T::FIELDS,
-            sent: T::FIELDS.iter().filter(|field| field.policy != Policy::ServerOnly).copied().collect(),
+            sent: T::FIELDS.iter().filter(|field| field.is_sent()).copied().collect(),
         });
         self.components.len() - 1
     }
+}
+
+/// Appends all that both ends must agree on about a field. `around` are the nodes that it lies in: one that contains
+/// itself is described once.
+fn describe(field: &FieldSpec, around: &mut Vec<NodeSpec>, text: &mut String) {
+    text.push_str(&format!(
+        "|{}:{}:{}:{:?}:{:?}",
+        field.name,
+        field.type_name,
+        field.policy.name(),
+        field.wire,
+        field.precision
+    ));
+    let Some(node) = field.nested.map(|node| node()) else { return };
+    text.push_str(&format!(":{}", node.form));
+    if around.iter().any(|outer| outer.name == node.name && outer.variants == node.variants) {
+        return;
+    }
+    let variants = node.variants;
+    around.push(node);
+    for variant in variants {
+        text.push_str(&format!("<{}", variant.name));
+        for field in variant.fields.iter().filter(|field| field.is_sent()) {
+            describe(field, around, text);
+        }
+        text.push('>');
+    }
+    around.pop();
 }

@@ -49,7 +49,6 @@ use crate::limits::{
 use crate::protocol::codec::DecodeError;
 use crate::space::LatticePoint;
 
-use super::rows::EncodedRow;
 
 /// No enter waits behind this update.
 pub const FLAG_COMPLETE: u8 = 1;

@@ -223,6 +223,7 @@ impl ServerBuilder {
 
         let world = self.node.world_mut();
         install_resources(world, &settings, layout, context);
+        world.insert_resource(Rows::of(Arc::new(game.schema.clone())));
         world.insert_resource(GameOf(game));
         if let Some(avatars) = self.avatars.take() {
             world.insert_resource(avatars);
@@ -268,7 +269,6 @@ fn install_resources(world: &mut World, settings: &WorldSettings, layout: Layout
     world.insert_resource(InterestSettings { enter_radius_m: settings.enter_radius_m });
     world.insert_resource(settings.clone());
     #[cfg(not(feature = "planted-faults"))]
-    world.init_resource::<Rows>();
     #[cfg(feature = "planted-faults")]
     world.insert_resource(crate::replication::planted::rows_of_world());
     world.init_resource::<Viewers>();

@@ -6,7 +6,7 @@ use bevy_ecs::prelude::Resource;
 use rustc_hash::FxHashMap;
 
 use crate::action::memory::ReplyMemory;
-use crate::ids::{ConnectionId, NetId, PlayerId, Role, Row, SessionId, TickNumber};
+use crate::ids::{ConnectionId, NetId, PlayerId, Row, SessionId, TickNumber};
 use crate::limits::{PLAYERS_REMEMBERED_MAX, REPLIES_KEPT_S};
 use crate::protocol::messages::{ActionCall, ActionReply};
 use crate::replication::policy::ViewerContext;

@@ -31,6 +31,7 @@ use in_flight::{InFlight, Sent};
 use personal::{ShownFields, WholeScratch};
 
 pub use assemble::{Assembled, UpdateHeader};
+pub use check::Overlooked;
 pub use membership::MembershipChange;
 pub use personal::{FieldKey, Look, NothingPersonal, PersonalSource, PersonalValue};
 

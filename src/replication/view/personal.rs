@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ids::{NetId, Row};
-use crate::replication::field::{FieldSpec, put_prefix};
+use crate::replication::field::{FieldSpec, put_prefixed};
 use crate::replication::mask::{FIELD_FIRST, FIELDS_OF_PLACE, FieldMask, RESEND, SUBJECT};
 use crate::replication::policy::{Depends, ViewerContext};
 use crate::replication::rows::{EncodedRow, Rows};
@@ -216,15 +216,14 @@ fn evaluate(
         value.ids.clear();
         value.reads = Depends::default();
         if source.show(row, key, value) {
-            put_prefix(&mut shown.bytes, Some(value.bytes.len()));
-            let payload = shown.bytes.len();
-            shown.bytes.extend_from_slice(&value.bytes);
+            put_prefixed(&mut shown.bytes, Some(&value.bytes));
+            let payload = shown.bytes.len() - value.bytes.len();
             for &at in &value.ids {
                 blank(&mut shown.bytes, payload + usize::from(at));
                 reads |= Depends::NAMED_IDS;
             }
         } else {
-            put_prefix(&mut shown.bytes, None);
+            put_prefixed(&mut shown.bytes, None);
         }
         reads |= value.reads;
     } else {
@@ -316,14 +315,14 @@ impl View {
         } else if pending & RESEND != 0 && held.told {
             // Something has come or gone that this viewer does not see: nothing must show.
             pending &= FIELDS_OF_PLACE;
-            pending |= bits_of_components(&rows.schema, encoded.components, held.components)
+            pending |= bits_of_components(rows.schema(), encoded.components, held.components)
                 & encoded.all_fields();
         }
         let idle = pending & !FIELDS_OF_PLACE == 0 && !held.fields.iter().any(|field| triggers.intersects(field.reads));
         if pending & RESEND == 0 && !idle {
             let asked = pending;
             pending &= FIELDS_OF_PLACE;
-            for field in layout(&rows.schema, encoded.components) {
+            for field in layout(rows.schema(), encoded.components) {
                 let (bit, key, _) = field;
                 if held.components >> key.component & 1 == 0 {
                     continue;
@@ -386,7 +385,7 @@ impl View {
         let held = self.aliases.personal[alias].as_ref().expect("special aliases have one");
         let row = self.aliases.rows[alias];
         scratch.shown.clear();
-        for field in layout(&rows.schema, rows.encoded[row.index()].components) {
+        for field in layout(rows.schema(), rows.encoded[row.index()].components) {
             if held.components >> field.1.component & 1 == 1 {
                 let shown = evaluate(rows, &self.aliases, source, row, field, &mut scratch.shown);
                 scratch.shown.fields.push(shown);
@@ -434,7 +433,7 @@ impl View {
         }
         let mut wire = mask & FIELDS_OF_PLACE;
         let mut place = FIELD_FIRST;
-        for (bit, key, _) in layout(&rows.schema, components) {
+        for (bit, key, _) in layout(rows.schema(), components) {
             if held.components >> key.component & 1 == 1 {
                 wire |= (mask >> bit & 1) << place;
                 place += 1;
@@ -449,7 +448,7 @@ impl View {
         let Some(held) = self.aliases.personal[alias].as_mut() else { return };
         held.forget(key);
         let components = rows.encoded[row.index()].components;
-        if let Some((bit, ..)) = layout(&rows.schema, components).find(|(_, known, _)| *known == key) {
+        if let Some((bit, ..)) = layout(rows.schema(), components).find(|(_, known, _)| *known == key) {
             self.waiting |= self.aliases.restore(alias, 1 << bit);
         }
     }
