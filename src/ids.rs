@@ -3,11 +3,12 @@
 //! Every id is a newtype, so that a slot can never be taken for a row. None of them says anything about
 //! memory layout to the outside: what leaves the process is a [`NetId`], a [`PlayerId`] or an [`Alias`].
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
 use bevy_ecs::prelude::Component;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::limits::PLAYER_NAME_BYTES_MAX;
@@ -26,9 +27,10 @@ impl fmt::Display for TickNumber {
 ///
 /// It is a keyed hash of who spawned it and how many that spawner had spawned before, so it is the same on
 /// every cell layout and tells its holder nothing. Zero is never given out.
-#[derive(
-    Component, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+///
+/// In the codec's bytes it always takes eight, so that one can be blanked where it stands; for people it is a
+/// number.
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[component(immutable)]
 pub struct NetId(pub u64);
 
@@ -43,6 +45,46 @@ impl NetId {
         key[..8].copy_from_slice(&spawner.0.to_le_bytes());
         key[8..].copy_from_slice(&counter.to_le_bytes());
         NetId(xxh3_64_with_seed(&key, world_secret).max(1))
+    }
+}
+
+thread_local! {
+    /// How many ids this thread has serialised into bytes.
+    static SERIALISED: Cell<u64> = const { Cell::new(0) };
+    /// Whether the next byte that is written is the first of an id.
+    static BEGINS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How many ids this thread has serialised into bytes: a difference tells that there was one in a value, whatever
+/// its type.
+pub(crate) fn net_ids_serialised() -> u64 {
+    SERIALISED.get()
+}
+
+/// Whether the byte about to be written is the first of an id. Asked once per id: the answer is forgotten.
+pub(crate) fn net_id_begins() -> bool {
+    BEGINS.take()
+}
+
+impl Serialize for NetId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return serializer.serialize_u64(self.0);
+        }
+        SERIALISED.set(SERIALISED.get().wrapping_add(1));
+        BEGINS.set(true);
+        let done = self.0.to_le_bytes().serialize(serializer);
+        BEGINS.set(false);
+        done
+    }
+}
+
+impl<'de> Deserialize<'de> for NetId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            return u64::deserialize(deserializer).map(NetId);
+        }
+        <[u8; 8]>::deserialize(deserializer).map(|bytes| NetId(u64::from_le_bytes(bytes)))
     }
 }
 
@@ -122,6 +164,34 @@ pub enum Role {
     /// An operator: may call everything.
     Admin,
 }
+
+/// A group of players who travel together and share what is the party's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PartyId(pub u64);
+
+impl fmt::Display for PartyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "party {}", self.0)
+    }
+}
+
+/// A side: players and things that belong together for longer than a journey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TeamId(pub u32);
+
+impl fmt::Display for TeamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "team {}", self.0)
+    }
+}
+
+/// A label that a game puts on entities for its sync policies to ask about; what it means the game knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Tag(pub u16);
+
+/// The name of a number that a game keeps about a viewer for its sync policies to ask about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FactKey(pub u16);
 
 /// One connection of a transport, from its first packet to its end; random, never reused by intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -25,6 +25,12 @@ pub const ALIASES_MAX: usize = 4_096;
 /// the topmost means "send everything".
 pub const FIELDS_PER_ENTITY_MAX: usize = 31;
 
+/// Most sent fields of one component, and of one nested value: a mask of either fits 32 bits.
+pub const SENT_FIELDS_MAX: usize = 32;
+
+/// How many structs and enums with policies may lie within one another in a field; what lies deeper is left out.
+pub const NODE_LEVELS_MAX: usize = 16;
+
 /// Most kinds of components that a game may register for replication: one bit each in a `u64`.
 pub const COMPONENT_KINDS_MAX: usize = 64;
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{CellId, NetId};
 use crate::protocol::codec::{self, DecodeError};
-use crate::replication::field::{FieldSpec, FieldWire, FieldWriter, Policy, Replicate, prefixed_payload};
+use crate::replication::field::{FieldSpec, FieldWire, FieldWriter, SyncFields, prefixed_payload};
 use crate::space::Position;
 
 use super::SpaceLimits;
@@ -30,17 +30,10 @@ pub struct Attached {
 /// Longest chain of attachments.
 pub const CHAIN_MAX: usize = 8;
 
-const FIELD: FieldSpec = FieldSpec {
-    name: "link",
-    type_name: "(NetId, Vec3)",
-    policy: Policy::Broadcast,
-    wire: FieldWire::Prefixed,
-    precision: None,
-    bytes_max: 32,
-};
+const FIELD: FieldSpec = FieldSpec::broadcast("link", "(NetId, Vec3)", FieldWire::Prefixed, 32);
 
 /// Written out by hand: the two fields change together and are one on the wire.
-impl Replicate for Attached {
+impl SyncFields for Attached {
     const NAME: &'static str = "Attached";
     const FIELDS: &'static [FieldSpec] = &[FIELD];
 

@@ -14,6 +14,7 @@ use std::marker::PhantomData;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::guard::{Finding, Guard};
+use crate::ids::{net_id_begins, net_ids_serialised};
 
 /// How deep a peer's value may nest; each struct, tuple, enum, option, list and map is a level. Types that do not
 /// contain themselves stay far below it; one that does would let a small message exhaust the stack.
@@ -76,6 +77,53 @@ pub fn encode_into<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
         .expect("a value that serialises into memory");
 }
 
+/// Appends the encoded value to `out`, and to `ids` where in the value each `NetId` begins, at whatever depth and
+/// in whatever type. Each takes eight bytes, so one can be blanked where it stands. Ids behind the first 65,535
+/// bytes are not noted: nothing that long is sent.
+///
+/// A value without ids costs what [`encode_into`] does; one with ids is encoded twice.
+///
+/// # Panics
+/// As [`encode_into`].
+pub fn encode_noting_ids<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>, ids: &mut Vec<u16>) {
+    let origin = out.len();
+    encode_noting_ids_from(origin, value, out, ids);
+}
+
+/// [`encode_noting_ids`] with offsets that count from the byte `origin` of `out`.
+pub(crate) fn encode_noting_ids_from<T: Serialize + ?Sized>(
+    origin: usize,
+    value: &T,
+    out: &mut Vec<u8>,
+    ids: &mut Vec<u16>,
+) {
+    let (begin, before) = (out.len(), net_ids_serialised());
+    encode_into(value, out);
+    if net_ids_serialised() != before {
+        out.truncate(begin);
+        let noting = NotingWriter { out, origin, ids };
+        bincode::serde::encode_into_writer(value, noting, bincode::config::standard())
+            .expect("a value that has just been serialised");
+    }
+}
+
+/// Writes into memory and notes where ids begin.
+struct NotingWriter<'a> {
+    out: &'a mut Vec<u8>,
+    origin: usize,
+    ids: &'a mut Vec<u16>,
+}
+
+impl bincode::enc::write::Writer for NotingWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        if net_id_begins() {
+            self.ids.extend(u16::try_from(self.out.len() - self.origin).ok());
+        }
+        self.out.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
 /// The encoded value.
 #[must_use]
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
@@ -117,6 +165,19 @@ pub fn decode_prefix<T: DeserializeOwned, const LIMIT: usize>(
 ) -> Result<(T, usize), DecodeError> {
     let bytes = &bytes[..bytes.len().min(LIMIT)];
     guarded(what, bytes, &Guard::new(false, TRUSTED_DEPTH_MAX, LIMIT))
+}
+
+/// [`decode_prefix`] of many values from the same bytes: together they may have `elements_left` list elements and
+/// map entries, which this counts down.
+pub(crate) fn decode_front<T: DeserializeOwned>(
+    what: &'static str,
+    bytes: &[u8],
+    elements_left: &mut usize,
+) -> Result<(T, usize), DecodeError> {
+    let guard = Guard::new(false, TRUSTED_DEPTH_MAX, *elements_left);
+    let decoded = guarded(what, bytes, &guard);
+    *elements_left = guard.elements_left();
+    decoded
 }
 
 /// The bound is the length of `bytes`, not bincode's own limit: that one counts eight bytes for an integer that

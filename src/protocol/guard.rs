@@ -58,6 +58,11 @@ impl Guard {
         self.finding.get()
     }
 
+    /// How many more elements there may be.
+    pub(super) fn elements_left(&self) -> usize {
+        self.elements_left.get()
+    }
+
     /// The wrapper that carries this guard along.
     pub(super) fn around<T>(&self, inner: T) -> Guarded<'_, T> {
         Guarded { inner, guard: self, counts: false }

@@ -7,9 +7,11 @@
 
 pub mod audit;
 pub mod field;
+mod field_wire;
 pub mod oracle;
 #[cfg(any(test, feature = "planted-faults"))]
 pub mod planted;
+pub mod policy;
 pub mod quantised;
 pub mod rows;
 pub mod rule;
@@ -21,7 +23,8 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use field::{FieldSpec, FieldWire, FieldWriter, Policy, Replicate};
+pub use field::{FieldSpec, FieldWire, FieldWriter, Policy, Replicate, SyncFields};
+pub use policy::{Subject, SyncNode, ViewerContext, Viewing};
 pub use rows::{EncodedRow, RowDelta, RowMove, Rows};
 pub use rule::{ViewSettings, Viewer};
 pub use schema::Schema;

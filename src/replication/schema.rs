@@ -2,7 +2,8 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::field::{FieldSpec, Policy};
+use super::field::FieldSpec;
+use super::policy::{ComponentPolicy, NodeSpec};
 use super::rows::FIELD_FIRST;
 
 /// One replicated component type as both ends know it.
@@ -10,6 +11,8 @@ use super::rows::FIELD_FIRST;
 pub struct ComponentSchema {
     /// Name of the type.
     pub name: &'static str,
+    /// Who sees the component at all.
+    pub policy: ComponentPolicy,
     /// All its fields.
     pub fields: &'static [FieldSpec],
     /// Those that are sent, in order.
@@ -26,21 +29,15 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// A hash over all names, types, policies and wire forms. Equal hashes on both ends, or no session.
+    /// A hash over all names, types, policies and wire forms, those of nested values included. Equal hashes on both
+    /// ends, or no session.
     #[must_use]
     pub fn hash(&self) -> u64 {
         let mut text = String::new();
         for component in &self.components {
-            text.push_str(component.name);
+            text.push_str(&format!("{}:{}", component.name, component.policy));
             for field in &component.sent {
-                text.push_str(&format!(
-                    "|{}:{}:{}:{:?}:{:?}",
-                    field.name,
-                    field.type_name,
-                    field.policy.name(),
-                    field.wire,
-                    field.precision
-                ));
+                describe(field, &mut Vec::new(), &mut text);
             }
             text.push('\n');
         }
@@ -68,12 +65,41 @@ impl Schema {
     }
 
     /// Registers a component type and gives its index.
-    pub fn push<T: super::field::Replicate>(&mut self) -> usize {
+    pub fn push<T: super::field::SyncFields>(&mut self) -> usize {
         self.components.push(ComponentSchema {
             name: T::NAME,
+            policy: T::COMPONENT_POLICY,
             fields: T::FIELDS,
-            sent: T::FIELDS.iter().filter(|field| field.policy != Policy::ServerOnly).copied().collect(),
+            sent: T::FIELDS.iter().filter(|field| field.is_sent()).copied().collect(),
         });
         self.components.len() - 1
     }
+}
+
+/// Appends all that both ends must agree on about a field. `around` are the nodes that it lies in: one that contains
+/// itself is described once.
+fn describe(field: &FieldSpec, around: &mut Vec<NodeSpec>, text: &mut String) {
+    text.push_str(&format!(
+        "|{}:{}:{}:{:?}:{:?}",
+        field.name,
+        field.type_name,
+        field.policy.name(),
+        field.wire,
+        field.precision
+    ));
+    let Some(node) = field.nested.map(|node| node()) else { return };
+    text.push_str(&format!(":{}", node.form));
+    if around.iter().any(|outer| outer.name == node.name && outer.variants == node.variants) {
+        return;
+    }
+    let variants = node.variants;
+    around.push(node);
+    for variant in variants {
+        text.push_str(&format!("<{}", variant.name));
+        for field in variant.fields.iter().filter(|field| field.is_sent()) {
+            describe(field, around, text);
+        }
+        text.push('>');
+    }
+    around.pop();
 }

@@ -1,27 +1,50 @@
-//! `#[sync(...)]`: the policy of one field and its options.
+//! `#[sync(...)]` on a field: its policy and options.
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Error, Expr, Field, Ident, Lit, Result, Token, UnOp};
+use syn::{Attribute, Error, Expr, Field, Ident, Lit, Path, Result, Token, UnOp};
 
 /// What to write, for every message about a wrong attribute.
-const POLICIES: &str = "#[sync(broadcast)] (everybody who sees the entity is sent the field) or \
-     #[sync(server_only)] (nobody ever is)";
+const POLICIES: &str = "#[sync(broadcast)] (everybody who sees the entity is sent the field), \
+     #[sync(server_only)] (nobody ever is), #[sync(masked = path)] (everybody is sent what the function makes of it), \
+     #[sync(per_player = path)] or #[sync(custom = path)] (each viewer is sent what the function gives for that viewer), \
+     #[sync(per_player_slice)] (each viewer is sent the own entry of a map) or \
+     #[sync(computed = path)] (everybody is sent what the function makes of the whole component)";
 
-/// Who is sent a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The options, for the same.
+const OPTIONS: &str = "nested, precision = 0.01, max_bytes = 512 and reveal_ids";
+
+/// Who is sent a field, and as what.
+#[derive(Clone)]
 pub(crate) enum Policy {
     ServerOnly,
     Broadcast,
+    Masked(Path),
+    PerPlayer(Path),
+    PerPlayerSlice,
+    Custom(Path),
+    Computed(Path),
+}
+
+impl Policy {
+    /// Whether what is told depends on who looks.
+    pub(crate) fn is_personal(&self) -> bool {
+        matches!(self, Policy::PerPlayer(_) | Policy::PerPlayerSlice | Policy::Custom(_))
+    }
 }
 
 /// The attribute of one field.
-#[derive(Debug)]
 pub(crate) struct Sync {
     pub(crate) policy: Policy,
+    /// Where the policy is named.
+    pub(crate) policy_at: Span,
+    /// Where `nested` is, where the field's value has policies of its own.
+    pub(crate) nested: Option<Span>,
+    /// Whether ids in it are told to who does not see what they name.
+    pub(crate) reveal_ids: bool,
     /// Positive and finite, where given, and where it was.
     pub(crate) precision: Option<(f32, Span)>,
     /// At least 1, where given, and where it was.
@@ -29,9 +52,9 @@ pub(crate) struct Sync {
 }
 
 /// One item between the commas.
-struct Item {
-    name: Ident,
-    value: Option<Expr>,
+pub(crate) struct Item {
+    pub(crate) name: Ident,
+    pub(crate) value: Option<Expr>,
 }
 
 impl Parse for Item {
@@ -42,59 +65,116 @@ impl Parse for Item {
     }
 }
 
+/// The items of the one `#[sync(...)]` among `attributes`, and the attribute; `what` names its place in messages.
+pub(crate) fn items_of<'a>(
+    attributes: &'a [Attribute],
+    what: &str,
+) -> Result<Option<(Vec<Item>, &'a Attribute)>> {
+    let mut found = attributes.iter().filter(|attribute| attribute.path().is_ident("sync"));
+    let Some(attribute) = found.next() else { return Ok(None) };
+    if let Some(second) = found.next() {
+        return Err(Error::new_spanned(
+            second,
+            format!("{what} has a second #[sync(...)]: write its policy and options into one"),
+        ));
+    }
+    let items = attribute.parse_args_with(Punctuated::<Item, Token![,]>::parse_terminated)?;
+    Ok(Some((items.into_iter().collect(), attribute)))
+}
+
 impl Sync {
+    /// What holds for the fields of a type that is never sent, whatever their own attributes say.
+    pub(crate) fn server_only(at: Span) -> Self {
+        Self {
+            policy: Policy::ServerOnly,
+            policy_at: at,
+            nested: None,
+            reveal_ids: false,
+            precision: None,
+            max_bytes: None,
+        }
+    }
+
     /// Reads the attribute of a field that is called `label` in messages.
     pub(crate) fn of(field: &Field, label: &str) -> Result<Self> {
-        let mut attributes = field.attrs.iter().filter(|attribute| attribute.path().is_ident("sync"));
-        let Some(attribute) = attributes.next() else {
+        let Some((items, attribute)) = items_of(&field.attrs, &format!("field `{label}`"))? else {
             return Err(Error::new(
                 field.ident.as_ref().map_or_else(|| field.ty.span(), Spanned::span),
                 format!("field `{label}` has no sync policy: write {POLICIES}"),
             ));
         };
-        if let Some(second) = attributes.next() {
-            return Err(Error::new_spanned(
-                second,
-                format!("field `{label}` has a second #[sync(...)]: write its policy and options into one"),
-            ));
-        }
-        let items = attribute.parse_args_with(Punctuated::<Item, Token![,]>::parse_terminated)?;
-        let mut policy = None;
-        let mut precision = None;
-        let mut max_bytes = None;
+        let (mut policy, mut nested, mut reveal_ids) = (None, None, None);
+        let (mut precision, mut max_bytes) = (None, None);
         for item in &items {
+            let at = item.name.span();
             match item.name.to_string().as_str() {
-                "broadcast" => set(&mut policy, item, no_value(item, Policy::Broadcast)?)?,
-                "server_only" => set(&mut policy, item, no_value(item, Policy::ServerOnly)?)?,
+                "broadcast" => set(&mut policy, item, no_value(item, (Policy::Broadcast, at))?)?,
+                "server_only" => set(&mut policy, item, no_value(item, (Policy::ServerOnly, at))?)?,
+                "per_player_slice" => set(&mut policy, item, no_value(item, (Policy::PerPlayerSlice, at))?)?,
+                "masked" => set(&mut policy, item, (Policy::Masked(function(item)?), at))?,
+                "per_player" => set(&mut policy, item, (Policy::PerPlayer(function(item)?), at))?,
+                "custom" => set(&mut policy, item, (Policy::Custom(function(item)?), at))?,
+                "computed" => set(&mut policy, item, (Policy::Computed(function(item)?), at))?,
+                "nested" => set(&mut nested, item, no_value(item, at)?)?,
+                "reveal_ids" => set(&mut reveal_ids, item, no_value(item, at)?)?,
                 "precision" => set(&mut precision, item, positive_number(item)?)?,
                 "max_bytes" => set(&mut max_bytes, item, positive_integer(item)?)?,
                 other => {
                     return Err(Error::new(
-                        item.name.span(),
-                        format!(
-                            "there is no sync policy `{other}`: write {POLICIES}; options are precision = 0.01 and max_bytes = 512"
-                        ),
+                        at,
+                        format!("there is no sync policy `{other}`: write {POLICIES}; options are {OPTIONS}"),
                     ));
                 }
             }
         }
-        let Some(policy) = policy else {
+        let Some((policy, policy_at)) = policy else {
             return Err(Error::new_spanned(
                 attribute,
                 format!("field `{label}` has no sync policy: write {POLICIES}"),
             ));
         };
-        Ok(Self { policy, precision, max_bytes })
+        let sync = Self { policy, policy_at, nested, reveal_ids: reveal_ids.is_some(), precision, max_bytes };
+        sync.check(reveal_ids)?;
+        Ok(sync)
+    }
+
+    /// Refuses options that contradict each other or the policy.
+    fn check(&self, reveal_ids: Option<Span>) -> Result<()> {
+        let options = [
+            ("nested", self.nested),
+            ("reveal_ids", reveal_ids),
+            ("precision", self.precision.map(|(_, at)| at)),
+            ("max_bytes", self.max_bytes.map(|(_, at)| at)),
+        ];
+        for (name, at) in options {
+            if let (Policy::ServerOnly, Some(at)) = (&self.policy, at) {
+                return Err(Error::new(
+                    at,
+                    format!("a server_only field is never sent: {name} has no meaning"),
+                ));
+            }
+        }
+        match (self.nested, self.precision, reveal_ids) {
+            (Some(_), Some((_, at)), _) => Err(Error::new(
+                at,
+                "precision is for numbers, and a nested value has fields: declare it on those",
+            )),
+            (Some(_), _, Some(at)) => Err(Error::new(
+                at,
+                "each field within a nested value decides for itself: write reveal_ids on those that hold the ids",
+            )),
+            _ => Ok(()),
+        }
     }
 }
 
 /// Fills a slot that must still be empty.
-fn set<T>(slot: &mut Option<T>, item: &Item, value: T) -> Result<()> {
+pub(crate) fn set<T>(slot: &mut Option<T>, item: &Item, value: T) -> Result<()> {
     if slot.is_some() {
         let name = &item.name;
         let what = match name.to_string().as_str() {
-            "precision" | "max_bytes" => format!("`{name}` is given twice"),
-            _ => format!("`{name}` is a second policy: a field has exactly one"),
+            "nested" | "reveal_ids" | "precision" | "max_bytes" => format!("`{name}` is given twice"),
+            _ => format!("`{name}` is a second policy: there is exactly one"),
         };
         return Err(Error::new(name.span(), what));
     }
@@ -102,10 +182,26 @@ fn set<T>(slot: &mut Option<T>, item: &Item, value: T) -> Result<()> {
     Ok(())
 }
 
-fn no_value(item: &Item, policy: Policy) -> Result<Policy> {
+pub(crate) fn no_value<T>(item: &Item, meaning: T) -> Result<T> {
     match &item.value {
-        None => Ok(policy),
-        Some(value) => Err(Error::new_spanned(value, format!("policy `{}` takes no value", item.name))),
+        None => Ok(meaning),
+        Some(value) => Err(Error::new_spanned(value, format!("`{}` takes no value", item.name))),
+    }
+}
+
+/// The function that a policy names.
+pub(crate) fn function(item: &Item) -> Result<Path> {
+    let name = &item.name;
+    match &item.value {
+        Some(Expr::Path(path)) if path.qself.is_none() && path.attrs.is_empty() => Ok(path.path.clone()),
+        Some(other) => Err(Error::new_spanned(
+            other,
+            format!("`{name}` names a function: write {name} = path::to::function"),
+        )),
+        None => Err(Error::new(
+            name.span(),
+            format!("`{name}` needs the function that decides: write {name} = path::to::function"),
+        )),
     }
 }
 
@@ -137,7 +233,7 @@ fn positive_number(item: &Item) -> Result<(f32, Span)> {
     }
 }
 
-fn positive_integer(item: &Item) -> Result<(usize, Span)> {
+pub(crate) fn positive_integer(item: &Item) -> Result<(usize, Span)> {
     let span = item.value.as_ref().map_or_else(|| item.name.span(), Spanned::span);
     let number = match item.value.as_ref().and_then(literal) {
         Some((Lit::Int(number), false)) => number.base10_parse::<usize>().ok(),

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Error, PathArguments, Result, Type};
 
-use super::attribute::{Policy, Sync};
+use super::attribute::Sync;
 
 /// How a field travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,41 +32,43 @@ enum Kind {
 const STEPS_BYTES_MAX: usize = 5;
 
 impl Wire {
-    /// The form of a field of type `ty`.
+    /// The form of a field of type `ty`, as a field of a component.
     pub(crate) fn of(ty: &Type, sync: &Sync) -> Result<Self> {
         let kind = Kind::of(ty);
-        if let Some((_, span)) = sync.precision {
-            if sync.policy == Policy::ServerOnly {
-                return Err(Error::new(span, "a server_only field is never sent: precision has no meaning"));
-            }
-            if !matches!(kind, Kind::F32 | Kind::F64 | Kind::Vector(_)) {
-                return Err(Error::new(
-                    span,
-                    "precision is for fields of type f32, f64, Vec2 and Vec3: others are sent as they are",
-                ));
-            }
+        let is_plain = sync.nested.is_none();
+        if let Some((_, span)) = sync.precision
+            && !matches!(kind, Kind::F32 | Kind::F64 | Kind::Vector(_))
+        {
+            return Err(Error::new(
+                span,
+                "precision is for fields of type f32, f64, Vec2 and Vec3: others are sent as they are",
+            ));
         }
         let wire = match (kind, sync.precision) {
+            _ if !is_plain => Wire::Prefixed(None),
             (Kind::Byte, _) => Wire::Fixed(1),
             (Kind::Integer(bytes_max), _) => Wire::Varint(bytes_max),
             (Kind::F32, None) => Wire::Fixed(4),
             (Kind::F64, None) => Wire::Fixed(8),
             (Kind::F32 | Kind::F64, Some(_)) => Wire::Varint(STEPS_BYTES_MAX),
             (Kind::Vector(axes), Some(_)) => Wire::Prefixed(Some(axes * STEPS_BYTES_MAX)),
-            (Kind::Vector(_) | Kind::Other, _) => Wire::Prefixed(sync.max_bytes.map(|(bytes, _)| bytes)),
+            (Kind::Vector(_) | Kind::Other, _) => Wire::Prefixed(None),
         };
-        if let Some((_, span)) = sync.max_bytes {
-            if sync.policy == Policy::ServerOnly {
-                return Err(Error::new(span, "a server_only field is never sent: max_bytes has no meaning"));
-            }
-            if !matches!(wire, Wire::Prefixed(_)) || sync.precision.is_some() {
+        if let Some((bytes, span)) = sync.max_bytes {
+            if wire != Wire::Prefixed(None) {
                 return Err(Error::new(
                     span,
                     "max_bytes is for fields of varying length: this one is bounded",
                 ));
             }
+            return Ok(Wire::Prefixed(Some(bytes)));
         }
-        Ok(wire)
+        Ok(match wire {
+            // It may be hidden, so it says whether it is there.
+            Wire::Fixed(bytes) if sync.policy.is_personal() => Wire::Prefixed(Some(bytes.into())),
+            Wire::Varint(bytes) if sync.policy.is_personal() => Wire::Prefixed(Some(bytes)),
+            wire => wire,
+        })
     }
 
     /// The value of `FieldSpec::wire`.

@@ -33,6 +33,9 @@ struct Wide {
     #[sync(broadcast)] field_27: u8,
     #[sync(broadcast)] field_28: u8,
     #[sync(broadcast)] field_29: u8,
+    #[sync(broadcast)] field_30: u8,
+    #[sync(broadcast)] field_31: u8,
+    #[sync(broadcast)] field_32: u8,
 }
 
 fn main() {}

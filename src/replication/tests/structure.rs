@@ -6,7 +6,7 @@ use super::simulation::{Network, SETTINGS, Simulation};
 use super::world::{LABEL_BIT, WorldPlan};
 use crate::client::mirror::MirrorEvent;
 use crate::protocol::codec::{self, DecodeError};
-use crate::replication::field::{FieldSpec, FieldWire, FieldWriter, Policy, Replicate, prefixed_payload};
+use crate::replication::field::{FieldSpec, FieldWire, FieldWriter, Policy, SyncFields, prefixed_payload};
 
 #[derive(Component, Clone, Debug, Default, PartialEq)]
 struct Label {
@@ -14,24 +14,13 @@ struct Label {
     secret: u32,
 }
 
-impl Replicate for Label {
+impl SyncFields for Label {
     const NAME: &'static str = "Label";
     const FIELDS: &'static [FieldSpec] = &[
+        FieldSpec::broadcast("text", "test", FieldWire::Prefixed, 64),
         FieldSpec {
-            name: "text",
-            type_name: "test",
-            policy: Policy::Broadcast,
-            wire: FieldWire::Prefixed,
-            precision: None,
-            bytes_max: 64,
-        },
-        FieldSpec {
-            name: "secret",
-            type_name: "u32",
             policy: Policy::ServerOnly,
-            wire: FieldWire::Varint,
-            precision: None,
-            bytes_max: 9,
+            ..FieldSpec::broadcast("secret", "u32", FieldWire::Varint, 9)
         },
     ];
     fn encode_sent(&self, out: &mut FieldWriter) {

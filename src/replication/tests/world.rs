@@ -5,7 +5,8 @@
 use glam::Vec3;
 
 use crate::ids::{NetId, Row, SlotIndex};
-use crate::replication::field::{FieldSpec, FieldWire, FieldWriter, Policy};
+use crate::replication::field::{FieldSpec, FieldWire, FieldWriter};
+use crate::replication::policy::ComponentPolicy;
 use crate::replication::rows::{EncodedRow, FIELD_XY, FIELD_Z, RowDelta, RowMove, Rows};
 use crate::replication::schema::{ComponentSchema, Schema};
 use crate::space::LatticePoint;
@@ -34,7 +35,7 @@ impl Dice {
 }
 
 const fn field(name: &'static str, wire: FieldWire, bytes_max: usize) -> FieldSpec {
-    FieldSpec { name, type_name: "test", policy: Policy::Broadcast, wire, precision: None, bytes_max }
+    FieldSpec::broadcast(name, "test", wire, bytes_max)
 }
 
 const BODY: &[FieldSpec] =
@@ -51,7 +52,12 @@ const COMPONENTS: [(&str, &[FieldSpec]); 4] =
 pub(super) fn schema() -> Schema {
     let components = COMPONENTS
         .iter()
-        .map(|&(name, fields)| ComponentSchema { name, fields, sent: fields.to_vec() })
+        .map(|&(name, fields)| ComponentSchema {
+            name,
+            policy: ComponentPolicy::Everyone,
+            fields,
+            sent: fields.to_vec(),
+        })
         .collect();
     Schema { components, actions: Vec::new() }
 }

@@ -1,0 +1,308 @@
+//! Who looks at what: what policy functions are given to decide by.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use crate::ids::{FactKey, NetId, PartyId, PlayerId, Role, Tag, TeamId};
+
+use super::depends::Depends;
+use super::subject::Subject;
+
+/// A set of permissions, one bit each; which bit means what the game says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Permissions(pub u64);
+
+impl Permissions {
+    /// No permission.
+    pub const NONE: Permissions = Permissions(0);
+
+    /// Whether all of `wanted` are in the set.
+    #[must_use]
+    pub const fn contains(self, wanted: Permissions) -> bool {
+        self.0 & wanted.0 == wanted.0
+    }
+}
+
+/// Everything about a player that sync policies may decide by.
+///
+/// It changes only through its setters. A setter that is given what is there already changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewerContext {
+    player: PlayerId,
+    role: Role,
+    party: Option<PartyId>,
+    team: Option<TeamId>,
+    permissions: Permissions,
+    facts: BTreeMap<FactKey, i64>,
+    version: u64,
+    changes: Depends,
+}
+
+impl ViewerContext {
+    /// A player of that role, in no party and no team, without permissions.
+    #[must_use]
+    pub fn new(player: PlayerId, role: Role) -> Self {
+        Self {
+            player,
+            role,
+            party: None,
+            team: None,
+            permissions: Permissions::NONE,
+            facts: BTreeMap::new(),
+            version: 0,
+            changes: Depends::NONE,
+        }
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn player(&self) -> &PlayerId {
+        &self.player
+    }
+
+    /// What the player may do beyond playing.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The player's party.
+    #[must_use]
+    pub fn party(&self) -> Option<PartyId> {
+        self.party
+    }
+
+    /// The player's team.
+    #[must_use]
+    pub fn team(&self) -> Option<TeamId> {
+        self.team
+    }
+
+    /// The player's permissions.
+    #[must_use]
+    pub fn permissions(&self) -> Permissions {
+        self.permissions
+    }
+
+    /// What the game says about the player under that name.
+    #[must_use]
+    pub fn fact(&self, key: FactKey) -> Option<i64> {
+        self.facts.get(&key).copied()
+    }
+
+    /// All that the game says about the player.
+    pub fn facts(&self) -> impl Iterator<Item = (FactKey, i64)> + '_ {
+        self.facts.iter().map(|(&key, &value)| (key, value))
+    }
+
+    /// Grows with every real change.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// What changed since this was asked last.
+    pub fn take_changes(&mut self) -> Depends {
+        std::mem::take(&mut self.changes)
+    }
+
+    fn note(&mut self, changed: bool, aspect: Depends) {
+        if changed {
+            self.version += 1;
+            self.changes |= aspect;
+        }
+    }
+
+    /// Gives the player another role.
+    pub fn set_role(&mut self, role: Role) {
+        let before = std::mem::replace(&mut self.role, role);
+        self.note(before != role, Depends::VIEWER_ROLE);
+    }
+
+    /// Puts the player into another party, or none.
+    pub fn set_party(&mut self, party: Option<PartyId>) {
+        let before = std::mem::replace(&mut self.party, party);
+        self.note(before != party, Depends::VIEWER_PARTY);
+    }
+
+    /// Puts the player into another team, or none.
+    pub fn set_team(&mut self, team: Option<TeamId>) {
+        let before = std::mem::replace(&mut self.team, team);
+        self.note(before != team, Depends::VIEWER_TEAM);
+    }
+
+    /// Gives the player these permissions and no others.
+    pub fn set_permissions(&mut self, permissions: Permissions) {
+        let before = std::mem::replace(&mut self.permissions, permissions);
+        self.note(before != permissions, Depends::VIEWER_PERMISSIONS);
+    }
+
+    /// Says something about the player, or no longer.
+    pub fn set_fact(&mut self, key: FactKey, value: Option<i64>) {
+        let before = match value {
+            Some(value) => self.facts.insert(key, value),
+            None => self.facts.remove(&key),
+        };
+        self.note(before != value, Depends::VIEWER_FACTS);
+    }
+}
+
+/// One viewer looking at one entity: what a policy function is given.
+///
+/// Every question is noted, so that the engine asks the policy again when the answer to one of them changes and not
+/// before. Whose answers a policy combines is its own business:
+///
+/// ```
+/// use terrane::ids::Role;
+/// use terrane::replication::policy::Viewing;
+///
+/// fn crew_or_staff(wage: &u32, viewing: &Viewing) -> Option<u32> {
+///     (viewing.same_party() || viewing.viewer.role() >= Role::Gm).then_some(*wage)
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Viewing<'a> {
+    /// Who looks.
+    pub viewer: ViewerLens<'a>,
+    /// What is looked at.
+    pub subject: SubjectLens<'a>,
+}
+
+impl<'a> Viewing<'a> {
+    /// `viewer` looks at the entity `net_id`; what is asked about them is added to `reads`.
+    #[must_use]
+    pub fn new(
+        viewer: &'a ViewerContext,
+        net_id: NetId,
+        subject: &'a Subject,
+        reads: &'a Cell<Depends>,
+    ) -> Self {
+        Self {
+            viewer: ViewerLens { context: viewer, reads },
+            subject: SubjectLens { net_id, subject, reads },
+        }
+    }
+
+    /// Whether the viewer owns the subject. Nobody owns what has no owner.
+    #[must_use]
+    pub fn is_owner(&self) -> bool {
+        self.subject.owner() == Some(self.viewer.player())
+    }
+
+    /// Whether both are in the same party. Two without a party are not.
+    #[must_use]
+    pub fn same_party(&self) -> bool {
+        let (viewer, subject) = (self.viewer.party(), self.subject.party());
+        viewer.is_some() && viewer == subject
+    }
+
+    /// Whether both are in the same team. Two without a team are not.
+    #[must_use]
+    pub fn same_team(&self) -> bool {
+        let (viewer, subject) = (self.viewer.team(), self.subject.team());
+        viewer.is_some() && viewer == subject
+    }
+
+    /// Adds to what the answer depends on.
+    pub(crate) fn note(&self, aspect: Depends) {
+        note(self.viewer.reads, aspect);
+    }
+}
+
+fn note(reads: &Cell<Depends>, aspect: Depends) {
+    reads.set(reads.get() | aspect);
+}
+
+/// The viewer, as a policy function sees it: every question is noted.
+#[derive(Clone, Copy, Debug)]
+pub struct ViewerLens<'a> {
+    context: &'a ViewerContext,
+    reads: &'a Cell<Depends>,
+}
+
+impl<'a> ViewerLens<'a> {
+    /// Who it is. Never changes, so it is not noted.
+    #[must_use]
+    pub fn player(&self) -> &'a PlayerId {
+        &self.context.player
+    }
+
+    /// What the player may do beyond playing.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        note(self.reads, Depends::VIEWER_ROLE);
+        self.context.role
+    }
+
+    /// The player's party.
+    #[must_use]
+    pub fn party(&self) -> Option<PartyId> {
+        note(self.reads, Depends::VIEWER_PARTY);
+        self.context.party
+    }
+
+    /// The player's team.
+    #[must_use]
+    pub fn team(&self) -> Option<TeamId> {
+        note(self.reads, Depends::VIEWER_TEAM);
+        self.context.team
+    }
+
+    /// Whether the player has all of these permissions.
+    #[must_use]
+    pub fn has_permission(&self, wanted: Permissions) -> bool {
+        note(self.reads, Depends::VIEWER_PERMISSIONS);
+        self.context.permissions.contains(wanted)
+    }
+
+    /// What the game says about the player under that name.
+    #[must_use]
+    pub fn fact(&self, key: FactKey) -> Option<i64> {
+        note(self.reads, Depends::VIEWER_FACTS);
+        self.context.fact(key)
+    }
+}
+
+/// The subject, as a policy function sees it: every question is noted.
+#[derive(Clone, Copy, Debug)]
+pub struct SubjectLens<'a> {
+    net_id: NetId,
+    subject: &'a Subject,
+    reads: &'a Cell<Depends>,
+}
+
+impl<'a> SubjectLens<'a> {
+    /// Which entity it is. Never changes, so it is not noted.
+    #[must_use]
+    pub fn net_id(&self) -> NetId {
+        self.net_id
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn owner(&self) -> Option<&'a PlayerId> {
+        note(self.reads, Depends::SUBJECT_OWNER);
+        self.subject.owner()
+    }
+
+    /// Its party.
+    #[must_use]
+    pub fn party(&self) -> Option<PartyId> {
+        note(self.reads, Depends::SUBJECT_PARTY);
+        self.subject.party()
+    }
+
+    /// Its team.
+    #[must_use]
+    pub fn team(&self) -> Option<TeamId> {
+        note(self.reads, Depends::SUBJECT_TEAM);
+        self.subject.team()
+    }
+
+    /// Whether it has that tag.
+    #[must_use]
+    pub fn has_tag(&self, tag: Tag) -> bool {
+        note(self.reads, Depends::SUBJECT_TAGS);
+        self.subject.has_tag(tag)
+    }
+}
