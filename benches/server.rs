@@ -23,13 +23,17 @@ use clap::Parser;
 use common::{cpu_ms, median, print_line, round, rss_mib, wall_ms};
 use serde::{Deserialize, Serialize};
 use terrane::caravan::{Roads, Steer, caravan_game};
+use terrane::cell::pool::with_cells;
 use terrane::client::{Connection, Player};
 use terrane::driver::Exchange;
 use terrane::net::{Conditions, NetConfig, ToNet, UdpNet};
 use terrane::prelude::*;
 use terrane::protocol::messages::{AuditOutcome, ServerControl};
-use terrane::replication::Rows;
-use terrane::server::{Server, TickInput, TickOutput};
+use terrane::replication::personal::OwnersComponents;
+use terrane::replication::policy::Depends;
+use terrane::replication::view::Look;
+use terrane::replication::{Rows, ViewScratch, Viewer};
+use terrane::server::{GameOf, Server, TickInput, TickOutput};
 use terrane::session::Sessions;
 use terrane::space::distance_squared;
 use terrane::telemetry::{Heartbeat, StageClock, StageTimes};
@@ -165,16 +169,24 @@ impl Running {
 
 /// Asks every client whether it holds what it was sent.
 fn ask_everybody(server: &mut Server, output: &mut TickOutput) {
-    server.node_mut().resource_scope(|world, mut sessions: Mut<Sessions>| {
-        let rows = world.resource::<Rows>();
-        for session in sessions.iter_mut() {
-            let number = session.audits.next_number();
-            if let Some(request) = session.view.audit_request(rows, number) {
-                session.audits.ask(request.fields, 0);
-                let message = ServerControl::Audit(request);
-                output.messages.push(ToNet::Control { connection: session.connection, message });
+    with_cells(server.node_mut(), |world, cells| {
+        world.resource_scope(|world, mut sessions: Mut<Sessions>| {
+            let (rows, game) = (world.resource::<Rows>(), &world.resource::<GameOf>().0);
+            let mut scratch = ViewScratch::default();
+            for session in sessions.iter_mut() {
+                let number = session.audits.next_number();
+                let source = OwnersComponents::new(rows, cells, game, &session.context);
+                let avatar = session.avatar_row;
+                let viewer = Viewer { position: rows.place(avatar), avatar };
+                let (context, changes) = (&session.context, Depends::NONE);
+                let look = Look { viewer, context, changes, always: &[], source: &source };
+                if let Some((request, _)) = session.view.audit_request(rows, &look, number, &mut scratch) {
+                    session.audits.ask(request.fields, 0);
+                    let message = ServerControl::Audit(request);
+                    output.messages.push(ToNet::Control { connection: session.connection, message });
+                }
             }
-        }
+        });
     });
 }
 

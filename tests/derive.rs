@@ -8,11 +8,10 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use terrane::action::{Action, Caller, Scope};
 use terrane::ids::NetId;
-use terrane::limits::{FIELD_BYTES_MAX_DEFAULT, FIELDS_PER_ENTITY_MAX};
+use terrane::limits::{FIELD_BYTES_MAX_DEFAULT, SENT_FIELDS_MAX};
 use terrane::protocol::codec::DecodeError;
 use terrane::replication::field::{field_length, prefixed_payload, sent_fields};
-use terrane::replication::mask::FIELD_FIRST;
-use terrane::replication::{FieldWire, FieldWriter, Policy, Replicate, Schema};
+use terrane::replication::{FieldWire, FieldWriter, Policy, Replicate, Schema, SyncFields};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 enum Mood {
@@ -81,7 +80,7 @@ struct Silent {
     seed: u64,
 }
 
-/// As many sent fields as an entity has bits for.
+/// As many sent fields as a mask has bits for.
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
 #[rustfmt::skip]
 struct Widest(
@@ -92,7 +91,7 @@ struct Widest(
     #[sync(broadcast)] u8, #[sync(broadcast)] u8, #[sync(broadcast)] u8, #[sync(broadcast)] u8,
     #[sync(broadcast)] u8, #[sync(broadcast)] u8, #[sync(broadcast)] u8, #[sync(broadcast)] u8,
     #[sync(broadcast)] u8, #[sync(broadcast)] u8, #[sync(broadcast)] u8, #[sync(broadcast)] u8,
-    #[sync(broadcast)] u8,
+    #[sync(broadcast)] u8, #[sync(broadcast)] u8, #[sync(broadcast)] u8, #[sync(broadcast)] u8,
     #[sync(server_only)] u8,
 );
 
@@ -298,9 +297,10 @@ fn tuples_markers_and_silent_components_are_components_too() {
 }
 
 #[test]
-fn a_component_may_use_every_bit_an_entity_has_beside_its_position() {
-    let bits = FIELDS_PER_ENTITY_MAX - FIELD_FIRST as usize;
-    assert_eq!(sent_fields::<Widest>().count(), bits, "the derive knows the engine's bound");
+fn a_component_may_send_as_many_fields_as_a_mask_has_bits() {
+    assert_eq!(sent_fields::<Widest>().count(), SENT_FIELDS_MAX, "the derive knows the engine's bound");
+    let value = Widest { 0: 1, 31: 2, 32: 3, ..Widest::default() };
+    assert_eq!(told(&value, Widest::default()), Widest { 32: 0, ..value.clone() });
 }
 
 #[test]

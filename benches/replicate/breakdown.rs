@@ -7,9 +7,12 @@ use bevy_ecs::prelude::{IntoScheduleConfigs, Mut, Resource, World};
 use terrane::cell::pool::with_cells;
 use terrane::ghost::import::PublishedExports;
 use terrane::interest::{InterestSettings, Viewers};
+use terrane::replication::personal::OwnersComponents;
+use terrane::replication::policy::Depends;
 use terrane::replication::stage;
+use terrane::replication::view::Look;
 use terrane::replication::{Rows, ViewScratch, ViewSettings, Viewer};
-use terrane::server::WorldSettings;
+use terrane::server::{GameOf, WorldSettings};
 use terrane::session::Sessions;
 use terrane::tick::{Tick, TickSystems};
 
@@ -73,17 +76,25 @@ fn views_apart(world: &mut World) {
         with_cells(world, |world, cells| {
             let mut rows = world.resource_mut::<Rows>();
             let publish = || {
-                cells.iter_mut().for_each(|cell| rows.publish(&mut cell.deltas));
+                for cell in cells.iter_mut() {
+                    rows.publish(&mut cell.deltas);
+                    rows.publish_subjects(&mut cell.subjects);
+                }
             };
             parts.publish_ms = timed_ms(publish).0;
             world.resource_scope(|world, mut sessions: Mut<Sessions>| {
                 let rows = world.resource::<Rows>();
+                let game = &world.resource::<GameOf>().0;
+                let cells = &*cells;
                 parts.diff_ms = timed_ms(|| {
                     for (session, hits) in cells.iter().flat_map(|cell| cell.interest.candidates.iter()) {
                         let Some(session) = sessions.at_mut(session) else { continue };
                         let row = session.avatar_row;
                         let viewer = Viewer { position: rows.position[row.index()], avatar: row };
-                        session.view.update_membership(rows, viewer, hits, &rule, &mut parts.scratch);
+                        let source = OwnersComponents::new(rows, cells, game, &session.context);
+                        let (context, changes) = (&session.context, Depends::NONE);
+                        let look = Look { viewer, context, changes, always: &[], source: &source };
+                        session.view.update_membership(rows, &look, hits, &rule, &mut parts.scratch);
                     }
                 })
                 .0;

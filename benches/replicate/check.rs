@@ -8,7 +8,7 @@ use terrane::cell::requests::CLASS_DEFAULT;
 use terrane::client::Mirror;
 use terrane::ids::NetId;
 use terrane::limits::JOINS_PER_TICK_MAX;
-use terrane::replication::oracle::{Oracle, OracleEntity};
+use terrane::replication::oracle::{Oracle, OracleEntity, OracleViewer};
 use terrane::replication::{EncodedRow, Schema, ViewSettings};
 use terrane::space::LatticePoint;
 
@@ -87,13 +87,14 @@ impl Expected {
                 class: CLASS_DEFAULT,
                 position: self.motion.places[at],
                 encoded: &self.nowhere,
+                subject: None,
             });
-            self.views[client] = self.oracles[client].membership(
-                around,
-                self.motion.places[eye],
-                Some(self.names[eye]),
-                &self.rule,
-            );
+            let viewer = OracleViewer {
+                position: self.motion.places[eye],
+                own: Some(self.names[eye]),
+                ..OracleViewer::default()
+            };
+            self.views[client] = self.oracles[client].membership(around, &viewer, &self.rule);
         }
     }
 

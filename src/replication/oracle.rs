@@ -85,7 +85,9 @@ impl Oracle {
             let held = self.held.contains(&entity.net_id);
             if (always || held || within(settings.enter_radius_m))
                 && entity.encoded.bytes.len() <= ROW_BYTES_MAX
-                && entity.subject.is_none_or(|subject| viewer.context.is_some_and(|viewer| subject.admits(viewer)))
+                && entity
+                    .subject
+                    .is_none_or(|subject| viewer.context.is_some_and(|viewer| subject.admits(viewer)))
             {
                 let first = always || viewer.own == Some(entity.net_id);
                 eligible.push((rank(first, entity.class, d2, held, entity.net_id), entity.net_id));
@@ -109,12 +111,20 @@ pub fn world(rows: &Rows) -> impl Iterator<Item = OracleEntity<'_>> {
     })
 }
 
-/// What a client must hold about an entity.
+/// What a client must hold about an entity of which everybody sees the same, but for the names of who is not among
+/// `seen`, which ascends.
 #[must_use]
-pub fn expected_of(entity: &OracleEntity<'_>) -> ExpectedEntity {
+pub fn expected_of(entity: &OracleEntity<'_>, seen: &[NetId]) -> ExpectedEntity {
+    let mut bytes = entity.encoded.bytes.clone();
+    for &at in &entity.encoded.ids {
+        let name = bytes[usize::from(at)..].first_chunk_mut::<8>().expect("a name is eight bytes");
+        if seen.binary_search(&NetId(u64::from_le_bytes(*name))).is_err() {
+            *name = [0; 8];
+        }
+    }
     let mut begin = 0;
     let fields = entity.encoded.ends.iter().map(|&end| {
-        let field = entity.encoded.bytes[begin..usize::from(end)].to_vec();
+        let field = bytes[begin..usize::from(end)].to_vec();
         begin = usize::from(end);
         field
     });

@@ -80,11 +80,10 @@ impl PersonalSource for OwnersComponents<'_> {
         };
         let noted = Shared::new(Depends::NONE);
         let viewing = self.viewing(row, &noted);
-        let rule = self.rows.subjects[row.index()].as_ref().and_then(|subject| subject.component_rule(kind.name()));
-        let shows = rule.map_or_else(
-            || kind.shows(&entity, &viewing),
-            |rule: ComponentRule| rule.admits(&viewing),
-        );
+        let rule =
+            self.rows.subjects[row.index()].as_ref().and_then(|subject| subject.component_rule(kind.name()));
+        let shows =
+            rule.map_or_else(|| kind.shows(&entity, &viewing), |rule: ComponentRule| rule.admits(&viewing));
         *reads |= noted.get();
         shows
     }

@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use crate::ids::{NetId, Row};
 
-use super::rows::{FIELD_FIRST, RESEND, RowDelta, Rows};
+use super::mask::{FIELD_FIRST, FieldMask, RESEND};
+use super::rows::{RowDelta, Rows};
 use super::wire::EnterHead;
 
 /// The environment variable that names the fault of the process's first session.
@@ -49,7 +50,7 @@ pub(super) struct Planted {
     /// Whose field is wrong.
     victim: Option<NetId>,
     /// Which of its fields is withheld.
-    withheld: u32,
+    withheld: FieldMask,
 }
 
 impl Planted {
@@ -67,7 +68,7 @@ impl Planted {
     }
 
     /// Takes the victim's field, the first that changes, out of what is pending. What enters whole does so.
-    pub(super) fn withhold(&mut self, rows: &Rows, held: &[Row], pending: &mut [u32]) {
+    pub(super) fn withhold(&mut self, rows: &Rows, held: &[Row], pending: &mut [FieldMask]) {
         if self.fault != Some(PlantedFault::WithheldField) {
             return;
         }
@@ -120,8 +121,7 @@ pub fn view_of_session(is_first: bool) -> super::View {
 /// When the environment names a fault that there is not.
 #[cfg(feature = "planted-faults")]
 #[must_use]
-pub fn rows_of_world() -> Rows {
-    let mut rows = Rows::default();
+pub fn rows_of_world(mut rows: Rows) -> Rows {
     if let Some(fault) = asked_for() {
         rows.plant(fault);
     }

@@ -423,7 +423,9 @@ impl Rows {
         let encoded = &self.encoded[index];
         let special = !encoded.ids.is_empty()
             || encoded.components & self.personal != 0
-            || self.subjects[index].as_ref().is_some_and(|subject| subject.component_rules().next().is_some());
+            || self.subjects[index]
+                .as_ref()
+                .is_some_and(|subject| subject.component_rules().next().is_some());
         if special != self.special[index] {
             self.special[index] = special;
             self.policies_changed = true;

@@ -4,22 +4,22 @@ use bevy_ecs::prelude::{Mut, ResMut, Resource, World};
 use bytes::Bytes;
 
 use crate::cell::pool::{Cells, NodeContext, with_cells};
+use crate::cell::registration::Game;
 use crate::ghost::import::PublishedExports;
 use crate::ids::{Row, TickNumber};
 use crate::interest::{Viewer, Viewers};
 use crate::limits::FIRST_SYNC_UPDATES_PER_TICK_MAX;
 use crate::net::ToNet;
 use crate::protocol::messages::{AuditOutcome, ServerControl};
-use crate::cell::registration::Game;
+use crate::server::io::{AuditTotals, TickInput, TickOutput};
 use crate::server::{GameOf, WorldSettings};
 use crate::session::relevance::Relevance;
-use crate::server::io::{AuditTotals, TickInput, TickOutput};
 use crate::session::{Session, Sessions};
 
 use super::audit::audit_view;
 use super::oracle::{self, Oracle, OracleViewer};
-use super::policy::Depends;
 use super::personal::OwnersComponents;
+use super::policy::Depends;
 use super::rows::Rows;
 use super::rule::{self, ViewSettings};
 use super::view::{Look, UpdateHeader, ViewScratch};
@@ -254,7 +254,8 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
     let header = UpdateHeader { tick: shared.tick, input_seq: session.input_seq };
     for _ in 0..FIRST_SYNC_UPDATES_PER_TICK_MAX {
         scratch.bytes.clear();
-        let Some(update) = session.view.assemble(shared.rows, &look, &header, &mut scratch.view, &mut scratch.bytes)
+        let Some(update) =
+            session.view.assemble(shared.rows, &look, &header, &mut scratch.view, &mut scratch.bytes)
         else {
             break;
         };

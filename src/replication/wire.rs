@@ -49,7 +49,6 @@ use crate::limits::{
 use crate::protocol::codec::DecodeError;
 use crate::space::LatticePoint;
 
-
 /// No enter waits behind this update.
 pub const FLAG_COMPLETE: u8 = 1;
 /// Leaves follow.
@@ -381,19 +380,20 @@ mod tests {
 
     #[test]
     fn an_enter_record_is_read_back_and_its_length_is_told_before() {
-        let row = EncodedRow { components: 0x1_0001, bytes: vec![7; 300], ends: vec![100, 300] };
+        let fields = [7; 300];
         let head = EnterHead {
             alias: Alias(4_095),
             separate: false,
             net_id: NetId(9),
             structure: 3,
-            components: row.components,
+            components: 0x1_0001,
+            withdrawn: 0x40,
             lattice: LatticePoint([1, -2, 3]),
         };
         let mut bytes = Vec::new();
-        head.put(&row.bytes, &mut bytes);
-        assert_eq!(bytes.len(), enter_length(&row));
-        assert_eq!(EnterHead::read(&mut Reader::new(&bytes)), Ok((head, &row.bytes[..])));
+        head.put(&fields, &mut bytes);
+        assert_eq!(bytes.len(), enter_length(head.components, head.withdrawn, fields.len()));
+        assert_eq!(EnterHead::read(&mut Reader::new(&bytes)), Ok((head, &fields[..])));
         for cut in 0..bytes.len() {
             assert!(EnterHead::read(&mut Reader::new(&bytes[..cut])).is_err());
         }

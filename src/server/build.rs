@@ -223,7 +223,10 @@ impl ServerBuilder {
 
         let world = self.node.world_mut();
         install_resources(world, &settings, layout, context);
-        world.insert_resource(Rows::of(Arc::new(game.schema.clone())));
+        let rows = Rows::of(Arc::new(game.schema.clone()));
+        #[cfg(feature = "planted-faults")]
+        let rows = crate::replication::planted::rows_of_world(rows);
+        world.insert_resource(rows);
         world.insert_resource(GameOf(game));
         if let Some(avatars) = self.avatars.take() {
             world.insert_resource(avatars);
@@ -268,9 +271,6 @@ fn install_resources(world: &mut World, settings: &WorldSettings, layout: Layout
     world.insert_resource(Births { secret: settings.secret, ..Births::default() });
     world.insert_resource(InterestSettings { enter_radius_m: settings.enter_radius_m });
     world.insert_resource(settings.clone());
-    #[cfg(not(feature = "planted-faults"))]
-    #[cfg(feature = "planted-faults")]
-    world.insert_resource(crate::replication::planted::rows_of_world());
     world.init_resource::<Viewers>();
     world.init_resource::<PublishedExports>();
     world.init_resource::<Sessions>();

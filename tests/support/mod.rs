@@ -11,7 +11,7 @@ use terrane::cell::markers::Owned;
 use terrane::cell::pool::with_cells;
 use terrane::ids::PlayerId;
 use terrane::prelude::*;
-use terrane::replication::oracle::{self, ExpectedEntity, Oracle};
+use terrane::replication::oracle::{self, ExpectedEntity, Oracle, OracleViewer};
 use terrane::replication::{Rows, ViewSettings};
 use terrane::session::Sessions;
 use terrane::testing::TestWorld;
@@ -70,10 +70,16 @@ impl OracleViews {
             let key = (session.player.clone(), session.id.epoch);
             let memory = self.memories.entry(key).or_default();
             let place = rows.place(session.avatar_row);
-            let seen = memory.membership(oracle::world(rows), place, Some(session.avatar), &self.rule);
+            let viewer = OracleViewer {
+                position: place,
+                own: Some(session.avatar),
+                context: Some(&session.context),
+                ..OracleViewer::default()
+            };
+            let seen = memory.membership(oracle::world(rows), &viewer, &self.rule);
             let expected = oracle::world(rows)
                 .filter(|entity| seen.binary_search(&entity.net_id).is_ok())
-                .map(|entity| oracle::expected_of(&entity))
+                .map(|entity| oracle::expected_of(&entity, &seen))
                 .collect::<Vec<_>>();
             self.expected.insert(session.player.clone(), sorted(expected));
         }

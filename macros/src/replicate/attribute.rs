@@ -133,8 +133,7 @@ impl Sync {
                 format!("field `{label}` has no sync policy: write {POLICIES}"),
             ));
         };
-        let sync =
-            Self { policy, policy_at, nested, reveal_ids: reveal_ids.is_some(), precision, max_bytes };
+        let sync = Self { policy, policy_at, nested, reveal_ids: reveal_ids.is_some(), precision, max_bytes };
         sync.check(reveal_ids)?;
         Ok(sync)
     }

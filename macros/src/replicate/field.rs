@@ -28,7 +28,9 @@ impl<'a> Field<'a> {
     pub(crate) fn of(index: usize, field: &'a syn::Field, is_sent: bool) -> Result<Self> {
         let (member, label) = match &field.ident {
             Some(ident) => (Member::Named(ident.clone()), ident.unraw().to_string()),
-            None => (Member::Unnamed(Index { index: index as u32, span: field.ty.span() }), index.to_string()),
+            None => {
+                (Member::Unnamed(Index { index: index as u32, span: field.ty.span() }), index.to_string())
+            }
         };
         no_raw_entity(&field.ty)?;
         let sync = if is_sent { Sync::of(field, &label)? } else { Sync::server_only(field.ty.span()) };
@@ -63,7 +65,9 @@ impl<'a> Field<'a> {
         let ty = self.ty();
         match self.sync.nested {
             _ if self.is_personal() => quote!(true),
-            Some(at) => quote_spanned!(site(at)=> <#ty as ::terrane::replication::policy::SyncNode>::PERSONAL),
+            Some(at) => {
+                quote_spanned!(site(at)=> <#ty as ::terrane::replication::policy::SyncNode>::PERSONAL)
+            }
             None => quote!(false),
         }
     }
@@ -84,7 +88,8 @@ impl<'a> Field<'a> {
         let nested = match self.sync.nested {
             None => quote!(::core::option::Option::None),
             Some(at) => {
-                let spec = quote_spanned!(site(at)=> <#ty as ::terrane::replication::policy::SyncNode>::node_spec);
+                let spec =
+                    quote_spanned!(site(at)=> <#ty as ::terrane::replication::policy::SyncNode>::node_spec);
                 quote!(::core::option::Option::Some(#spec))
             }
         };

@@ -69,7 +69,8 @@ fn checked_variants(data: &DataEnum, is_sent: bool) -> Result<Vec<Shape<'_>>> {
     let mut shapes = Vec::new();
     let mut wrong = Wrong::default();
     if data.variants.is_empty() {
-        wrong.note(Error::new_spanned(data.enum_token, "derive(Replicate) is for enums with a value to send"));
+        wrong
+            .note(Error::new_spanned(data.enum_token, "derive(Replicate) is for enums with a value to send"));
     }
     for (number, variant) in data.variants.iter().enumerate() {
         if let Some((_, discriminant)) = &variant.discriminant {

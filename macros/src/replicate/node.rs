@@ -86,11 +86,7 @@ impl<'a> Shape<'a> {
 }
 
 /// One expression for a struct; for an enum one for each variant, picked by number.
-fn by_variant<'a>(
-    ty: &Type<'a>,
-    read: &TokenStream,
-    one: impl Fn(&Shape<'a>) -> TokenStream,
-) -> TokenStream {
+fn by_variant<'a>(ty: &Type<'a>, read: &TokenStream, one: impl Fn(&Shape<'a>) -> TokenStream) -> TokenStream {
     if let [shape] = &ty.shapes[..]
         && shape.variant.is_none()
     {

@@ -23,7 +23,12 @@ pub(super) fn layout_of(schema: &Schema, components: u64) -> Result<Vec<FieldWir
 
 /// Cuts all fields of an entity; the bytes must end with the last one.
 pub(super) fn cut_row(components: u64, wires: &[FieldWire], bytes: &[u8]) -> Result<EncodedRow, DecodeError> {
-    let mut row = EncodedRow { components, bytes: bytes.to_vec(), ends: Vec::with_capacity(wires.len()), ids: Vec::new() };
+    let mut row = EncodedRow {
+        components,
+        bytes: bytes.to_vec(),
+        ends: Vec::with_capacity(wires.len()),
+        ids: Vec::new(),
+    };
     let mut end = 0;
     for &wire in wires {
         end += field_length(wire, &bytes[end..])?;

@@ -248,7 +248,9 @@ impl Mirror {
         let all = ((1 << (FIELD_FIRST as usize + wires.len())) - 1) & !FIELDS_OF_PLACE;
         let (changed, told_hidden) = match (old, &row) {
             (None, _) => (0, 0),
-            (Some(old), Some(row)) if same_layout => (old.changed | row.difference(&old.row), old.told_hidden),
+            (Some(old), Some(row)) if same_layout => {
+                (old.changed | row.difference(&old.row), old.told_hidden)
+            }
             (Some(old), None) if same_layout => (old.changed, old.told_hidden),
             (Some(old), row) => carried(schema, old, head.components, row.as_ref()),
         };
@@ -408,7 +410,8 @@ fn carried(
             None => row.is_some(),
             Some((old_bit, _)) => {
                 told_hidden |= (old.told_hidden >> old_bit & 1) << bit;
-                old.changed >> old_bit & 1 == 1 || row.is_some_and(|row| row.field(bit) != old.row.field(old_bit))
+                old.changed >> old_bit & 1 == 1
+                    || row.is_some_and(|row| row.field(bit) != old.row.field(old_bit))
             }
         };
         changed |= FieldMask::from(differs) << bit;

@@ -126,10 +126,7 @@ pub fn per_player<'v, V: Clone, Form>(
 }
 
 /// What `per_player_slice` shows this viewer.
-pub fn per_player_slice<'v, V: Clone + PlayerMap>(
-    value: &'v V,
-    viewing: &Viewing<'_>,
-) -> Option<Cow<'v, V>> {
+pub fn per_player_slice<'v, V: Clone + PlayerMap>(value: &'v V, viewing: &Viewing<'_>) -> Option<Cow<'v, V>> {
     Some(Cow::Owned(value.slice(viewing.viewer.player())))
 }
 

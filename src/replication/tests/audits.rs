@@ -1,15 +1,23 @@
 //! Sums over what both ends hold.
 
-use super::simulation::{Network, SETTINGS, Simulation};
+use super::simulation::{Network, SETTINGS, Simulation, look, nobody};
 use super::world::WorldPlan;
+use crate::ids::Row;
 use crate::protocol::messages::AuditOutcome;
 use crate::replication::planted::PlantedFault;
+use crate::replication::{ViewScratch, Viewer};
 
 /// Asks every session and gives the outcomes: equal, different, inconclusive.
 fn audit_all(simulation: &mut Simulation, audit: u32) -> [u32; 3] {
     let mut counts = [0; 3];
     for session in &mut simulation.sessions {
-        if let Some(request) = session.view.audit_request(&simulation.world.rows, audit) {
+        let context = nobody();
+        let look = look(Viewer { position: glam::Vec3::ZERO, avatar: Row::NONE }, &context);
+        let rows = &simulation.world.rows;
+        if let Some((request, overlooked)) =
+            session.view.audit_request(rows, &look, audit, &mut ViewScratch::default())
+        {
+            assert!(overlooked.is_empty());
             session.mirror.take_audit(request);
         }
         for (_, outcome) in session.mirror.take_audit_outcomes() {

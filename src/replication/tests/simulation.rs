@@ -4,14 +4,26 @@ use std::collections::VecDeque;
 
 use crate::client::mirror::Mirror;
 use crate::ids::{NetId, Row, TickNumber};
+use crate::ids::{PlayerId, Role};
 use crate::limits::{FIRST_SYNC_UPDATES_PER_TICK_MAX, UPDATE_BYTES_MAX};
-use crate::replication::oracle::{self, ExpectedEntity, Oracle};
+use crate::replication::oracle::{self, ExpectedEntity, Oracle, OracleViewer};
+use crate::replication::policy::{Depends, ViewerContext};
 use crate::replication::schema::Schema;
-use crate::replication::view::MembershipChange;
+use crate::replication::view::{Look, MembershipChange, NothingPersonal};
 use crate::replication::{UpdateHeader, View, ViewScratch, ViewSettings, Viewer};
 use crate::space::distance_squared;
 
 use super::world::{Dice, World, WorldPlan, schema};
+
+/// Somebody of whom policies could not say anything.
+pub(super) fn nobody() -> ViewerContext {
+    ViewerContext::new(PlayerId::new("nobody").expect("a name"), Role::Player)
+}
+
+/// A look at a world in which everybody sees the same.
+pub(super) fn look(viewer: Viewer, context: &ViewerContext) -> Look<'_> {
+    Look { viewer, context, changes: Depends::NONE, always: &[], source: &NothingPersonal }
+}
 
 /// What the network does; delays in ticks.
 #[derive(Clone, Copy, Debug, Default)]
@@ -127,33 +139,18 @@ impl Simulation {
         let hits: Vec<Row> = rows.iter().map(|(_, row)| row).filter(near).collect();
         let session = &mut self.sessions[index];
         let context = nobody();
-        let look = Look {
-            viewer,
-            context: &context,
-            changes: Depends::NONE,
-            always: &[],
-            source: &NothingPersonal,
-        };
+        let look = look(viewer, &context);
         session.membership =
             session.view.update_membership(rows, &look, &hits, &self.settings, &mut self.scratch);
-        let viewer = OracleViewer {
-            position: viewer.position,
-            own: Some(avatar.net_id),
-            ..OracleViewer::default()
-        };
+        let viewer =
+            OracleViewer { position: viewer.position, own: Some(avatar.net_id), ..OracleViewer::default() };
         session.expected = session.oracle.membership(oracle::world(rows), &viewer, &self.settings);
     }
 
     fn send(&mut self, index: usize) {
         let context = nobody();
         let avatar = &self.world.creatures[index];
-        let look = Look {
-            viewer: Viewer { position: avatar.place, avatar: avatar.row },
-            context: &context,
-            changes: Depends::NONE,
-            always: &[],
-            source: &NothingPersonal,
-        };
+        let look = look(Viewer { position: avatar.place, avatar: avatar.row }, &context);
         let header = UpdateHeader { tick: TickNumber(self.tick), input_seq: 7 };
         let (session, network, dice) = (&mut self.sessions[index], self.network, &mut self.dice);
         for _ in 0..FIRST_SYNC_UPDATES_PER_TICK_MAX {
@@ -215,7 +212,7 @@ impl Simulation {
         let rows = &self.world.rows;
         let mut wanted: Vec<ExpectedEntity> = oracle::world(rows)
             .filter(|entity| self.sessions[index].expected.binary_search(&entity.net_id).is_ok())
-            .map(|entity| oracle::expected_of(&entity))
+            .map(|entity| oracle::expected_of(&entity, &self.sessions[index].expected))
             .collect();
         wanted.sort_unstable();
         wanted

@@ -53,7 +53,12 @@ const COMPONENTS: [(&str, &[FieldSpec]); 4] =
 pub(super) fn schema() -> Schema {
     let components = COMPONENTS
         .iter()
-        .map(|&(name, fields)| ComponentSchema { name, policy: ComponentPolicy::Everyone, fields, sent: fields.to_vec() })
+        .map(|&(name, fields)| ComponentSchema {
+            name,
+            policy: ComponentPolicy::Everyone,
+            fields,
+            sent: fields.to_vec(),
+        })
         .collect();
     Schema { components, actions: Vec::new() }
 }
@@ -92,7 +97,7 @@ impl Creature {
             out.put_raw(&vec![self.amount as u8; self.hold]);
             out.end_field(FieldWire::Prefixed, 9_000);
         }
-        EncodedRow { components: self.components, bytes: out.bytes, ends: out.ends }
+        EncodedRow { components: self.components, bytes: out.bytes, ends: out.ends, ids: out.ids }
     }
 }
 

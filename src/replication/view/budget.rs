@@ -99,7 +99,8 @@ impl View {
         if !any {
             // The bitmap may take all the room: then whoever has its turn goes without one.
             let alias = self.cursor;
-            let record = self.exception_of(rows, &scratch.shown, alias).filter(|&(_, bytes)| bytes + 3 <= room);
+            let record =
+                self.exception_of(rows, &scratch.shown, alias).filter(|&(_, bytes)| bytes + 3 <= room);
             if let Some((mask, bytes)) = record {
                 put(&mut kept, alias);
                 put(&mut scratch.exceptions, alias);

@@ -1,7 +1,7 @@
 //! What a view can be asked about itself, for audits.
 
-use crate::protocol::messages::AuditRequest;
 use crate::ids::NetId;
+use crate::protocol::messages::AuditRequest;
 use crate::replication::audit::{entity_sum, row_sum};
 use crate::replication::mask::FIELDS_OF_PLACE;
 use crate::replication::rows::Rows;

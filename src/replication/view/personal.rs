@@ -78,7 +78,10 @@ pub struct Look<'a> {
 
 impl std::fmt::Debug for Look<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Look").field("viewer", &self.viewer).field("context", self.context).finish_non_exhaustive()
+        f.debug_struct("Look")
+            .field("viewer", &self.viewer)
+            .field("context", self.context)
+            .finish_non_exhaustive()
     }
 }
 
@@ -255,7 +258,8 @@ impl View {
             // Who was told the plain entity has all its components: one that is hidden from now on is withdrawn.
             let was_plain = self.aliases.pending[alias] & RESEND == 0;
             let components = if has(&self.aliases.sent, alias) { rows.encoded[row].components } else { 0 };
-            self.aliases.personal[alias] = Some(Box::new(Held { components, told: was_plain, ..Held::default() }));
+            self.aliases.personal[alias] =
+                Some(Box::new(Held { components, told: was_plain, ..Held::default() }));
         }
     }
 
@@ -315,10 +319,11 @@ impl View {
         } else if pending & RESEND != 0 && held.told {
             // Something has come or gone that this viewer does not see: nothing must show.
             pending &= FIELDS_OF_PLACE;
-            pending |= bits_of_components(rows.schema(), encoded.components, held.components)
-                & encoded.all_fields();
+            pending |=
+                bits_of_components(rows.schema(), encoded.components, held.components) & encoded.all_fields();
         }
-        let idle = pending & !FIELDS_OF_PLACE == 0 && !held.fields.iter().any(|field| triggers.intersects(field.reads));
+        let idle = pending & !FIELDS_OF_PLACE == 0
+            && !held.fields.iter().any(|field| triggers.intersects(field.reads));
         if pending & RESEND == 0 && !idle {
             let asked = pending;
             pending &= FIELDS_OF_PLACE;

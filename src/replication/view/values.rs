@@ -34,7 +34,11 @@ impl Common {
 
     #[inline]
     pub(super) fn bytes_of(&self, rows: &Rows, row: Row) -> usize {
-        if self.has_fields() { value_bytes(&rows.encoded[row.index()], self.mask, false) } else { self.place_bytes }
+        if self.has_fields() {
+            value_bytes(&rows.encoded[row.index()], self.mask, false)
+        } else {
+            self.place_bytes
+        }
     }
 }
 
