@@ -57,6 +57,10 @@ impl View {
                 && settings.leave_radius_m <= LEAVE_RADIUS_M_MAX,
             "the settings of a view are checked when they are loaded"
         );
+        // The next update needs the place of an unanswered one: what that carried is pending again.
+        if let Some(unanswered) = self.in_flight.in_the_way_of(self.last_seq + 1) {
+            self.lost(rows, unanswered);
+        }
         let viewer = look.viewer;
         self.viewer = viewer;
         self.leave_radius_m = settings.leave_radius_m;
