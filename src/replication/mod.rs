@@ -8,6 +8,7 @@
 pub mod audit;
 pub mod field;
 mod field_wire;
+pub mod globals;
 pub mod mask;
 pub mod oracle;
 pub mod personal;
@@ -26,6 +27,7 @@ pub mod wire;
 mod tests;
 
 pub use field::{FieldSpec, FieldWire, FieldWriter, Policy, Replicate, SyncFields};
+pub use globals::{Globals, NodeAppExt};
 pub use policy::{Subject, SyncNode, ViewerContext, Viewing};
 pub use rows::{EncodedRow, RowDelta, RowMove, RowSubject, Rows};
 pub use rule::{ViewSettings, Viewer};

@@ -222,10 +222,10 @@ impl Rows {
         self.by_net_id.is_empty()
     }
 
-    /// How many entities have a row.
+    /// How many entities have a row, node-wide state left aside.
     #[must_use]
     pub fn entities(&self) -> usize {
-        self.by_net_id.len()
+        self.by_net_id.len() - self.placeless_rows.len()
     }
 
     /// The row of an entity, wherever it is.
@@ -269,6 +269,19 @@ impl Rows {
         self.class[row.index()] = class;
         self.by_net_id.insert(net_id, row);
         Some(row)
+    }
+
+    /// Gives node-wide state its row. It is owned by no cell.
+    ///
+    /// # Panics
+    /// When that name is taken.
+    pub fn insert_placeless(&mut self, net_id: NetId) -> Row {
+        let row =
+            self.insert(net_id, SlotIndex::default(), 0).expect("every piece of node-wide state has a name");
+        self.placeless[row.index()] = true;
+        self.placeless_rows.push(row);
+        self.placeless_rows.sort_unstable();
+        row
     }
 
     /// Takes a dead entity's row away; every view loses it in this tick's `Assemble`.

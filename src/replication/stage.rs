@@ -4,19 +4,19 @@ use bevy_ecs::prelude::{Mut, ResMut, Resource, World};
 use bytes::Bytes;
 
 use crate::cell::pool::{Cells, NodeContext, with_cells};
-use crate::cell::registration::Game;
 use crate::ghost::import::PublishedExports;
 use crate::ids::{Row, TickNumber};
 use crate::interest::{Viewer, Viewers};
 use crate::limits::FIRST_SYNC_UPDATES_PER_TICK_MAX;
 use crate::net::ToNet;
 use crate::protocol::messages::{AuditOutcome, ServerControl};
+use crate::server::WorldSettings;
 use crate::server::io::{AuditTotals, TickInput, TickOutput};
-use crate::server::{GameOf, WorldSettings};
 use crate::session::relevance::Relevance;
 use crate::session::{Session, Sessions};
 
 use super::audit::audit_view;
+use super::globals;
 use super::oracle::{self, Oracle, OracleViewer};
 use super::personal::OwnersComponents;
 use super::policy::Depends;
@@ -128,6 +128,7 @@ pub fn mirror(world: &mut World) {
 /// updates, in parallel over sessions.
 pub fn assemble(world: &mut World) {
     with_cells(world, |world, cells| {
+        globals::publish(world);
         {
             let mut rows = world.resource_mut::<Rows>();
             for cell in cells.iter_mut() {
@@ -190,7 +191,7 @@ fn take_acks(world: &mut World, sessions: &mut Sessions) {
 struct Shared<'a> {
     rows: &'a Rows,
     cells: &'a Cells,
-    game: &'a Game,
+    node: &'a World,
     relevance: Relevance,
     rule: ViewSettings,
     tick: TickNumber,
@@ -212,7 +213,7 @@ fn assemble_sessions(world: &World, cells: &Cells, sessions: &mut Sessions, scra
     let shared = Shared {
         rows,
         cells,
-        game: &world.resource::<GameOf>().0,
+        node: world,
         relevance: Relevance::of(sessions, rows),
         rule: world.resource::<ViewRule>().0,
         tick: world.resource::<NodeContext>().0.tick,
@@ -246,7 +247,7 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
     let hits = shared.hits.get(session.id.index as usize).copied().unwrap_or_default();
     let changes = session.context.take_changes();
     shared.relevance.rows_for(session, shared.rows, &mut scratch.always);
-    let source = OwnersComponents::new(shared.rows, shared.cells, shared.game, &session.context);
+    let source = OwnersComponents::new(shared.node, shared.cells, &session.context);
     let look = Look { viewer, context: &session.context, changes, always: &scratch.always, source: &source };
     let change = session.view.update_membership(shared.rows, &look, hits, &shared.rule, &mut scratch.view);
     scratch.counts.over_the_cap += u64::from(change.over_the_cap);
@@ -307,7 +308,6 @@ fn audit(world: &mut World, cells: &Cells, sessions: &mut Sessions) {
                 let rows = world.resource::<Rows>();
                 let rule = world.resource::<ViewRule>().0;
                 let entities: Vec<_> = oracle::world(rows).collect();
-                let game = &world.resource::<GameOf>().0;
                 let relevance = Relevance::of(sessions, rows);
                 let (mut always, mut scratch) = (Vec::new(), ViewScratch::default());
                 for session in sessions.iter_mut() {
@@ -340,7 +340,7 @@ fn audit(world: &mut World, cells: &Cells, sessions: &mut Sessions) {
                         tracing::error!(player = %session.player, %tick, ?found, "a view is not what it must be");
                     }
                     let number = session.audits.next_number();
-                    let source = OwnersComponents::new(rows, cells, game, &session.context);
+                    let source = OwnersComponents::new(world, cells, &session.context);
                     let viewer = rule::Viewer { position: place, avatar: row };
                     let (context, changes) = (&session.context, Depends::NONE);
                     let look = Look { viewer, context, changes, always: &always, source: &source };
