@@ -20,7 +20,7 @@ pub use crate::cell::requests::{SpawnRequest, WorldRequests};
 pub use crate::driver::WorldServer;
 pub use crate::ids::{NetId, PlayerId, Role, TickNumber};
 pub use crate::interest::Nearby;
-pub use crate::replication::Replicate;
+pub use crate::replication::{NodeAppExt, Replicate, Subject, ViewerContext, Viewing};
 pub use crate::server::{Population, ServerBuilder, WorldSettings};
 pub use crate::session::AvatarRequest;
 pub use crate::space::{Area, Position};
