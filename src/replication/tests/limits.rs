@@ -123,7 +123,7 @@ fn the_first_view_is_filled_with_the_avatar_first_and_complete_at_its_end() {
     loop {
         simulation.step(true);
         ticks += 1;
-        if !simulation.sessions[0].view.may_burst() {
+        if !simulation.sessions[0].view.enters_wait() {
             break;
         }
     }
