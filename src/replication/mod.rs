@@ -9,6 +9,7 @@ pub mod audit;
 pub mod field;
 mod field_wire;
 pub mod globals;
+pub mod layouts;
 pub mod mask;
 pub mod oracle;
 pub mod personal;

@@ -30,10 +30,11 @@ use aliases::{Aliases, aliases_of};
 use in_flight::{InFlight, Sent};
 use personal::{ShownFields, WholeScratch};
 
+pub use super::layouts::FieldKey;
 pub use assemble::{Assembled, UpdateHeader};
 pub use check::Overlooked;
 pub use membership::MembershipChange;
-pub use personal::{FieldKey, Look, NothingPersonal, PersonalSource, PersonalValue};
+pub use personal::{Look, NothingPersonal, PersonalSource, PersonalValue};
 
 /// An update counts as lost when the client has applied one this much newer and not it.
 const LOST_BEHIND: u32 = 3;
