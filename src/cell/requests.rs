@@ -8,6 +8,7 @@ use bevy_ecs::world::EntityWorldMut;
 use glam::Vec3;
 
 use crate::ids::{NetId, Row};
+use crate::replication::events::EventOutbox;
 
 use super::Cell;
 use super::markers::Owned;
@@ -111,6 +112,10 @@ impl Cell {
             let senders = kind.drop_foreign(&mut self.world, &is_own);
             foreign.extend(senders.into_iter().map(|net_id| ("sent a message from", net_id)));
         }
+        let mut outbox = self.world.remove_resource::<EventOutbox>().expect("every cell has one");
+        let about = outbox.drop_foreign(|net_id| is_own(&self.world, net_id));
+        foreign.extend(about.into_iter().map(|net_id| ("told players about", net_id)));
+        self.world.insert_resource(outbox);
         self.counts.foreign_requests += foreign.len() as u64;
         let Some(&(what, net_id)) = foreign.first() else { return };
         let (cell, more) = (self.leaf.id, foreign.len() - 1);

@@ -42,6 +42,10 @@ pub struct Session {
     pub replies: ReplyMemory,
     /// Answers of this tick, sent once the tick's update has a number.
     pub answers: Vec<ActionReply>,
+    /// Reliable events that were not sent yet: (kind, about, payload).
+    pub events_waiting: VecDeque<(u16, NetId, Vec<u8>)>,
+    /// Their payloads together, bytes.
+    pub events_waiting_bytes: usize,
     /// Audits that the client was asked for.
     pub audits: AskedAudits,
 }
@@ -211,6 +215,8 @@ impl Sessions {
             inbox: VecDeque::new(),
             replies: replies.unwrap_or_default(),
             answers: Vec::new(),
+            events_waiting: VecDeque::new(),
+            events_waiting_bytes: 0,
             audits: AskedAudits::default(),
         }))
     }
