@@ -196,6 +196,6 @@ impl ReceivedEvent {
             .events
             .get(usize::from(self.kind))
             .is_some_and(|event| event.name == <E as SyncFields>::NAME);
-        is_kind.then(|| NodeReader::new(<E as SyncFields>::NAME, &self.payload).read_all())
+        is_kind.then(|| NodeReader::new(<E as SyncFields>::NAME, &self.payload).read_all(E::decode_node))
     }
 }

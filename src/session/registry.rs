@@ -186,6 +186,11 @@ impl Sessions {
         self.slots[*self.by_player.get(player)? as usize].as_deref()
     }
 
+    /// The session of a player.
+    pub fn of_player_mut(&mut self, player: &PlayerId) -> Option<&mut Session> {
+        self.slots[*self.by_player.get(player)? as usize].as_deref_mut()
+    }
+
     /// Opens a session with the next epoch in the lowest free place.
     pub fn open(&mut self, join: &Join, avatar: NetId, avatar_row: Row) -> &mut Session {
         self.last_epoch += 1;
