@@ -14,6 +14,7 @@ use crate::ids::{NetId, PlayerId, Row, SlotIndex};
 use crate::space::LatticePoint;
 
 use super::field::FieldWriter;
+use super::layouts::{Layout, Layouts};
 use super::mask::{FIELD_FIRST, FIELDS_OF_PLACE, FieldMask, RESEND, SUBJECT};
 use super::policy::{Depends, Subject};
 use super::schema::Schema;
@@ -135,6 +136,7 @@ pub struct Rows {
     /// Whether any row's [`SUBJECT`] bit is set in this tick.
     pub policies_changed: bool,
     schema: Arc<Schema>,
+    layouts: Layouts,
     /// Components with a policy of their own, and those with anything that may differ from viewer to viewer.
     gated: u64,
     personal: u64,
@@ -179,6 +181,7 @@ impl Default for Rows {
             special: Vec::new(),
             policies_changed: false,
             schema: Arc::default(),
+            layouts: Layouts::default(),
             gated: 0,
             personal: 0,
             owned: FxHashMap::default(),
@@ -440,6 +443,7 @@ impl Rows {
     fn note_special(&mut self, row: Row, before: impl FnOnce(&EncodedRow) -> EncodedRow) {
         let index = row.index();
         let encoded = &self.encoded[index];
+        self.layouts.note(&self.schema, row, encoded.components);
         let special = !encoded.ids.is_empty()
             || encoded.components & self.personal != 0
             || self.subjects[index]
@@ -459,6 +463,13 @@ impl Rows {
     #[must_use]
     pub(super) fn before_special(&self, row: Row) -> &EncodedRow {
         self.before_special.get(&row).unwrap_or(&self.encoded[row.index()])
+    }
+
+    /// Which field each bit of the row's mask is.
+    #[must_use]
+    #[inline]
+    pub fn layout(&self, row: Row) -> &Layout {
+        self.layouts.of(row)
     }
 
     /// Which aspects of an entity's subject changed in this tick.

@@ -20,6 +20,7 @@ use crate::ghost::import::PublishedExports;
 use crate::ids::{CellId, TickNumber};
 use crate::interest::{InterestSettings, Viewers};
 use crate::limits::COMPONENT_KINDS_MAX;
+use crate::replication::events::EventOutbox;
 use crate::replication::globals::RegisteredGlobals;
 use crate::replication::{Rows, stage};
 use crate::session::{AvatarRecipe, AvatarRequest, Sessions};
@@ -236,6 +237,7 @@ impl ServerBuilder {
         #[cfg(feature = "planted-faults")]
         let rows = crate::replication::planted::rows_of_world(rows);
         world.insert_resource(rows);
+        world.insert_resource(EventOutbox::of(game.events.clone()));
         world.insert_resource(GameOf(game));
         if let Some(avatars) = self.avatars.take() {
             world.insert_resource(avatars);

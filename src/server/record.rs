@@ -168,6 +168,8 @@ pub fn record(world: &mut World) {
                 ("fields_oversized", totals.oversized_fields),
                 ("rows_oversized", rows.oversized),
                 ("view_over_the_cap", assembled.over_the_cap),
+                ("events_told", assembled.events.told),
+                ("events_dropped", assembled.events.dropped),
                 ("view_without_alias", assembled.without_alias),
                 ("foreign_requests", totals.foreign_requests),
                 ("exports_stale", totals.exports_stale),
