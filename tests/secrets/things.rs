@@ -71,7 +71,7 @@ pub struct Body {
     #[sync(broadcast)]
     pub target: Option<NetId>,
     #[sync(broadcast)]
-    pub sightings: BTreeMap<NetId, u8>,
+    pub sightings: Vec<(NetId, u8)>,
     #[sync(broadcast, reveal_ids)]
     pub friend: Option<NetId>,
     #[sync(server_only)]
@@ -367,14 +367,9 @@ things! {
     } names { password, wagons, reserve, bids, leader }
 }
 
-impl Blank for BTreeMap<NetId, u8> {
-    /// Several who are not seen become one nobody, with what was said of the last.
+impl Blank for (NetId, u8) {
     fn blank(&mut self, seen: &dyn Fn(NetId) -> bool) {
-        let told = std::mem::take(self).into_iter().map(|(mut id, said)| {
-            id.blank(seen);
-            (id, said)
-        });
-        *self = told.collect();
+        self.0.blank(seen);
     }
 }
 

@@ -357,6 +357,7 @@ impl View {
             }
             self.aliases.pending[index] = 0;
             self.aliases.priority[index] = 0;
+            self.aliases.told_in[index] = update.seq;
             put(&mut self.aliases.sent, index);
             put(&mut self.aliases.unsettled, index);
             scratch.rare.push(Sent::Enter(head.alias, head.structure));

@@ -22,6 +22,15 @@ pub(super) enum Sent {
     Leave(Alias),
 }
 
+impl Sent {
+    /// Whose.
+    pub(super) fn alias(self) -> Alias {
+        let (Sent::Fields(alias, _) | Sent::Shown(alias, _) | Sent::Enter(alias, _) | Sent::Leave(alias)) =
+            self;
+        alias
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct InFlight {
     /// Words per bitmap.

@@ -252,29 +252,41 @@ impl View {
         let answered = self.in_flight.answer(seq, true);
         for (word, &bits) in answered.bitmap.iter().enumerate() {
             for alias in aliases_of(word, bits) {
-                self.restore(rows, alias, answered.mask);
+                if self.aliases.told_in[alias] < seq {
+                    self.restore(rows, alias, answered.mask);
+                    self.aliases.hurry(alias);
+                }
             }
         }
+        let mut last = None;
         for &sent in &answered.rare {
+            let alias = usize::from(sent.alias().0);
+            let matters = self.aliases.told_in[alias] < seq;
             match sent {
-                Sent::Fields(alias, mask) => self.restore(rows, usize::from(alias.0), mask),
-                Sent::Shown(alias, key) => self.restore_shown(rows, usize::from(alias.0), key),
+                Sent::Fields(_, mask) if matters => self.restore(rows, alias, mask),
+                Sent::Shown(_, key) if matters => self.restore_shown(rows, alias, key),
+                Sent::Fields(..) | Sent::Shown(..) => continue,
                 // A newer enter record, if there is one, is answered for by itself.
-                Sent::Enter(alias, structure)
-                    if self.aliases.structure[usize::from(alias.0)] == structure =>
-                {
-                    self.restore_whole(usize::from(alias.0));
-                    self.restore(rows, usize::from(alias.0), RESEND);
+                Sent::Enter(_, structure) if self.aliases.structure[alias] == structure => {
+                    self.restore_whole(alias);
+                    self.restore(rows, alias, RESEND);
                 }
-                Sent::Enter(..) => {}
-                Sent::Leave(alias) => self.aliases.leave_lost(usize::from(alias.0)),
+                Sent::Enter(..) => continue,
+                Sent::Leave(_) => {
+                    self.aliases.leave_lost(alias);
+                    continue;
+                }
+            }
+            // Fields of one entity stand behind one another.
+            if last.replace(alias) != Some(alias) {
+                self.aliases.hurry(alias);
             }
         }
         self.in_flight.recycle(answered);
     }
 
-    /// The alias may have changed hands, or its entity its components, since `mask` was sent: only fields
-    /// that it has now can be pending.
+    /// Whatever is restored was sent under the layout that the client has: a change of components sends an enter record.
+    /// It may be about to change, so only fields that the entity has now can be pending.
     fn restore(&mut self, rows: &Rows, alias: usize, mask: FieldMask) {
         let mask = if mask >> FIELD_FIRST == 0 || mask & RESEND != 0 {
             mask
