@@ -24,15 +24,11 @@ use crate::telemetry::{
     install_panic_hook,
 };
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, SEE_OFF_ROUND};
 use super::observe::Observer;
 use super::pacer::Pacer;
 use super::saving::{Saving, as_world_image};
 use super::signals::Signals;
-
-/// How often, at most, and how long the network may bring out its last words.
-const DRAIN_ROUNDS_MAX: u32 = 40;
-const DRAIN_ROUND: Duration = Duration::from_millis(25);
 
 /// Players inside the process, played by the game: called once a tick, before and after it.
 pub trait InProcessPlayers: Send {
@@ -409,19 +405,13 @@ impl World {
         let mut output = self.guarded(|server| server.close(input))?;
         self.last_image = output.image.take();
         network.exchange.dispatch(&mut output.messages);
-        // The words still have to get through, again if they are lost.
-        for _ in 0..DRAIN_ROUNDS_MAX {
-            if network.exchange.connections() == 0 {
-                break;
-            }
-            std::thread::sleep(DRAIN_ROUND);
-            if let Some(bots) = &mut network.bots {
-                bots.receive(DRAIN_ROUND);
+        let bots = &mut network.bots;
+        network.exchange.see_off(|| {
+            if let Some(bots) = bots {
+                bots.receive(SEE_OFF_ROUND);
                 bots.send();
             }
-            network.exchange.gather(&mut TickInput::default());
-            network.exchange.dispatch(&mut Vec::new());
-        }
+        });
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -130,6 +130,7 @@ struct ShardHandle {
     to_shard: Option<Sender<Vec<ToNet>>>,
     from_shard: Receiver<Vec<FromNet>>,
     taken: Arc<AtomicU64>,
+    held: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
     /// What the shard had no room for, in order, and then this tick's.
     held_back: Vec<ToNet>,
@@ -179,7 +180,8 @@ impl UdpNet {
         let (to_shard, from_tick) = bounded(BATCHES_TO_SHARD);
         let (to_tick, from_shard) = bounded(BATCHES_FROM_SHARD);
         let taken = Arc::new(AtomicU64::new(0));
-        let ends = ShardEnds { from_tick, to_tick, taken: Arc::clone(&taken) };
+        let held = Arc::new(AtomicUsize::new(0));
+        let ends = ShardEnds { from_tick, to_tick, taken: Arc::clone(&taken), held: Arc::clone(&held) };
         let id_seed = u64::from_le_bytes(generate_random_bytes());
         let (gate, counters) = (Arc::clone(&self.gate), Arc::clone(&self.counters));
         let shard = Shard::new(index, link, gate, counters, &self.authentication, id_seed);
@@ -191,6 +193,7 @@ impl UdpNet {
             to_shard: Some(to_shard),
             from_shard,
             taken,
+            held,
             thread: Some(thread),
             held_back: Vec::new(),
             stuck: false,
@@ -277,6 +280,10 @@ impl Transport for UdpNet {
 
     fn drain(&mut self) {
         self.gate.drain();
+    }
+
+    fn connections(&self) -> usize {
+        self.shards.iter().map(|shard| shard.held.load(Ordering::Acquire)).sum()
     }
 
     fn counters(&self) -> Arc<NetCounters> {
