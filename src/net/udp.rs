@@ -83,7 +83,7 @@ pub enum NetError {
         needed: usize,
     },
     /// A port cannot be had.
-    #[error("cannot listen on {address}: {error}; stop what uses it or choose another --listen")]
+    #[error("cannot listen on {address}: {error}; {}", bind_advice(error.kind(), "--listen"))]
     Bind {
         /// Which.
         address: SocketAddr,
@@ -124,6 +124,20 @@ pub enum NetError {
         /// What the operating system said.
         error: std::io::Error,
     },
+}
+
+/// What to do about an address that cannot be listened on.
+pub(crate) fn bind_advice(kind: std::io::ErrorKind, flag: &str) -> String {
+    match kind {
+        std::io::ErrorKind::AddrInUse => format!("stop what uses it or choose another {flag}"),
+        std::io::ErrorKind::AddrNotAvailable => {
+            format!(
+                "this machine has no such address: choose another {flag}, one of its own or 0.0.0.0 for all"
+            )
+        }
+        std::io::ErrorKind::PermissionDenied => format!("choose a port from 1024 on with {flag}"),
+        _ => format!("choose another {flag}"),
+    }
 }
 
 struct ShardHandle {
@@ -358,6 +372,16 @@ mod tests {
         assert!(matches!(check(&secured), Err(NetError::NoPublic { .. })));
         secured.public = Some("192.0.2.1:5000".parse().unwrap());
         assert!(matches!(check(&secured), Ok((Authentication::Secured(_), _))));
+    }
+
+    /// What to do about an address depends on why it cannot be had.
+    #[test]
+    fn an_address_that_is_not_this_machines_is_told_as_such() {
+        let error = bind_range("192.0.2.1:5000".parse().unwrap(), 1).unwrap_err().to_string();
+        assert!(error.contains("this machine has no such address") && error.contains("--listen"), "{error}");
+        let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let error = bind_range(taken.local_addr().unwrap(), 1).unwrap_err().to_string();
+        assert!(error.contains("stop what uses it"), "{error}");
     }
 
     /// A12: more players than one netcode server holds need more shards, and the message says how many.

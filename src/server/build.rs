@@ -51,7 +51,9 @@ pub enum ServerError {
         need: f32,
     },
     /// A saved image does not fit the game.
-    #[error("the saved world cannot be used: {0}")]
+    #[error(
+        "the saved world cannot be used: {0}; run it with the game that saved it, or choose another world with --name"
+    )]
     Image(String),
 }
 
@@ -179,6 +181,12 @@ impl ServerBuilder {
     ) -> Self {
         self.npcs = Some(Npcs { names: names_with::<C>, spawn: Arc::new(spawn) });
         self
+    }
+
+    /// Whether the game says what an NPC is.
+    #[must_use]
+    pub fn has_npcs(&self) -> bool {
+        self.npcs.is_some()
     }
 
     /// Times the stages with a clock, and keeps a pulse that a watchdog can watch.

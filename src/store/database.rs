@@ -37,6 +37,17 @@ fn tighten(path: &Path) -> Result<(), StoreError> {
         .map_err(StoreError::io(path, "set its mode to 0600"))
 }
 
+/// SQLite takes a file of no bytes for a new database; but it was a save that lost all, and nobody may find an
+/// empty world in its place.
+fn refuse_empty(file: &Path) -> Result<(), StoreError> {
+    let bytes = fs::metadata(file).map_err(StoreError::io(file, "read its length"))?.len();
+    if bytes > 0 {
+        return Ok(());
+    }
+    let why = "it is empty: its content is lost, or a start was cut short; restore a backup if there is one";
+    Err(StoreError::NotASave { file: file.to_owned(), why: why.into() })
+}
+
 impl Database {
     /// Creates the file (mode 0600) or opens it, and brings its schema up to date.
     pub(super) fn create_or_open(file: PathBuf) -> Result<Self, StoreError> {
@@ -46,7 +57,10 @@ impl Database {
     pub(super) fn create_or_open_with(file: PathBuf, migrations: &[Migration]) -> Result<Self, StoreError> {
         match OpenOptions::new().write(true).create_new(true).mode(PRIVATE_MODE).open(&file) {
             Ok(_) => sync_folder_of(&file).map_err(StoreError::io(&file, "make its name durable"))?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => tighten(&file)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                refuse_empty(&file)?;
+                tighten(&file)?;
+            }
             Err(error) => return Err(StoreError::io(&file, "create the world's file")(error)),
         }
         let mut connection = connect(&file)?;

@@ -119,3 +119,35 @@ fn a_save_without_its_world_is_not_taken_for_a_new_one() {
     let error = open_error(&place.folder);
     assert!(error.to_string().contains("it holds images or counters but no world"), "{error}");
 }
+
+/// A file that lost all its bytes is no new world: nobody may find an empty one in place of theirs.
+#[test]
+fn an_empty_file_is_refused_and_stays() {
+    let place = place();
+    drop(open(&place.folder));
+    let file = place.folder.join("world.db");
+    std::fs::write(&file, b"").unwrap();
+    let error = open_error(&place.folder);
+    assert!(matches!(error, StoreError::NotASave { .. }) && error.is_usage(), "{error}");
+    assert!(error.to_string().contains("it is empty"), "{error}");
+    assert_eq!(std::fs::metadata(&file).unwrap().len(), 0);
+}
+
+/// What is left of a file says that it is damaged and what to do, and never that the disk might be full.
+#[test]
+fn a_truncated_file_is_told_as_damaged() {
+    let place = place();
+    let mut store = open(&place.folder);
+    store.save_image(&image(1, 200_000)).unwrap();
+    drop(store);
+    let file = place.folder.join("world.db");
+    let whole = std::fs::read(&file).unwrap();
+    for length in [100, 4_096, whole.len() / 2] {
+        std::fs::write(&file, &whole[..length]).unwrap();
+        let opened = Store::create_or_open(&place.folder, &identity());
+        let error = opened.and_then(|(mut store, _)| store.newest_image()).expect_err("parts are missing");
+        let text = error.to_string();
+        assert!(text.contains("restore a backup") && !text.contains("free space"), "{length} bytes: {text}");
+        assert_eq!(std::fs::metadata(&file).unwrap().len(), length as u64, "it stays as it is");
+    }
+}
