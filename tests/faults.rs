@@ -94,7 +94,10 @@ fn child_world() {
             }))
         })
         .run();
-    std::process::exit(if exit == AppExit::Success { 0 } else { 1 });
+    std::process::exit(match exit {
+        AppExit::Success => 0,
+        AppExit::Error(code) => i32::from(code.get()),
+    });
 }
 
 fn start(fault: &str, saves: &Path, flags: &str) -> Child {
@@ -260,4 +263,16 @@ fn a_second_signal_does_not_wait_for_the_drain() {
     signal(&child, "INT");
     let (code, text) = wait(child);
     assert_eq!(code, Some(130), "{text}");
+}
+
+/// A game that says nothing of NPCs does not ignore the flag: it would be a world that is not as asked for.
+#[test]
+fn npcs_for_a_game_without_any_are_refused() {
+    let (_parent, saves) = folder();
+    let (code, text) = wait(start("none", &saves, "--npcs 7 --ticks 1"));
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("--npcs 7: this game has no NPCs"), "{text}");
+    assert!(!saves.exists(), "nothing is left");
+    let (code, text) = wait(start("none", &saves, "--npcs 0 --ticks 1"));
+    assert_eq!(code, Some(0), "{text}");
 }
