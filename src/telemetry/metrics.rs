@@ -323,6 +323,14 @@ pub(crate) mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "the family terrane_a is there twice")]
+    fn the_reader_of_these_tests_refuses_a_family_that_is_declared_twice() {
+        let family =
+            |help: &str| format!("# HELP terrane_a {help}\n# TYPE terrane_a counter\nterrane_a_total 1\n");
+        parse(&format!("{}{}# EOF\n", family("One."), family("Another.")));
+    }
+
+    #[test]
     #[should_panic(expected = "registered twice")]
     fn a_counter_registered_twice_is_refused() {
         let metrics = Metrics::new();
