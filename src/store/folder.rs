@@ -122,6 +122,7 @@ impl Drop for UnusedSave {
         let path = self.folder.path();
         let made = self.folder.made;
         let mut names = vec!["world.db", "world.db-wal", "world.db-shm"];
+        names.extend(["world.db.new", "world.db.new-wal", "world.db.new-shm"]);
         if made.folder {
             names.extend(["admin.token", "lock"]);
         }

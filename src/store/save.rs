@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::OptionalExtension;
 
-use super::database::Database;
+use super::database::{self, Database};
 use super::error::StoreError;
 use super::folder::{SaveFolder, UnusedSave};
 use super::image::{self, Image};
@@ -46,9 +46,11 @@ impl Store {
         identity: &WorldIdentity,
     ) -> Result<(Self, WorldRecord), StoreError> {
         let folder = Arc::new(SaveFolder::create_or_open(folder)?);
-        let is_new = !folder.database_file().exists();
+        let file = folder.database_file();
+        // A log without its file is what is left of somebody's save.
+        let is_new = !file.exists() && !database::beside(&file, "-wal").exists();
         let unused = UnusedSave::new(&folder, is_new);
-        let mut database = Database::create_or_open(folder.database_file())?;
+        let mut database = Database::create_or_open(file)?;
         let record = world::load_or_create(&mut database, folder.path(), identity)?;
         database.checkpoint();
         unused.keep();

@@ -133,6 +133,25 @@ fn an_empty_file_is_refused_and_stays() {
     assert_eq!(std::fs::metadata(&file).unwrap().len(), 0);
 }
 
+/// A start that is killed before the tables are there leaves a file under another name: the next one begins anew. A
+/// log without its file is what is left of a save, and stays.
+#[test]
+fn a_start_that_was_cut_short_is_begun_anew() {
+    let place = place();
+    std::fs::create_dir_all(&place.folder).unwrap();
+    for ending in [".new", ".new-wal", ".new-shm"] {
+        std::fs::write(place.folder.join(format!("world.db{ending}")), b"half of someth").unwrap();
+    }
+    drop(open(&place.folder));
+    assert!(!place.folder.join("world.db.new").exists());
+
+    std::fs::remove_file(place.folder.join("world.db")).unwrap();
+    std::fs::write(place.folder.join("world.db-wal"), b"the last commits").unwrap();
+    let error = open_error(&place.folder);
+    assert!(matches!(error, StoreError::NotASave { .. }) && error.is_usage(), "{error}");
+    assert!(place.folder.join("world.db-wal").exists());
+}
+
 /// What is left of a file says that it is damaged and what to do, and never that the disk might be full.
 #[test]
 fn a_truncated_file_is_told_as_damaged() {
