@@ -5,10 +5,16 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::error::StoreError;
 use super::run_file::RunInfo;
 use crate::private_file::{PRIVATE_MODE, sync_folder_of};
+
+/// How often the lock is tried, and how far apart: whoever had it may be about to end, and a program that its process
+/// is just starting holds it too, for as long as that takes.
+const LOCK_TRIES: u32 = 10;
+const LOCK_RETRY: Duration = Duration::from_millis(20);
 
 /// What this process created to have its folder.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,7 +64,15 @@ impl SaveFolder {
             .mode(PRIVATE_MODE)
             .open(&lock_path)
             .map_err(StoreError::no_folder(&lock_path, "open the lock"))?;
-        match lock.try_lock() {
+        let mut tries = 1;
+        let taken = loop {
+            match lock.try_lock() {
+                Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => std::thread::sleep(LOCK_RETRY),
+                taken => break taken,
+            }
+            tries += 1;
+        };
+        match taken {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let pid = RunInfo::read(path).ok().flatten().map(|run| run.pid);
