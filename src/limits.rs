@@ -49,6 +49,22 @@ pub const LEAVE_RADIUS_M_MAX: f32 = 252.0;
 /// Largest world edge: every lattice position fits an `i32` and an `f32` still resolves a centimetre.
 pub const WORLD_EDGE_M_MAX: f32 = 65_536.0;
 
+/// Most initial cells of a world: beyond it the fixed cost of empty cells alone fills a tick.
+pub const GRID_CELLS_MAX: u64 = 4_096;
+
+/// How often a cell of the grid may be halved in both directions.
+pub const CELL_DEPTH_MAX: u8 = 16;
+
+/// Most ticks per second of world time.
+pub const HZ_MAX: u16 = 120;
+
+/// Most threads that run cells and sessions.
+pub const THREADS_MAX: usize = 256;
+
+/// Highest and, below zero, lowest place of the world: as its edge, what would go beyond stands there. An update's
+/// reference point reaches twice as far, and an `f32` still resolves a centimetre.
+pub const HEIGHT_M_MAX: f32 = 65_536.0;
+
 /// Most addresses in one connect token, netcode's own limit: no more shards can be named to a client.
 pub const TOKEN_ADDRESSES_MAX: usize = 32;
 
@@ -87,3 +103,8 @@ const _: () = assert!(COMPONENT_KINDS_MAX <= 64);
 const _: () = assert!(ALIASES_MAX >= 4 * VIEW_ENTITIES_MAX && ALIASES_MAX <= u16::MAX as usize);
 const _: () = assert!(UPDATES_IN_FLIGHT_MAX <= 64, "an ack carries 64 bits");
 const _: () = assert!(WORLD_EDGE_M_MAX * LATTICE_STEPS_PER_M < i32::MAX as f32);
+const _: () = assert!(
+    GRID_CELLS_MAX << CELL_DEPTH_MAX <= u32::MAX as u64,
+    "columns of the smallest cells are counted in 32 bits"
+);
+const _: () = assert!(HEIGHT_M_MAX <= WORLD_EDGE_M_MAX, "the lattice and the reference points hold it");

@@ -10,10 +10,11 @@ pub use serde::{Deserialize, Serialize};
 
 pub use crate::action::{Action, ActionContext, Caller, Scope};
 pub use crate::cell::attached::Attached;
-pub use crate::cell::context::{Published, Random, TickContext};
+pub use crate::cell::context::{Random, TickContext};
 pub use crate::cell::markers::Ghosts;
 pub use crate::cell::message::{EntityInbox, EntityOutbox};
 pub use crate::cell::partition::LifeEvents;
+pub use crate::cell::published::{Published, Publisher};
 pub use crate::cell::registration::{CellAppExt, Simulate};
 pub use crate::cell::requests::{SpawnRequest, WorldRequests};
 pub use crate::driver::WorldServer;

@@ -4,12 +4,12 @@ use bevy_ecs::prelude::Component;
 use glam::{Vec2, Vec3};
 use serde::{Deserialize, Serialize};
 
-use crate::limits::LATTICE_STEPS_PER_M;
+use crate::limits::{HEIGHT_M_MAX, LATTICE_STEPS_PER_M};
 
 /// Where an entity is, in metres from the world's south-west corner; `z` is height.
 ///
 /// Every owned entity has one. Game systems write it; the engine takes care that it stays finite, inside the
-/// world, and within one step of where it was.
+/// world, at most [`HEIGHT_M_MAX`] above or below zero, and within one step of where it was.
 #[derive(Component, Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Position(pub Vec3);
 
@@ -64,12 +64,12 @@ impl Area {
         self.max - self.min
     }
 
-    /// The nearest place inside, a hair within the upper edges; height is kept.
+    /// The nearest place inside, a hair within the upper edges, no higher and no lower than [`HEIGHT_M_MAX`].
     #[must_use]
     pub fn clamp(&self, place: Vec3) -> Vec3 {
         let x = place.x.clamp(self.min.x, self.max.x.next_down());
         let y = place.y.clamp(self.min.y, self.max.y.next_down());
-        Vec3::new(x, y, place.z)
+        Vec3::new(x, y, place.z.clamp(-HEIGHT_M_MAX, HEIGHT_M_MAX))
     }
 }
 
@@ -151,9 +151,10 @@ mod tests {
         }
 
         #[test]
-        fn a_clamped_place_is_inside(x in -1e6f32..1e6, y in -1e6f32..1e6) {
+        fn a_clamped_place_is_inside(x in -1e6f32..1e6, y in -1e6f32..1e6, z in -1e6f32..1e6) {
             let area = Area { min: Vec2::ZERO, max: Vec2::new(1_000.0, 500.0) };
-            prop_assert!(area.contains(area.clamp(Vec3::new(x, y, 0.0))));
+            let clamped = area.clamp(Vec3::new(x, y, z));
+            prop_assert!(area.contains(clamped) && clamped.z.abs() <= HEIGHT_M_MAX);
         }
     }
 }

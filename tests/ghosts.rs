@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use terrane::cell::markers::{Ghost, Owned};
 use terrane::cell::pool::with_cells;
+use terrane::ids::{ConnectionId, PlayerId};
 use terrane::prelude::*;
+use terrane::server::io::Join;
 use terrane::server::{Server, TickInput, TickReport};
 
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
@@ -150,4 +152,60 @@ fn every_ghost_equals_the_public_part_of_its_original_in_every_tick() {
         assert!(tick(&mut server).handovers > 20, "entities cross the border");
     }
     assert!(all_copied > 10_000, "{all_copied} values");
+}
+
+/// Walks along x at a constant pace.
+#[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
+struct Walk {
+    #[sync(broadcast)]
+    step_m: f32,
+}
+
+fn walk(mut walkers: Query<(&mut Position, &Walk)>) {
+    for (mut place, walk) in &mut walkers {
+        place.0.x += walk.step_m;
+    }
+}
+
+struct Walks;
+
+impl Plugin for Walks {
+    fn build(&self, app: &mut App) {
+        app.replicate::<Walk>().add_systems(Simulate, walk);
+    }
+}
+
+/// A3, A4: cells of 15.4 m with a margin of 15 m: an avatar and somebody coming towards it, both a step outside of
+/// their owners' boxes, are within sight of each other though those boxes lie farther apart than the margin.
+#[test]
+fn who_has_just_left_the_box_of_an_owner_beyond_the_margin_is_seen_all_the_same() {
+    for grid in [[1, 1], [13, 13]] {
+        let area = Area { min: Vec2::ZERO, max: Vec2::splat(200.0) };
+        let settings =
+            WorldSettings { area, grid, bucket_m: 8.0, audit_every: Some(1), ..WorldSettings::default() }
+                .with_distances(11.9, 12.0, 60.0, 0.0);
+        let walker =
+            |x: f32, step_m: f32| SpawnRequest::new(NetId::WORLD, Vec3::new(x, 5.0, 0.0), Walk { step_m });
+        let mut server = ServerBuilder::default()
+            .add_cell_plugins(Walks)
+            .avatars(move |_| walker(12.3, 3.0))
+            .populate(move |world| {
+                world.spawn(walker(33.8, -3.0));
+            })
+            .build(settings, None)
+            .expect("the game is sound");
+        for number in 1..=4 {
+            let tick = server.next_tick();
+            let mut input = TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() };
+            if number == 1 {
+                let player = PlayerId::new("alice").expect("a name");
+                input.joins.push(Join { connection: ConnectionId(1), player, role: Role::Player });
+            }
+            let audits = server.tick(input).report.audits;
+            assert!(
+                audits.conclusive == 2 * number && audits.failures == 0,
+                "{grid:?}, tick {number}: who is nearer than the enter radius is in view: {audits:?}"
+            );
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod support;
 use support::caravan_world;
 use terrane::caravan::Steer;
 use terrane::prelude::*;
+use terrane::replication::Rows;
 use terrane::replication::planted::PlantedFault;
 use terrane::session::Sessions;
 use terrane::testing::{ClientId, TestWorld};
@@ -18,10 +19,14 @@ fn walkers() -> (TestWorld, Vec<ClientId>) {
     (world, clients)
 }
 
-/// Plants it, or nothing, in one session as soon as that is open; gives each client's (audits, failures).
-fn audits_with(fault: Option<PlantedFault>) -> Vec<(u64, u64)> {
+/// Plants it, or nothing, in one session as soon as that is open, or in the rows; gives each client's (audits,
+/// failures), and how many of all that the server counted failed.
+fn audits_with(fault: Option<PlantedFault>) -> (Vec<(u64, u64)>, u64) {
     let (mut world, clients) = walkers();
     let mut fault = fault;
+    if let Some(fault) = fault.take_if(|fault| *fault == PlantedFault::StaleRow) {
+        world.server_mut().node_mut().resource_mut::<Rows>().plant(fault);
+    }
     for tick in 0..200u32 {
         if tick % 25 == 0 {
             for (number, &client) in clients.iter().enumerate() {
@@ -37,16 +42,19 @@ fn audits_with(fault: Option<PlantedFault>) -> Vec<(u64, u64)> {
             session.view.plant(fault);
         }
     }
-    clients
+    let each = clients
         .iter()
         .map(|&client| (world[client].counts().audits, world[client].counts().audit_failures))
-        .collect()
+        .collect();
+    (each, world.tick().report.audits.failures)
 }
 
 /// B9: nothing planted, nothing found.
 #[test]
 fn without_a_fault_no_audit_fails() {
-    for (audits, failures) in audits_with(None) {
+    let (each, failures) = audits_with(None);
+    assert_eq!(failures, 0, "of the server's own");
+    for (audits, failures) in each {
         assert!(audits > 30 && failures == 0, "{failures} of {audits}");
     }
 }
@@ -54,7 +62,7 @@ fn without_a_fault_no_audit_fails() {
 /// B9: one field of one entity that is wrong at one client fails that client's audits and nobody else's.
 #[test]
 fn a_wrong_field_is_found_by_the_one_who_has_it() {
-    let counts = audits_with(Some(PlantedFault::WrongField));
+    let (counts, _) = audits_with(Some(PlantedFault::WrongField));
     for (number, (audits, failures)) in counts.into_iter().enumerate() {
         assert_eq!(failures > 0, number == 3, "player {number}: {failures} of {audits}");
     }
@@ -63,8 +71,28 @@ fn a_wrong_field_is_found_by_the_one_who_has_it() {
 /// B9: one leave that is never told fails the audits of the client that still holds what left.
 #[test]
 fn a_skipped_leave_is_found_by_the_one_who_missed_it() {
-    let counts = audits_with(Some(PlantedFault::SkippedLeave));
+    let (counts, _) = audits_with(Some(PlantedFault::SkippedLeave));
     for (number, (audits, failures)) in counts.into_iter().enumerate() {
         assert_eq!(failures > 0, number == 3, "player {number}: {failures} of {audits}");
     }
+}
+
+/// B9: a field whose changes are never told fails the audits of the one client that is not told.
+#[test]
+fn a_withheld_field_is_found_by_the_one_who_misses_it() {
+    let (counts, _) = audits_with(Some(PlantedFault::WithheldField));
+    for (number, (audits, failures)) in counts.into_iter().enumerate() {
+        assert_eq!(failures > 0, number == 3, "player {number}: {failures} of {audits}");
+    }
+}
+
+/// B9: a row that does not follow its components is told to all alike, so that no client can notice: the server
+/// itself compares the two.
+#[test]
+fn a_row_that_is_not_what_its_entity_is_is_found_by_the_server() {
+    let (counts, failures) = audits_with(Some(PlantedFault::StaleRow));
+    for (number, (audits, failures)) in counts.into_iter().enumerate() {
+        assert!(audits > 30 && failures == 0, "player {number}: {failures} of {audits}");
+    }
+    assert!(failures > 0, "nobody noticed");
 }

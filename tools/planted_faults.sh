@@ -46,3 +46,10 @@ expect() {
 expect none 0
 expect wrong-field 1
 expect skipped-leave 1
+expect withheld-field 1
+# Everybody is told the same, so only the server can find it.
+expect stale-row 0
+grep -q "a row is not what its entity is" "$saves/stale-row.log" || {
+    echo "planted fault stale-row: the server did not notice"; exit 1
+}
+echo "planted fault stale-row: found by the server, as expected"

@@ -7,8 +7,8 @@ use bevy_ecs::archetype::ArchetypeId;
 use bevy_ecs::change_detection::Tick;
 use bevy_ecs::component::ComponentId;
 use bevy_ecs::message::MessageRegistry;
-use bevy_ecs::prelude::{DetectChanges, Entity, Mut, QueryState, Ref, With, World};
-use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, SingleThreadedExecutor};
+use bevy_ecs::prelude::{Entity, Mut, QueryState, Ref, With, World};
+use bevy_ecs::schedule::SingleThreadedExecutor;
 use glam::Vec3;
 use rustc_hash::FxHashMap;
 
@@ -25,6 +25,7 @@ use crate::replication::{RowDelta, RowMove};
 use crate::space::Position;
 use crate::telemetry::breadcrumb::CellGuard;
 use crate::telemetry::{CellCrumb, name_cell_systems};
+use crate::tick::strict_build_settings;
 
 use super::archetypes::ArchetypeWatch;
 use super::attached::{AttachFindings, AttachPass, Attached};
@@ -45,6 +46,8 @@ pub struct CellCounts {
     pub clamped: u64,
     /// Fields that were too long to be sent.
     pub oversized_fields: u64,
+    /// Spawns, teleports and messages asked for in the name of an entity that is not the cell's.
+    pub foreign_requests: u64,
 }
 
 /// One cell.
@@ -75,8 +78,9 @@ pub struct Cell {
     pub sums: Vec<u64>,
     /// What this tick's work counted.
     pub counts: CellCounts,
-    /// Look after every `Simulate` whether a game system wrote a ghost. O(ghosts × kinds).
-    pub checks_ghosts: bool,
+    /// Look after every `Simulate` whether a game system wrote a ghost, O(ghosts × kinds), and panic where a game system
+    /// asks for something in another cell's name.
+    pub checks_invariants: bool,
     /// The ghost that one wrote, and the component.
     pub written_ghost: Option<(NetId, &'static str)>,
     /// What the last import did.
@@ -100,14 +104,14 @@ pub struct Cell {
     pub(super) prints: Vec<(usize, u64)>,
     pub(super) kind_ids: Vec<ComponentId>,
     archetypes: ArchetypeWatch,
-    ghosts_frozen_at: Tick,
+    pub(super) ghosts_frozen_at: Tick,
 }
 
 /// The engine's own queries, prepared once per world.
 pub(crate) struct Queries {
     pub(super) positions: QueryState<(Entity, &'static NetId, &'static mut Owned, &'static mut Position)>,
     pub(super) ghost_places: GhostPlaces,
-    written_places: QueryState<(&'static NetId, Ref<'static, Position>), With<Ghost>>,
+    pub(super) written_places: QueryState<(&'static NetId, Ref<'static, Position>), With<Ghost>>,
     pub(crate) ghosts: QueryState<(&'static NetId, &'static Ghost, &'static Position)>,
     pub(crate) owned: QueryState<(Entity, &'static NetId, &'static Owned, &'static Position)>,
     pub(super) attach: AttachPass,
@@ -152,10 +156,7 @@ impl Cell {
         app.init_schedule(Simulate);
         app.edit_schedule(Simulate, |schedule| {
             schedule.set_executor(SingleThreadedExecutor::new());
-            schedule.set_build_settings(ScheduleBuildSettings {
-                ambiguity_detection: LogLevel::Error,
-                ..ScheduleBuildSettings::default()
-            });
+            schedule.set_build_settings(strict_build_settings());
         });
         plugins.build_cell(&mut app, game);
         app.edit_schedule(Simulate, |schedule| {
@@ -195,7 +196,7 @@ impl Cell {
             attachments: AttachFindings::default(),
             sums: vec![0; game.kinds.len() + 1],
             counts: CellCounts::default(),
-            checks_ghosts: false,
+            checks_invariants: false,
             written_ghost: None,
             imported: ImportCounts::default(),
             by_net_id: FxHashMap::default(),
@@ -354,10 +355,11 @@ impl Cell {
             cell,
             &self.limits,
         );
-        if self.checks_ghosts {
+        if self.checks_invariants {
             self.written_ghost = self.find_written_ghost();
         }
         self.survey();
+        self.drop_foreign_requests();
         self.world.clear_trackers();
     }
 
@@ -405,27 +407,6 @@ impl Cell {
         for (&net_id, ghost, position) in self.queries.ghosts.iter(&self.world) {
             visit(ghost.row, net_id, position.0, false);
         }
-    }
-
-    /// A ghost that somebody other than the engine wrote since the tick began, with the component's name.
-    fn find_written_ghost(&mut self) -> Option<(NetId, &'static str)> {
-        let now = self.world.read_change_tick();
-        let mut places = self.queries.written_places.iter(&self.world);
-        if let Some((&net_id, _)) =
-            places.find(|(_, place)| place.last_changed().is_newer_than(self.ghosts_frozen_at, now))
-        {
-            return Some((net_id, "Position"));
-        }
-        for (kind, column) in self.game.kinds.iter().zip(&mut self.columns) {
-            let written = column
-                .as_mut()
-                .and_then(|column| column.find_written_ghost(&mut self.world, self.ghosts_frozen_at));
-            if let Some(ghost) = written {
-                let net_id = self.world.get::<NetId>(ghost).copied().unwrap_or_default();
-                return Some((net_id, kind.name()));
-            }
-        }
-        None
     }
 
     /// Which replicated components an entity has, as a set over the schema.

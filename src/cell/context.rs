@@ -2,7 +2,6 @@
 //! is the same on every layout.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use bevy_ecs::prelude::Resource;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -96,22 +95,5 @@ impl Random {
     /// Whether something of this probability happens.
     pub fn chance(&mut self, probability: f32) -> bool {
         self.unit() < probability
-    }
-}
-
-/// Data that the node owns and every cell reads: swapped in between two ticks, the same version everywhere.
-#[derive(Resource, Debug)]
-pub struct Published<T: Send + Sync + 'static>(Arc<T>);
-
-impl<T: Send + Sync + 'static> Published<T> {
-    pub(crate) fn new(value: Arc<T>) -> Self {
-        Self(value)
-    }
-}
-
-impl<T: Send + Sync + 'static> std::ops::Deref for Published<T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        &self.0
     }
 }

@@ -166,7 +166,15 @@ impl<C: Component<Mutability = Mutable> + Serialize + DeserializeOwned> Componen
     }
     fn encode_sent(&self, _: &EntityRef<'_>, _: &mut FieldWriter) {}
     fn transfer(&self, from: &mut EntityWorldMut<'_>, to: &mut EntityWorldMut<'_>, _: bool) -> bool {
-        from.take::<C>().map(|moved| put(to, moved)).is_some()
+        match from.take::<C>() {
+            Some(moved) => put(to, moved),
+            // A game system may have put one on the ghost that is promoted.
+            None => {
+                to.remove::<C>();
+                return false;
+            }
+        }
+        true
     }
     fn save(&self, entity: &EntityRef<'_>, out: &mut Vec<u8>) -> bool {
         entity.get::<C>().map(|component| codec::encode_into(component, out)).is_some()
@@ -207,8 +215,9 @@ impl<C: Component> ComponentKind for CellLocalKind<C> {
         entity.contains::<C>()
     }
     fn encode_sent(&self, _: &EntityRef<'_>, _: &mut FieldWriter) {}
-    fn transfer(&self, from: &mut EntityWorldMut<'_>, _: &mut EntityWorldMut<'_>, _: bool) -> bool {
+    fn transfer(&self, from: &mut EntityWorldMut<'_>, to: &mut EntityWorldMut<'_>, _: bool) -> bool {
         from.remove::<C>();
+        to.remove::<C>();
         false
     }
     fn save(&self, _: &EntityRef<'_>, _: &mut Vec<u8>) -> bool {

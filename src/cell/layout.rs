@@ -164,7 +164,8 @@ impl Layout {
             .expect("the leaves of a grid cell cover it")
     }
 
-    /// All other cells whose box lies within `margin` metres of this one's, corners included, at any depth.
+    /// All other cells whose box lies within `margin` metres of this one's, corners included, at any depth. Whose
+    /// ghosts a cell may need is asked with [`SpaceLimits::neighbour_margin_m`](super::SpaceLimits::neighbour_margin_m).
     #[must_use]
     pub fn neighbours(&self, slot: SlotIndex, margin: f32) -> Vec<Leaf> {
         let Some(own) = self.leaf(slot) else { return Vec::new() };

@@ -44,7 +44,8 @@ pub struct EntityOutbox<'w, M: EntityMessage> {
 }
 
 impl<M: EntityMessage> EntityOutbox<'_, M> {
-    /// Sends from an entity of this cell. One to an entity that is gone by then is dropped and counted.
+    /// Sends from an entity of this cell. One to an entity that is gone by then is dropped and counted; so is one from
+    /// an entity of another cell, a mistake of the game that panics where invariants are checked.
     pub fn send(&mut self, from: NetId, to: NetId, message: M) {
         self.outgoing.0.push(Addressed { from, to, message });
     }
@@ -74,6 +75,8 @@ pub trait MessageKind: Send + Sync {
     fn type_id(&self) -> TypeId;
     /// Gives a cell its empty boxes.
     fn install(&self, world: &mut World);
+    /// Drops what was sent in this tick from others than the cell's own, and gives their names.
+    fn drop_foreign(&self, world: &mut World, is_own: &dyn Fn(&World, NetId) -> bool) -> Vec<NetId>;
     /// Takes what the cell sent in the last tick and forgets what it received.
     fn collect(&self, world: &mut World, into: &mut Option<Batch>);
     /// Sorts a batch into one per owner. `owner` says in which slot an entity lives; the messages to those who
@@ -117,6 +120,13 @@ impl<M: EntityMessage> MessageKind for TypedMessageKind<M> {
     fn install(&self, world: &mut World) {
         world.insert_resource(Outgoing::<M>(Vec::new()));
         world.insert_resource(Incoming::<M>(Vec::new()));
+    }
+    fn drop_foreign(&self, world: &mut World, is_own: &dyn Fn(&World, NetId) -> bool) -> Vec<NetId> {
+        let mut sent = std::mem::take(&mut world.resource_mut::<Outgoing<M>>().0);
+        let foreign = sent.extract_if(.., |message| !is_own(world, message.from)).map(|message| message.from);
+        let foreign = foreign.collect();
+        world.resource_mut::<Outgoing<M>>().0 = sent;
+        foreign
     }
     fn collect(&self, world: &mut World, into: &mut Option<Batch>) {
         world.resource_mut::<Incoming<M>>().0.clear();

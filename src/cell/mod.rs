@@ -7,6 +7,7 @@
 
 mod archetypes;
 pub mod attached;
+pub mod audit;
 pub mod body;
 pub mod context;
 mod executor;
@@ -18,6 +19,7 @@ pub mod markers;
 pub mod message;
 pub mod partition;
 pub mod pool;
+pub mod published;
 pub mod registration;
 pub mod requests;
 pub mod slot;

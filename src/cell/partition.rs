@@ -16,6 +16,7 @@ use super::handover::hand_over;
 use super::layout::Layout;
 use super::markers::Owned;
 use super::pool::{Cells, with_cells};
+use super::published;
 use super::requests::{Requests, SpawnRequest};
 
 /// Where names come from, and how many each spawner has given.
@@ -25,6 +26,9 @@ pub struct Births {
     pub secret: u64,
     /// How many entities each living spawner, or the world itself, has spawned.
     pub spawned: BTreeMap<NetId, u64>,
+    /// Spawners that a node system took away since the last `Partition`: what they asked for in their last tick is
+    /// still to be born, under the next of their names.
+    pub(crate) leaving: Vec<NetId>,
 }
 
 impl Births {
@@ -88,6 +92,7 @@ pub fn take_exports_back(world: &mut World) {
 /// on cells: deaths, crossings, jumps, births, attachments, each by name.
 pub fn partition(world: &mut World) {
     with_cells(world, |world, cells| {
+        published::give_to_all(world, cells);
         world.resource_scope(|world, layout: Mut<Layout>| {
             world.resource_scope(|world, mut rows: Mut<Rows>| {
                 world.resource_scope(|world, mut counts: Mut<PartitionCounts>| {
@@ -98,7 +103,8 @@ pub fn partition(world: &mut World) {
                     let mut births = world.resource_mut::<Births>();
                     let born = node.give_birth(&mut births);
                     // Only now: what dies may leave something behind, under the next of its names.
-                    for net_id in &died {
+                    let leaving = std::mem::take(&mut births.leaving);
+                    for net_id in died.iter().chain(&leaving) {
                         births.spawned.remove(net_id);
                     }
                     node.join_leaders();
@@ -164,7 +170,7 @@ pub fn despawn_now(world: &mut World, net_id: NetId) {
         let slot = world.resource::<Rows>().owner[row.index()];
         cells.at(slot).bury(net_id);
         world.resource_mut::<Rows>().remove(net_id);
-        world.resource_mut::<Births>().spawned.remove(&net_id);
+        world.resource_mut::<Births>().leaving.push(net_id);
         world.resource_mut::<PartitionCounts>().deaths += 1;
         world.resource_mut::<LifeEvents>().died.push(net_id);
     });

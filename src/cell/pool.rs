@@ -1,14 +1,14 @@
 //! The pool of slots and the two stages that run all cells in parallel.
 
 use bevy_ecs::prelude::{IntoScheduleConfigs, Mut, Res, Resource, Schedule, SystemSet, World};
-use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, ScheduleLabel, SingleThreadedExecutor};
+use bevy_ecs::schedule::{ScheduleLabel, SingleThreadedExecutor};
 use bevy_ecs::system::{IntoSystem, ParamBuilder, SystemParamBuilder};
 
 use crate::ghost::import::PublishedExports;
 use crate::ids::SlotIndex;
 use crate::interest::{InterestSettings, Viewers};
 use crate::telemetry::ZoneTable;
-use crate::tick::TickSystems;
+use crate::tick::{TickSystems, strict_build_settings};
 
 use super::Cell;
 use super::context::TickContext;
@@ -48,10 +48,7 @@ pub fn install(world: &mut World, threads: usize) {
         } else {
             schedule.set_executor(SingleThreadedExecutor::new());
         }
-        schedule.set_build_settings(ScheduleBuildSettings {
-            ambiguity_detection: LogLevel::Error,
-            ..ScheduleBuildSettings::default()
-        });
+        schedule.set_build_settings(strict_build_settings());
         world.add_schedule(schedule);
     }
 }

@@ -16,9 +16,9 @@ use crate::action::kinds::{ActionHandler, ActionKind, TypedActionKind};
 use crate::limits::{COMPONENT_KINDS_MAX, FIELDS_PER_ENTITY_MAX};
 use crate::replication::{Replicate, Schema};
 
-use super::context::Published;
 use super::kinds::{CellLocalKind, ComponentKind, ReplicatedKind, ServerOnlyKind};
 use super::message::{EntityMessage, MessageKind, TypedMessageKind};
+use super::published::Published;
 use super::survey::AllowLongSteps;
 
 /// The schedule of a cell's game systems: runs once a tick, in all cells in parallel.

@@ -2,12 +2,15 @@
 //! `Partition`, wherever it leads, so that it takes the same time on every cell layout.
 
 use bevy_ecs::bundle::Bundle;
-use bevy_ecs::prelude::{ResMut, Resource};
+use bevy_ecs::prelude::{ResMut, Resource, World};
 use bevy_ecs::system::SystemParam;
 use bevy_ecs::world::EntityWorldMut;
 use glam::Vec3;
 
 use crate::ids::{NetId, Row};
+
+use super::Cell;
+use super::markers::Owned;
 
 /// Puts the components onto a new entity.
 pub type BuildEntity = Box<dyn FnOnce(&mut EntityWorldMut<'_>) + Send + Sync>;
@@ -78,6 +81,48 @@ pub struct Requests {
     pub(crate) engine_moves: bool,
 }
 
+impl Requests {
+    /// Drops what was asked for by, or for, others than the cell's own, and gives (what, whose name).
+    fn drop_foreign(&mut self, is_own: impl Fn(NetId) -> bool) -> Vec<(&'static str, NetId)> {
+        let spawns = self.spawns.extract_if(.., |request| !is_own(request.spawner));
+        let mut foreign: Vec<_> = spawns.map(|request| ("spawned from", request.spawner)).collect();
+        let teleports = self.teleports.extract_if(.., |(net_id, _)| !is_own(*net_id));
+        foreign.extend(teleports.map(|(net_id, _)| ("teleported", net_id)));
+        foreign
+    }
+}
+
+impl Cell {
+    /// Drops what game systems asked for in this tick in the name of entities that are not the cell's own: their order
+    /// and their names would depend on the layout. Whoever died in this very tick was the cell's own.
+    ///
+    /// # Panics
+    /// Where invariants are checked: names the cell and the entity.
+    pub(super) fn drop_foreign_requests(&mut self) {
+        let by_net_id = &self.by_net_id;
+        let is_own = |world: &World, net_id: NetId| {
+            let entity = by_net_id.get(&net_id).map(|&entity| world.get_entity(entity));
+            entity.is_some_and(|entity| entity.map_or(true, |entity| entity.contains::<Owned>()))
+        };
+        let mut requests = std::mem::take(&mut *self.world.resource_mut::<Requests>());
+        let mut foreign = requests.drop_foreign(|net_id| is_own(&self.world, net_id));
+        *self.world.resource_mut::<Requests>() = requests;
+        for kind in &self.game.messages {
+            let senders = kind.drop_foreign(&mut self.world, &is_own);
+            foreign.extend(senders.into_iter().map(|net_id| ("sent a message from", net_id)));
+        }
+        self.counts.foreign_requests += foreign.len() as u64;
+        let Some(&(what, net_id)) = foreign.first() else { return };
+        let (cell, more) = (self.leaf.id, foreign.len() - 1);
+        assert!(
+            !self.checks_invariants,
+            "cell {cell}: a game system {what} {net_id}, which is not an entity of this cell: ask for what it shall do \
+             with a message to it"
+        );
+        tracing::error!(%cell, %net_id, more, "a game system {what} an entity of another cell: not done");
+    }
+}
+
 /// For game systems: what cannot happen within the cell and the tick.
 ///
 /// ```
@@ -99,7 +144,7 @@ impl WorldRequests<'_> {
     /// Spawns an entity at a place anywhere in the world; it acts from the next tick on.
     ///
     /// `spawner` must be an entity of this cell: ids and order derive from it, so they do not depend on which
-    /// cell it is in.
+    /// cell it is in. What another is named for is not done, but counted; where invariants are checked it panics.
     pub fn spawn(&mut self, spawner: NetId, position: Vec3, bundle: impl Bundle) {
         self.requests.spawns.push(SpawnRequest::new(spawner, position, bundle));
     }
@@ -112,7 +157,7 @@ impl WorldRequests<'_> {
     }
 
     /// Puts an entity of this cell anywhere at once, with all that is attached to it, at the next tick. If it is
-    /// attached to something itself, it lets go of that first.
+    /// attached to something itself, it lets go of that first. As [`spawn`](Self::spawn), it is refused for others.
     pub fn teleport(&mut self, entity: NetId, to: Vec3) {
         self.requests.teleports.push((entity, to));
     }

@@ -2,6 +2,7 @@
 
 use glam::Vec3;
 
+use crate::limits::HEIGHT_M_MAX;
 use crate::space::{Area, distance_squared};
 
 /// The distances that cells must respect.
@@ -33,11 +34,21 @@ pub struct Step {
 }
 
 impl SpaceLimits {
+    /// How far from a cell's box the box of an owner may lie whose entities are within the ghost margin, m.
+    ///
+    /// After `Simulate` an entity may stand outside of its owner's box until the next `Partition`: by a step of its
+    /// own or of its leader, and by the reach of its attachment.
+    #[must_use]
+    pub fn neighbour_margin_m(&self) -> f32 {
+        self.ghost_margin_m + self.step_m_max + self.attach_reach_m
+    }
+
     /// Checks a step from one place to another: it stays in the world, and one that is too long is not done.
     #[must_use]
     #[inline]
     pub fn step(&self, from: Vec3, to: Vec3) -> Step {
-        let asked = if self.world.contains(to) { to } else { self.world.clamp(to) };
+        let is_inside = self.world.contains(to) && to.z.abs() <= HEIGHT_M_MAX;
+        let asked = if is_inside { to } else { self.world.clamp(to) };
         let step_squared = distance_squared(asked, from);
         let is_long = step_squared > self.step_m_max * self.step_m_max && {
             // A hair of tolerance: the step was computed in floats, and what it was added to is rounded the

@@ -20,7 +20,6 @@ pub const DELAY_TICKS_DEFAULT: f64 = 2.0;
 pub struct Interpolation {
     hz: u16,
     newest: TickNumber,
-    input_seq: u32,
     samples: FxHashMap<NetId, VecDeque<(TickNumber, Vec3)>>,
 }
 
@@ -32,12 +31,11 @@ impl Interpolation {
     }
 
     /// Notes where everything is after an update. O(entities in view).
-    pub fn note(&mut self, mirror: &Mirror, tick: TickNumber, input_seq: u32) {
+    pub fn note(&mut self, mirror: &Mirror, tick: TickNumber) {
         if tick < self.newest {
             return;
         }
         self.newest = tick;
-        self.input_seq = input_seq;
         self.samples.retain(|&net_id, _| mirror.get(net_id).is_some());
         for entity in mirror.entities() {
             let samples = self.samples.entry(entity.net_id()).or_default();
@@ -74,13 +72,6 @@ impl Interpolation {
                 Some(a.lerp(b, share as f32))
             }
         }
-    }
-
-    /// Number of the newest of the client's own messages that took part in what is shown: what came after it
-    /// is still to be predicted.
-    #[must_use]
-    pub fn last_input_seq(&self) -> u32 {
-        self.input_seq
     }
 
     /// The newest tick that was noted.

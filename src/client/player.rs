@@ -105,7 +105,8 @@ pub struct Player {
     notices: VecDeque<String>,
     /// Continuous inputs by the action's index: what is wanted right now.
     inputs: BTreeMap<u16, Vec<u8>>,
-    last_input_seq: u32,
+    /// (number of the newest message with inputs that was sent, of the newest that the world has taken).
+    input_seqs: (u32, u32),
     ids: Xoshiro256PlusPlus,
     asked: FxHashMap<ActionId, Duration>,
     waiting: VecDeque<(ActionReply, Duration)>,
@@ -138,7 +139,7 @@ impl Player {
             ended: None,
             notices: VecDeque::new(),
             inputs: BTreeMap::new(),
-            last_input_seq: 0,
+            input_seqs: (0, 0),
             ids: Xoshiro256PlusPlus::seed_from_u64(ids),
             asked: FxHashMap::default(),
             waiting: VecDeque::new(),
@@ -192,10 +193,13 @@ impl Player {
     pub fn send(&mut self) {
         if self.connection.epoch() != 0 && self.ended.is_none() {
             let (ack_newest, ack_bits) = self.mirror.ack();
+            let has_inputs = !self.inputs.is_empty();
             let inputs = self.inputs.iter().map(|(kind, bytes)| (*kind, bytes.clone())).collect();
             let state = ClientState { ack_newest, ack_bits, inputs, ..ClientState::default() };
-            if let Ok(seq) = self.connection.send_state(state) {
-                self.last_input_seq = seq;
+            if let Ok(seq) = self.connection.send_state(state)
+                && has_inputs
+            {
+                self.input_seqs.0 = seq;
             }
         }
         self.connection.flush();
@@ -208,8 +212,9 @@ impl Player {
                 self.counts.updates += 1;
                 self.counts.update_bytes += bytes.len() as u64;
                 self.complete |= applied.complete;
+                self.input_seqs.1 = self.input_seqs.1.max(applied.input_seq);
                 if let Some(interpolation) = &mut self.interpolation {
-                    interpolation.note(&self.mirror, applied.tick, applied.input_seq);
+                    interpolation.note(&self.mirror, applied.tick);
                 }
             }
             Err(_) => self.counts.decode_errors += 1,
@@ -226,6 +231,7 @@ impl Player {
                     *interpolation = Interpolation::new(welcome.hz);
                 }
                 self.complete = false;
+                self.input_seqs.1 = 0;
                 self.welcome = Some(welcome);
             }
             ServerControl::Refused(_) => {}
@@ -256,7 +262,7 @@ impl Player {
     /// a while if that one is lost.
     fn deliver_replies(&mut self) {
         while let Some((reply, since)) = self.waiting.front() {
-            let seen = self.mirror.ack().0 >= reply.as_of;
+            let seen = self.mirror.has_applied(reply.as_of);
             if !seen && self.now.saturating_sub(*since) < REPLY_PATIENCE {
                 break;
             }
@@ -334,6 +340,19 @@ impl Player {
     #[must_use]
     pub fn interpolation(&self) -> Option<&Interpolation> {
         self.interpolation.as_ref()
+    }
+
+    /// How many of the messages with continuous input that were sent took no part yet in what the view shows: a client
+    /// that predicts its own avatar does so from the view, by that many of its last inputs.
+    #[must_use]
+    pub fn inputs_to_predict(&self) -> u32 {
+        self.input_seqs.0.saturating_sub(self.input_seqs.1)
+    }
+
+    /// Number of the newest own message whose input took part in what the view shows; 0 before the first.
+    #[must_use]
+    pub fn input_seq_shown(&self) -> u32 {
+        self.input_seqs.1
     }
 
     /// What both ends agreed on.

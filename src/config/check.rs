@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::error::{ConfigError, Origin, Problem, Sourced};
-use super::key::{self, Expected, GRID_CELLS_MAX, Key, WORLD_EDGE_M_MIN};
+use super::key::{self, Expected, Key, WORLD_EDGE_M_MIN};
 use super::settings::{SpaceSettings, WorldChoice};
 use super::values::{GridSize, HttpListen};
-use crate::limits::{CLIENTS_PER_SHARD_MAX, WORLD_EDGE_M_MAX};
+use crate::limits::{CLIENTS_PER_SHARD_MAX, GRID_CELLS_MAX, WORLD_EDGE_M_MAX};
 
 const NAME_BYTES_MAX: usize = 64;
 

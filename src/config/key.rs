@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::values::{ADDRESS, ADDRESS_OR_OFF};
 use crate::limits::{
-    CLIENTS_PER_SHARD_MAX, LEAVE_RADIUS_M_MAX, TOKEN_ADDRESSES_MAX, VIEW_ENTITIES_MAX, WORLD_EDGE_M_MAX,
+    CLIENTS_PER_SHARD_MAX, GRID_CELLS_MAX, HZ_MAX, LEAVE_RADIUS_M_MAX, THREADS_MAX, TOKEN_ADDRESSES_MAX,
+    VIEW_ENTITIES_MAX, WORLD_EDGE_M_MAX,
 };
 
 /// What a key's value may be, without regard to other keys.
@@ -51,8 +52,6 @@ const PATH: Expected = Expected::Text("a path in quotes");
 
 /// Most shards: each has a thread and a port of its own, and a connect token names no more ports.
 const SHARDS_MAX: u64 = TOKEN_ADDRESSES_MAX as u64;
-/// Cells of the initial grid: beyond it the fixed cost of empty cells alone fills a tick.
-pub(super) const GRID_CELLS_MAX: u64 = 4_096;
 /// The shortest world edge, in metres.
 pub(super) const WORLD_EDGE_M_MIN: f32 = 1.0;
 
@@ -74,8 +73,8 @@ pub(super) const MAX_PLAYERS: Key =
 pub(super) const HTTP: Key = key("http", "--http", Expected::Text(ADDRESS_OR_OFF));
 pub(super) const KEY_FILE: Key = key("key_file", "--key-file", PATH);
 pub(super) const ADMIN_TOKEN_FILE: Key = key("admin_token_file", "--admin-token-file", PATH);
-pub(super) const THREADS: Key = key("threads", "--threads", Expected::Whole(1, 256));
-pub(super) const HZ: Key = key("hz", "--hz", Expected::Whole(1, 120));
+pub(super) const THREADS: Key = key("threads", "--threads", Expected::Whole(1, THREADS_MAX as u64));
+pub(super) const HZ: Key = key("hz", "--hz", Expected::Whole(1, HZ_MAX as u64));
 pub(super) const SEED: Key = key("seed", "--seed", Expected::Whole(0, u64::MAX));
 pub(super) const GRID: Key = key(
     "grid",

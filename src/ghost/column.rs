@@ -42,7 +42,8 @@ pub trait Column: Send + Sync {
     /// An empty export column of this kind; `None` for kinds that are never exported.
     fn new_export(&self) -> Option<ExportedColumn>;
 
-    /// A ghost on which somebody wrote the component after `since`, if any: a fault of a game system.
+    /// A ghost on which somebody wrote the component after `since`, if any: a fault of a game system. What is never
+    /// copied is never on a ghost: its cell looks for that by itself.
     fn find_written_ghost(
         &mut self,
         world: &mut World,

@@ -75,16 +75,6 @@ impl LastIndex {
         self.index.rebuild(entries);
     }
 
-    /// Fills the index of a cell that was just made by a split or a merge from those of the cells that were
-    /// there before, so that its systems find in their first tick what they would have found without it.
-    /// What several of them know is taken once. O(n log n); allocates.
-    pub fn inherit<'a>(&mut self, before: impl IntoIterator<Item = &'a LastIndex>) {
-        let mut entries: Vec<IndexEntry> = before.into_iter().flat_map(|last| last.index.entries()).collect();
-        entries.sort_unstable_by_key(|entry| entry.net_id);
-        entries.dedup_by_key(|entry| entry.net_id);
-        self.index.rebuild(entries);
-    }
-
     /// See [`Nearby::within`].
     ///
     /// # Errors

@@ -196,24 +196,6 @@ proptest! {
             }
         }
     }
-
-    /// A9. After a merge both halves know the ghosts of the other: each is found once.
-    #[test]
-    fn a_merged_cell_finds_what_its_parts_would_have_found(places in places()) {
-        let all = entries(&places);
-        let half = |from: f32| {
-            let home = Area { min: Vec2::new(from, 0.0), max: Vec2::new(from + 100.0, 200.0) };
-            let mut last = LastIndex::new(home, GHOST_MARGIN_M, LEAVE_RADIUS_M, BUCKET_EDGE_M_DEFAULT);
-            last.rebuild(all.iter().copied().filter(|entry| home.contains_within(entry.position, GHOST_MARGIN_M)));
-            last
-        };
-        let (west, east) = (half(0.0), half(100.0));
-        let mut merged = LastIndex::new(HOME, GHOST_MARGIN_M, LEAVE_RADIUS_M, BUCKET_EDGE_M_DEFAULT);
-        merged.inherit([&west, &east]);
-        let mut held: Vec<IndexEntry> = merged.index().entries().collect();
-        held.sort_unstable_by_key(|entry| entry.row);
-        prop_assert_eq!(held, all);
-    }
 }
 
 #[test]

@@ -101,7 +101,7 @@ pub struct RowDelta {
 #[derive(Resource, Debug)]
 pub struct Rows {
     /// Position after `Simulate`; NaN, which is farther away than everything, for rows of nobody and for
-    /// entities whose fields are too many bytes to be told to anybody.
+    /// entities whose fields are too many bytes to be told to anybody: where those are says [`place`](Self::place).
     pub position: Vec<Vec3>,
     /// The same on the lattice.
     pub lattice: Vec<LatticePoint>,
@@ -122,11 +122,15 @@ pub struct Rows {
     pub oversized: u64,
     /// Rows whose fields are more than [`ROW_BYTES_MAX`] bytes.
     too_long: Vec<bool>,
+    /// Where those are: a player sees from there all the same.
+    hidden: FxHashMap<Row, Vec3>,
     by_net_id: FxHashMap<NetId, Row>,
     changed_rows: Vec<Row>,
     free: Vec<Row>,
     /// Freed in this tick: views may still name them, so they are given out again only from the next on.
     freed: Vec<Row>,
+    #[cfg(any(test, feature = "planted-faults"))]
+    planted: super::planted::Planted,
 }
 
 impl Default for Rows {
@@ -142,10 +146,13 @@ impl Default for Rows {
             class: Vec::new(),
             oversized: 0,
             too_long: Vec::new(),
+            hidden: FxHashMap::default(),
             by_net_id: FxHashMap::default(),
             changed_rows: Vec::new(),
             free: Vec::new(),
             freed: Vec::new(),
+            #[cfg(any(test, feature = "planted-faults"))]
+            planted: super::planted::Planted::default(),
         };
         rows.push_empty();
         rows
@@ -220,8 +227,27 @@ impl Rows {
         self.net_id[index] = NetId::WORLD;
         self.class[index] = u8::MAX;
         self.too_long[index] = false;
+        self.hidden.remove(&row);
         self.freed.push(row);
         Some(row)
+    }
+
+    /// Where an entity is, whether it can be told to anybody or not; NaN for rows of nobody.
+    #[must_use]
+    pub fn place(&self, row: Row) -> Vec3 {
+        let told = self.position[row.index()];
+        if self.too_long[row.index()] { self.hidden.get(&row).copied().unwrap_or(told) } else { told }
+    }
+
+    /// Notes where an entity is, and shows it unless it is hidden.
+    #[inline]
+    fn put(&mut self, row: Row, place: Vec3) {
+        let index = row.index();
+        self.position[index] = place;
+        if self.too_long[index] {
+            self.position[index] = Vec3::NAN;
+            self.hidden.insert(row, place);
+        }
     }
 
     /// Forgets last tick's changes and releases the rows freed before it.
@@ -246,18 +272,31 @@ impl Rows {
                 self.low_xy[index] = point.low_xy();
                 self.note_change(row, mask);
             }
-            self.position[index] = if self.too_long[index] { Vec3::NAN } else { position };
+            self.put(row, position);
         }
     }
 
     /// Publishes what one cell encoded.
     pub fn publish(&mut self, deltas: &mut Vec<RowDelta>) {
+        #[cfg(any(test, feature = "planted-faults"))]
+        deltas.retain(|delta| !self.planted.keeps_stale(&self.net_id, delta));
         for RowDelta { row, position, mask, encoded } in deltas.drain(..) {
             let index = row.index();
             let too_long = encoded.bytes.len() > ROW_BYTES_MAX;
             self.oversized += u64::from(too_long);
+            if too_long && !self.too_long[index] {
+                tracing::error!(
+                    net_id = %self.net_id[index],
+                    bytes = encoded.bytes.len(),
+                    most = ROW_BYTES_MAX,
+                    "the fields of an entity are more bytes than a record can carry: nobody sees it until they are fewer"
+                );
+            }
+            if !too_long {
+                self.hidden.remove(&row);
+            }
             self.too_long[index] = too_long;
-            self.position[index] = if too_long { Vec3::NAN } else { position };
+            self.put(row, position);
             self.encoded[index] = encoded;
             self.note_change(row, mask);
         }
@@ -270,6 +309,12 @@ impl Rows {
             self.changed_rows.push(row);
         }
         *changed |= mask;
+    }
+
+    /// Makes something go wrong in the rows from now on, for a test of those who should notice.
+    #[cfg(any(test, feature = "planted-faults"))]
+    pub fn plant(&mut self, fault: super::planted::PlantedFault) {
+        self.planted.plant(fault);
     }
 
     /// The rows that changed in this tick.

@@ -68,4 +68,15 @@ mod tests {
         ];
         assert!(order.is_sorted());
     }
+
+    /// A10: who is in a full view stays until somebody is a tenth nearer, not by a hair.
+    #[test]
+    fn who_is_held_counts_a_tenth_nearer_than_it_is() {
+        let held = |metres: f32| rank(false, 1, metres * metres, true, NetId(2));
+        let new = |metres: f32| rank(false, 1, metres * metres, false, NetId(1));
+        assert!(held(10.0) < new(9.1), "nearer by less than a tenth takes nobody's place");
+        assert!(held(10.0) > new(8.9), "nearer by more than a tenth does");
+        assert!(held(10.0) < held(10.1) && new(10.0) < new(10.1), "among their like the distance decides");
+        assert!(held(8.9) < held(9.0) && held(9.0) < new(9.0), "of two as near, who is held stays");
+    }
 }

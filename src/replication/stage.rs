@@ -26,6 +26,9 @@ const SESSIONS_PER_TASK_MIN: usize = 16;
 /// For how many ticks something may wait in a full update before the server's own audit calls it late.
 pub const PENDING_TICKS_MAX: u16 = 200;
 
+/// Rows that one audit names; all are counted.
+const ROW_FAULTS_TOLD_MAX: usize = 16;
+
 /// What `Assemble` counted. `bytes`, `updates` and `full` are of this tick, the rest since the start.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AssembleCounts {
@@ -35,6 +38,10 @@ pub struct AssembleCounts {
     pub updates: u64,
     /// Updates that could not take everything.
     pub full: u64,
+    /// Entities near enough to a viewer whose view was full, each once a tick.
+    pub over_the_cap: u64,
+    /// Entities that could not come into a view for want of an alias, each once a tick.
+    pub without_alias: u64,
     /// Audits.
     pub audits: AuditTotals,
 }
@@ -103,7 +110,7 @@ pub fn mirror(world: &mut World) {
         let rows = world.resource::<Rows>();
         for session in world.resource::<Sessions>().iter() {
             let row = session.avatar_row;
-            let position = rows.position[row.index()];
+            let position = rows.place(row);
             if row != Row::NONE && position.is_finite() {
                 let viewer = Viewer { session: session.id.index, position };
                 viewers.push(rows.owner[row.index()], viewer);
@@ -128,6 +135,7 @@ pub fn assemble(world: &mut World) {
                 assemble_sessions(world, cells, &mut sessions, &mut scratch);
                 collect(world, &mut scratch);
                 audit(world, &mut sessions);
+                audit_rows(world, cells);
             });
         });
     });
@@ -221,9 +229,11 @@ fn assemble_sessions(world: &World, cells: &Cells, sessions: &mut Sessions, scra
 fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskScratch) {
     let row = session.avatar_row;
     // A player whose avatar died sees from nowhere: the view empties.
-    let viewer = rule::Viewer { position: shared.rows.position[row.index()], avatar: row };
+    let viewer = rule::Viewer { position: shared.rows.place(row), avatar: row };
     let hits = shared.hits.get(session.id.index as usize).copied().unwrap_or_default();
-    session.view.update_membership(shared.rows, viewer, hits, &shared.rule, &mut scratch.view);
+    let change = session.view.update_membership(shared.rows, viewer, hits, &shared.rule, &mut scratch.view);
+    scratch.counts.over_the_cap += u64::from(change.over_the_cap);
+    scratch.counts.without_alias += u64::from(change.without_alias);
     let header = UpdateHeader { tick: shared.tick, input_seq: session.input_seq };
     for _ in 0..FIRST_SYNC_UPDATES_PER_TICK_MAX {
         scratch.bytes.clear();
@@ -240,7 +250,7 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
         }
         let bytes = Bytes::copy_from_slice(&scratch.bytes);
         scratch.messages.push(ToNet::Update { connection: session.connection, bytes });
-        if !session.view.enters_wait() {
+        if !session.view.may_burst() {
             break;
         }
     }
@@ -262,6 +272,8 @@ fn collect(world: &mut World, scratch: &mut AssembleScratch) {
             counts.bytes += done.bytes;
             counts.updates += done.updates;
             counts.full += done.full;
+            counts.over_the_cap += done.over_the_cap;
+            counts.without_alias += done.without_alias;
         }
     });
 }
@@ -288,7 +300,7 @@ fn audit(world: &mut World, sessions: &mut Sessions) {
                     }
                     let row = session.avatar_row;
                     let own = (row != Row::NONE).then_some(session.avatar);
-                    let place = rows.position[row.index()];
+                    let place = rows.place(row);
                     let expected = oracle.membership(entities.iter().copied(), place, own, &rule);
                     if !tick.0.is_multiple_of(every) {
                         continue;
@@ -312,6 +324,25 @@ fn audit(world: &mut World, sessions: &mut Sessions) {
             });
         });
     });
+}
+
+/// Compares every row with the components that it is of: views, oracle and clients all rest on the rows, so none of
+/// them would notice. Once per entity, however many see it: O(entities × sent bytes).
+fn audit_rows(world: &mut World, cells: &mut Cells) {
+    let Some(every) = world.resource::<WorldSettings>().audit_every else { return };
+    let tick = world.resource::<NodeContext>().0.tick;
+    if !tick.0.is_multiple_of(every) {
+        return;
+    }
+    let rows = world.resource::<Rows>();
+    let found: Vec<_> = cells.iter_mut().flat_map(|cell| cell.audit_rows(rows)).collect();
+    for fault in found.iter().take(ROW_FAULTS_TOLD_MAX) {
+        let (component, field) = (fault.component, fault.field.unwrap_or("all of it"));
+        tracing::error!(net_id = %fault.net_id, component, field, %tick, "a row is not what its entity is");
+    }
+    let audits = &mut world.resource_mut::<AssembleCounts>().audits;
+    audits.conclusive += 1;
+    audits.failures += found.len() as u64;
 }
 
 /// Runs `Send`: hands this tick's updates and replies to the output, behind the messages of earlier sets.

@@ -4,30 +4,29 @@ use std::any::TypeId;
 use std::sync::Arc;
 
 use bevy_app::{App, Plugin, Plugins};
-use bevy_ecs::prelude::{Component, IntoScheduleConfigs, Res, ResMut, Resource, Schedule, With, World};
-use bevy_ecs::schedule::{LogLevel, ScheduleBuildSettings, ScheduleLabel, SingleThreadedExecutor};
+use bevy_ecs::prelude::{Component, World};
 use rustc_hash::FxHashMap;
 
 use crate::action::act::{self, ActCounts};
-use crate::cell::context::{Published, TickContext};
+use crate::cell::context::TickContext;
 use crate::cell::layout::LayoutError;
-use crate::cell::markers::Owned;
-use crate::cell::partition::{
-    Births, LifeEvents, PartitionCounts, despawn_now, partition, spawn_now, take_exports_back,
-};
-use crate::cell::pool::{self, InterestCells, NodeContext, SimulateCells, with_cells};
+use crate::cell::partition::{Births, LifeEvents, PartitionCounts};
+use crate::cell::pool::{self, NodeContext};
+use crate::cell::published::{NewlyPublished, Publish, Published};
 use crate::cell::registration::{CellPlugins, GameError};
 use crate::cell::requests::SpawnRequest;
 use crate::cell::{Cell, Layout, SpaceLimits};
 use crate::ghost::import::PublishedExports;
-use crate::ids::{CellId, NetId, TickNumber};
+use crate::ids::{CellId, TickNumber};
 use crate::interest::{InterestSettings, Viewers};
-use crate::replication::{Rows, stage};
-use crate::session::{AvatarRecipe, AvatarRequest, Sessions, admit};
-use crate::telemetry::{self, Heartbeat, StageClock};
-use crate::tick::{self, Tick, TickSystems};
+#[cfg(not(feature = "planted-faults"))]
+use crate::replication::Rows;
+use crate::replication::stage;
+use crate::session::{AvatarRecipe, AvatarRequest, Sessions};
+use crate::telemetry::{Heartbeat, StageClock};
 
-use super::io::TickInput;
+use super::population::{Npcs, Population};
+use super::schedule::{NextTick, install_close, install_tick};
 use super::{GameOf, Server, WorldImage, WorldSettings, image, record};
 
 /// Why a server cannot be built.
@@ -50,47 +49,21 @@ pub enum ServerError {
         /// Needed, m.
         need: f32,
     },
+    /// A setting of the world is out of its range.
+    #[error("the world's setting `{setting}` is {found}: expected {expected}")]
+    Setting {
+        /// Which.
+        setting: &'static str,
+        /// What it is.
+        found: String,
+        /// What it must be.
+        expected: String,
+    },
     /// A saved image does not fit the game.
     #[error(
         "the saved world cannot be used: {0}; run it with the game that saved it, or choose another world with --name"
     )]
     Image(String),
-}
-
-/// Gives every cell a published value.
-type Publish = Arc<dyn Fn(&mut World) + Send + Sync>;
-
-/// What an NPC is and how one is made.
-struct Npcs {
-    names: fn(&mut World) -> Vec<NetId>,
-    spawn: Arc<dyn Fn(&mut Population<'_>, u64) + Send + Sync>,
-}
-
-impl Npcs {
-    /// Spawns what is missing; of what is too many, those with the highest names go.
-    fn adjust(&self, world: &mut World, wanted: u64) {
-        let mut names = (self.names)(world);
-        names.sort_unstable();
-        for &surplus in names.iter().skip(wanted as usize) {
-            despawn_now(world, surplus);
-        }
-        for _ in names.len() as u64..wanted {
-            let made = world.resource::<Births>().spawned.get(&NetId::WORLD).copied().unwrap_or(0);
-            (self.spawn)(&mut Population { world }, made);
-        }
-    }
-}
-
-/// The names of all entities with a component.
-fn names_with<C: Component>(world: &mut World) -> Vec<NetId> {
-    with_cells(world, |_, cells| {
-        let mut names = Vec::new();
-        for cell in cells.iter_mut() {
-            let mut query = cell.world.query_filtered::<&NetId, (With<Owned>, With<C>)>();
-            names.extend(query.iter(&cell.world));
-        }
-        names
-    })
 }
 
 /// How the world is filled when it is new.
@@ -144,7 +117,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Gives every cell a value to read as [`Published<T>`].
+    /// Gives every cell a value to read as [`Published<T>`]; node systems replace it with a
+    /// [`Publisher`](crate::cell::published::Publisher).
     #[must_use]
     pub fn publish<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         let value = Arc::new(value);
@@ -179,7 +153,7 @@ impl ServerBuilder {
         mut self,
         spawn: impl Fn(&mut Population<'_>, u64) + Send + Sync + 'static,
     ) -> Self {
-        self.npcs = Some(Npcs { names: names_with::<C>, spawn: Arc::new(spawn) });
+        self.npcs = Some(Npcs::new::<C>(spawn));
         self
     }
 
@@ -214,10 +188,7 @@ impl ServerBuilder {
         settings: WorldSettings,
         image: Option<&WorldImage>,
     ) -> Result<Server, ServerError> {
-        let need = settings.ghost_margin_needed_m();
-        if settings.ghost_margin_m < need {
-            return Err(ServerError::Margin { have: settings.ghost_margin_m, need });
-        }
+        settings.check()?;
         let game = self.cell_plugins.learn()?;
         for &(id, name) in game.published() {
             if !self.published.contains_key(&id) {
@@ -253,8 +224,8 @@ impl ServerBuilder {
             for (id, _) in game.published() {
                 self.published[id](&mut cell.world);
             }
-            cell.checks_ghosts = settings.check_invariants;
-            cell.set_neighbours(&layout.neighbours(leaf.slot, settings.ghost_margin_m));
+            cell.checks_invariants = settings.check_invariants;
+            cell.set_neighbours(&layout.neighbours(leaf.slot, limits.neighbour_margin_m()));
             cells.push(cell);
         }
 
@@ -297,10 +268,6 @@ fn first_context(settings: &WorldSettings, image: Option<&WorldImage>) -> TickCo
     }
 }
 
-/// The number the next tick must have.
-#[derive(Resource, Clone, Copy, Debug)]
-pub(super) struct NextTick(pub(super) TickNumber);
-
 fn install_resources(world: &mut World, settings: &WorldSettings, layout: Layout, context: TickContext) {
     world.insert_resource(NextTick(context.tick));
     world.insert_resource(NodeContext(context));
@@ -308,11 +275,15 @@ fn install_resources(world: &mut World, settings: &WorldSettings, layout: Layout
     world.insert_resource(Births { secret: settings.secret, ..Births::default() });
     world.insert_resource(InterestSettings { enter_radius_m: settings.enter_radius_m });
     world.insert_resource(settings.clone());
+    #[cfg(not(feature = "planted-faults"))]
     world.init_resource::<Rows>();
+    #[cfg(feature = "planted-faults")]
+    world.insert_resource(crate::replication::planted::rows_of_world());
     world.init_resource::<Viewers>();
     world.init_resource::<PublishedExports>();
     world.init_resource::<Sessions>();
     world.init_resource::<LifeEvents>();
+    world.init_resource::<NewlyPublished>();
     world.init_resource::<PartitionCounts>();
     world.init_resource::<ActCounts>();
     world.init_resource::<act::UnderWay>();
@@ -320,107 +291,4 @@ fn install_resources(world: &mut World, settings: &WorldSettings, layout: Layout
     world.init_resource::<image::PendingImage>();
     world.init_resource::<record::LastSaved>();
     stage::install(world, settings);
-}
-
-fn install_tick(world: &mut World, clock: StageClock, heartbeat: Heartbeat) {
-    let mut schedule = world
-        .resource_mut::<bevy_ecs::schedule::Schedules>()
-        .remove(Tick)
-        .unwrap_or_else(|| Schedule::new(Tick));
-    schedule.set_executor(SingleThreadedExecutor::new());
-    schedule.set_build_settings(ScheduleBuildSettings {
-        ambiguity_detection: LogLevel::Error,
-        ..ScheduleBuildSettings::default()
-    });
-    tick::configure(&mut schedule);
-    schedule.add_systems((
-        (begin_tick, take_exports_back).chain().in_set(TickSystems::Receive),
-        admit::admit.in_set(TickSystems::Admit),
-        record::note_saved_images.in_set(TickSystems::Settle),
-        (partition, admit::follow_avatars, image::make_image).chain().in_set(TickSystems::Partition),
-        act::act.in_set(TickSystems::Act),
-        (simulate_cells, act::collect_answers).chain().in_set(TickSystems::Simulate),
-        stage::mirror.in_set(TickSystems::Mirror),
-        interest_cells.in_set(TickSystems::Interest),
-        stage::assemble.in_set(TickSystems::Assemble),
-        image::hand_over_image.in_set(TickSystems::Commit),
-        stage::send.in_set(TickSystems::Send),
-        (record::check_invariants, record::record).chain().in_set(TickSystems::Record),
-    ));
-    telemetry::name_node_systems(&mut schedule, &heartbeat);
-    telemetry::instrument(&mut schedule, world, clock, heartbeat);
-    world.add_schedule(schedule);
-}
-
-/// The beginning of a tick that nobody will see the end of: up to `Partition`, where images are made.
-#[derive(ScheduleLabel, Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Close;
-
-fn install_close(world: &mut World) {
-    let mut schedule = Schedule::new(Close);
-    schedule.set_executor(SingleThreadedExecutor::new());
-    schedule.add_systems(
-        (
-            begin_tick,
-            admit::admit,
-            partition,
-            admit::follow_avatars,
-            image::make_image,
-            image::hand_over_image,
-        )
-            .chain(),
-    );
-    world.add_schedule(schedule);
-}
-
-fn begin_tick(
-    input: Res<TickInput>,
-    mut next: ResMut<NextTick>,
-    mut context: ResMut<NodeContext>,
-    mut rows: ResMut<Rows>,
-    mut events: ResMut<LifeEvents>,
-) {
-    assert_eq!(input.tick, next.0, "ticks are numbered without a gap");
-    next.0 = TickNumber(input.tick.0 + 1);
-    context.0.tick = input.tick;
-    context.0.now_ms = context.0.now_ms.max(input.now_ms);
-    rows.begin_tick();
-    events.born.clear();
-    events.died.clear();
-}
-
-fn simulate_cells(world: &mut World) {
-    world.run_schedule(SimulateCells);
-}
-
-fn interest_cells(world: &mut World) {
-    world.run_schedule(InterestCells);
-}
-
-/// Fills a new world.
-pub struct Population<'a> {
-    world: &'a mut World,
-}
-
-impl std::fmt::Debug for Population<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Population")
-    }
-}
-
-impl Population<'_> {
-    /// What the world was made with.
-    #[must_use]
-    pub fn settings(&self) -> &WorldSettings {
-        self.world.resource()
-    }
-
-    /// Puts an entity into the world; its name follows from how many were put before it.
-    ///
-    /// # Panics
-    /// When the position is not finite.
-    pub fn spawn(&mut self, request: SpawnRequest) -> NetId {
-        spawn_now(self.world, SpawnRequest { spawner: NetId::WORLD, ..request })
-            .expect("names of one spawner do not collide")
-    }
 }

@@ -7,116 +7,29 @@
 mod build;
 pub mod image;
 pub mod io;
+mod population;
 pub mod record;
+mod schedule;
+mod settings;
 
 use std::sync::Arc;
 
 use bevy_app::App;
 use bevy_ecs::prelude::Resource;
 
-pub use build::{Population, ServerBuilder, ServerError};
+pub use build::{ServerBuilder, ServerError};
 pub use io::{TickInput, TickOutput, TickReport, WorldImage};
+pub use population::Population;
+pub use settings::WorldSettings;
 
 use crate::cell::partition::Births;
 use crate::cell::pool::with_cells;
 use crate::cell::registration::Game;
-use crate::ids::{CellId, NetId, Row, SlotIndex, TickNumber};
+use crate::ids::{NetId, Row, SlotIndex, TickNumber};
 use crate::replication::Rows;
 use crate::session::Sessions;
-use crate::space::Area;
 use crate::telemetry::CellSnapshot;
 use crate::tick::Tick;
-
-/// What a world is made with. All lengths in metres.
-#[derive(Resource, Clone, Debug, PartialEq)]
-pub struct WorldSettings {
-    /// Its name.
-    pub name: String,
-    /// Seed of all chance in it.
-    pub seed: u64,
-    /// Key of all names in it: whoever does not know it cannot guess one.
-    pub secret: u64,
-    /// Its box.
-    pub area: Area,
-    /// Columns and rows of cells.
-    pub grid: [u32; 2],
-    /// Cells of mixed sizes instead of the whole grid, for tests of layouts.
-    pub cells: Option<Vec<CellId>>,
-    /// Ticks per second of world time.
-    pub hz: u16,
-    /// Radius in which things appear to a player, m.
-    pub enter_radius_m: f32,
-    /// Radius beyond which they vanish, m.
-    pub leave_radius_m: f32,
-    /// How far beyond its box a cell knows its neighbours' entities, m.
-    pub ghost_margin_m: f32,
-    /// How far anything may move in a tick, m.
-    pub step_m_max: f32,
-    /// How far from its leader something attached may be, m.
-    pub attach_reach_m: f32,
-    /// Most entities in a view.
-    pub view_entities_max: usize,
-    /// Edge of the buckets of a cell's index, m.
-    pub bucket_m: f32,
-    /// Most players at once.
-    pub players_max: u32,
-    /// How many NPCs there are, whatever a save holds; `None` leaves them as they are.
-    pub npcs: Option<u64>,
-    /// Threads that run cells and sessions; 1 runs everything on the caller's.
-    pub threads: usize,
-    /// Every how many ticks all views are audited; `None` for never.
-    pub audit_every: Option<u64>,
-    /// Check after every tick that each entity has one owner and that nobody wrote a ghost. O(entities).
-    pub check_invariants: bool,
-}
-
-impl Default for WorldSettings {
-    /// The reference scene: 1 km² in 5 × 5 cells, 20 Hz, 50 m of sight.
-    fn default() -> Self {
-        let area = Area { min: glam::Vec2::ZERO, max: glam::Vec2::splat(1_000.0) };
-        Self {
-            name: "world".into(),
-            seed: 1,
-            secret: 0x7465_7272_616e_6500,
-            area,
-            grid: [5, 5],
-            cells: None,
-            hz: 20,
-            enter_radius_m: 50.0,
-            leave_radius_m: 55.0,
-            ghost_margin_m: 57.5,
-            step_m_max: 0.5,
-            attach_reach_m: 2.0,
-            view_entities_max: crate::limits::VIEW_ENTITIES_MAX,
-            bucket_m: crate::interest::BUCKET_EDGE_M_DEFAULT,
-            players_max: 1_000,
-            npcs: None,
-            threads: 1,
-            audit_every: None,
-            check_invariants: cfg!(debug_assertions),
-        }
-    }
-}
-
-impl WorldSettings {
-    /// Sets the radii, the fastest speed (m/s) and the reach of attachments, and the least margin and step that
-    /// they need.
-    #[must_use]
-    pub fn with_distances(mut self, enter_m: f32, leave_m: f32, speed_m_s: f32, attach_m: f32) -> Self {
-        self.enter_radius_m = enter_m;
-        self.leave_radius_m = leave_m;
-        self.step_m_max = speed_m_s / f32::from(self.hz);
-        self.attach_reach_m = attach_m;
-        self.ghost_margin_m = self.ghost_margin_needed_m();
-        self
-    }
-
-    /// The least ghost margin with which a viewer's candidates always lie in its own cell's index.
-    #[must_use]
-    pub fn ghost_margin_needed_m(&self) -> f32 {
-        self.leave_radius_m + self.step_m_max + self.attach_reach_m
-    }
-}
 
 /// The game that this node runs.
 #[derive(Resource, Clone, Debug)]
@@ -157,7 +70,7 @@ impl Server {
         let world = self.app.world_mut();
         world.insert_resource(TickInput { save: true, draining: true, ..input });
         world.insert_resource(TickOutput::default());
-        world.run_schedule(build::Close);
+        world.run_schedule(schedule::Close);
         world.remove_resource::<TickOutput>().expect("inserted above")
     }
 
@@ -176,7 +89,7 @@ impl Server {
     /// The next tick's number.
     #[must_use]
     pub fn next_tick(&self) -> TickNumber {
-        self.app.world().resource::<build::NextTick>().0
+        self.app.world().resource::<schedule::NextTick>().0
     }
 
     /// Every cell as seen from outside, in the order of its id.

@@ -32,6 +32,8 @@ pub struct CellTotals {
     pub clamped: u64,
     /// Fields that were too long to be sent.
     pub oversized_fields: u64,
+    /// Spawns, teleports and messages asked for in the name of an entity of another cell: not done.
+    pub foreign_requests: u64,
     /// Exports that were not imported because they are another owner's.
     pub exports_stale: u64,
 }
@@ -41,6 +43,7 @@ impl CellTotals {
         self.long_steps += cell.counts.long_steps;
         self.clamped += cell.counts.clamped;
         self.oversized_fields += cell.counts.oversized_fields;
+        self.foreign_requests += cell.counts.foreign_requests;
         self.exports_stale += cell.imported.stale;
     }
 }
@@ -189,6 +192,10 @@ pub fn record(world: &mut World) {
                 ("long_steps", totals.long_steps),
                 ("positions_clamped", totals.clamped),
                 ("fields_oversized", totals.oversized_fields),
+                ("rows_oversized", rows.oversized),
+                ("view_over_the_cap", assembled.over_the_cap),
+                ("view_without_alias", assembled.without_alias),
+                ("foreign_requests", totals.foreign_requests),
                 ("exports_stale", totals.exports_stale),
             ],
         }

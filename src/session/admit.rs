@@ -124,7 +124,8 @@ fn admit_one(world: &mut World, sessions: &mut Sessions, join: &Join) {
     say(world, ToNet::Control { connection: join.connection, message });
 }
 
-/// Follows avatars that died: their sessions see from where they were, and get no new one by themselves.
+/// Follows avatars that died: their sessions see from nowhere, so their views empty, and get no new one by
+/// themselves.
 pub fn follow_avatars(world: &mut World) {
     world.resource_scope(|world, mut sessions: Mut<Sessions>| {
         // A row is the same from birth to death: without a death nothing is to be done.

@@ -1,5 +1,8 @@
 //! What a game may not do, and how it is told: at start where possible, else in the very tick, by name.
 
+mod foreign;
+mod published;
+mod settings;
 mod start;
 mod ticks;
 

@@ -47,11 +47,50 @@ pub fn everything(server: &mut Server) -> BTreeMap<NetId, Kept> {
 
 /// What a neighbour may know of an entity, written out by hand.
 #[derive(Clone, Debug, PartialEq)]
-struct Known {
-    place: Vec3,
-    ant: Option<Ant>,
-    load: Option<Load>,
-    attached: Option<Attached>,
+pub struct Known {
+    pub place: Vec3,
+    pub ant: Option<Ant>,
+    pub load: Option<Load>,
+    pub attached: Option<Attached>,
+}
+
+impl Known {
+    fn of(place: &Position, ant: Option<&Ant>, load: Option<&Load>, attached: Option<&Attached>) -> Self {
+        Self {
+            place: place.0,
+            ant: ant.map(|ant| Ant { secret: 0, friends: Vec::new(), ..ant.clone() }),
+            load: load.map(|load| Load { origin: 0, ..load.clone() }),
+            attached: attached.copied(),
+        }
+    }
+
+    /// Whether this may be what a client holds of `real`: quantised values differ by half a step at most.
+    pub fn is_as_told_of(&self, real: &Self) -> bool {
+        let rounded = |ant: &Ant, real: &Ant| Ant { heading: real.heading, ..ant.clone() };
+        let (ant, heading) = match (&self.ant, &real.ant) {
+            (Some(ant), Some(real)) => (Some(rounded(ant, real)), (ant.heading - real.heading).abs()),
+            (ant, _) => (ant.clone(), 0.0),
+        };
+        (self.place - real.place).abs().max_element() < 0.006
+            && heading < 0.0051
+            && (ant, &self.load, self.attached) == (real.ant.clone(), &real.load, real.attached)
+    }
+}
+
+/// The public part of everybody, read from the components, by name.
+pub fn everybody(server: &mut Server) -> BTreeMap<NetId, Known> {
+    with_cells(server.node_mut(), |_, cells| {
+        let mut all = BTreeMap::new();
+        for cell in cells.iter_mut() {
+            let mut owned = cell
+                .world
+                .query_filtered::<(&NetId, &Position, Option<&Ant>, Option<&Load>, Option<&Attached>), With<Owned>>();
+            for (&net_id, place, ant, load, attached) in owned.iter(&cell.world) {
+                all.insert(net_id, Known::of(place, ant, load, attached));
+            }
+        }
+        all
+    })
 }
 
 /// The naive answer to which ghosts there must be: for each cell, exactly the entities of other cells within
@@ -66,13 +105,7 @@ pub fn assert_ghosts(server: &mut Server, when: &str) -> usize {
                 .world
                 .query_filtered::<(&NetId, &Position, Option<&Ant>, Option<&Load>, Option<&Attached>), With<Owned>>();
             for (&net_id, place, ant, load, attached) in owned.iter(&cell.world) {
-                let known = Known {
-                    place: place.0,
-                    ant: ant.map(|ant| Ant { secret: 0, friends: Vec::new(), ..ant.clone() }),
-                    load: load.map(|load| Load { origin: 0, ..load.clone() }),
-                    attached: attached.copied(),
-                };
-                everybody.push((cell.leaf.id, net_id, known));
+                everybody.push((cell.leaf.id, net_id, Known::of(place, ant, load, attached)));
             }
         }
         for cell in cells.iter_mut() {

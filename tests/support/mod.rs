@@ -3,6 +3,7 @@
 
 pub mod ants;
 pub mod ants_checks;
+pub mod ants_worlds;
 
 use std::path::Path;
 
@@ -69,7 +70,7 @@ impl OracleViews {
         for session in node.resource::<Sessions>().iter() {
             let key = (session.player.clone(), session.id.epoch);
             let memory = self.memories.entry(key).or_default();
-            let place = rows.position[session.avatar_row.index()];
+            let place = rows.place(session.avatar_row);
             let seen = memory.membership(oracle::world(rows), place, Some(session.avatar), &self.rule);
             let expected = oracle::world(rows)
                 .filter(|entity| seen.binary_search(&entity.net_id).is_ok())

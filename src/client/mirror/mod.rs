@@ -99,6 +99,17 @@ impl Mirror {
         (self.newest, self.bits)
     }
 
+    /// Whether the update of this number was applied; so long ago that nobody knows counts as applied, and so does
+    /// "none", 0.
+    #[must_use]
+    pub fn has_applied(&self, seq: u32) -> bool {
+        match self.newest.checked_sub(seq) {
+            None => false,
+            Some(behind @ 1..=u64::BITS) => seq == 0 || self.bits >> (behind - 1) & 1 == 1,
+            Some(_) => true,
+        }
+    }
+
     /// The tick that the mirror shows.
     #[must_use]
     pub fn tick(&self) -> TickNumber {

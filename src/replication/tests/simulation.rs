@@ -163,7 +163,7 @@ impl Simulation {
                     session.updates_in_air.push((network.due(self.tick, dice), bytes.clone()));
                 }
             }
-            if !session.view.enters_wait() {
+            if !session.view.may_burst() {
                 break;
             }
         }

@@ -74,6 +74,8 @@ impl View {
         scratch: &mut ViewScratch,
         out: &mut Vec<u8>,
     ) -> Option<Assembled> {
+        #[cfg(any(test, feature = "planted-faults"))]
+        self.planted.withhold(rows, &self.aliases.rows, &mut self.aliases.pending);
         let seq = self.last_seq + 1;
         if let Some(unanswered) = self.in_flight.in_the_way_of(seq) {
             self.lost(rows, unanswered);

@@ -8,7 +8,7 @@
 //!
 //! Once a tick: [`on_ack`](View::on_ack) for each ack that arrived, [`update_membership`](View::update_membership)
 //! exactly once after the rows are published (a change that is not merged in its own tick is gone), then
-//! [`assemble`](View::assemble), again while [`enters_wait`](View::enters_wait) and up to
+//! [`assemble`](View::assemble), again while [`may_burst`](View::may_burst) and up to
 //! [`FIRST_SYNC_UPDATES_PER_TICK_MAX`](crate::limits::FIRST_SYNC_UPDATES_PER_TICK_MAX) times.
 
 mod aliases;
@@ -20,7 +20,7 @@ mod membership;
 mod values;
 
 use crate::ids::{Row, TickNumber};
-use crate::limits::ALIASES_MAX;
+use crate::limits::{ALIASES_MAX, UPDATES_IN_FLIGHT_MAX};
 
 use super::rows::{FIELD_FIRST, FIELD_XY, RESEND, Rows};
 use super::rule::Viewer;
@@ -162,6 +162,16 @@ impl View {
     #[must_use]
     pub fn enters_wait(&self) -> bool {
         self.enters_wait
+    }
+
+    /// Whether another update may follow in this tick: something waits to enter, and at most half of what can be
+    /// in flight is unanswered. The other half is for the one update of each later tick: a burst that goes on would
+    /// on a long round trip take the places of updates whose acks are still under way, count them as lost, send
+    /// them again, and never end.
+    #[must_use]
+    pub fn may_burst(&self) -> bool {
+        let oldest = || self.in_flight.open_seqs().min().unwrap_or(self.last_seq);
+        self.enters_wait && self.last_seq - oldest() < UPDATES_IN_FLIGHT_MAX as u32 / 2
     }
 
     /// How many aliases wait for the ack of a leave.
