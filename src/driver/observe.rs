@@ -103,7 +103,7 @@ impl Observer {
         self.lately.push_back((clock::wall_ns(), report.update_bytes));
         if self.tick_ns.count() == 1 {
             for &(name, _) in &report.counters {
-                self.register(name, help_of(name), Source::Server(name));
+                self.register(name, help_of(name).unwrap_or(name), Source::Server(name));
             }
         }
         self.last = report;
@@ -262,6 +262,7 @@ mod tests {
         }
         let samples = parse(&metrics.encode());
         for (name, _) in observer.last.counters {
+            assert!(help_of(name).is_some(), "nobody says what {name} counts: add it to `help_of`");
             let key = format!("terrane_{name}_total");
             assert_eq!(samples.iter().filter(|(sample, _)| *sample == key).count(), 1, "{key}");
         }
