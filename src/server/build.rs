@@ -110,7 +110,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Adds plugins to the node: systems belong into a set of [`TickSystems`] in the schedule [`Tick`].
+    /// Adds plugins to the node: systems belong into a set of [`TickSystems`](crate::tick::TickSystems) in the schedule [`Tick`](crate::tick::Tick).
     #[must_use]
     pub fn add_plugins<M>(mut self, plugins: impl Plugins<M>) -> Self {
         self.node.add_plugins(plugins);
