@@ -17,6 +17,9 @@ const NAME_BYTES_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Checker {
     problems: Vec<Problem>,
+    /// Whether values of the file are missing because they could not be read: then the others are looked at each
+    /// alone, because what they must agree with may not be what its writer meant.
+    each_alone: bool,
 }
 
 impl Checker {
@@ -25,7 +28,19 @@ impl Checker {
         if self.problems.is_empty() { Ok(()) } else { Err(ConfigError::Wrong { problems: self.problems }) }
     }
 
+    /// Begins with what could not be read at all.
+    pub(super) fn after(unreadable: Vec<Problem>) -> Self {
+        Self { each_alone: !unreadable.is_empty(), problems: unreadable }
+    }
+
+    /// Two values that do not agree.
     fn wrong(&mut self, key: &Key, origin: &Origin, found: impl Display, expected: String, fix: &str) {
+        if !self.each_alone {
+            self.tell(key, origin, found, expected, fix);
+        }
+    }
+
+    fn tell(&mut self, key: &Key, origin: &Origin, found: impl Display, expected: String, fix: &str) {
         self.problems.push(problem(key, origin, found, expected, fix));
     }
 
@@ -35,7 +50,7 @@ impl Checker {
             Origin::Flag(_) => (key.expected.to_string(), "correct it, or leave the flag out"),
             _ => (key.expected.to_string(), "correct it, or remove it to use the default"),
         };
-        self.wrong(key, origin, found, expected, fix);
+        self.tell(key, origin, found, expected, fix);
     }
 
     /// A whole number within its key's range. Out of range it is told, and brought into it so that the
@@ -139,6 +154,16 @@ impl Checker {
                 listen.value,
                 "the address that players reach, which tokens must name".into(),
                 "give it with --public ADDR, or listen on one address",
+            ),
+            Some(public) if listen.value.port() == 0 => self.wrong(
+                &key::PUBLIC,
+                &public.origin,
+                public.value,
+                format!(
+                    "a fixed port in listen, not {}: any free port is none that players know",
+                    listen.value
+                ),
+                "give --listen the port that is reached there, or leave public out",
             ),
             _ => {}
         }

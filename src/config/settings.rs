@@ -1,13 +1,13 @@
 //! Everything a world is told, resolved: flags over file over defaults, checked, with units in the names.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::check::Checker;
 use super::error::{ConfigError, Origin, Problem, Sourced};
 use super::file::WorldConfig;
 use super::key::{self, Key};
-use super::options::{CONFIG_FILE_DEFAULT, RunOptions};
+use super::options::{RunOptions, config_file};
 use super::values::{GridSize, HttpListen, LogLevel, ReportFormat};
 use crate::limits::{CLIENTS_PER_SHARD_MAX, VIEW_ENTITIES_MAX};
 
@@ -160,13 +160,7 @@ impl Settings {
     /// # Errors
     /// As [`WorldConfig::load`] and [`Settings::resolve`].
     pub fn load(options: &RunOptions) -> Result<Self, ConfigError> {
-        let file = match &options.config {
-            Some(file) => Some(WorldConfig::load(file)?),
-            None if Path::new(CONFIG_FILE_DEFAULT).exists() => {
-                Some(WorldConfig::load(Path::new(CONFIG_FILE_DEFAULT))?)
-            }
-            None => None,
-        };
+        let file = config_file(options.config.as_deref()).map(WorldConfig::load).transpose()?;
         Self::resolve(options, file.as_ref())
     }
 
@@ -176,7 +170,7 @@ impl Settings {
     /// Every value that is wrong alone or against another, each with its place.
     pub fn resolve(options: &RunOptions, file: Option<&WorldConfig>) -> Result<Self, ConfigError> {
         let keys = file.map(|file| file.keys.clone()).unwrap_or_default();
-        let mut check = Checker::default();
+        let mut check = Checker::after(file.map(|file| file.unreadable.clone()).unwrap_or_default());
         // One line a key: its flag, its place in the file, its default.
         macro_rules! set {
             ($key:ident, $flag:expr, $in_file:expr) => {
@@ -191,7 +185,8 @@ impl Settings {
         let seed = set!(SEED, options.seed, keys.seed, 1);
         let grid = set!(GRID, options.grid, keys.grid, GridSize { columns: 5, rows: 5 });
         let size_m = set!(SIZE_M, None, keys.size_m, [1_000.0; 2]);
-        let name = set!(NAME, options.name.clone(), keys.name, "world".to_owned());
+        let name_default = options.name_default.clone().unwrap_or_else(|| "world".to_owned());
+        let name = set!(NAME, options.name.clone(), keys.name, name_default);
         let saves = set!(SAVES, options.saves.clone(), keys.saves, PathBuf::from("saves"));
         check.name(&name);
         check.path(&key::SAVES, Some(&saves));
