@@ -150,6 +150,8 @@ pub fn help_of(counter: &str) -> Option<&'static str> {
         "view_without_alias" => {
             "Entities that could not come into a view for want of an alias, each once a tick"
         }
+        "events_told" => "Events told to players, each once per player",
+        "events_dropped" => "Events that were too long or had no room, each once per player",
         "foreign_requests" => {
             "Spawns, teleports and messages in the name of an entity that is not the cell's, not done"
         }
