@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::ghost::column::{Column, ReplicatedColumn, ServerColumn};
 use crate::protocol::codec::{self, DecodeError};
-use crate::replication::policy::{Shown, Viewing};
+use crate::replication::policy::Viewing;
 use crate::replication::view::PersonalValue;
 use crate::replication::{FieldWriter, Replicate};
 
@@ -119,7 +119,7 @@ impl<C: Replicate> ComponentKind for ReplicatedKind<C> {
         value: &mut PersonalValue,
     ) -> bool {
         entity.get::<C>().is_some_and(|component| {
-            component.encode_personal(field, viewing, &mut value.bytes, &mut value.ids) == Shown::Visible
+            component.encode_personal(field, viewing, &mut value.bytes, &mut value.ids).is_visible()
         })
     }
     fn shows(&self, entity: &EntityRef<'_>, viewing: &Viewing<'_>) -> bool {

@@ -12,7 +12,7 @@ use crate::ids::Row;
 use crate::server::GameOf;
 
 use super::globals::Globals;
-use super::policy::{ComponentRule, Depends, Subject, ViewerContext, Viewing};
+use super::policy::{ComponentPolicy, ComponentRule, Depends, Subject, ViewerContext, Viewing};
 use super::rows::Rows;
 use super::view::{FieldKey, PersonalSource, PersonalValue};
 
@@ -95,6 +95,10 @@ impl PersonalSource for OwnersComponents<'_> {
         let (Some(entity), Some(kind)) = (self.entity(row), self.kind(component)) else {
             return false;
         };
+        if self.rows.schema().components[component].policy == ComponentPolicy::ServerOnly {
+            // Whatever the subject says.
+            return false;
+        }
         let noted = Shared::new(Depends::NONE);
         let viewing = self.viewing(row, &noted);
         let rule =

@@ -137,8 +137,8 @@ pub fn assemble(world: &mut World) {
         {
             let mut rows = world.resource_mut::<Rows>();
             for cell in cells.iter_mut() {
-                rows.publish(&mut cell.deltas);
                 rows.publish_subjects(&mut cell.subjects);
+                rows.publish(&mut cell.deltas);
             }
         }
         world.resource_scope(|world, mut sessions: Mut<Sessions>| {

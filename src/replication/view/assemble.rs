@@ -94,7 +94,7 @@ impl View {
         let mut common = Common::new(self.common_mask);
         let mut found = self.look(rows, &common, scratch);
         if found.exceptions > found.common {
-            self.common_mask = self.most_frequent_mask(scratch);
+            self.common_mask = self.most_frequent_mask(rows, scratch);
             if self.common_mask != common.mask {
                 common = Common::new(self.common_mask);
                 found = self.look(rows, &common, scratch);
@@ -186,6 +186,12 @@ impl View {
             for (chosen, exceptions) in scratch.chosen[..words].iter_mut().zip(&scratch.exceptions) {
                 *chosen &= !exceptions;
             }
+            if common.has_fields() {
+                // What was shown is in the list, field by field.
+                for (chosen, special) in scratch.chosen[..words].iter_mut().zip(&self.aliases.special) {
+                    *chosen &= !special;
+                }
+            }
             self.in_flight.push(seq, common.mask, &scratch.chosen[..words], &mut scratch.rare);
         }
         self.enters_wait = enters_wait;
@@ -232,9 +238,15 @@ impl View {
             any &= !put_off;
             exceptions &= !put_off;
             if common.has_fields() {
-                exceptions |= any & (self.aliases.unsettled[word] | self.aliases.special[word]);
+                for alias in aliases_of(word, any & self.aliases.special[word]) {
+                    // As the viewer has the fields: that anything else is hidden must not show in the form.
+                    let mask = self.wire_mask(rows, alias, self.aliases.pending[alias]);
+                    let bit = 1 << (alias % 64);
+                    exceptions = (exceptions & !bit) | if mask == common.mask { 0 } else { bit };
+                }
+                exceptions |= any & self.aliases.unsettled[word];
                 for alias in aliases_of(word, any & !exceptions) {
-                    let bytes = common.bytes_of(rows, self.aliases.rows[alias]);
+                    let bytes = self.common_bytes(rows, &scratch.shown, common, alias);
                     if bytes > COMMON_BYTES_MAX {
                         exceptions |= 1 << (alias % 64);
                     } else {
@@ -273,10 +285,11 @@ impl View {
     }
 
     /// The mask that most of those with fields to send have; the smallest of equally frequent ones.
-    fn most_frequent_mask(&self, scratch: &mut ViewScratch) -> FieldMask {
+    fn most_frequent_mask(&self, rows: &Rows, scratch: &mut ViewScratch) -> FieldMask {
         let masks = &mut scratch.masks;
         masks.clear();
-        masks.extend(self.aliases.pending.iter().copied().filter(|&pending| pending as i64 > 0));
+        let pending = self.aliases.pending.iter().enumerate().filter(|&(_, &pending)| pending as i64 > 0);
+        masks.extend(pending.map(|(alias, &pending)| self.wire_mask(rows, alias, pending)));
         masks.sort_unstable();
         let most = masks.chunk_by(FieldMask::eq).max_by_key(|run| (run.len(), std::cmp::Reverse(run[0])));
         most.map_or(self.common_mask, |run| run[0])

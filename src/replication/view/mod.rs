@@ -290,6 +290,8 @@ impl View {
     fn restore(&mut self, rows: &Rows, alias: usize, mask: FieldMask) {
         let mask = if mask >> FIELD_FIRST == 0 || mask & RESEND != 0 {
             mask
+        } else if aliases::has(&self.aliases.special, alias) {
+            self.restore_plain(rows, alias, mask)
         } else {
             mask & rows.encoded[self.aliases.rows[alias].index()].all_fields()
         };
