@@ -1,0 +1,158 @@
+//! The components that a game's `App` mirrors: bytes of a component's fields to the component.
+
+use bevy_ecs::change_detection::DetectChangesMut;
+use bevy_ecs::prelude::{EntityWorldMut, Resource};
+
+use crate::protocol::codec::DecodeError;
+use crate::replication::{FieldSpec, Replicate, Schema};
+
+use super::hidden::{Hidden, HiddenParts};
+use super::told::Presence;
+
+/// What the game asked for.
+#[derive(Resource, Debug, Default)]
+pub(super) struct Kinds {
+    asked: Vec<Kind>,
+    /// By index in the schema, once that is known.
+    by_component: Vec<Option<Kind>>,
+    wanted: u64,
+    resolved: bool,
+}
+
+/// One mirrored component type.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind {
+    pub(super) name: &'static str,
+    fields: &'static [FieldSpec],
+    apply: fn(&mut EntityWorldMut<'_>, &Presence) -> Applied,
+}
+
+/// What came of a change to a component.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    /// The fields whose bytes are no value of theirs, or whose component is not there.
+    pub(super) unread: Vec<usize>,
+    /// The component is to be there and is not.
+    pub(super) missing: bool,
+}
+
+impl Kinds {
+    pub(super) fn add<C: Replicate>(&mut self) {
+        assert!(
+            !self.resolved,
+            "mirror::<{}>() comes too late: call it before the App's first update",
+            C::NAME
+        );
+        if self.asked.iter().all(|kind| kind.name != C::NAME) {
+            self.asked.push(Kind { name: C::NAME, fields: C::FIELDS, apply: apply::<C> });
+        }
+    }
+
+    /// The set of components that are mirrored; the first call finds them in the schema.
+    ///
+    /// # Panics
+    /// When the schema does not have one, or has another of that name.
+    pub(super) fn wanted(&mut self, schema: &Schema) -> u64 {
+        if !self.resolved {
+            self.resolved = true;
+            self.by_component = vec![None; schema.components.len()];
+            for kind in &self.asked {
+                let index = schema.component(kind.name).unwrap_or_else(|| {
+                    panic!(
+                        "mirror::<{0}>(): the world does not replicate {0}: its cell plugins must",
+                        kind.name
+                    )
+                });
+                assert!(
+                    schema.components[index].fields == kind.fields,
+                    "mirror::<{0}>(): the world replicates another type of the name {0}",
+                    kind.name
+                );
+                self.by_component[index] = Some(*kind);
+                self.wanted |= 1 << index;
+            }
+        }
+        self.wanted
+    }
+
+    /// The mirrored components by index in the schema.
+    pub(super) fn by_component(&self) -> &[Option<Kind>] {
+        &self.by_component
+    }
+}
+
+impl Kind {
+    /// Makes the component of an entity what it is from now on.
+    pub(super) fn apply(&self, entity: &mut EntityWorldMut<'_>, is: &Presence) -> Applied {
+        (self.apply)(entity, is)
+    }
+}
+
+fn apply<C: Replicate>(entity: &mut EntityWorldMut<'_>, is: &Presence) -> Applied {
+    let mut applied = Applied::default();
+    match is {
+        Presence::Gone => {
+            entity.remove::<(C, Hidden<C>)>();
+        }
+        Presence::Withdrawn => {
+            entity.remove::<C>();
+            set_hidden::<C>(entity, HiddenParts { whole: true, ..HiddenParts::default() });
+        }
+        Presence::Whole(fields) => match read_whole::<C>(fields) {
+            Ok((value, hidden)) => {
+                set_hidden::<C>(entity, hidden);
+                entity.insert(value);
+            }
+            Err(_) => {
+                entity.remove::<(C, Hidden<C>)>();
+                applied.missing = true;
+            }
+        },
+        Presence::Fields(fields) => {
+            let mut hidden =
+                entity.get::<Hidden<C>>().map_or_else(HiddenParts::default, |it| it.parts().clone());
+            let Some(mut value) = entity.get_mut::<C>() else {
+                // It could not be read when it came, or the game has taken it away: fields alone do not make it.
+                applied.unread.extend(fields.iter().map(|(field, ..)| *field));
+                return applied;
+            };
+            for (field, bytes, _) in fields {
+                match read_field(value.bypass_change_detection(), *field, bytes) {
+                    Ok(paths) => hidden.set_field(*field, paths),
+                    Err(_) => applied.unread.push(*field),
+                }
+            }
+            if applied.unread.len() < fields.len() {
+                value.set_changed();
+                set_hidden::<C>(entity, hidden);
+            }
+        }
+    }
+    applied
+}
+
+fn read_whole<C: Replicate>(fields: &[(usize, Box<[u8]>)]) -> Result<(C, HiddenParts), DecodeError> {
+    let (mut value, mut hidden) = (C::default(), HiddenParts::default());
+    for (field, bytes) in fields {
+        hidden.set_field(*field, read_field(&mut value, *field, bytes)?);
+    }
+    Ok((value, hidden))
+}
+
+/// Sets a field and gives the paths of what is hidden of it.
+fn read_field<C: Replicate>(value: &mut C, field: usize, bytes: &[u8]) -> Result<Vec<String>, DecodeError> {
+    let paths = C::hidden_paths(field, bytes)?;
+    value.decode_sent(field, bytes)?;
+    Ok(paths)
+}
+
+/// Touches it only when something else is hidden now, so that a game may react to changes.
+fn set_hidden<C: Replicate>(entity: &mut EntityWorldMut<'_>, parts: HiddenParts) {
+    if parts.is_empty() {
+        if entity.contains::<Hidden<C>>() {
+            entity.remove::<Hidden<C>>();
+        }
+    } else if entity.get::<Hidden<C>>().is_none_or(|hidden| *hidden.parts() != parts) {
+        entity.insert(Hidden::<C>::new(parts));
+    }
+}
