@@ -156,3 +156,61 @@ fn set_hidden<C: Replicate>(entity: &mut EntityWorldMut<'_>, parts: HiddenParts)
         entity.insert(Hidden::<C>::new(parts));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bevy_ecs::prelude::{Component, World};
+
+    use crate::client::plugin::messages::FieldChange;
+
+    #[derive(Component, Clone, Debug, Default, PartialEq, terrane_macros::Replicate)]
+    struct Sign {
+        #[sync(broadcast)]
+        text: String,
+        #[sync(broadcast)]
+        size: u32,
+    }
+
+    /// The length prefix is right, the text is none.
+    const NO_TEXT: [u8; 3] = [3, 1, 0xff];
+
+    fn bytes(bytes: &[u8]) -> Box<[u8]> {
+        bytes.into()
+    }
+
+    #[test]
+    fn bytes_that_are_no_value_leave_what_was_there_and_are_counted() {
+        let mut world = World::new();
+        let mut entity = world.spawn_empty();
+        let whole = Presence::Whole(vec![(0, bytes(&NO_TEXT)), (1, bytes(&[7]))]);
+        assert!(apply::<Sign>(&mut entity, &whole).missing);
+        assert!(!entity.contains::<Sign>(), "half a component is none");
+        let fields = Presence::Fields(vec![(1, bytes(&[8]), FieldChange::Changed)]);
+        assert_eq!(apply::<Sign>(&mut entity, &fields).unread, [1], "and fields do not make it one");
+
+        let whole = Presence::Whole(vec![(0, bytes(&[3, 1, b'a'])), (1, bytes(&[7]))]);
+        assert!(!apply::<Sign>(&mut entity, &whole).missing);
+        let fields = vec![(0, bytes(&NO_TEXT), FieldChange::Changed), (1, bytes(&[8]), FieldChange::Changed)];
+        assert_eq!(apply::<Sign>(&mut entity, &Presence::Fields(fields)).unread, [0]);
+        assert_eq!(entity.get::<Sign>(), Some(&Sign { text: "a".into(), size: 8 }));
+    }
+
+    #[test]
+    fn what_is_hidden_stands_beside_the_component_and_goes_with_it() {
+        let mut world = World::new();
+        let mut entity = world.spawn_empty();
+        let hides = |entity: &EntityWorldMut<'_>, path: &str| {
+            entity.get::<Hidden<Sign>>().is_some_and(|hidden| hidden.hides(path))
+        };
+        apply::<Sign>(&mut entity, &Presence::Whole(vec![(0, bytes(&[0])), (1, bytes(&[7]))]));
+        assert!(hides(&entity, "text") && hides(&entity, "text.first") && !hides(&entity, "texture"));
+        let granted = vec![(0, bytes(&[3, 1, b'a']), FieldChange::Granted)];
+        apply::<Sign>(&mut entity, &Presence::Fields(granted));
+        assert!(!entity.contains::<Hidden<Sign>>(), "nothing is hidden any longer");
+        apply::<Sign>(&mut entity, &Presence::Withdrawn);
+        assert!(!entity.contains::<Sign>() && hides(&entity, "size"), "all of it");
+        apply::<Sign>(&mut entity, &Presence::Gone);
+        assert!(!entity.contains::<Hidden<Sign>>());
+    }
+}
