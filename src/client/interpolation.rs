@@ -80,7 +80,8 @@ impl Interpolation {
             Some(after) => {
                 let ((t0, a), (t1, b)) = (samples[after - 1], samples[after]);
                 let share = (tick - t0.0 as f64) / (t1.0 - t0.0) as f64;
-                Some(a.lerp(b, share as f32))
+                // Not `lerp`, which between two equal places gives others beside them: who stands would tremble.
+                Some(a + (b - a) * share as f32)
             }
         }
     }
