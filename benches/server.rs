@@ -33,7 +33,7 @@ use terrane::replication::personal::OwnersComponents;
 use terrane::replication::policy::Depends;
 use terrane::replication::view::Look;
 use terrane::replication::{Rows, ViewScratch, Viewer};
-use terrane::server::{GameOf, Server, TickInput, TickOutput};
+use terrane::server::{Server, TickInput, TickOutput};
 use terrane::session::Sessions;
 use terrane::space::distance_squared;
 use terrane::telemetry::{Heartbeat, StageClock, StageTimes};
@@ -171,11 +171,11 @@ impl Running {
 fn ask_everybody(server: &mut Server, output: &mut TickOutput) {
     with_cells(server.node_mut(), |world, cells| {
         world.resource_scope(|world, mut sessions: Mut<Sessions>| {
-            let (rows, game) = (world.resource::<Rows>(), &world.resource::<GameOf>().0);
+            let rows = world.resource::<Rows>();
             let mut scratch = ViewScratch::default();
             for session in sessions.iter_mut() {
                 let number = session.audits.next_number();
-                let source = OwnersComponents::new(rows, cells, game, &session.context);
+                let source = OwnersComponents::new(world, cells, &session.context);
                 let avatar = session.avatar_row;
                 let viewer = Viewer { position: rows.place(avatar), avatar };
                 let (context, changes) = (&session.context, Depends::NONE);

@@ -46,6 +46,12 @@ impl NetId {
         key[8..].copy_from_slice(&counter.to_le_bytes());
         NetId(xxh3_64_with_seed(&key, world_secret).max(1))
     }
+
+    /// The id of node-wide state of that name in the world with this secret.
+    #[must_use]
+    pub fn of_global(world_secret: u64, name: &str) -> NetId {
+        NetId(xxh3_64_with_seed(name.as_bytes(), world_secret).max(1))
+    }
 }
 
 thread_local! {

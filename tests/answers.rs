@@ -97,7 +97,7 @@ fn an_answer_waits_for_its_own_update_and_not_for_any_newer_one() {
     assert!(answers == 220 && early <= 8, "{early} of {answers} came before what they are about");
 }
 
-/// C5, A10: an update says which of the client's own inputs took part in what it shows: exactly those, so that a client
+/// C4: an update says which of the client's own inputs took part in what it shows: exactly those, so that a client
 /// knows what is left to predict.
 #[test]
 fn a_client_knows_which_of_its_inputs_the_view_shows() {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use support::ants::{self, Ants, Log};
 use support::ants_checks;
+use support::ants_worlds;
 use support::oracle_views;
 use terrane::ids::{ConnectionId, NetId, PlayerId, TickNumber};
 use terrane::net::LoopbackConditions;
@@ -81,11 +82,11 @@ fn assert_messages(log: &Log, last: TickNumber, when: &str) -> usize {
 fn whatever_happens_is_the_same_on_every_layout() {
     let (mut handovers, mut messages, mut joined, mut ghosts) = (0, 0, 0, 0);
     for seed in seeds() {
-        let mut worlds: Vec<_> = ants::layouts()
+        let mut worlds: Vec<_> = ants_worlds::layouts()
             .into_iter()
             .map(|(name, settings)| {
                 let game = Ants::default();
-                let server = ants::game(&game, 110).build(WorldSettings { seed, ..settings }, None);
+                let server = ants_worlds::game(&game, 110).build(WorldSettings { seed, ..settings }, None);
                 (name, game, server.expect("the game is sound"))
             })
             .collect();
@@ -180,8 +181,8 @@ fn dying(server: &mut Server) -> u64 {
 fn a_world_restored_in_the_middle_of_everything_goes_on_exactly_as_the_original() {
     for seed in seeds() {
         let game = Ants::default();
-        let settings = WorldSettings { seed, ..ants::settings() };
-        let mut original = ants::game(&game, 110).build(settings, None).expect("the game is sound");
+        let settings = WorldSettings { seed, ..ants_worlds::settings() };
+        let mut original = ants_worlds::game(&game, 110).build(settings, None).expect("the game is sound");
         for image_at in [40, 97, 150] {
             while original.next_tick().0 < image_at {
                 tick(&mut original);
@@ -191,8 +192,8 @@ fn a_world_restored_in_the_middle_of_everything_goes_on_exactly_as_the_original(
             let output = original.tick(input);
             let image = output.image.expect("an image was asked for");
             let reborn = Ants::default();
-            let mut restored = ants::game(&reborn, 0)
-                .build(WorldSettings { seed, ..ants::mixed() }, Some(&image))
+            let mut restored = ants_worlds::game(&reborn, 0)
+                .build(WorldSettings { seed, ..ants_worlds::mixed() }, Some(&image))
                 .expect("the image is sound");
             assert_eq!(restored.next_tick(), number);
             let first = tick(&mut restored);
@@ -216,7 +217,8 @@ fn a_world_restored_in_the_middle_of_everything_goes_on_exactly_as_the_original(
 #[test]
 fn a_tick_in_which_nothing_changed_copies_no_ghost_value() {
     let game = Ants::default();
-    let mut server = ants::game(&game, 200).build(ants::settings(), None).expect("the game is sound");
+    let mut server =
+        ants_worlds::game(&game, 200).build(ants_worlds::settings(), None).expect("the game is sound");
     for _ in 0..60 {
         tick(&mut server);
     }
@@ -236,11 +238,11 @@ fn a_tick_in_which_nothing_changed_copies_no_ghost_value() {
 #[test]
 fn views_are_the_oracles_on_every_tick_and_every_layout() {
     for seed in seeds() {
-        let mut worlds: Vec<_> = ants::layouts()
+        let mut worlds: Vec<_> = ants_worlds::layouts()
             .into_iter()
             .map(|(name, settings)| {
                 let settings = WorldSettings { seed, audit_every: Some(1), ..settings };
-                let mut world = TestWorld::new(ants::game(&Ants::default(), 120), settings);
+                let mut world = TestWorld::new(ants_worlds::game(&Ants::default(), 120), settings);
                 for number in 0..6 {
                     world.connect(&format!("player {number}"));
                 }
@@ -265,16 +267,16 @@ fn views_are_the_oracles_on_every_tick_and_every_layout() {
     }
 }
 
-/// B9, H2: every client holds what the components themselves are, on every layout: the value of every field, within
+/// B9: every client holds what the components themselves are, on every layout: the value of every field, within
 /// its precision, and everybody who is near, found without the rows that views, oracle and audits rest on.
 #[test]
 fn clients_hold_what_the_components_are() {
     let mut compared = 0;
     for seed in seeds() {
-        for (name, settings) in ants::layouts() {
+        for (name, settings) in ants_worlds::layouts() {
             let settings = WorldSettings { seed, ..settings };
             let (enter_m, leave_m) = (settings.enter_radius_m, settings.leave_radius_m);
-            let mut world = TestWorld::new(ants::game(&Ants::default(), 120), settings);
+            let mut world = TestWorld::new(ants_worlds::game(&Ants::default(), 120), settings);
             for number in 0..6 {
                 world.connect(&format!("player {number}"));
             }
@@ -322,10 +324,10 @@ fn clients_hold_what_the_components_are() {
 /// B9: under loss, delay and reordering views become the oracle's once nothing happens any more.
 #[test]
 fn views_converge_under_loss_on_every_layout() {
-    for (name, settings) in ants::layouts() {
+    for (name, settings) in ants_worlds::layouts() {
         let game = Ants::default();
         let mut world =
-            TestWorld::new(ants::game(&game, 120), WorldSettings { audit_every: Some(5), ..settings });
+            TestWorld::new(ants_worlds::game(&game, 120), WorldSettings { audit_every: Some(5), ..settings });
         world.set_conditions(LoopbackConditions {
             loss: 0.2,
             duplicate: 0.05,
@@ -378,7 +380,8 @@ fn the_dead_are_gone_in_the_tick_of_their_death_on_both_sides_of_a_border() {
                 world.spawn(SpawnRequest::new(NetId::WORLD, place, load));
             }
         });
-    let mut world = TestWorld::new(builder, WorldSettings { audit_every: Some(1), ..ants::settings() });
+    let mut world =
+        TestWorld::new(builder, WorldSettings { audit_every: Some(1), ..ants_worlds::settings() });
     let alice = world.connect("alice");
     world.run(9);
     for number in 0..20 {
@@ -397,7 +400,7 @@ fn a_handover_sends_a_viewer_nothing_but_the_position() {
     let sent = |grid| {
         let corner = Vec3::new(80.0, 80.0, 0.0);
         let game = Ants { calm: true, silent: true, ..Ants::default() };
-        let builder = ants::game(&game, 0)
+        let builder = ants_worlds::game(&game, 0)
             .avatars(move |_| {
                 SpawnRequest::new(NetId::WORLD, corner, ants::Ant { kind: ants::STILL, ..Default::default() })
             })
@@ -413,7 +416,7 @@ fn a_handover_sends_a_viewer_nothing_but_the_position() {
                     ));
                 }
             });
-        let mut world = TestWorld::new(builder, WorldSettings { grid, ..ants::settings() });
+        let mut world = TestWorld::new(builder, WorldSettings { grid, ..ants_worlds::settings() });
         let alice = world.connect("alice");
         world.run(10);
         assert_eq!(world[alice].view().entities().count(), 41, "everybody is in view and stays");

@@ -50,7 +50,7 @@ fn counter(report: &TickReport, name: &str) -> u64 {
     report.counters.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no counter {name}")).1
 }
 
-/// H2: an avatar with more than a record can carry is hidden from everybody, itself included, and counted; its player
+/// A10: an avatar with more than a record can carry is hidden from everybody, itself included, and counted; its player
 /// goes on seeing all the others from where it is, and all see it again once it is thinner.
 #[test]
 fn a_player_whose_avatar_cannot_be_told_still_sees_the_others() {

@@ -12,7 +12,7 @@ use terrane::replication::policy::Depends;
 use terrane::replication::stage;
 use terrane::replication::view::Look;
 use terrane::replication::{Rows, ViewScratch, ViewSettings, Viewer};
-use terrane::server::{GameOf, WorldSettings};
+use terrane::server::WorldSettings;
 use terrane::session::Sessions;
 use terrane::tick::{Tick, TickSystems};
 
@@ -84,14 +84,13 @@ fn views_apart(world: &mut World) {
             parts.publish_ms = timed_ms(publish).0;
             world.resource_scope(|world, mut sessions: Mut<Sessions>| {
                 let rows = world.resource::<Rows>();
-                let game = &world.resource::<GameOf>().0;
                 let cells = &*cells;
                 parts.diff_ms = timed_ms(|| {
                     for (session, hits) in cells.iter().flat_map(|cell| cell.interest.candidates.iter()) {
                         let Some(session) = sessions.at_mut(session) else { continue };
                         let row = session.avatar_row;
                         let viewer = Viewer { position: rows.position[row.index()], avatar: row };
-                        let source = OwnersComponents::new(rows, cells, game, &session.context);
+                        let source = OwnersComponents::new(world, cells, &session.context);
                         let (context, changes) = (&session.context, Depends::NONE);
                         let look = Look { viewer, context, changes, always: &[], source: &source };
                         session.view.update_membership(rows, &look, hits, &rule, &mut parts.scratch);

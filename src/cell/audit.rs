@@ -1,7 +1,8 @@
-//! Whether the rows say what the components are: everything owned is encoded anew, whatever change detection has
-//! noticed, and compared with what views and audits of clients rest on.
+//! Whether a cell is what others take it for. Its rows say what the components are: everything owned is encoded anew,
+//! whatever change detection has noticed, and compared with what views and audits of clients rest on. And its ghosts are
+//! as their owners told.
 
-use bevy_ecs::prelude::Entity;
+use bevy_ecs::prelude::{DetectChanges, Entity};
 use glam::Vec3;
 
 use crate::ids::{NetId, Row};
@@ -11,6 +12,7 @@ use crate::space::LatticePoint;
 
 use super::Cell;
 use super::kinds::Reach;
+use super::markers::Ghost;
 
 /// A row that is not what its entity is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,5 +88,39 @@ impl Cell {
             begin = end;
         }
         Some(("a component", None))
+    }
+
+    /// A ghost that somebody other than the engine wrote since the tick began, with the component's name.
+    pub(super) fn find_written_ghost(&mut self) -> Option<(NetId, &'static str)> {
+        let now = self.world.read_change_tick();
+        let mut places = self.queries.written_places.iter(&self.world);
+        if let Some((&net_id, _)) =
+            places.find(|(_, place)| place.last_changed().is_newer_than(self.ghosts_frozen_at, now))
+        {
+            return Some((net_id, "Position"));
+        }
+        // What is never copied has no place on a ghost at all.
+        let ghost = self.world.component_id::<Ghost>()?;
+        let haunted = self.world.archetypes().iter().filter(|archetype| archetype.contains(ghost));
+        for archetype in haunted.filter(|archetype| !archetype.is_empty()) {
+            let mut kinds = self.game.kinds.iter().zip(&self.kind_ids);
+            let stray = kinds
+                .find(|(kind, id)| !matches!(kind.reach(), Reach::Replicated(_)) && archetype.contains(**id));
+            if let Some((kind, _)) = stray {
+                let entity = archetype.entities()[0].id();
+                let net_id = self.world.get::<NetId>(entity).copied().unwrap_or_default();
+                return Some((net_id, kind.name()));
+            }
+        }
+        for (kind, column) in self.game.kinds.iter().zip(&mut self.columns) {
+            let written = column
+                .as_mut()
+                .and_then(|column| column.find_written_ghost(&mut self.world, self.ghosts_frozen_at));
+            if let Some(ghost) = written {
+                let net_id = self.world.get::<NetId>(ghost).copied().unwrap_or_default();
+                return Some((net_id, kind.name()));
+            }
+        }
+        None
     }
 }

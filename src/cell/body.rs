@@ -7,7 +7,7 @@ use bevy_ecs::archetype::ArchetypeId;
 use bevy_ecs::change_detection::Tick;
 use bevy_ecs::component::ComponentId;
 use bevy_ecs::message::MessageRegistry;
-use bevy_ecs::prelude::{DetectChanges, Entity, Mut, QueryState, Ref, With, World};
+use bevy_ecs::prelude::{Entity, Mut, QueryState, Ref, With, World};
 use bevy_ecs::schedule::SingleThreadedExecutor;
 use glam::Vec3;
 use rustc_hash::FxHashMap;
@@ -20,6 +20,7 @@ use crate::ids::{NetId, Row};
 use crate::interest::LastIndex;
 use crate::interest::stage::CellInterest;
 use crate::protocol::messages::ActionRefusal;
+use crate::replication::events::EventOutbox;
 use crate::replication::field::FieldWriter;
 use crate::replication::{RowDelta, RowMove, RowSubject};
 use crate::space::Position;
@@ -106,14 +107,14 @@ pub struct Cell {
     pub(super) prints: Vec<(usize, u64)>,
     pub(super) kind_ids: Vec<ComponentId>,
     archetypes: ArchetypeWatch,
-    ghosts_frozen_at: Tick,
+    pub(super) ghosts_frozen_at: Tick,
 }
 
 /// The engine's own queries, prepared once per world.
 pub(crate) struct Queries {
     pub(super) positions: QueryState<(Entity, &'static NetId, &'static mut Owned, &'static mut Position)>,
     pub(super) ghost_places: GhostPlaces,
-    written_places: QueryState<(&'static NetId, Ref<'static, Position>), With<Ghost>>,
+    pub(super) written_places: QueryState<(&'static NetId, Ref<'static, Position>), With<Ghost>>,
     pub(crate) ghosts: QueryState<(&'static NetId, &'static Ghost, &'static Position)>,
     pub(crate) owned: QueryState<(Entity, &'static NetId, &'static Owned, &'static Position)>,
     pub(super) attach: AttachPass,
@@ -145,6 +146,7 @@ impl Cell {
         let archetypes = ArchetypeWatch::new(world);
         let kind_ids: Vec<ComponentId> = game.kinds.iter().map(|kind| kind.register(world)).collect();
         world.init_resource::<Requests>();
+        world.insert_resource(EventOutbox::of(game.events.clone()));
         world.insert_resource(context);
         world.insert_resource(LastIndex::new(
             leaf.area,
@@ -411,40 +413,6 @@ impl Cell {
         for (&net_id, ghost, position) in self.queries.ghosts.iter(&self.world) {
             visit(ghost.row, net_id, position.0, false);
         }
-    }
-
-    /// A ghost that somebody other than the engine wrote since the tick began, with the component's name.
-    fn find_written_ghost(&mut self) -> Option<(NetId, &'static str)> {
-        let now = self.world.read_change_tick();
-        let mut places = self.queries.written_places.iter(&self.world);
-        if let Some((&net_id, _)) =
-            places.find(|(_, place)| place.last_changed().is_newer_than(self.ghosts_frozen_at, now))
-        {
-            return Some((net_id, "Position"));
-        }
-        // What is never copied has no place on a ghost at all.
-        let ghost = self.world.component_id::<Ghost>()?;
-        let haunted = self.world.archetypes().iter().filter(|archetype| archetype.contains(ghost));
-        for archetype in haunted.filter(|archetype| !archetype.is_empty()) {
-            let mut kinds = self.game.kinds.iter().zip(&self.kind_ids);
-            let stray = kinds
-                .find(|(kind, id)| !matches!(kind.reach(), Reach::Replicated(_)) && archetype.contains(**id));
-            if let Some((kind, _)) = stray {
-                let entity = archetype.entities()[0].id();
-                let net_id = self.world.get::<NetId>(entity).copied().unwrap_or_default();
-                return Some((net_id, kind.name()));
-            }
-        }
-        for (kind, column) in self.game.kinds.iter().zip(&mut self.columns) {
-            let written = column
-                .as_mut()
-                .and_then(|column| column.find_written_ghost(&mut self.world, self.ghosts_frozen_at));
-            if let Some(ghost) = written {
-                let net_id = self.world.get::<NetId>(ghost).copied().unwrap_or_default();
-                return Some((net_id, kind.name()));
-            }
-        }
-        None
     }
 
     /// Which replicated components an entity has, as a set over the schema.

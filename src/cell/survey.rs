@@ -19,7 +19,7 @@ use super::requests::Requests;
 
 /// Fingerprint of one component of one entity. The name is in it, so that equal components of two entities
 /// do not cancel when they swap them.
-pub(super) fn print_of(net_id: NetId, kind: usize, bytes: &[u8]) -> u64 {
+pub(crate) fn print_of(net_id: NetId, kind: usize, bytes: &[u8]) -> u64 {
     xxh3_64_with_seed(bytes, net_id.0 ^ (kind as u64) << 56).max(1)
 }
 

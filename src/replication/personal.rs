@@ -2,12 +2,16 @@
 
 use std::cell::Cell as Shared;
 
+use bevy_ecs::prelude::World;
 use bevy_ecs::world::EntityRef;
 
+use crate::cell::kinds::ComponentKind;
 use crate::cell::pool::Cells;
 use crate::cell::registration::Game;
 use crate::ids::Row;
+use crate::server::GameOf;
 
+use super::globals::Globals;
 use super::policy::{ComponentRule, Depends, Subject, ViewerContext, Viewing};
 use super::rows::Rows;
 use super::view::{FieldKey, PersonalSource, PersonalValue};
@@ -17,9 +21,11 @@ static PLAIN: std::sync::LazyLock<Subject> = std::sync::LazyLock::new(Subject::d
 
 /// One viewer's look at components, wherever they are.
 pub struct OwnersComponents<'a> {
+    node: &'a World,
     rows: &'a Rows,
     cells: &'a Cells,
     game: &'a Game,
+    globals: &'a Globals,
     viewer: &'a ViewerContext,
     /// The last entity looked up: fields are asked for one behind the other.
     last: Shared<Option<(Row, EntityRef<'a>)>>,
@@ -32,10 +38,18 @@ impl std::fmt::Debug for OwnersComponents<'_> {
 }
 
 impl<'a> OwnersComponents<'a> {
-    /// For one viewer.
+    /// For one viewer. `node` is the node's world, whose cells are out.
+    ///
+    /// # Panics
+    /// When the node has no rows, game or node-wide state: those of a server.
     #[must_use]
-    pub fn new(rows: &'a Rows, cells: &'a Cells, game: &'a Game, viewer: &'a ViewerContext) -> Self {
-        Self { rows, cells, game, viewer, last: Shared::new(None) }
+    pub fn new(node: &'a World, cells: &'a Cells, viewer: &'a ViewerContext) -> Self {
+        let (rows, game) = (node.resource::<Rows>(), &node.resource::<GameOf>().0);
+        Self { node, rows, cells, game, globals: node.resource::<Globals>(), viewer, last: Shared::new(None) }
+    }
+
+    fn kind(&self, component: usize) -> Option<&'a dyn ComponentKind> {
+        self.game.replicated(component).or_else(|| self.globals.kind(component))
     }
 
     fn entity(&self, row: Row) -> Option<EntityRef<'a>> {
@@ -43,6 +57,9 @@ impl<'a> OwnersComponents<'a> {
             && last == row
         {
             return Some(entity);
+        }
+        if self.rows.placeless[row.index()] {
+            return self.globals.entity(self.node, row);
         }
         let net_id = self.rows.net_id[row.index()];
         let cell = self.cells.get(self.rows.owner[row.index()])?;
@@ -64,7 +81,7 @@ impl<'a> OwnersComponents<'a> {
 impl PersonalSource for OwnersComponents<'_> {
     fn show(&self, row: Row, field: FieldKey, value: &mut PersonalValue) -> bool {
         let reads = Shared::new(Depends::NONE);
-        let shown = match (self.entity(row), self.game.replicated(usize::from(field.component))) {
+        let shown = match (self.entity(row), self.kind(usize::from(field.component))) {
             (Some(entity), Some(kind)) => {
                 kind.encode_personal(&entity, usize::from(field.field), &self.viewing(row, &reads), value)
             }
@@ -75,7 +92,7 @@ impl PersonalSource for OwnersComponents<'_> {
     }
 
     fn shows_component(&self, row: Row, component: usize, reads: &mut Depends) -> bool {
-        let (Some(entity), Some(kind)) = (self.entity(row), self.game.replicated(component)) else {
+        let (Some(entity), Some(kind)) = (self.entity(row), self.kind(component)) else {
             return false;
         };
         let noted = Shared::new(Depends::NONE);

@@ -14,6 +14,7 @@ use crate::ids::{NetId, PlayerId, Row, SlotIndex};
 use crate::space::LatticePoint;
 
 use super::field::FieldWriter;
+use super::layouts::{Layout, Layouts};
 use super::mask::{FIELD_FIRST, FIELDS_OF_PLACE, FieldMask, RESEND, SUBJECT};
 use super::policy::{Depends, Subject};
 use super::schema::Schema;
@@ -135,6 +136,7 @@ pub struct Rows {
     /// Whether any row's [`SUBJECT`] bit is set in this tick.
     pub policies_changed: bool,
     schema: Arc<Schema>,
+    layouts: Layouts,
     /// Components with a policy of their own, and those with anything that may differ from viewer to viewer.
     gated: u64,
     personal: u64,
@@ -177,6 +179,7 @@ impl Default for Rows {
             special: Vec::new(),
             policies_changed: false,
             schema: Arc::default(),
+            layouts: Layouts::default(),
             gated: 0,
             personal: 0,
             owned: FxHashMap::default(),
@@ -222,10 +225,10 @@ impl Rows {
         self.by_net_id.is_empty()
     }
 
-    /// How many entities have a row.
+    /// How many entities have a row, node-wide state left aside.
     #[must_use]
     pub fn entities(&self) -> usize {
-        self.by_net_id.len()
+        self.by_net_id.len() - self.placeless_rows.len()
     }
 
     /// The row of an entity, wherever it is.
@@ -269,6 +272,19 @@ impl Rows {
         self.class[row.index()] = class;
         self.by_net_id.insert(net_id, row);
         Some(row)
+    }
+
+    /// Gives node-wide state its row. It is owned by no cell.
+    ///
+    /// # Panics
+    /// When that name is taken.
+    pub fn insert_placeless(&mut self, net_id: NetId) -> Row {
+        let row =
+            self.insert(net_id, SlotIndex::default(), 0).expect("every piece of node-wide state has a name");
+        self.placeless[row.index()] = true;
+        self.placeless_rows.push(row);
+        self.placeless_rows.sort_unstable();
+        row
     }
 
     /// Takes a dead entity's row away; every view loses it in this tick's `Assemble`.
@@ -421,6 +437,7 @@ impl Rows {
     fn note_special(&mut self, row: Row) {
         let index = row.index();
         let encoded = &self.encoded[index];
+        self.layouts.note(&self.schema, row, encoded.components);
         let special = !encoded.ids.is_empty()
             || encoded.components & self.personal != 0
             || self.subjects[index]
@@ -431,6 +448,13 @@ impl Rows {
             self.policies_changed = true;
             self.note_change(row, SUBJECT);
         }
+    }
+
+    /// Which field each bit of the row's mask is.
+    #[must_use]
+    #[inline]
+    pub fn layout(&self, row: Row) -> &Layout {
+        self.layouts.of(row)
     }
 
     /// Which aspects of an entity's subject changed in this tick.

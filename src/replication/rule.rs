@@ -69,7 +69,7 @@ mod tests {
         assert!(order.is_sorted());
     }
 
-    /// A5: who is in a full view stays until somebody is a tenth nearer, not by a hair.
+    /// A10: who is in a full view stays until somebody is a tenth nearer, not by a hair.
     #[test]
     fn who_is_held_counts_a_tenth_nearer_than_it_is() {
         let held = |metres: f32| rank(false, 1, metres * metres, true, NetId(2));

@@ -4,24 +4,26 @@ use bevy_ecs::prelude::{Mut, ResMut, Resource, World};
 use bytes::Bytes;
 
 use crate::cell::pool::{Cells, NodeContext, with_cells};
-use crate::cell::registration::Game;
 use crate::ghost::import::PublishedExports;
 use crate::ids::{Row, TickNumber};
 use crate::interest::{Viewer, Viewers};
 use crate::limits::FIRST_SYNC_UPDATES_PER_TICK_MAX;
 use crate::net::ToNet;
 use crate::protocol::messages::{AuditOutcome, ServerControl};
+use crate::server::WorldSettings;
 use crate::server::io::{AuditTotals, TickInput, TickOutput};
-use crate::server::{GameOf, WorldSettings};
 use crate::session::relevance::Relevance;
 use crate::session::{Session, Sessions};
 
 use super::audit::audit_view;
+use super::events::OutgoingEvent;
+use super::globals;
 use super::oracle::{self, Oracle, OracleViewer};
 use super::personal::OwnersComponents;
 use super::policy::Depends;
 use super::rows::Rows;
 use super::rule::{self, ViewSettings};
+use super::tell::{self, EventCounts, TellScratch};
 use super::view::{Look, UpdateHeader, ViewScratch};
 
 /// Fewest sessions that are worth a task of their own.
@@ -44,6 +46,8 @@ pub struct AssembleCounts {
     pub full: u64,
     /// Entities near enough to a viewer whose view was full, each once a tick.
     pub over_the_cap: u64,
+    /// Events told to players.
+    pub events: EventCounts,
     /// Entities that could not come into a view for want of an alias, each once a tick.
     pub without_alias: u64,
     /// Audits.
@@ -58,6 +62,7 @@ struct AssembleScratch {
 
 #[derive(Default)]
 struct TaskScratch {
+    tell: TellScratch,
     view: ViewScratch,
     always: Vec<Row>,
     bytes: Vec<u8>,
@@ -128,6 +133,7 @@ pub fn mirror(world: &mut World) {
 /// updates, in parallel over sessions.
 pub fn assemble(world: &mut World) {
     with_cells(world, |world, cells| {
+        globals::publish(world);
         {
             let mut rows = world.resource_mut::<Rows>();
             for cell in cells.iter_mut() {
@@ -138,7 +144,8 @@ pub fn assemble(world: &mut World) {
         world.resource_scope(|world, mut sessions: Mut<Sessions>| {
             world.resource_scope(|world, mut scratch: Mut<AssembleScratch>| {
                 take_acks(world, &mut sessions);
-                assemble_sessions(world, cells, &mut sessions, &mut scratch);
+                let events = tell::gather(world, cells);
+                assemble_sessions(world, cells, events, &mut sessions, &mut scratch);
                 collect(world, &mut scratch);
                 audit(world, cells, &mut sessions);
                 audit_rows(world, cells);
@@ -190,15 +197,22 @@ fn take_acks(world: &mut World, sessions: &mut Sessions) {
 struct Shared<'a> {
     rows: &'a Rows,
     cells: &'a Cells,
-    game: &'a Game,
+    node: &'a World,
     relevance: Relevance,
+    events: Vec<OutgoingEvent>,
     rule: ViewSettings,
     tick: TickNumber,
     /// By session index.
     hits: Vec<&'a [Row]>,
 }
 
-fn assemble_sessions(world: &World, cells: &Cells, sessions: &mut Sessions, scratch: &mut AssembleScratch) {
+fn assemble_sessions(
+    world: &World,
+    cells: &Cells,
+    events: Vec<OutgoingEvent>,
+    sessions: &mut Sessions,
+    scratch: &mut AssembleScratch,
+) {
     let settings = world.resource::<WorldSettings>();
     let mut hits: Vec<&[Row]> = vec![&[]; sessions.places()];
     for cell in cells.iter() {
@@ -212,8 +226,9 @@ fn assemble_sessions(world: &World, cells: &Cells, sessions: &mut Sessions, scra
     let shared = Shared {
         rows,
         cells,
-        game: &world.resource::<GameOf>().0,
+        node: world,
         relevance: Relevance::of(sessions, rows),
+        events,
         rule: world.resource::<ViewRule>().0,
         tick: world.resource::<NodeContext>().0.tick,
         hits,
@@ -246,11 +261,15 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
     let hits = shared.hits.get(session.id.index as usize).copied().unwrap_or_default();
     let changes = session.context.take_changes();
     shared.relevance.rows_for(session, shared.rows, &mut scratch.always);
-    let source = OwnersComponents::new(shared.rows, shared.cells, shared.game, &session.context);
+    let source = OwnersComponents::new(shared.node, shared.cells, &session.context);
     let look = Look { viewer, context: &session.context, changes, always: &scratch.always, source: &source };
     let change = session.view.update_membership(shared.rows, &look, hits, &shared.rule, &mut scratch.view);
     scratch.counts.over_the_cap += u64::from(change.over_the_cap);
     scratch.counts.without_alias += u64::from(change.without_alias);
+    let told = &mut scratch.counts.events;
+    tell::tell(session, shared.rows, &shared.events, &mut scratch.tell, &mut scratch.view.events, told);
+    let source = OwnersComponents::new(shared.node, shared.cells, &session.context);
+    let look = Look { viewer, context: &session.context, changes, always: &scratch.always, source: &source };
     let header = UpdateHeader { tick: shared.tick, input_seq: session.input_seq };
     for _ in 0..FIRST_SYNC_UPDATES_PER_TICK_MAX {
         scratch.bytes.clear();
@@ -262,6 +281,8 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
         scratch.counts.updates += 1;
         scratch.counts.bytes += scratch.bytes.len() as u64;
         scratch.counts.full += u64::from(update.overflowed);
+        scratch.counts.events.told -= u64::from(update.events_dropped);
+        scratch.counts.events.dropped += u64::from(update.events_dropped);
         if let Some(bytes) = update.record {
             let message = ServerControl::Record { update_seq: update.seq, bytes };
             scratch.messages.push(ToNet::Control { connection: session.connection, message });
@@ -272,6 +293,7 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
             break;
         }
     }
+    tell::send_waiting(session, &mut scratch.messages);
     for mut reply in session.answers.drain(..) {
         reply.as_of = session.view.last_seq();
         let message = ServerControl::Reply(reply);
@@ -291,6 +313,8 @@ fn collect(world: &mut World, scratch: &mut AssembleScratch) {
             counts.updates += done.updates;
             counts.full += done.full;
             counts.over_the_cap += done.over_the_cap;
+            counts.events.told += done.events.told;
+            counts.events.dropped += done.events.dropped;
             counts.without_alias += done.without_alias;
         }
     });
@@ -307,7 +331,6 @@ fn audit(world: &mut World, cells: &Cells, sessions: &mut Sessions) {
                 let rows = world.resource::<Rows>();
                 let rule = world.resource::<ViewRule>().0;
                 let entities: Vec<_> = oracle::world(rows).collect();
-                let game = &world.resource::<GameOf>().0;
                 let relevance = Relevance::of(sessions, rows);
                 let (mut always, mut scratch) = (Vec::new(), ViewScratch::default());
                 for session in sessions.iter_mut() {
@@ -340,7 +363,7 @@ fn audit(world: &mut World, cells: &Cells, sessions: &mut Sessions) {
                         tracing::error!(player = %session.player, %tick, ?found, "a view is not what it must be");
                     }
                     let number = session.audits.next_number();
-                    let source = OwnersComponents::new(rows, cells, game, &session.context);
+                    let source = OwnersComponents::new(world, cells, &session.context);
                     let viewer = rule::Viewer { position: place, avatar: row };
                     let (context, changes) = (&session.context, Depends::NONE);
                     let look = Look { viewer, context, changes, always: &always, source: &source };

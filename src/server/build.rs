@@ -19,9 +19,10 @@ use crate::cell::{Cell, Layout, SpaceLimits};
 use crate::ghost::import::PublishedExports;
 use crate::ids::{CellId, TickNumber};
 use crate::interest::{InterestSettings, Viewers};
-#[cfg(not(feature = "planted-faults"))]
-use crate::replication::Rows;
-use crate::replication::stage;
+use crate::limits::COMPONENT_KINDS_MAX;
+use crate::replication::events::EventOutbox;
+use crate::replication::globals::RegisteredGlobals;
+use crate::replication::{Rows, stage};
 use crate::session::{AvatarRecipe, AvatarRequest, Sessions};
 use crate::telemetry::{Heartbeat, StageClock};
 
@@ -163,12 +164,20 @@ impl ServerBuilder {
         self
     }
 
-    /// What the cell plugins register, without building a world.
+    /// What the plugins register, without building a world.
     ///
     /// # Errors
     /// When the plugins are faulty.
     pub fn learn(&self) -> Result<Arc<crate::cell::registration::Game>, ServerError> {
-        Ok(self.cell_plugins.learn()?)
+        let mut game = self.cell_plugins.learn()?;
+        if let Some(globals) = self.node.world().get_resource::<RegisteredGlobals>() {
+            let schema = &mut Arc::get_mut(&mut game).expect("nobody else has it yet").schema;
+            globals.extend(schema);
+            if schema.components.len() > COMPONENT_KINDS_MAX {
+                return Err(GameError::TooManyComponents(schema.components.len()).into());
+            }
+        }
+        Ok(game)
     }
 
     /// Makes the world: a new one, or the one in `image`.
@@ -181,7 +190,7 @@ impl ServerBuilder {
         image: Option<&WorldImage>,
     ) -> Result<Server, ServerError> {
         settings.check()?;
-        let game = self.cell_plugins.learn()?;
+        let game = self.learn()?;
         for &(id, name) in game.published() {
             if !self.published.contains_key(&id) {
                 return Err(GameError::NotPublished(name).into());
@@ -223,16 +232,19 @@ impl ServerBuilder {
 
         let world = self.node.world_mut();
         install_resources(world, &settings, layout, context);
+        let globals = world.remove_resource::<RegisteredGlobals>().unwrap_or_default();
         let rows = Rows::of(Arc::new(game.schema.clone()));
         #[cfg(feature = "planted-faults")]
         let rows = crate::replication::planted::rows_of_world(rows);
         world.insert_resource(rows);
+        world.insert_resource(EventOutbox::of(game.events.clone()));
         world.insert_resource(GameOf(game));
         if let Some(avatars) = self.avatars.take() {
             world.insert_resource(avatars);
         }
         pool::install(world, settings.threads);
         pool::fill(world, cells);
+        globals.bring_to_life(world, settings.secret);
         install_tick(world, self.clock, self.heartbeat);
         install_close(world);
         match image {

@@ -15,7 +15,7 @@ use crate::cell::requests::SpawnRequest;
 use crate::ids::NetId;
 use crate::interest::{IndexEntry, LastIndex};
 use crate::protocol::codec;
-use crate::replication::Rows;
+use crate::replication::{Globals, Rows};
 use crate::session::Sessions;
 use crate::space::Position;
 
@@ -39,6 +39,7 @@ struct Header {
     messages: Vec<(String, u64)>,
     spawned: Vec<(NetId, u64)>,
     entities: u64,
+    globals: Vec<(String, Vec<u8>)>,
 }
 
 /// Where game systems find an entity in the image's tick, as of the end of the tick before.
@@ -77,7 +78,7 @@ pub fn make_image(world: &mut World) {
         let rows = world.resource::<Rows>();
         let mut entities: Vec<(NetId, u8, crate::ids::SlotIndex)> = rows
             .iter()
-            .filter(|(net_id, _)| !avatars.contains(net_id))
+            .filter(|(net_id, row)| !avatars.contains(net_id) && !rows.placeless[row.index()])
             .map(|(net_id, row)| (net_id, rows.class[row.index()], rows.owner[row.index()]))
             .collect();
         entities.sort_unstable();
@@ -125,6 +126,7 @@ pub fn make_image(world: &mut World) {
                 .map(|(&net_id, &count)| (net_id, count))
                 .collect(),
             entities: entities.len() as u64,
+            globals: world.resource::<Globals>().save(world),
         };
         let mut bytes = codec::encode(&header);
         bytes.append(&mut body);
@@ -132,7 +134,8 @@ pub fn make_image(world: &mut World) {
         WorldImage {
             tick: context.tick,
             now_ms: context.now_ms,
-            fingerprint: super::record::fingerprint(cells),
+            fingerprint: super::record::fingerprint(cells)
+                .wrapping_add(world.resource::<Globals>().sum_from_scratch(world)),
             entities: entities.len() as u64,
             counters: vec![(COUNTER_EPOCH.into(), u64::from(world.resource::<Sessions>().last_epoch))],
             bytes: Bytes::from(bytes),
@@ -205,6 +208,7 @@ pub(super) fn restore(world: &mut World, image: &WorldImage) -> Result<(), Strin
     if at != bytes.len() {
         return Err(format!("{} bytes too many at its end", bytes.len() - at));
     }
+    Globals::load(world, &header.globals)?;
     world.resource_mut::<Births>().spawned = header.spawned.into_iter().collect();
     let epoch = image.counters.iter().find(|(name, _)| name == COUNTER_EPOCH).map_or(0, |(_, value)| *value);
     world.resource_mut::<Sessions>().last_epoch = u32::try_from(epoch).unwrap_or(u32::MAX);

@@ -7,8 +7,8 @@ use crate::cell::Cell;
 use crate::cell::partition::PartitionCounts;
 use crate::cell::pool::{Cells, with_cells};
 use crate::ids::TickNumber;
-use crate::replication::Rows;
 use crate::replication::stage::AssembleCounts;
+use crate::replication::{Globals, Rows};
 use crate::session::Sessions;
 
 use super::WorldSettings;
@@ -54,9 +54,10 @@ const FINGERPRINT_CHECK_TICKS: u64 = 32;
 /// The fingerprint from scratch: of everything owned as it is now, whatever change detection has noticed.
 /// O(entities × kinds).
 pub fn fingerprint_from_scratch(world: &mut World) -> u64 {
+    let globals = world.resource::<Globals>().sum_from_scratch(world);
     with_cells(world, |_, cells| {
         let sums = cells.iter_mut().flat_map(|cell| cell.sums_from_scratch());
-        sums.fold(0, u64::wrapping_add)
+        sums.fold(globals, u64::wrapping_add)
     })
 }
 
@@ -137,7 +138,7 @@ pub fn record(world: &mut World) {
         let known: usize = cells.iter().map(|cell| cell.by_net_id.len()).sum();
         let sum = |part: fn(&crate::cell::Cell) -> u64| cells.iter().map(part).sum::<u64>();
         TickReport {
-            fingerprint: fingerprint(cells),
+            fingerprint: fingerprint(cells).wrapping_add(world.resource::<Globals>().sum()),
             entities: rows.entities() as u64,
             ghosts: known.saturating_sub(rows.entities()) as u64,
             cells: cells.iter().count() as u64,
@@ -167,6 +168,8 @@ pub fn record(world: &mut World) {
                 ("fields_oversized", totals.oversized_fields),
                 ("rows_oversized", rows.oversized),
                 ("view_over_the_cap", assembled.over_the_cap),
+                ("events_told", assembled.events.told),
+                ("events_dropped", assembled.events.dropped),
                 ("view_without_alias", assembled.without_alias),
                 ("foreign_requests", totals.foreign_requests),
                 ("exports_stale", totals.exports_stale),

@@ -60,7 +60,7 @@ fn a_new_version_of_what_is_published_is_read_by_every_cell_from_the_next_partit
     assert_eq!(all, expected);
 }
 
-/// H2: sealed calendar time never runs backwards, whatever the inputs say.
+/// C1: sealed calendar time never runs backwards, whatever the inputs say.
 #[test]
 fn calendar_time_that_goes_back_stands_still() {
     let read = Read::default();

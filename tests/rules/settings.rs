@@ -38,7 +38,7 @@ fn a_length_that_is_none_is_refused_by_name() {
     assert!(no_reach.check().is_ok(), "nothing may be attached at all");
 }
 
-/// A5: without hysteresis what comes into view may leave it by the same step.
+/// Without hysteresis what comes into view may leave it by the same step.
 #[test]
 fn a_leave_radius_that_is_not_beyond_the_enter_radius_or_too_long_for_the_wire_is_refused() {
     for leave_radius_m in [9.0, 10.0, LEAVE_RADIUS_M_MAX + 1.0, f32::NAN] {

@@ -3,6 +3,7 @@
 
 pub mod ants;
 pub mod ants_checks;
+pub mod ants_worlds;
 
 use std::path::Path;
 

@@ -5,14 +5,15 @@ use crate::limits::UPDATE_BYTES_MAX;
 use crate::replication::mask::{FieldMask, RESEND};
 use crate::replication::rows::Rows;
 use crate::replication::wire::{
-    self, ENTER_HEAD_BYTES_MAX, ENTER_INLINE_BYTES_MAX, ENTERS_MINOR_BYTES_MAX, EnterHead, FLAG_COMPLETE,
-    FLAG_ENTERS, FLAG_LEAVES, LEAVES_BYTES_MAX, put_varint,
+    self, ENTER_HEAD_BYTES_MAX, ENTER_INLINE_BYTES_MAX, ENTERS_MINOR_BYTES_MAX, EXCEPTION_BYTES_MAX,
+    EnterHead, FLAG_COMPLETE, FLAG_ENTERS, FLAG_EVENTS, FLAG_LEAVES, LEAVES_BYTES_MAX, put_varint,
 };
 use crate::space::{LatticePoint, distance_squared};
 
 use super::aliases::{aliases_of, has, put};
 use super::in_flight::Sent;
 use super::personal::Look;
+use super::told::EVENTS_MINOR_BYTES_MAX;
 use super::values::{COMMON_BYTES_MAX, Common};
 use super::{PROBE_AFTER_TICKS, View, ViewScratch, bits_of};
 
@@ -40,6 +41,10 @@ pub struct Assembled {
     pub enters: u32,
     /// Leaves.
     pub leaves: u32,
+    /// Events.
+    pub events: u32,
+    /// Events for which there was no room: nobody hears of them.
+    pub events_dropped: u32,
     /// Not everything fitted.
     pub overflowed: bool,
     /// No enter waits behind it.
@@ -94,7 +99,9 @@ impl View {
             }
         }
         let leaves = self.aliases.leaving.iter().any(|leaving| leaving.pending);
-        let probe = found.common + found.exceptions + scratch.enters.len() == 0 && !leaves;
+        let probe = found.common + found.exceptions + scratch.enters.len() == 0
+            && !leaves
+            && scratch.events.is_empty();
         if probe {
             self.settle(false);
             if self.in_flight.is_empty() || header.tick.0 < self.last_tick.0 + PROBE_AFTER_TICKS {
@@ -137,6 +144,15 @@ impl View {
             enters_wait = (update.enters as usize) < waiting;
         }
 
+        let room = UPDATE_BYTES_MAX - (out.len() - base);
+        if !scratch.events.is_empty() {
+            let beside_the_longest = room.saturating_sub(overhead + EXCEPTION_BYTES_MAX);
+            let for_events = room.saturating_sub(need).max(beside_the_longest.min(EVENTS_MINOR_BYTES_MAX));
+            (update.events, update.events_dropped) = scratch.events.put(for_events, out);
+            if update.events > 0 {
+                flags |= FLAG_EVENTS;
+            }
+        }
         let room = UPDATE_BYTES_MAX - (out.len() - base);
         update.overflowed = need > room;
         if update.overflowed {

@@ -7,7 +7,7 @@ use crate::ids::Alias;
 use crate::limits::UPDATES_IN_FLIGHT_MAX;
 use crate::replication::mask::FieldMask;
 
-use super::personal::FieldKey;
+use crate::replication::layouts::FieldKey;
 
 /// Something in an update that the bitmap does not tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

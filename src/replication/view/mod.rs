@@ -18,6 +18,7 @@ mod check;
 mod in_flight;
 mod membership;
 mod personal;
+mod told;
 mod values;
 
 use crate::ids::{Row, TickNumber};
@@ -30,10 +31,12 @@ use aliases::{Aliases, aliases_of};
 use in_flight::{InFlight, Sent};
 use personal::{ShownFields, WholeScratch};
 
+pub use super::layouts::FieldKey;
 pub use assemble::{Assembled, UpdateHeader};
 pub use check::Overlooked;
 pub use membership::MembershipChange;
-pub use personal::{FieldKey, Look, NothingPersonal, PersonalSource, PersonalValue};
+pub use personal::{Look, NothingPersonal, PersonalSource, PersonalValue};
+pub use told::EventSection;
 
 /// An update counts as lost when the client has applied one this much newer and not it.
 const LOST_BEHIND: u32 = 3;
@@ -113,6 +116,8 @@ pub struct ViewScratch {
     /// Fields of special entities that were evaluated for this view in this tick.
     shown: ShownFields,
     whole: WholeScratch,
+    /// What happened that the next update tells.
+    pub events: EventSection,
 }
 
 impl Default for ViewScratch {
@@ -131,6 +136,7 @@ impl Default for ViewScratch {
             rare: Vec::new(),
             shown: ShownFields::default(),
             whole: WholeScratch::default(),
+            events: EventSection::default(),
         }
     }
 }
@@ -168,6 +174,12 @@ impl View {
     /// The rows of those in the view, in no order that may matter.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
         self.aliases.rows.iter().copied().filter(|&row| row != Row::NONE)
+    }
+
+    /// Whether an entity is in the view. O(view).
+    #[must_use]
+    pub fn holds(&self, row: Row) -> bool {
+        row != Row::NONE && self.aliases.rows.contains(&row)
     }
 
     /// Whether entities have come into the view that no update has told yet: call
