@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use terrane::ids::PartyId;
 use terrane::prelude::*;
-use terrane::replication::policy::{ComponentRule, Subject};
-use terrane::replication::{SyncNode, Viewing};
+use terrane::replication::SyncNode;
+use terrane::replication::policy::ComponentRule;
+use terrane::tick::{Tick, TickSystems};
 
 /// From this tick on nothing moves or changes.
 pub(crate) const STILL_FROM: u64 = 330;
@@ -267,6 +267,63 @@ fn hide_and_show(context: Res<TickContext>, mut subjects: Query<(&NetId, &Stall,
     }
 }
 
+/// Node-wide state.
+#[derive(Resource, Clone, Debug, Default, PartialEq, Replicate)]
+pub(crate) struct Weather {
+    #[sync(broadcast)]
+    pub(crate) rain_mm: u64,
+    #[sync(custom = for_the_party)]
+    pub(crate) forecast: u64,
+    #[sync(server_only)]
+    pub(crate) seed: u64,
+}
+
+fn for_the_party(viewing: &Viewing<'_>) -> bool {
+    viewing.viewer.party() == Some(PARTY)
+}
+
+fn rain(context: Res<terrane::cell::pool::NodeContext>, mut weather: ResMut<Weather>) {
+    let tick = context.0.tick.0;
+    if tick.is_multiple_of(4) && tick < STILL_FROM {
+        weather.rain_mm += 1;
+        weather.forecast = weather.rain_mm * 7;
+    }
+}
+
+#[derive(Debug)]
+struct Sky;
+
+impl Plugin for Sky {
+    fn build(&self, app: &mut App) {
+        app.replicate_global::<Weather>().add_systems(Tick, rain.in_set(TickSystems::Settle));
+    }
+}
+
+/// Told once, by the runner.
+#[derive(Clone, Debug, Default, PartialEq, Replicate)]
+pub(crate) struct Bell {
+    #[sync(broadcast)]
+    pub(crate) strokes: u64,
+}
+
+/// Told too, and nobody listens.
+#[derive(Clone, Debug, Default, PartialEq, Replicate)]
+struct Rumour {
+    #[sync(broadcast)]
+    text: String,
+}
+
+pub(crate) const RINGS_EVERY: u64 = 10;
+
+fn ring(context: Res<TickContext>, stalls: Query<(&NetId, &Stall)>, mut events: PlayerEvents) {
+    for (&net_id, _) in stalls.iter().filter(|(_, stall)| stall.name == RUNNER) {
+        if context.tick.0.is_multiple_of(RINGS_EVERY) {
+            events.send(net_id, Audience::All, Bell { strokes: context.tick.0 / RINGS_EVERY });
+            events.send(net_id, Audience::All, Rumour { text: "it rang".into() });
+        }
+    }
+}
+
 /// What there is, and nothing of what happens.
 #[derive(Debug)]
 struct Grounds;
@@ -278,7 +335,9 @@ impl Plugin for Grounds {
             .replicate::<Wares>()
             .replicate::<Ledger>()
             .add_action::<Shout, Stall>(shout)
-            .add_action::<Rename, Stall>(rename);
+            .add_action::<Rename, Stall>(rename)
+            .add_player_event::<Rumour>(Delivery::Reliable)
+            .add_player_event::<Bell>(Delivery::Reliable);
     }
 }
 
@@ -324,7 +383,7 @@ fn banish(stalls: Query<(&NetId, &Position, &Stall)>, mut world: WorldRequests) 
 
 impl Plugin for Yard {
     fn build(&self, app: &mut App) {
-        app.add_plugins(Grounds).add_systems(Simulate, (run, flicker, banish).chain());
+        app.add_plugins(Grounds).add_systems(Simulate, (run, ring, flicker, banish).chain());
     }
 }
 
@@ -334,6 +393,7 @@ pub(crate) fn yard() -> ServerBuilder {
         |name: &str| (Stall { name: name.into(), ..Stall::default() }, Lantern::default(), Wares::default());
     ServerBuilder::default()
         .add_cell_plugins(Yard)
+        .add_plugins(Sky)
         .avatars(move |request| SpawnRequest::new(NetId::WORLD, MIDDLE, all(request.player.as_str())))
         .populate(move |world| {
             let runner = Vec3::new(runner_at(0.0) as f32, 505.0, 0.0);
@@ -353,6 +413,7 @@ pub(crate) fn fair() -> ServerBuilder {
     };
     ServerBuilder::default()
         .add_cell_plugins(Fair)
+        .add_plugins(Sky)
         .avatars(move |request| SpawnRequest::new(NetId::WORLD, MIDDLE, all(request.player.as_str())))
         .populate(move |world| {
             for number in 0..STALLS {

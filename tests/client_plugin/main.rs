@@ -13,7 +13,7 @@ use std::time::Duration;
 use bevy_app::{PostUpdate, Update};
 use bevy_ecs::schedule::IntoScheduleConfigs;
 use terrane::client::plugin::{
-    Client, ClientAppExt, ClientClock, ClientPlugin, Hidden, Mirrored, TargetPosition,
+    Client, ClientAppExt, ClientClock, ClientPlugin, Global, Hidden, Mirrored, TargetPosition,
 };
 use terrane::net::LoopbackConditions;
 use terrane::prelude::*;
@@ -23,7 +23,7 @@ use terrane::space::LatticePoint;
 use terrane::testing::TestWorld;
 
 use expected::{Memory, Seen};
-use fair::{Ledger, PARTY, STILL_FROM, Stall, Wares, fair};
+use fair::{Ledger, PARTY, STILL_FROM, Stall, Wares, Weather, fair};
 use model::{Heard, Model, count_moves, hear, replay};
 
 const TICK: Duration = Duration::from_millis(50);
@@ -36,6 +36,7 @@ fn visitor(world: &mut TestWorld, name: &str) -> App {
         .mirror::<Stall>()
         .mirror::<Wares>()
         .mirror::<Ledger>()
+        .mirror_global::<Weather>()
         .init_resource::<Model>()
         .init_resource::<Heard>()
         .add_systems(Update, (hear, replay).chain())
@@ -53,6 +54,12 @@ fn set_party(world: &mut TestWorld, player: &PlayerId, is_in: bool) {
     if let Some(session) = sessions.iter_mut().find(|session| session.player == *player) {
         session.context.set_party(is_in.then_some(PARTY));
     }
+}
+
+fn client_is_in_party(world: &TestWorld, app: &App) -> bool {
+    let player = &app.world().resource::<Client>().player().welcome().expect("in").player;
+    let session = world.server().node().resource::<Sessions>().of_player(player).expect("in");
+    session.context.party() == Some(PARTY)
 }
 
 /// What the `App` holds, in the oracle's words.
@@ -131,6 +138,11 @@ fn after_400_ticks_at_a_tenth_lost_an_app_holds_exactly_what_the_oracle_expects(
             u32::from(stall.is_some_and(Hidden::is_whole)) + u32::from(wares.is_some_and(Hidden::is_whole))
         });
         assert_eq!(whole.sum::<u32>(), withdrawn, "what was withdrawn is drawn as hidden");
+        let in_party = client_is_in_party(&world, app);
+        let weather = app.world().resource::<Global<Weather>>();
+        let real = world.server().node().resource::<Weather>();
+        let expected = Weather { forecast: if in_party { real.forecast } else { 0 }, ..real.clone() };
+        assert_eq!((weather.get(), weather.hides("forecast")), (Some(&expected), !in_party));
         let mut places = app.world_mut().query::<(&Position, &TargetPosition)>();
         for (place, target) in places.iter(app.world()) {
             assert_eq!(place.0, target.0, "what stands still is shown where it is");

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use bevy_app::Update;
 use bevy_ecs::message::{Message, MessageReader};
-use bevy_ecs::prelude::{Ref, ResMut};
+use bevy_ecs::prelude::{DetectChanges, Ref, ResMut};
 use terrane::caravan::{Said, Say, Walker};
 use terrane::client::player::ReplyError;
 use terrane::client::plugin::{
     Answer, Client, ClientAppExt, ClientClock, ClientPlugin, ComponentNews, Disconnected, Entered, FieldNews,
-    Hidden, InterpolationDelay, Left, Mirrored, NetIds, Notice, OwnAvatar, ShownTick, TargetPosition,
-    Welcomed,
+    Global, Heard, Hidden, InterpolationDelay, Left, Mirrored, NetIds, Notice, OwnAvatar, ShownTick,
+    TargetPosition, Welcomed,
 };
 use terrane::client::{As, ClientTarget};
 use terrane::limits::LATTICE_STEPS_PER_M;
@@ -20,7 +20,8 @@ use terrane::prelude::*;
 use terrane::testing::TestWorld;
 
 use crate::fair::{
-    EXILE, Lantern, RUNNER, RUNS_UNTIL, Rename, Renamed, Shout, Stall, Wares, runner_at, yard,
+    Bell, EXILE, Lantern, RINGS_EVERY, RUNNER, RUNS_UNTIL, Rename, Renamed, Shout, Stall, Wares, Weather,
+    runner_at, yard,
 };
 use crate::paced::{PacedWorld, schema};
 use crate::{TICK, update};
@@ -256,7 +257,7 @@ fn what_the_game_despawns_itself_is_gone_and_disturbs_nobody() {
 }
 
 #[test]
-#[should_panic(expected = "mirror::<Walker>(): the world does not replicate Walker")]
+#[should_panic(expected = "mirror::<Walker>(): the world does not replicate it")]
 fn what_the_world_does_not_replicate_is_named() {
     let mut world = TestWorld::new(yard(), WorldSettings::default());
     let mut app = yard_app(&mut world, "alice");
@@ -265,12 +266,69 @@ fn what_the_world_does_not_replicate_is_named() {
 }
 
 #[test]
-#[should_panic(expected = "mirror::<Wares>() comes too late")]
+#[should_panic(expected = "mirror::<Wares>(): comes too late")]
 fn what_is_asked_for_too_late_is_named() {
     let mut world = TestWorld::new(yard(), WorldSettings::default());
     let mut app = yard_app(&mut world, "alice");
     update(&mut app, TICK);
     app.mirror::<Wares>();
+}
+
+#[test]
+#[should_panic(expected = "mirror::<Weather>(): it is node-wide state: call mirror_global")]
+fn node_wide_state_is_no_component_of_entities() {
+    let mut world = TestWorld::new(yard(), WorldSettings::default());
+    let mut app = yard_app(&mut world, "alice");
+    app.mirror::<Weather>();
+    update(&mut app, TICK);
+}
+
+#[test]
+#[should_panic(expected = "hear::<Renamed>(): the world tells no such event")]
+fn an_event_that_nobody_tells_is_named() {
+    #[derive(Clone, Debug, Default, PartialEq, Replicate)]
+    struct Renamed {
+        #[sync(broadcast)]
+        name: String,
+    }
+    let mut world = TestWorld::new(yard(), WorldSettings::default());
+    let mut app = yard_app(&mut world, "alice");
+    app.hear::<Renamed>();
+    update(&mut app, TICK);
+}
+
+/// B14 as a game sees it: each event once, in order, with the entity it is about; and a resource that changes when the
+/// state of the world does.
+#[test]
+fn events_and_node_wide_state_come_as_messages_and_as_a_resource() {
+    #[derive(Resource, Default)]
+    struct Forecasts(Vec<u64>);
+    fn look(weather: Res<Global<Weather>>, mut forecasts: ResMut<Forecasts>) {
+        if weather.is_changed()
+            && let Some(weather) = weather.get()
+        {
+            forecasts.0.push(weather.rain_mm);
+        }
+    }
+    let mut world = TestWorld::new(yard(), WorldSettings::default());
+    world.set_conditions(LoopbackConditions { loss: 0.1, duplicate: 0.05, delay_ticks: 1, jitter_ticks: 1 });
+    let mut app = yard_app(&mut world, "alice");
+    app.mirror_global::<Weather>().hear::<Bell>().keep::<Heard<Bell>>();
+    app.init_resource::<Forecasts>().add_systems(Update, look);
+    step(&mut world, &mut app, 105);
+    let rung: Vec<u64> = app.kept::<Heard<Bell>>().iter().map(|heard| heard.event.strokes).collect();
+    assert!(
+        rung.len() >= 9 && rung.windows(2).all(|pair| pair[1] == pair[0] + 1),
+        "{rung:?}, every {RINGS_EVERY} ticks"
+    );
+    let last = app.kept::<Heard<Bell>>().last().expect("some");
+    let entity = last.entity.expect("who rang is in view");
+    assert_eq!(app.world().get::<Stall>(entity).expect("a stall").name, RUNNER);
+    assert_eq!(app.world().resource::<NetIds>().net_id(entity), last.about);
+    let forecasts = &app.world().resource::<Forecasts>().0;
+    assert!(forecasts.len() > 15 && forecasts.is_sorted_by(|a, b| a < b), "each change once: {forecasts:?}");
+    assert_eq!(app.world_mut().query::<&Mirrored>().iter(app.world()).count(), 5, "the weather is no entity");
+    assert_eq!(app.world().resource::<Client>().undecodable(), 0);
 }
 
 #[derive(Resource, Default)]

@@ -29,6 +29,17 @@ impl HiddenParts {
         !self.whole && self.fields.is_empty()
     }
 
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> + '_ {
+        self.fields.values().flatten().map(String::as_str)
+    }
+
+    pub(super) fn hides(&self, path: &str) -> bool {
+        let lies_in = |hidden: &str| {
+            path.strip_prefix(hidden).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.whole || self.paths().any(lies_in)
+    }
+
     /// Sets what is hidden in one field.
     pub(super) fn set_field(&mut self, field: usize, paths: Vec<String>) {
         if paths.is_empty() {
@@ -58,16 +69,13 @@ impl<C: Replicate> Hidden<C> {
     /// What is hidden, field by field: `cargo` for a whole field, `crew.members[2].wage` or `bids[alice].price` for what
     /// is hidden within one.
     pub fn paths(&self) -> impl Iterator<Item = &str> + '_ {
-        self.what.fields.values().flatten().map(String::as_str)
+        self.what.paths()
     }
 
     /// Whether a field, or a part of one, is hidden, itself or with what it lies in. O(what is hidden).
     #[must_use]
     pub fn hides(&self, path: &str) -> bool {
-        let lies_in = |hidden: &str| {
-            path.strip_prefix(hidden).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        };
-        self.what.whole || self.paths().any(lies_in)
+        self.what.hides(path)
     }
 }
 

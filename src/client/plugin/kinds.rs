@@ -1,11 +1,12 @@
 //! The components that a game's `App` mirrors: bytes of a component's fields to the component.
 
 use bevy_ecs::change_detection::DetectChangesMut;
-use bevy_ecs::prelude::{EntityWorldMut, Resource};
+use bevy_ecs::prelude::{EntityWorldMut, Resource, World};
 
 use crate::protocol::codec::DecodeError;
 use crate::replication::{FieldSpec, Replicate, Schema};
 
+use super::globals;
 use super::hidden::{Hidden, HiddenParts};
 use super::told::Presence;
 
@@ -24,7 +25,14 @@ pub(super) struct Kinds {
 pub(super) struct Kind {
     pub(super) name: &'static str,
     fields: &'static [FieldSpec],
-    apply: fn(&mut EntityWorldMut<'_>, &Presence) -> Applied,
+    to: To,
+}
+
+/// Where a value goes.
+#[derive(Clone, Copy, Debug)]
+enum To {
+    Entity(fn(&mut EntityWorldMut<'_>, &Presence) -> Applied),
+    Global(fn(&mut World, &Presence) -> Applied),
 }
 
 /// What came of a change to a component.
@@ -38,36 +46,45 @@ pub(super) struct Applied {
 
 impl Kinds {
     pub(super) fn add<C: Replicate>(&mut self) {
+        self.push::<C>(To::Entity(apply::<C>));
+    }
+
+    pub(super) fn add_global<G: Replicate>(&mut self) {
+        self.push::<G>(To::Global(globals::apply::<G>));
+    }
+
+    fn push<C: Replicate>(&mut self, to: To) {
         assert!(
             !self.resolved,
-            "mirror::<{}>() comes too late: call it before the App's first update",
-            C::NAME
+            "{}: call it before the App's first update",
+            call(&to, C::NAME, "comes too late")
         );
         if self.asked.iter().all(|kind| kind.name != C::NAME) {
-            self.asked.push(Kind { name: C::NAME, fields: C::FIELDS, apply: apply::<C> });
+            self.asked.push(Kind { name: C::NAME, fields: C::FIELDS, to });
         }
     }
 
     /// The set of components that are mirrored; the first call finds them in the schema.
     ///
     /// # Panics
-    /// When the schema does not have one, or has another of that name.
+    /// When the schema does not have one, or not as what it was asked for.
     pub(super) fn wanted(&mut self, schema: &Schema) -> u64 {
         if !self.resolved {
             self.resolved = true;
             self.by_component = vec![None; schema.components.len()];
             for kind in &self.asked {
-                let index = schema.component(kind.name).unwrap_or_else(|| {
-                    panic!(
-                        "mirror::<{0}>(): the world does not replicate {0}: its cell plugins must",
-                        kind.name
-                    )
-                });
-                assert!(
-                    schema.components[index].fields == kind.fields,
-                    "mirror::<{0}>(): the world replicates another type of the name {0}",
-                    kind.name
-                );
+                let wrong = |what: &str| -> ! { panic!("{}", call(&kind.to, kind.name, what)) };
+                let Some(index) = schema.component(kind.name) else {
+                    wrong("the world does not replicate it: its plugins must")
+                };
+                if schema.components[index].fields != kind.fields {
+                    wrong("the world replicates another type of that name");
+                }
+                match (kind.to, schema.globals >> index & 1 == 1) {
+                    (To::Entity(_), true) => wrong("it is node-wide state: call mirror_global"),
+                    (To::Global(_), false) => wrong("it is a component of entities: call mirror"),
+                    _ => {}
+                }
                 self.by_component[index] = Some(*kind);
                 self.wanted |= 1 << index;
             }
@@ -84,8 +101,25 @@ impl Kinds {
 impl Kind {
     /// Makes the component of an entity what it is from now on.
     pub(super) fn apply(&self, entity: &mut EntityWorldMut<'_>, is: &Presence) -> Applied {
-        (self.apply)(entity, is)
+        match self.to {
+            To::Entity(apply) => apply(entity, is),
+            To::Global(_) => Applied::default(),
+        }
     }
+
+    /// Makes node-wide state what it is from now on.
+    pub(super) fn apply_global(&self, world: &mut World, is: &Presence) -> Applied {
+        match self.to {
+            To::Entity(_) => Applied::default(),
+            To::Global(apply) => apply(world, is),
+        }
+    }
+}
+
+/// A call of the game's that is wrong, in words.
+fn call(to: &To, name: &str, what: &str) -> String {
+    let function = if matches!(to, To::Global(_)) { "mirror_global" } else { "mirror" };
+    format!("{function}::<{name}>(): {what}")
 }
 
 fn apply<C: Replicate>(entity: &mut EntityWorldMut<'_>, is: &Presence) -> Applied {
@@ -131,7 +165,9 @@ fn apply<C: Replicate>(entity: &mut EntityWorldMut<'_>, is: &Presence) -> Applie
     applied
 }
 
-fn read_whole<C: Replicate>(fields: &[(usize, Box<[u8]>)]) -> Result<(C, HiddenParts), DecodeError> {
+pub(super) fn read_whole<C: Replicate>(
+    fields: &[(usize, Box<[u8]>)],
+) -> Result<(C, HiddenParts), DecodeError> {
     let (mut value, mut hidden) = (C::default(), HiddenParts::default());
     for (field, bytes) in fields {
         hidden.set_field(*field, read_field(&mut value, *field, bytes)?);
@@ -140,7 +176,11 @@ fn read_whole<C: Replicate>(fields: &[(usize, Box<[u8]>)]) -> Result<(C, HiddenP
 }
 
 /// Sets a field and gives the paths of what is hidden of it.
-fn read_field<C: Replicate>(value: &mut C, field: usize, bytes: &[u8]) -> Result<Vec<String>, DecodeError> {
+pub(super) fn read_field<C: Replicate>(
+    value: &mut C,
+    field: usize,
+    bytes: &[u8],
+) -> Result<Vec<String>, DecodeError> {
     let paths = C::hidden_paths(field, bytes)?;
     value.decode_sent(field, bytes)?;
     Ok(paths)

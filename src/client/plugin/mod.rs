@@ -17,8 +17,8 @@
 //! | `PreUpdate` | `Interpolate` | every [`Position`](crate::space::Position) moves to where it is shown |
 //! | `Last` | `Send` | actions leave at once, acks and continuous inputs once per tick of the world |
 //!
-//! State that belongs to the whole world and to no entity comes before entities, in `Mirror`: no system sees an entity
-//! of a later tick than that.
+//! Node-wide state ([`mirror_global`](ClientAppExt::mirror_global)) is a resource, [`Global`], and comes first in `Mirror`;
+//! what players are told once ([`hear`](ClientAppExt::hear)) comes last, when what it is about is in its place.
 //!
 //! ```
 //! use std::time::Duration;
@@ -63,6 +63,8 @@ mod answers;
 mod client;
 mod clock;
 mod entities;
+mod globals;
+mod heard;
 mod hidden;
 mod kinds;
 mod messages;
@@ -75,6 +77,7 @@ use bevy_app::{App, Last, Plugin, PreUpdate};
 use bevy_ecs::prelude::{IntoScheduleConfigs, SystemSet};
 
 use crate::action::Action;
+use crate::replication::events::PlayerEvent;
 use crate::replication::{Replicate, Schema};
 
 use super::interpolation::DELAY_TICKS_DEFAULT;
@@ -84,6 +87,8 @@ use super::reach::{ClientFailure, ClientTarget};
 pub use client::Client;
 pub use clock::{ClientClock, InterpolationDelay, ShownTick};
 pub use entities::{Mirrored, NetIds, OwnAvatar, TargetPosition};
+pub use globals::Global;
+pub use heard::Heard;
 pub use hidden::Hidden;
 pub use messages::{
     Answer, ComponentChange, ComponentNews, Disconnected, Entered, FieldChange, FieldNews, Left, Notice,
@@ -162,6 +167,7 @@ impl Plugin for ClientPlugin {
             .init_resource::<ShownTick>()
             .init_resource::<NetIds>()
             .init_resource::<kinds::Kinds>()
+            .init_resource::<heard::Ears>()
             .init_resource::<told::Told>()
             .add_message::<Welcomed>()
             .add_message::<Left>()
@@ -180,7 +186,7 @@ impl Plugin for ClientPlugin {
                 (client::receive, answers::deliver_answers, client::tell_session)
                     .chain()
                     .in_set(ClientSystems::Receive),
-                reconcile::reconcile.in_set(ClientSystems::Mirror),
+                (reconcile::reconcile, heard::tell_heard).chain().in_set(ClientSystems::Mirror),
                 (clock::choose_shown_tick, entities::interpolate).chain().in_set(ClientSystems::Interpolate),
             ),
         )
@@ -197,6 +203,18 @@ pub trait ClientAppExt {
     /// When updates have run already; in the first update, when the world does not replicate `C` as this program does.
     fn mirror<C: Replicate>(&mut self) -> &mut Self;
 
+    /// Node-wide state of type `G` is the resource [`Global<G>`]. Call it before the first update of the `App`.
+    ///
+    /// # Panics
+    /// As [`mirror`](Self::mirror).
+    fn mirror_global<G: Replicate>(&mut self) -> &mut Self;
+
+    /// What the player is told of type `E` comes as messages [`Heard<E>`]. Without it they are not told.
+    ///
+    /// # Panics
+    /// In the first update, when the world tells no such event.
+    fn hear<E: PlayerEvent>(&mut self) -> &mut Self;
+
     /// Answers to actions of type `A` come as messages [`Answer<A>`]. Without it they are not told.
     fn answers<A: Action>(&mut self) -> &mut Self;
 }
@@ -205,6 +223,17 @@ impl ClientAppExt for App {
     fn mirror<C: Replicate>(&mut self) -> &mut Self {
         self.world_mut().get_resource_or_init::<kinds::Kinds>().add::<C>();
         self
+    }
+
+    fn mirror_global<G: Replicate>(&mut self) -> &mut Self {
+        self.init_resource::<Global<G>>();
+        self.world_mut().get_resource_or_init::<kinds::Kinds>().add_global::<G>();
+        self
+    }
+
+    fn hear<E: PlayerEvent>(&mut self) -> &mut Self {
+        self.world_mut().get_resource_or_init::<heard::Ears>().add::<E>();
+        self.add_message::<Heard<E>>()
     }
 
     fn answers<A: Action>(&mut self) -> &mut Self {

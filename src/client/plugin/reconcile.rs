@@ -26,6 +26,12 @@ pub(super) fn reconcile(world: &mut World) {
     let Some((plan, schema, kinds)) = make_plan(world) else { return };
     let mut news = News::default();
     let avatar = world.resource::<Client>().avatar();
+    for part in plan.globals.iter().flat_map(|global| &global.components) {
+        if let Some(kind) = &kinds[part.component] {
+            let applied = kind.apply_global(world, &part.is);
+            news.undecodable += u64::from(applied.missing) + applied.unread.len() as u64;
+        }
+    }
     for net_id in plan.left {
         leave(world, net_id, &mut news);
     }

@@ -37,6 +37,8 @@ struct ToldEntity {
 #[derive(Debug, Default)]
 #[must_use = "what is planned counts as told"]
 pub(super) struct Plan {
+    /// Node-wide state: what it is called is nobody's business.
+    pub(super) globals: Vec<EntityPlan>,
     pub(super) left: Vec<NetId>,
     pub(super) entered: Vec<EntityPlan>,
     pub(super) stayed: Vec<EntityPlan>,
@@ -86,13 +88,22 @@ impl Told {
     /// What is to be told, of the `wanted` components. O(entities in view), and of what differs O(fields).
     pub(super) fn plan(&mut self, schema: &Schema, mirror: &Mirror, wanted: u64) -> Plan {
         let mut plan = Plan::default();
-        plan.left.extend(
-            self.entities.extract_if(.., |net_id, _| mirror.get(*net_id).is_none()).map(|(net_id, _)| net_id),
-        );
+        for (net_id, told) in self.entities.extract_if(.., |net_id, _| mirror.get(*net_id).is_none()) {
+            // What is known of the whole world is known until something newer is.
+            if (told.row.components | told.withdrawn) & schema.globals == 0 {
+                plan.left.push(net_id);
+            }
+        }
         for entity in mirror.entities() {
             let change = Differing { schema, entity, wanted };
+            let is_global = (entity.components() | entity.withdrawn_components()) & schema.globals != 0;
+            let (stayed, entered) = if is_global {
+                (&mut plan.globals, None)
+            } else {
+                (&mut plan.stayed, Some(&mut plan.entered))
+            };
             match self.entities.get_mut(&entity.net_id()) {
-                Some(told) => plan.stayed.extend(change.since(told)),
+                Some(told) => stayed.extend(change.since(told)),
                 // One that came and grew before it was told of is told of once it is whole again.
                 None if entity.is_whole() => {
                     let told = ToldEntity {
@@ -101,7 +112,7 @@ impl Told {
                         row: entity.encoded().clone(),
                     };
                     self.entities.insert(entity.net_id(), told);
-                    plan.entered.push(change.all());
+                    entered.unwrap_or(stayed).push(change.all());
                 }
                 None => {}
             }
