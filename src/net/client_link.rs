@@ -51,7 +51,7 @@ pub enum LinkEnd {
 }
 
 /// What carries a client's messages.
-pub trait ClientLink: Send {
+pub trait ClientLink: Send + Sync {
     /// Lets time pass and takes what has come.
     fn update(&mut self, elapsed: Duration);
 
