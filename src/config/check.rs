@@ -9,7 +9,9 @@ use super::error::{ConfigError, Origin, Problem, Sourced};
 use super::key::{self, Expected, Key, WORLD_EDGE_M_MIN};
 use super::settings::{SpaceSettings, WorldChoice};
 use super::values::{GridSize, HttpListen};
-use crate::limits::{CLIENTS_PER_SHARD_MAX, GRID_CELLS_MAX, WORLD_EDGE_M_MAX};
+use crate::limits::{
+    CLIENTS_PER_SHARD_MAX, GRID_CELLS_MAX, LEAVE_RADIUS_M_MAX, TIER_TICKS_MAX, TIERS_MAX, WORLD_EDGE_M_MAX,
+};
 
 const NAME_BYTES_MAX: usize = 64;
 
@@ -103,6 +105,16 @@ impl Checker {
     pub(super) fn size(&mut self, size: &Sourced<[f32; 2]>) {
         if !size.value.iter().all(|edge| (WORLD_EDGE_M_MIN..=WORLD_EDGE_M_MAX).contains(edge)) {
             self.wrong_alone(&key::SIZE_M, &size.origin, format_args!("{:?}", size.value));
+        }
+    }
+
+    pub(super) fn tiers(&mut self, tiers: &Sourced<Vec<(f32, u32)>>) {
+        let ascend = tiers.value.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1);
+        let in_range = |&(metres, ticks): &(f32, u32)| {
+            (0.0..=LEAVE_RADIUS_M_MAX).contains(&metres) && (1..=TIER_TICKS_MAX).contains(&ticks)
+        };
+        if tiers.value.len() > TIERS_MAX || !ascend || !tiers.value.iter().all(in_range) {
+            self.wrong_alone(&key::TIERS, &tiers.origin, format_args!("{:?}", tiers.value));
         }
     }
 

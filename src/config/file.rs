@@ -73,6 +73,8 @@ pub(super) struct SpaceKeys {
     pub(super) attach_reach_m: Option<Spanned<f32>>,
     pub(super) ghost_margin_m: Option<Spanned<f32>>,
     pub(super) view_entities_max: Option<Spanned<u64>>,
+    pub(super) tiers: Option<Spanned<Vec<(f32, u32)>>>,
+    pub(super) client_bytes_per_tick: Option<Spanned<u64>>,
     pub(super) bucket_m: Option<Spanned<f32>>,
 }
 

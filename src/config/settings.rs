@@ -129,7 +129,7 @@ impl RunSettings {
 }
 
 /// Radii, speeds and margins.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SpaceSettings {
     /// An entity nearer than this comes into view.
     pub enter_radius_m: f32,
@@ -143,6 +143,10 @@ pub struct SpaceSettings {
     pub ghost_margin_m: f32,
     /// Most entities in one view.
     pub view_entities_max: usize,
+    /// Beyond how many metres an entity is told only every so many ticks, ascending; at most [`TIERS_MAX`] pairs.
+    pub tiers: Vec<(f32, u32)>,
+    /// Bytes of updates that a player is sent per tick on average; `None`: as much as one update takes.
+    pub client_bytes_per_tick: Option<u32>,
     /// Edge of the buckets that the R-tree indexes.
     pub bucket_m: f32,
 }
@@ -234,6 +238,12 @@ impl Settings {
             &key::VIEW_ENTITIES,
             set!(VIEW_ENTITIES, None, keys.space.view_entities_max, view_default),
         );
+        let tiers = set!(TIERS, None, keys.space.tiers);
+        let client_bytes = set!(CLIENT_BYTES, None, keys.space.client_bytes_per_tick);
+        let client_bytes = client_bytes.map(|bytes| check.whole(&key::CLIENT_BYTES, bytes));
+        if let Some(tiers) = &tiers {
+            check.tiers(tiers);
+        }
         let enter = check.number(&key::ENTER_RADIUS_M, enter);
         let leave = check.number(&key::LEAVE_RADIUS_M, leave);
         let top_speed = check.number(&key::TOP_SPEED_M_S, top_speed);
@@ -276,6 +286,8 @@ impl Settings {
                 attach_reach_m: reach.value,
                 ghost_margin_m,
                 view_entities_max: view.value as usize,
+                tiers: tiers.map_or_else(Vec::new, |tiers| tiers.value),
+                client_bytes_per_tick: client_bytes.map(|bytes| bytes.value as u32),
                 bucket_m: bucket.value,
             },
             save: SaveSettings { image_every_s: image_every_s.value as u32 },

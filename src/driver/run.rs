@@ -14,6 +14,7 @@ use crate::config::{Pace, ReportFormat, RunOptions, Settings};
 use crate::http::{AdminToken, DrainRequest, HttpLimits, HttpServer, HttpSettings, HttpState};
 use crate::net::{Loopback, LoopbackConditions, NetConfig, SecretKey, UdpNet, loopback::LoopbackPort};
 use crate::replication::Schema;
+use crate::replication::rule::{Tier, Tiers};
 use crate::server::io::{TickInput, TickOutput};
 use crate::server::{Server, ServerBuilder, ServerError, WorldSettings};
 use crate::space::Area;
@@ -246,7 +247,9 @@ fn open_store(settings: &mut Settings) -> Result<(UnusedSave, Store, WorldRecord
 
 /// What the settings say of the world; the secret of its names is its save's.
 pub(super) fn world_settings(settings: &Settings, secret: u64) -> WorldSettings {
-    let space = settings.space;
+    let space = &settings.space;
+    let tiers: Vec<Tier> = space.tiers.iter().map(|&(beyond_m, every)| Tier { beyond_m, every }).collect();
+    let tiers = Tiers::new(&tiers).expect("the configuration was checked");
     let [width, depth] = settings.world.size_m.value;
     let grid = settings.world.grid.value;
     WorldSettings {
@@ -264,6 +267,8 @@ pub(super) fn world_settings(settings: &Settings, secret: u64) -> WorldSettings 
         step_m_max: space.top_speed_m_s * settings.run.step_s(),
         attach_reach_m: space.attach_reach_m,
         view_entities_max: space.view_entities_max,
+        tiers,
+        client_bytes_per_tick: space.client_bytes_per_tick,
         bucket_m: space.bucket_m,
         players_max: (settings.network.players_max + settings.run.bots) as u32,
         npcs: Some(settings.run.npcs as u64),
@@ -334,7 +339,7 @@ fn start_http(
 
 /// What operators may see of the configuration.
 fn config_json(settings: &Settings) -> serde_json::Value {
-    let (space, run, network) = (settings.space, &settings.run, &settings.network);
+    let (space, run, network) = (&settings.space, &settings.run, &settings.network);
     json!({
         "config_file": settings.config_file,
         "name": settings.world.name,
@@ -356,6 +361,8 @@ fn config_json(settings: &Settings) -> serde_json::Value {
             "top_speed_m_s": space.top_speed_m_s,
             "attach_reach_m": space.attach_reach_m,
             "ghost_margin_m": space.ghost_margin_m,
+            "tiers": space.tiers,
+            "client_bytes_per_tick": space.client_bytes_per_tick,
             "view_entities_max": space.view_entities_max,
             "bucket_m": space.bucket_m,
         },

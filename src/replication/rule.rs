@@ -3,6 +3,7 @@
 use glam::Vec3;
 
 use crate::ids::{NetId, Row};
+use crate::limits::TIERS_MAX;
 
 /// The bounds of a view.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,8 +21,13 @@ pub struct ViewSettings {
     pub bytes_per_tick: Option<u32>,
 }
 
-/// Most distance tiers.
-pub const TIERS_MAX: usize = 4;
+impl ViewSettings {
+    /// Everything is told in every tick, as far as an update takes it.
+    #[must_use]
+    pub const fn new(enter_radius_m: f32, leave_radius_m: f32, entities_max: usize) -> Self {
+        Self { enter_radius_m, leave_radius_m, entities_max, tiers: Tiers::NONE, bytes_per_tick: None }
+    }
+}
 
 /// From some distance on, changes are told only every few ticks. What changes meanwhile is told with the next turn, so
 /// what stops is right after at most that many ticks.
@@ -40,11 +46,14 @@ pub struct Tiers([Tier; TIERS_MAX]);
 impl Default for Tiers {
     /// Everything is told in every tick.
     fn default() -> Self {
-        Self([Tier { beyond_m: f32::INFINITY, every: 1 }; TIERS_MAX])
+        Self::NONE
     }
 }
 
 impl Tiers {
+    /// Everything is told in every tick.
+    pub const NONE: Self = Self([Tier { beyond_m: f32::INFINITY, every: 1 }; TIERS_MAX]);
+
     /// Of the given ones, by ascending distance; `None` when there are more than [`TIERS_MAX`], when they do not ascend, or
     /// when one is never told.
     #[must_use]
