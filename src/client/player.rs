@@ -83,6 +83,8 @@ pub struct PlayerCounts {
     pub update_bytes: u64,
     /// Updates that came too late and were dropped.
     pub stale: u64,
+    /// Large records taken: what some updates announced.
+    pub records: u64,
     /// Messages that could not be decoded.
     pub decode_errors: u64,
     /// Audits answered with "equal" or "different".
@@ -210,6 +212,11 @@ impl Player {
         self.connection.flush();
     }
 
+    /// Sends what was asked since, without waiting for the next [`send`](Self::send).
+    pub fn flush(&mut self) {
+        self.connection.flush();
+    }
+
     fn take_update(&mut self, bytes: &[u8]) {
         match self.mirror.apply(&self.schema, bytes) {
             Ok(applied) if applied.stale => self.counts.stale += 1,
@@ -261,8 +268,9 @@ impl Player {
                 self.notices.truncate(64);
             }
             ServerControl::Record { update_seq, bytes } => {
-                if self.mirror.take_record(&self.schema, update_seq, &bytes).is_err() {
-                    self.counts.decode_errors += 1;
+                match self.mirror.take_record(&self.schema, update_seq, &bytes) {
+                    Ok(()) => self.counts.records += 1,
+                    Err(_) => self.counts.decode_errors += 1,
                 }
             }
         }
@@ -357,6 +365,12 @@ impl Player {
     #[must_use]
     pub fn inputs_to_predict(&self) -> u32 {
         self.input_seqs.0.saturating_sub(self.input_seqs.1)
+    }
+
+    /// Number of the newest own message that carried continuous input; 0 before the first.
+    #[must_use]
+    pub fn input_seq_sent(&self) -> u32 {
+        self.input_seqs.0
     }
 
     /// Number of the newest own message whose input took part in what the view shows; 0 before the first.

@@ -95,7 +95,9 @@ impl RegisteredGlobals {
     /// Adds them to the schema, behind the components.
     pub(crate) fn extend(&self, schema: &mut Schema) {
         for global in &self.0 {
-            (global.push)(schema);
+            let component = (global.push)(schema);
+            // Too many are refused by whoever asked.
+            schema.globals |= 1u64.checked_shl(component as u32).unwrap_or(0);
         }
     }
 

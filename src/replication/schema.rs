@@ -29,6 +29,8 @@ pub struct Schema {
     pub actions: Vec<String>,
     /// The events that players are told, in order of registration.
     pub events: Vec<EventSchema>,
+    /// Those of the components that are node-wide state, and no entity's: bit *i* is the *i*-th.
+    pub globals: u64,
 }
 
 /// One type of event as both ends know it.
@@ -55,6 +57,7 @@ impl Schema {
             }
             text.push('\n');
         }
+        text.push_str(&format!("globals:{:x}\n", self.globals));
         for event in &self.events {
             text.push_str(&format!("{}:{:?}", event.name, event.delivery));
             for field in event.fields.iter().filter(|field| field.is_sent()) {

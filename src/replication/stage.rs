@@ -95,6 +95,8 @@ pub(crate) fn install(world: &mut World, settings: &WorldSettings) {
         enter_radius_m: settings.enter_radius_m,
         leave_radius_m: settings.leave_radius_m,
         entities_max: settings.view_entities_max,
+        tiers: settings.tiers,
+        bytes_per_tick: settings.client_bytes_per_tick,
     }));
 }
 

@@ -61,7 +61,9 @@ pub enum ServerError {
         expected: String,
     },
     /// A saved image does not fit the game.
-    #[error("the saved world cannot be used: {0}")]
+    #[error(
+        "the saved world cannot be used: {0}; run it with the game that saved it, or choose another world with --name"
+    )]
     Image(String),
 }
 
@@ -109,7 +111,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Adds plugins to the node: systems belong into a set of [`TickSystems`] in the schedule [`Tick`].
+    /// Adds plugins to the node: systems belong into a set of [`TickSystems`](crate::tick::TickSystems) in the schedule [`Tick`](crate::tick::Tick).
     #[must_use]
     pub fn add_plugins<M>(mut self, plugins: impl Plugins<M>) -> Self {
         self.node.add_plugins(plugins);
@@ -154,6 +156,12 @@ impl ServerBuilder {
     ) -> Self {
         self.npcs = Some(Npcs::new::<C>(spawn));
         self
+    }
+
+    /// Whether the game says what an NPC is.
+    #[must_use]
+    pub fn has_npcs(&self) -> bool {
+        self.npcs.is_some()
     }
 
     /// Times the stages with a clock, and keeps a pulse that a watchdog can watch.

@@ -152,6 +152,11 @@ impl Mirror {
         drained
     }
 
+    /// Forgets what happened, for who compares states instead. O(1) when nothing did.
+    pub fn forget_events(&mut self) {
+        self.events = DrainedEvents::default();
+    }
+
     /// Takes the fields of an entity that an update announced but could not carry. It may come before that
     /// update or after it; when that update never came, the server sends the record again for another.
     ///

@@ -63,6 +63,8 @@ struct Found {
     common_bytes: usize,
     exceptions: usize,
     exception_bytes: usize,
+    /// Something is pending that is not to be told in this tick.
+    put_off: bool,
 }
 
 impl View {
@@ -103,12 +105,16 @@ impl View {
             && !leaves
             && scratch.events.is_empty();
         if probe {
-            self.settle(false);
+            self.settle(found.put_off);
             if self.in_flight.is_empty() || header.tick.0 < self.last_tick.0 + PROBE_AFTER_TICKS {
                 return None;
             }
         }
 
+        if self.bytes_per_tick.is_some() && !self.can_afford(rows, &found, leaves, scratch) {
+            self.waiting = true;
+            return None;
+        }
         let base = out.len();
         out.reserve(UPDATE_BYTES_MAX);
         let mut update = Assembled { seq, probe, ..Assembled::default() };
@@ -171,7 +177,8 @@ impl View {
         update.bytes = out.len() - base;
         debug_assert!(update.bytes <= UPDATE_BYTES_MAX, "an update of {} bytes", update.bytes);
 
-        self.clear_pending(&update, enters_wait, scratch);
+        self.allowance = self.allowance.saturating_sub(update.bytes as u32);
+        self.clear_pending(&update, enters_wait || found.put_off, scratch);
         self.last_seq = seq;
         if !probe {
             self.last_tick = header.tick;
@@ -191,6 +198,24 @@ impl View {
         Some(update)
     }
 
+    /// Whether the budget covers all that waits, or a full update: less is not worth the headers.
+    fn can_afford(&self, rows: &Rows, found: &Found, leaves: bool, scratch: &ViewScratch) -> bool {
+        if self.allowance >= UPDATE_BYTES_MAX as u32 {
+            return true;
+        }
+        let enters: usize = scratch
+            .enters
+            .iter()
+            .map(|&(_, alias)| {
+                let row = &rows.encoded[self.aliases.rows[usize::from(alias)].index()];
+                wire::enter_length(row.components, 0, row.bytes.len())
+            })
+            .sum();
+        let leaves = if leaves { 1 + 2 * self.aliases.leaving.len() } else { 0 };
+        let values = 11 + self.aliases.end.div_ceil(8) + found.common_bytes + found.exception_bytes;
+        wire::HEADER_BYTES_MAX + leaves + enters + values <= self.allowance as usize
+    }
+
     /// Sorts what is pending into enters, the common block and exceptions, all of it into `scratch`.
     fn look(&mut self, rows: &Rows, common: &Common, scratch: &mut ViewScratch) -> Found {
         let mut found = Found::default();
@@ -208,6 +233,10 @@ impl View {
             }
             let mut any = bits_of(&any);
             let mut exceptions = bits_of(&other);
+            let put_off = scratch.put_off[word];
+            found.put_off |= any & put_off != 0;
+            any &= !put_off;
+            exceptions &= !put_off;
             if common.has_fields() {
                 for alias in aliases_of(word, any & self.aliases.special[word]) {
                     // As the viewer has the fields: that anything else is hidden must not show in the form.

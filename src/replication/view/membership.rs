@@ -3,10 +3,10 @@
 use glam::Vec3;
 
 use crate::ids::{NetId, Row};
-use crate::limits::LEAVE_RADIUS_M_MAX;
+use crate::limits::{LEAVE_RADIUS_M_MAX, UPDATE_BYTES_MAX};
 use crate::replication::mask::FieldMask;
 use crate::replication::rows::Rows;
-use crate::replication::rule::{ViewSettings, near_key};
+use crate::replication::rule::{Tiers, ViewSettings, near_key};
 use crate::space::distance_squared;
 
 use super::aliases::{aliases_of, has, put};
@@ -16,6 +16,9 @@ use super::{View, ViewScratch, bits_of, budget};
 /// How far beyond the last edge of a full view candidates are looked for: an eighth of an octave of the squared
 /// distance.
 const EDGE_SLACK: u64 = 1 << 20;
+
+/// What of its budget a view may save up, bytes: a first view comes quickly.
+const ALLOWANCE_MAX: u32 = 4 * UPDATE_BYTES_MAX as u32;
 
 /// What a tick did to a view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,8 +115,33 @@ impl View {
         scratch.entering = entering;
         self.enters_wait |= change.entered > 0;
         self.note_wide(rows, look);
+        self.put_off_the_far(rows, look, &settings.tiers, scratch);
+        self.bytes_per_tick = settings.bytes_per_tick;
+        if let Some(bytes) = settings.bytes_per_tick {
+            self.allowance = self.allowance.saturating_add(bytes).min(ALLOWANCE_MAX.max(bytes));
+        }
         self.personalise(rows, look, change.entered + change.left > 0, scratch);
         change
+    }
+
+    /// Marks those of the far whose turn it is not. They take turns by alias, so that not all come at once.
+    fn put_off_the_far(&mut self, rows: &Rows, look: &Look<'_>, tiers: &Tiers, scratch: &mut ViewScratch) {
+        self.turn = self.turn.wrapping_add(1);
+        scratch.put_off[..self.aliases.words()].fill(0);
+        if tiers.is_empty() {
+            return;
+        }
+        for word in 0..self.aliases.words() {
+            for alias in aliases_of(word, self.aliases.held[word]) {
+                let row = self.aliases.rows[alias];
+                let d2 = distance_squared(rows.position[row.index()], self.viewer.position);
+                let every = tiers.every(d2);
+                let has_its_turn = self.turn.wrapping_add(alias as u32).is_multiple_of(every);
+                if !has_its_turn && row != self.viewer.avatar && look.always.binary_search(&row).is_err() {
+                    put(&mut scratch.put_off, alias);
+                }
+            }
+        }
     }
 
     /// Notes which of those that are in the view wherever they are cannot be told by low bits.

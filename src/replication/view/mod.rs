@@ -66,6 +66,12 @@ pub struct View {
     edge: u64,
     /// Some of those in the view are beyond the reach of low position bits.
     any_wide: bool,
+    /// Counts ticks, for the turns of what is far.
+    turn: u32,
+    /// Bytes per tick on average, if they are limited.
+    bytes_per_tick: Option<u32>,
+    /// Bytes that may be sent now, if they are limited.
+    allowance: u32,
     /// The fields that most entities of the last update had. Of this view alone: what others see, or what is
     /// hidden from this viewer, must not show in the form of its updates.
     common_mask: FieldMask,
@@ -89,6 +95,9 @@ impl Default for View {
             enters_wait: false,
             edge: 0,
             any_wide: false,
+            turn: 0,
+            bytes_per_tick: None,
+            allowance: 0,
             common_mask: FIELD_XY,
             cursor: 0,
             #[cfg(any(test, feature = "planted-faults"))]
@@ -107,6 +116,8 @@ pub struct ViewScratch {
     ranked: Vec<(u64, membership::Candidate)>,
     chosen: [u64; WORDS_MAX],
     exceptions: [u64; WORDS_MAX],
+    /// Those whose turn it is not.
+    put_off: [u64; WORDS_MAX],
     masks: Vec<FieldMask>,
     /// By alias, valid where `exceptions` has its bit: the fields that go, and the bytes of the record.
     exception: Vec<(FieldMask, u16)>,
@@ -129,6 +140,7 @@ impl Default for ViewScratch {
             ranked: Vec::new(),
             chosen: [0; WORDS_MAX],
             exceptions: [0; WORDS_MAX],
+            put_off: [0; WORDS_MAX],
             masks: Vec::new(),
             exception: vec![(0, 0); ALIASES_MAX],
             enters: Vec::new(),
