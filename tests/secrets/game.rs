@@ -14,7 +14,7 @@ use terrane::replication::policy::{ComponentRule, Permissions, Subject, ViewerCo
 
 use crate::things::{
     Banner, Body, CLEARANCE, Camp, Chest, Fate, File, Item, Load, MARKED, NAMES, NEED_FACT, Orders, PRIVATE,
-    PUBLIC, Plot, Seal, Vault, Wagon,
+    PUBLIC, Plot, Seal, Tree, Vault, Wagon,
 };
 
 /// Edge of the world, m: what is always relevant may be farther than low bits of places reach.
@@ -482,6 +482,7 @@ impl Plugin for Game {
             .replicate::<Banner>()
             .replicate::<Camp>()
             .replicate::<Fate>()
+            .replicate::<Tree>()
             .add_systems(Simulate, (live, carry).chain().run_if(runs));
     }
 }

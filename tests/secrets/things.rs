@@ -141,6 +141,15 @@ pub struct Camp {
     pub leader: Option<Box<Wagon>>,
 }
 
+/// As deep as one likes.
+#[derive(Component, Clone, Debug, Default, PartialEq, Serialize, Deserialize, Replicate)]
+pub struct Tree {
+    #[sync(custom = by_value)]
+    pub fruit: u128,
+    #[sync(broadcast, nested)]
+    pub branches: Vec<Tree>,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Replicate)]
 pub struct Wagon {
     #[sync(server_only)]
@@ -362,6 +371,7 @@ things! {
     Plot { goal, shares } names {}
     Banner { 0 } names {}
     Fate {} names {}
+    Tree { fruit, branches } names {}
     Camp {
         name, purse, omen, lot, rumour, password, rival, shares, size, goal, wagons, reserve, bids, leader
     } names { password, wagons, reserve, bids, leader }

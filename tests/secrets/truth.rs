@@ -20,7 +20,7 @@ use terrane::replication::{Rows, Schema};
 use terrane::session::Sessions;
 use terrane::space::{LatticePoint, distance_squared};
 
-use crate::things::{Banner, Body, Camp, Fate, File, Load, Orders, Plot, Thing, Vault};
+use crate::things::{Banner, Body, Camp, Fate, File, Load, Orders, Plot, Thing, Tree, Vault};
 
 /// One component as one player is told it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +104,7 @@ pub fn kinds() -> Vec<Kind> {
         kind::<Banner>(),
         kind::<Camp>(),
         kind::<Fate>(),
+        kind::<Tree>(),
     ]
 }
 

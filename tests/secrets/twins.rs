@@ -98,7 +98,11 @@ fn what_alice_may_not_see_changes_no_byte_that_she_is_sent() {
     let lossy = Network { loss: 0.15, duplicate: 0.05, delay: 1, jitter: 2 };
     let mut compared = Compared::default();
     for seed in seeds(2) {
-        let terms = |cap, crowd, network, usual| Terms { seed, cap, crowd, network, ticks: ticks(usual) };
+        let terms = |cap, crowd, network, usual| {
+            // Crowds of other seeds, in which more of the rare cases come up.
+            let seed = if crowd { seed + 4 } else { seed };
+            Terms { seed, cap, crowd, network, ticks: ticks(usual) }
+        };
         for terms in [
             terms(256, false, lossless, 200),
             terms(256, false, lossy, 200),
@@ -115,7 +119,6 @@ fn what_alice_may_not_see_changes_no_byte_that_she_is_sent() {
             assert_twins(terms, &twins, &mut compared);
         }
     }
-    println!("{compared:?}");
     let Compared { datagrams, bytes, differ, full } = compared;
     assert!(datagrams > 1_500 && bytes > 300_000 && differ > 1_000 && full > 100, "{compared:?}");
 }
