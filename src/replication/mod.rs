@@ -21,6 +21,7 @@ pub mod rule;
 pub mod schema;
 pub mod stage;
 pub mod view;
+pub mod why;
 pub mod wire;
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod assemble;
 mod budget;
 mod check;
 mod in_flight;
+mod inquiry;
 mod membership;
 mod personal;
 mod values;
@@ -32,6 +33,7 @@ use personal::{ShownFields, WholeScratch};
 
 pub use assemble::{Assembled, UpdateHeader};
 pub use check::Overlooked;
+pub use inquiry::{Inquiry, Leave};
 pub use membership::MembershipChange;
 pub use personal::{FieldKey, Look, NothingPersonal, PersonalSource, PersonalValue};
 
