@@ -4,7 +4,7 @@ use std::path::Path;
 
 use terrane::caravan::bots::{BotMap, Bots};
 use terrane::caravan::console::CaravanConsole;
-use terrane::caravan::{CaravanPlugin, Roads, caravan_world};
+use terrane::caravan::{CaravanNode, CaravanPlugin, Roads, caravan_world};
 use terrane::prelude::*;
 
 /// The map, beside the configuration file that names the world.
@@ -13,6 +13,7 @@ const ROADS_FILE: &str = "assets/config/roads.toml";
 fn main() -> AppExit {
     WorldServer::from_args()
         .add_cell_plugins(CaravanPlugin)
+        .add_plugins(CaravanNode)
         .setup(|builder, settings, world| {
             let beside = settings.config_file.as_deref().and_then(Path::parent);
             let file = beside.map_or_else(|| ROADS_FILE.into(), |folder| folder.join("roads.toml"));
