@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::cli::{CliError, ExitCode};
 use crate::config::{Pace, ReportFormat, RunOptions, Settings};
-use crate::http::{AdminToken, DrainRequest, HttpLimits, HttpServer, HttpSettings, HttpState};
+use crate::http::{AdminToken, DrainRequest, HttpLimits, HttpServer, HttpSettings, HttpState, Questions};
 use crate::net::{Loopback, LoopbackConditions, NetConfig, SecretKey, UdpNet, loopback::LoopbackPort};
 use crate::replication::Schema;
 use crate::replication::rule::{Tier, Tiers};
@@ -25,6 +25,7 @@ use crate::telemetry::{
     install_panic_hook,
 };
 
+use super::ask::answer_questions;
 use super::exchange::{Exchange, SEE_OFF_ROUND};
 use super::observe::Observer;
 use super::pacer::Pacer;
@@ -163,7 +164,7 @@ pub(super) fn run(
     let readiness = Readiness::default();
     let metrics = Arc::new(Metrics::new());
     let board = StatusBoard::default();
-    let drain = DrainRequest::default();
+    let (drain, questions) = (DrainRequest::default(), Questions::default());
     let mut observer = Observer::new(
         metrics.clone(),
         board.clone(),
@@ -178,6 +179,7 @@ pub(super) fn run(
         metrics,
         config: Arc::new(config_json(&settings)),
         drain: drain.clone(),
+        questions: questions.clone(),
     };
     let folder = settings.world.save_folder();
     let http = start_http(&settings, &folder, state)?;
@@ -207,6 +209,7 @@ pub(super) fn run(
         heartbeat: heartbeat.clone(),
         readiness: readiness.clone(),
         pace: settings.run.pace,
+        questions,
         last_image: None,
     };
     readiness.set_phase(Phase::Ready);
@@ -391,6 +394,7 @@ struct World {
     heartbeat: Heartbeat,
     readiness: Readiness,
     pace: Pace,
+    questions: Questions,
     last_image: Option<crate::server::WorldImage>,
 }
 
@@ -434,7 +438,7 @@ impl World {
     }
 
     /// Runs a tick, or the closing half of one, so that a panic in it is told and ends the world.
-    fn guarded(&mut self, run: impl FnOnce(&mut Server) -> TickOutput) -> Result<TickOutput, RunError> {
+    fn guarded<T>(&mut self, run: impl FnOnce(&mut Server) -> T) -> Result<T, RunError> {
         let tick = self.server.next_tick();
         self.heartbeat.begin_tick(tick);
         let ticked = catch_unwind(AssertUnwindSafe(|| run(&mut self.server)));
@@ -469,6 +473,10 @@ impl World {
             bots.receive(self.pacer.tick_length());
         }
         self.observer.tick(&mut self.server, output.report, took, self.pacer.overruns);
+        if self.questions.is_waiting() {
+            let questions = self.questions.clone();
+            self.guarded(|server| answer_questions(server, &questions))?;
+        }
         Ok(())
     }
 

@@ -12,7 +12,10 @@ fn tiers(tiers: &[(f32, u32)]) -> ViewSettings {
 }
 
 /// For how many ticks each held entity's place at a client has been another than its own, by distance: the longest.
-fn oldest_place(simulation: &Simulation, ages: &mut std::collections::BTreeMap<(usize, u64), u32>) -> [u32; 2] {
+fn oldest_place(
+    simulation: &Simulation,
+    ages: &mut std::collections::BTreeMap<(usize, u64), u32>,
+) -> [u32; 2] {
     let mut oldest = [0; 2];
     for (index, session) in simulation.sessions.iter().enumerate() {
         let eye = simulation.world.creatures[index].place;
@@ -76,7 +79,10 @@ fn a_budget_of_bytes_is_kept_and_nothing_starves() {
             oldest = oldest.max(ages.max().expect("six"));
         }
         let mean = (simulation.bytes - before) / (200 * 6);
-        assert!(mean <= u64::from(budget) && mean > u64::from(budget) * 8 / 10, "{mean} of {budget} bytes a tick");
+        assert!(
+            mean <= u64::from(budget) && mean > u64::from(budget) * 8 / 10,
+            "{mean} of {budget} bytes a tick"
+        );
         assert!((2..=150).contains(&oldest), "{budget} bytes: someone waited for {oldest} ticks");
         assert!(simulation.ticks_to_converge(300).is_some());
     }
