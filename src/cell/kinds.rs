@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::ghost::column::{Column, ReplicatedColumn, ServerColumn};
 use crate::protocol::codec::{self, DecodeError};
-use crate::replication::policy::Viewing;
+use crate::replication::policy::{Shown, Viewing};
 use crate::replication::view::PersonalValue;
 use crate::replication::{FieldWriter, Replicate};
 

@@ -15,7 +15,7 @@ use crate::http::{AdminToken, DrainRequest, HttpLimits, HttpServer, HttpSettings
 use crate::net::{Loopback, LoopbackConditions, NetConfig, SecretKey, UdpNet, loopback::LoopbackPort};
 use crate::replication::Schema;
 use crate::replication::rule::{Tier, Tiers};
-use crate::server::io::{TickInput, TickOutput};
+use crate::server::io::TickInput;
 use crate::server::{Server, ServerBuilder, ServerError, WorldSettings};
 use crate::space::Area;
 use crate::store::{RunFile, RunInfo, Store, UnusedSave, WorldIdentity, WorldRecord};
