@@ -66,7 +66,7 @@ fn help_of(command: &[&str]) -> String {
 }
 
 /// All seven policies, as a field of a node.
-#[derive(Clone, Debug, Default, PartialEq, Replicate)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Replicate)]
 struct Child {
     #[sync(server_only)]
     server_only: u32,

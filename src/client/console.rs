@@ -356,9 +356,12 @@ fn fields(schema: &Schema, entity: &MirrorEntity) -> String {
             let name = schema.components[component].name;
             format!("  {name}.{} = {}", spec.name, print_field(spec, row.field(bit)))
         });
-    let withdrawn = schema.components.iter().enumerate().filter_map(|(index, component)| {
-        (entity.withdrawn_components() >> index & 1 == 1).then(|| format!("  {} = hidden", component.name))
-    });
+    let withdrawn = schema
+        .components
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| entity.withdrawn_components() >> index & 1 == 1)
+        .map(|(_, component)| format!("  {} = hidden", component.name));
     lines.chain(withdrawn).collect::<Vec<_>>().join("\n")
 }
 

@@ -10,6 +10,7 @@ mod text;
 
 use serde::Serialize;
 
+use crate::action::kinds::ActionKind;
 use crate::cell::kinds::{ComponentKind, Reach, SUBJECT_KIND};
 use crate::cell::registration::Game;
 use crate::replication::field::FieldSpec;
@@ -181,10 +182,10 @@ impl Rules {
         let of_component =
             |(index, schema): (usize, &ComponentSchema)| component_rules(schema, index >= components);
         // The engine's own is none of the game's.
-        let stays = |(index, kind): (usize, &Box<dyn ComponentKind>)| {
+        let stays = |(index, kind): (usize, &dyn ComponentKind)| {
             (kind.reach() == Reach::ServerOnly && index != SUBJECT_KIND).then(|| kind.name())
         };
-        let action = |kind: &Box<dyn crate::action::kinds::ActionKind>| ActionRules {
+        let action = |kind: &dyn ActionKind| ActionRules {
             name: kind.name(),
             scope: kind.scope().name(),
             caller: kind.caller().name(),
@@ -192,8 +193,8 @@ impl Rules {
         };
         let mut rules = Self {
             components: game.schema.components.iter().enumerate().map(of_component).collect(),
-            server_only: game.kinds.iter().enumerate().filter_map(stays).collect(),
-            actions: game.actions.iter().map(action).collect(),
+            server_only: game.kinds.iter().map(|kind| &**kind).enumerate().filter_map(stays).collect(),
+            actions: game.actions.iter().map(|kind| &**kind).map(action).collect(),
             measured: None,
             flags: Vec::new(),
         };
