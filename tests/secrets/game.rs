@@ -35,13 +35,15 @@ pub struct Plan {
     pub secret: Option<u64>,
     /// How many of the population there are.
     pub population: u64,
+    /// Everybody is in one place, so that updates cannot take all that happens.
+    pub crowd: bool,
     /// Nothing happens any more.
     pub frozen: Arc<AtomicBool>,
 }
 
 impl Plan {
     pub fn new(seed: u64) -> Self {
-        Self { seed, secret: None, population: POPULATION, frozen: Arc::default() }
+        Self { seed, secret: None, population: POPULATION, crowd: false, frozen: Arc::default() }
     }
 
     pub fn freeze(&self) {
@@ -58,6 +60,11 @@ impl Plan {
         let sealed = if shared { Random::new(self.seed ^ 0x5ea1, me, tick, purpose) } else { sealed };
         let open = if phantom { Random::new(self.secret.unwrap_or(0), me, tick, purpose) } else { open };
         Dice { open, sealed, foreign, phantom, is_twin: self.secret.is_some() }
+    }
+
+    /// How many places there are to be at.
+    fn spots(&self) -> usize {
+        if self.crowd { 1 } else { SPOTS.len() }
     }
 
     /// Whether what is private of the entity is private before Alice.
@@ -494,7 +501,7 @@ fn live(
         let mut dice = plan.dice(me, context.tick, 0);
         let is_avatar = body.kind == AVATAR;
         if dice.open.chance(0.7) {
-            let home = Vec2::from(SPOTS[(me.0 >> 8) as usize % SPOTS.len()]);
+            let home = Vec2::from(SPOTS[(me.0 >> 8) as usize % plan.spots()]);
             let away = place.0.truncate() - home;
             let aim = if away.length() > SPOT_RADIUS_M {
                 -away
@@ -505,10 +512,10 @@ fn live(
             place.0 += (aim.normalize_or_zero() * 2.5).extend(height);
         }
         if dice.open.chance(if is_avatar { 0.01 } else { 0.005 }) {
-            requests.teleport(me, near_a_spot(&mut dice.open));
+            requests.teleport(me, near_a_spot(&mut dice.open, plan.spots()));
         }
         // All at once: most of an update has one mask then, and not only places.
-        if context.tick.0.is_multiple_of(4) {
+        if plan.crowd || context.tick.0.is_multiple_of(4) {
             dice.change_body(&mut body, 0);
         }
         if dice.open.chance(0.06) {
@@ -610,8 +617,8 @@ fn carry(plan: &Plan, context: &TickContext, mut commands: Commands, mut things:
     }
 }
 
-fn near_a_spot(chance: &mut Random) -> Vec3 {
-    let spot = Vec2::from(SPOTS[chance.below(SPOTS.len())]);
+fn near_a_spot(chance: &mut Random, spots: usize) -> Vec3 {
+    let spot = Vec2::from(SPOTS[chance.below(spots)]);
     let off = Vec2::new(chance.between(-1.0..1.0), chance.between(-1.0..1.0)) * SPOT_RADIUS_M;
     (spot + off).extend(chance.between(0.0..4.0))
 }
@@ -657,13 +664,13 @@ pub fn game(plan: &Plan) -> ServerBuilder {
             let mut dice = of_avatars.dice(spawner_of(name), TickNumber(0), 3);
             let body = Body { kind: AVATAR, ..dice.opened(Dice::body) };
             let bundle = (body, Subject::owned_by(request.player.clone()));
-            let place = near_a_spot(&mut dice.open);
+            let place = near_a_spot(&mut dice.open, of_avatars.spots());
             SpawnRequest { class: 0, ..SpawnRequest::new(spawner_of(name), place, bundle) }
         })
         .populate(move |world| {
             for number in 1..=of_populace.population {
                 let mut dice = of_populace.dice(name_of(number), TickNumber(0), 7);
-                let place = near_a_spot(&mut dice.open);
+                let place = near_a_spot(&mut dice.open, of_populace.spots());
                 let (body, camp) = (dice.body(), dice.camp());
                 let mut subject = Subject::default();
                 for _ in 0..6 {
