@@ -518,6 +518,9 @@ fn live(
         if plan.crowd || context.tick.0.is_multiple_of(4) {
             dice.change_body(&mut body, 0);
         }
+        if plan.crowd {
+            (1..4).for_each(|field| dice.change_body(&mut body, field));
+        }
         if dice.open.chance(0.06) {
             let field = dice.open.below(BODY_FIELDS);
             dice.change_body(&mut body, field);

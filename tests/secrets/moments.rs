@@ -6,7 +6,7 @@ use terrane::client::mirror::MirrorEvent;
 use terrane::ids::{PartyId, TeamId};
 use terrane::prelude::*;
 use terrane::replication::Rows;
-use terrane::replication::policy::{ComponentRule, Subject};
+use terrane::replication::policy::{ComponentRule, Subject, ViewerContext};
 use terrane::session::Sessions;
 
 use crate::game::{self, Plan, alice, name_of};
@@ -328,5 +328,59 @@ fn who_has_no_avatar_sees_the_own_things_where_they_are() {
         edit(&mut stage, name_of(1), |entity| entity.get_mut::<Position>().expect("a place").0.x += 0.5);
         tell(&mut stage, &format!("step {step} of what is hers"));
         assert_eq!(stage.expected(&alice()).len(), 1);
+    }
+}
+
+/// B7, A5: what a marker shows to a role goes in the tick in which the viewer has it no more, though nothing about the
+/// entity has changed.
+#[test]
+fn who_loses_a_role_or_a_party_loses_sight_of_what_is_for_it() {
+    let mut stage = with_one(plain);
+    let one = name_of(1);
+    type Change = fn(&mut ViewerContext);
+    let cases: [(&str, fn(&mut Subject), Change, Change); 3] = [
+        (
+            "role",
+            |subject| subject.set_visible_to_role(Some(Role::Gm)),
+            |alice| alice.set_role(Role::Admin),
+            |alice| alice.set_role(Role::Player),
+        ),
+        (
+            "party",
+            |subject| {
+                subject.set_visible_to_role(None);
+                subject.set_party(Some(PartyId(4)));
+                subject.set_party_only(true);
+            },
+            |alice| alice.set_party(Some(PartyId(4))),
+            |alice| alice.set_party(None),
+        ),
+        (
+            "team",
+            |subject| {
+                subject.set_party_only(false);
+                subject.set_team(Some(TeamId(4)));
+                subject.set_team_only(true);
+            },
+            |alice| alice.set_team(Some(TeamId(4))),
+            |alice| alice.set_team(Some(TeamId(5))),
+        ),
+    ];
+    for (what, mark, get, lose) in cases {
+        change_subject(&mut stage, one, mark);
+        tell(&mut stage, what);
+        for _ in 0..2 {
+            for (change, event) in
+                [(get, MirrorEvent::Entered { net_id: one }), (lose, MirrorEvent::Left { net_id: one })]
+            {
+                tell_nothing(&mut stage, what);
+                let mut sessions = stage.server.node_mut().resource_mut::<Sessions>();
+                let session =
+                    sessions.iter_mut().find(|session| session.player == alice()).expect("she is in");
+                change(&mut session.context);
+                let (_, events) = tell(&mut stage, what);
+                assert_eq!(events, [event], "{what}");
+            }
+        }
     }
 }

@@ -115,6 +115,7 @@ fn what_alice_may_not_see_changes_no_byte_that_she_is_sent() {
             assert_twins(terms, &twins, &mut compared);
         }
     }
+    println!("{compared:?}");
     let Compared { datagrams, bytes, differ, full } = compared;
     assert!(datagrams > 1_500 && bytes > 300_000 && differ > 1_000 && full > 100, "{compared:?}");
 }
