@@ -189,7 +189,12 @@ class Smoke:
         for path in ["/", "/healthz", "/readyz", "/metrics", "/api/status"]:
             status, text = ask(path)
             expect(status == 200, f"{path} answers {status}: {text[:200]}")
-        expect("terrane_tick_seconds" in ask("/metrics")[1], "/metrics tells the length of ticks")
+        metrics = ask("/metrics")[1]
+        expect("terrane_tick_seconds" in metrics, "/metrics tells the length of ticks")
+        for kind in ["HELP", "TYPE"]:
+            names = re.findall(rf"^# {kind} (\S+)", metrics, re.MULTILINE)
+            twice = {name for name in names if names.count(name) > 1}
+            expect(len(names) > 30 and not twice, f"/metrics declares {kind} of {twice} more than once")
         expect(ask("/api/config")[0] in (401, 403), "/api/config needs the token")
         token = (self.saves / "paced/admin.token").read_text().strip()
         expect(ask("/api/config", token)[0] == 200, "/api/config with the token")

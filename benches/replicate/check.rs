@@ -87,6 +87,7 @@ impl Expected {
                 class: CLASS_DEFAULT,
                 position: self.motion.places[at],
                 encoded: &self.nowhere,
+                placeless: false,
                 subject: None,
             });
             let viewer = OracleViewer {

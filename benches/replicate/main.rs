@@ -368,11 +368,8 @@ fn check_all(
     ticks: usize,
 ) -> (f64, TickReport) {
     let settings = run.server.settings();
-    let rule = ViewSettings {
-        enter_radius_m: settings.enter_radius_m,
-        leave_radius_m: settings.leave_radius_m,
-        entities_max: settings.view_entities_max,
-    };
+    let rule =
+        ViewSettings::new(settings.enter_radius_m, settings.leave_radius_m, settings.view_entities_max);
     let mut expected = Expected::new(*scenario, rule, motion, run.names());
     expected.join(joining);
     expected.start();

@@ -215,7 +215,14 @@ impl<G: ClientGame> Console<G> {
                 None => format!("nobody in view has a name with {name:?} in it"),
             },
             Command::Show(name) => match self.find(player, name) {
-                Some((sight, entity)) => format!("{}\n{}", sight.line(), fields(player.schema(), entity)),
+                Some((sight, entity)) => {
+                    format!(
+                        "{}\n  named {}\n{}",
+                        sight.line(),
+                        entity.net_id(),
+                        fields(player.schema(), entity)
+                    )
+                }
                 None => format!("nobody in view has a name with {name:?} in it"),
             },
             Command::Stats => stats(player),
@@ -346,14 +353,16 @@ fn fields(schema: &Schema, entity: &MirrorEntity) -> String {
     let row = entity.encoded();
     let lines =
         (FIELD_FIRST..).zip(schema.fields_of(entity.components())).map(|(bit, (component, _, spec))| {
-            format!(
-                "  {}.{} = {}",
-                schema.components[component].name,
-                spec.name,
-                print_field(spec, row.field(bit))
-            )
+            let name = schema.components[component].name;
+            format!("  {name}.{} = {}", spec.name, print_field(spec, row.field(bit)))
         });
-    lines.collect::<Vec<_>>().join("\n")
+    let withdrawn = schema
+        .components
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| entity.withdrawn_components() >> index & 1 == 1)
+        .map(|(_, component)| format!("  {} = hidden", component.name));
+    lines.chain(withdrawn).collect::<Vec<_>>().join("\n")
 }
 
 fn stats(player: &Player) -> String {

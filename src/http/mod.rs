@@ -2,7 +2,7 @@
 //!
 //! *Does*: answers liveness, readiness, metrics and status on its own thread, serves a small page that shows them,
 //! and takes a request to drain; whatever changes state or shows private data needs the admin token.
-//! *Does not*: run anything of a tick, nor wait for one: it reads what was published and sets flags.
+//! *Does not*: run anything of a tick: it reads what was published, sets flags, and leaves questions for whoever ticks.
 //! *Reads*: [`HttpState`]: heartbeat, readiness, metrics, the published snapshot. *Writes*: the drain flag, counters.
 //!
 //! | path | method | token | answer |
@@ -12,6 +12,7 @@
 //! | `/metrics` | GET | | the metrics as OpenMetrics text |
 //! | `/api/status` | GET | | the published snapshot |
 //! | `/api/config` | GET | yes | the configuration the world runs with |
+//! | `/api/why` | GET | yes | why a player sees an entity or a field, or does not |
 //! | `/api/drain` | POST | yes | 202: the world stops admitting, saves and ends |
 //! | `/` | GET | | a page for people |
 //!
@@ -20,7 +21,9 @@
 //! This is the only module that knows axum, hyper and tokio.
 
 mod guard;
+pub mod questions;
 mod routes;
+mod seats;
 mod server;
 pub mod token;
 
@@ -29,9 +32,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+pub use questions::{Questions, Reply, WhyQuestion};
 pub use server::HttpServer;
 pub use token::{AdminToken, TokenError};
 
+use crate::net::udp::bind_advice;
 use crate::telemetry::{Heartbeat, Metrics, Readiness, StatusBoard};
 
 /// How the server listens.
@@ -48,7 +53,8 @@ pub struct HttpSettings {
 /// What one client, or all together, can cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpLimits {
-    /// Most connections at one time; one more is answered 503 and closed.
+    /// Most connections at one time. One more takes the place of the oldest that asks nothing; if all are being
+    /// answered, it is answered 503 and closed.
     pub connections_max: usize,
     /// Most bytes of a request's line and headers; at least 8,192, as the HTTP library asks.
     pub header_bytes_max: usize,
@@ -93,6 +99,8 @@ pub struct HttpState {
     pub config: Arc<serde_json::Value>,
     /// Set when an operator asks for a drain.
     pub drain: DrainRequest,
+    /// Where questions to the running world wait.
+    pub questions: Questions,
 }
 
 /// An operator's wish that the world ends in order. Clones share it.
@@ -118,6 +126,7 @@ struct HttpCounters {
     requests: Arc<AtomicU64>,
     refused: Arc<AtomicU64>,
     connections_refused: Arc<AtomicU64>,
+    connections_displaced: Arc<AtomicU64>,
 }
 
 impl HttpCounters {
@@ -130,8 +139,13 @@ impl HttpCounters {
         );
         metrics.register_counter(
             "http_connections_refused",
-            "Connections closed because there were too many",
+            "Connections turned away because all others were being answered",
             self.connections_refused.clone(),
+        );
+        metrics.register_counter(
+            "http_connections_displaced",
+            "Connections that asked nothing, closed for one more",
+            self.connections_displaced.clone(),
         );
     }
 }
@@ -140,9 +154,7 @@ impl HttpCounters {
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The address is taken, not ours or not allowed.
-    #[error(
-        "cannot listen for HTTP on {addr}: {error}. Give another address with --http ADDR, or --http off"
-    )]
+    #[error("cannot listen for HTTP on {addr}: {error}; {}, or --http off", bind_advice(error.kind(), "--http"))]
     Bind {
         /// The address asked for.
         addr: SocketAddr,

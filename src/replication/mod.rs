@@ -24,6 +24,7 @@ pub mod schema;
 pub mod stage;
 pub mod tell;
 pub mod view;
+pub mod why;
 pub mod wire;
 
 #[cfg(test)]

@@ -95,6 +95,8 @@ pub(crate) fn install(world: &mut World, settings: &WorldSettings) {
         enter_radius_m: settings.enter_radius_m,
         leave_radius_m: settings.leave_radius_m,
         entities_max: settings.view_entities_max,
+        tiers: settings.tiers,
+        bytes_per_tick: settings.client_bytes_per_tick,
     }));
 }
 
@@ -137,8 +139,8 @@ pub fn assemble(world: &mut World) {
         {
             let mut rows = world.resource_mut::<Rows>();
             for cell in cells.iter_mut() {
-                rows.publish(&mut cell.deltas);
                 rows.publish_subjects(&mut cell.subjects);
+                rows.publish(&mut cell.deltas);
             }
         }
         world.resource_scope(|world, mut sessions: Mut<Sessions>| {

@@ -27,6 +27,7 @@ use crate::session::{AvatarRecipe, AvatarRequest, Sessions};
 use crate::telemetry::{Heartbeat, StageClock};
 
 use super::population::{Npcs, Population};
+use super::rules::Rules;
 use super::schedule::{NextTick, install_close, install_tick};
 use super::{GameOf, Server, WorldImage, WorldSettings, image, record};
 
@@ -61,7 +62,9 @@ pub enum ServerError {
         expected: String,
     },
     /// A saved image does not fit the game.
-    #[error("the saved world cannot be used: {0}")]
+    #[error(
+        "the saved world cannot be used: {0}; run it with the game that saved it, or choose another world with --name"
+    )]
     Image(String),
 }
 
@@ -109,7 +112,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Adds plugins to the node: systems belong into a set of [`TickSystems`] in the schedule [`Tick`].
+    /// Adds plugins to the node: systems belong into a set of [`TickSystems`](crate::tick::TickSystems) in the schedule [`Tick`](crate::tick::Tick).
     #[must_use]
     pub fn add_plugins<M>(mut self, plugins: impl Plugins<M>) -> Self {
         self.node.add_plugins(plugins);
@@ -156,6 +159,12 @@ impl ServerBuilder {
         self
     }
 
+    /// Whether the game says what an NPC is.
+    #[must_use]
+    pub fn has_npcs(&self) -> bool {
+        self.npcs.is_some()
+    }
+
     /// Times the stages with a clock, and keeps a pulse that a watchdog can watch.
     #[must_use]
     pub fn observe(mut self, clock: StageClock, heartbeat: Heartbeat) -> Self {
@@ -178,6 +187,17 @@ impl ServerBuilder {
             }
         }
         Ok(game)
+    }
+
+    /// What the game has laid down: who is told what, and who may do what; with an image of a world, its bytes too.
+    ///
+    /// # Errors
+    /// When the plugins are faulty, or the image is not of this game.
+    pub fn rules(&self, image: Option<&WorldImage>) -> Result<Rules, ServerError> {
+        let game = self.learn()?;
+        let globals = self.node.world().get_resource::<RegisteredGlobals>();
+        let globals = globals.map_or_else(Vec::new, |globals| globals.kinds(&game.schema));
+        Rules::of(&game, &globals, image).map_err(ServerError::Image)
     }
 
     /// Makes the world: a new one, or the one in `image`.

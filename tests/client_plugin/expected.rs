@@ -33,11 +33,8 @@ impl Memory {
     /// Lets the oracle see the tick that just ran; gives what the player must see once nothing is on its way.
     pub(crate) fn follow(&mut self, world: &mut TestWorld, player: &PlayerId) -> BTreeMap<NetId, Seen> {
         let settings = world.server().settings();
-        let rule = ViewSettings {
-            enter_radius_m: settings.enter_radius_m,
-            leave_radius_m: settings.leave_radius_m,
-            entities_max: settings.view_entities_max,
-        };
+        let rule =
+            ViewSettings::new(settings.enter_radius_m, settings.leave_radius_m, settings.view_entities_max);
         let node = world.server_mut().node_mut();
         let (rows, sessions) = (node.resource::<Rows>(), node.resource::<Sessions>());
         let Some(session) = sessions.of_player(player) else { return BTreeMap::new() };

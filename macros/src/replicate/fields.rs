@@ -28,6 +28,8 @@ pub(crate) fn implementation(ty: &Type<'_>) -> TokenStream {
         [shape] if shape.variant.is_none() => of_struct(ty, shape),
         _ => of_enum(ty),
     };
+    // What not everybody may see of an entity is nothing that a neighbour may know, whatever its fields say.
+    let project = if ty.is_gated() { quote!(*ghost = ::core::default::Default::default();) } else { project };
     let policy = ty.container.tokens();
     let is_visible = match &ty.container.gate {
         Gate::Custom(path, at) => {

@@ -22,6 +22,15 @@ pub(super) enum Sent {
     Leave(Alias),
 }
 
+impl Sent {
+    /// Whose.
+    pub(super) fn alias(self) -> Alias {
+        let (Sent::Fields(alias, _) | Sent::Shown(alias, _) | Sent::Enter(alias, _) | Sent::Leave(alias)) =
+            self;
+        alias
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct InFlight {
     /// Words per bitmap.
@@ -84,6 +93,18 @@ impl InFlight {
                 open &= open - 1;
                 seqs[place]
             })
+        })
+    }
+
+    /// What the unanswered updates carry of one alias: whether of the fields in their mask, with that mask, and all that
+    /// stands in their lists, in no order.
+    pub(super) fn carried(&self, alias: usize) -> impl Iterator<Item = (FieldMask, &[Sent])> + '_ {
+        (0..UPDATES_IN_FLIGHT_MAX).filter(|place| self.open >> place & 1 == 1).map(move |place| {
+            let word = alias / 64;
+            let is_in = word < usize::from(self.bitmap_words[place])
+                && self.bitmaps[place * self.words + word] >> (alias % 64) & 1 == 1;
+            let rare = if self.with_rare >> place & 1 == 1 { &self.rare[place][..] } else { &[] };
+            (if is_in { self.masks[place] } else { 0 }, rare)
         })
     }
 

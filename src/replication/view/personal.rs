@@ -97,6 +97,8 @@ pub(super) struct Held {
     pub(super) told: bool,
     gate_reads: Depends,
     fields: SmallVec<[HeldField; 4]>,
+    /// The components it had when it was plain before this viewer: the layout of what was sent then.
+    plain: u64,
 }
 
 impl Held {
@@ -182,6 +184,19 @@ impl ShownFields {
     }
 }
 
+/// What a viewer holds of an entity that was plain until now: all of it, but for what was pending.
+fn held_of_plain(rows: &Rows, before: &EncodedRow, pending: FieldMask) -> Held {
+    let told = pending & RESEND == 0;
+    let mut held = Held { components: before.components, plain: before.components, told, ..Held::default() };
+    let fields = (FIELD_FIRST..).zip(rows.schema().fields_of(before.components));
+    for (bit, (component, field, _)) in fields.filter(|(bit, _)| told && pending >> bit & 1 == 0) {
+        let key = FieldKey { component: component as u8, field: field as u8 };
+        let hash = xxh3_64(before.field(bit));
+        held.fields.push(HeldField { key, hash, known: true, reads: Depends::NONE });
+    }
+    held
+}
+
 /// Evaluates one field for the viewer and appends its wire bytes to the arena.
 fn evaluate(
     rows: &Rows,
@@ -238,16 +253,31 @@ fn evaluate(
 }
 
 impl View {
-    /// Makes an alias special, if its entity has anything that differs from viewer to viewer.
+    /// Makes the alias of who has just come special, if its entity has anything that differs from viewer to viewer.
     pub(super) fn note_special(&mut self, rows: &Rows, alias: usize) {
-        let row = self.aliases.rows[alias].index();
-        if rows.special[row] && !has(&self.aliases.special, alias) {
+        if rows.special[self.aliases.rows[alias].index()] {
             put(&mut self.aliases.special, alias);
-            // Who was told the plain entity has all its components: one that is hidden from now on is withdrawn.
-            let was_plain = self.aliases.pending[alias] & RESEND == 0;
-            let components = if has(&self.aliases.sent, alias) { rows.encoded[row].components } else { 0 };
-            self.aliases.personal[alias] =
-                Some(Box::new(Held { components, told: was_plain, ..Held::default() }));
+            self.aliases.personal[alias] = Some(Box::default());
+        }
+    }
+
+    /// Makes those special that are so from this tick on. Before the tick's changes are merged: what is pending now is
+    /// what the client was not told of the plain entity, and everything else it was. So what becomes special for
+    /// something that this viewer may not see sends nothing.
+    pub(super) fn note_new_specials(&mut self, rows: &Rows) {
+        for word in 0..self.aliases.words() {
+            for alias in aliases_of(word, self.aliases.held[word] & !self.aliases.special[word]) {
+                let row = self.aliases.rows[alias];
+                if !rows.special[row.index()] {
+                    continue;
+                }
+                put(&mut self.aliases.special, alias);
+                let mut held = Held::default();
+                if has(&self.aliases.sent, alias) {
+                    held = held_of_plain(rows, rows.before_special(row), self.aliases.pending[alias]);
+                }
+                self.aliases.personal[alias] = Some(Box::new(held));
+            }
         }
     }
 
@@ -266,13 +296,6 @@ impl View {
             triggers |= Depends::NAMED_IDS;
         }
         for word in 0..self.aliases.words() {
-            if rows.policies_changed {
-                for alias in aliases_of(word, self.aliases.held[word]) {
-                    if self.aliases.pending[alias] & SUBJECT != 0 {
-                        self.note_special(rows, alias);
-                    }
-                }
-            }
             for alias in aliases_of(word, self.aliases.special[word]) {
                 self.personalise_one(rows, look, alias, triggers, &mut scratch.shown);
             }
@@ -442,6 +465,21 @@ impl View {
         if let Some(bit) = rows.layout(row).bit_of(key) {
             self.waiting |= self.aliases.restore(alias, 1 << bit);
         }
+    }
+
+    /// Fields were lost on the way of what was plain then: they are not known any more. Gives their bits now.
+    pub(super) fn restore_plain(&mut self, rows: &Rows, alias: usize, mask: FieldMask) -> FieldMask {
+        let row = self.aliases.rows[alias];
+        let mut now = mask & FIELDS_OF_PLACE;
+        let Some(held) = self.aliases.personal[alias].as_mut() else { return now };
+        for (bit, (component, field, _)) in (FIELD_FIRST..).zip(rows.schema().fields_of(held.plain)) {
+            if mask >> bit & 1 == 1 {
+                let key = FieldKey { component: component as u8, field: field as u8 };
+                held.forget(key);
+                now |= rows.layout(row).bit_of(key).map_or(0, |bit| 1 << bit);
+            }
+        }
+        now
     }
 
     /// The newest enter record was lost.
