@@ -131,6 +131,7 @@ fn end(
             clock.now().as_secs_f32(),
             counts.join(", ")
         );
+        client.leave();
         exit.write(AppExit::Success);
     }
 }
