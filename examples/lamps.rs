@@ -48,5 +48,5 @@ pub fn town(game: ServerBuilder) -> ServerBuilder {
 }
 
 fn main() -> AppExit {
-    WorldServer::from_args().add_cell_plugins(Lamps).setup(|game, _, _| Ok(town(game))).run()
+    WorldServer::from_args().named("lamps").add_cell_plugins(Lamps).setup(|game, _, _| Ok(town(game))).run()
 }

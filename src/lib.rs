@@ -47,7 +47,8 @@
 //! 8. [`action`]: what players ask for: declared, checked, routed to the owner, answered once.
 //! 9. [`protocol`]: the messages and their codec, with a guard against hostile bytes.
 //! 10. [`net`]: from packets to messages: shards, envelopes, tokens, and a network in memory for tests.
-//! 11. [`client`]: the other end: the mirrored view, interpolation, replies, and a console for people and scripts.
+//! 11. [`client`]: the other end: the mirrored view, interpolation, replies, a console for people and scripts, and
+//!     [`client::plugin`], which puts the view into a game's own `App`.
 //! 12. [`driver`]: what moves a world: the pacer or lockstep, saving, signals, the report; the only loop.
 //! 13. [`testing`]: the same server with a clock moved by hand.
 //! 14. [`caravan`]: the shipped world, written on the public API alone.

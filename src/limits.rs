@@ -43,6 +43,24 @@ pub const SAVED_FIELD_BYTES_MAX: usize = 1_000_000_000;
 /// Updates that may be in flight to one session: an older one without an answer counts as lost.
 pub const UPDATES_IN_FLIGHT_MAX: usize = 32;
 
+/// Most distance tiers of a world.
+pub const TIERS_MAX: usize = 4;
+
+/// Most ticks between two turns of what is far.
+pub const TIER_TICKS_MAX: u32 = 40;
+
+/// Smallest budget of updates, bytes per player and tick: with it a full update goes out every eighth tick or so.
+pub const CLIENT_BYTES_PER_TICK_MIN: u32 = 150;
+
+/// Most bytes of one event to a player, as that player sees it.
+pub const EVENT_BYTES_MAX: usize = 512;
+
+/// Bytes of reliable events that one session is sent in a tick; what is more waits.
+pub const EVENT_BYTES_PER_TICK_MAX: usize = 1_024;
+
+/// Bytes of reliable events that may wait for one session; what is more is dropped and counted.
+pub const EVENT_BYTES_WAITING_MAX: usize = 32 * 1_024;
+
 /// Steps of the world's position lattice in one metre.
 pub const LATTICE_STEPS_PER_M: f32 = 128.0;
 

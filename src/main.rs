@@ -1,29 +1,33 @@
 //! The shipped world: `cargo run --release` starts it.
 
-use std::path::Path;
+use std::cell::OnceCell;
+use std::rc::Rc;
 
 use terrane::caravan::bots::{BotMap, Bots};
 use terrane::caravan::console::CaravanConsole;
-use terrane::caravan::{CaravanNode, CaravanPlugin, Roads, caravan_world};
+use terrane::caravan::{CaravanNode, CaravanPlugin, Roads, caravan_world, roads};
 use terrane::prelude::*;
 
-/// The map, beside the configuration file that names the world.
-const ROADS_FILE: &str = "assets/config/roads.toml";
-
 fn main() -> AppExit {
+    // The bots walk the roads that the world has.
+    let chosen = Rc::new(OnceCell::new());
+    let roads_of_bots = chosen.clone();
     WorldServer::from_args()
         .add_cell_plugins(CaravanPlugin)
         .add_plugins(CaravanNode)
-        .setup(|builder, settings, world| {
-            let beside = settings.config_file.as_deref().and_then(Path::parent);
-            let file = beside.map_or_else(|| ROADS_FILE.into(), |folder| folder.join("roads.toml"));
-            let roads = Roads::load(&file, world.area).map_err(|error| error.to_string())?;
-            Ok(caravan_world(builder, roads))
+        .setup(move |builder, settings, world| {
+            let roads = Roads::of_world(settings.config_file.as_deref(), world.area)
+                .map_err(|error| error.to_string())?;
+            let roads = chosen.get_or_init(|| roads);
+            Ok(caravan_world(builder, roads.clone()))
         })
-        .bots(|request| {
-            let map = BotMap::new(&Roads::shipped(), request.world.grid);
+        .bots(move |request| {
+            let map = BotMap::new(roads_of_bots.get_or_init(Roads::shipped), request.world.grid);
             Bots::new(&request.port, &request.schema, &map.into(), request.count, request.world.seed)
         })
-        .console(|| CaravanConsole::new(Roads::shipped()))
+        .console(|config_file| {
+            let roads = Roads::of_world(config_file, roads::EVERYWHERE).map_err(|error| error.to_string())?;
+            Ok(CaravanConsole::new(roads))
+        })
         .run()
 }

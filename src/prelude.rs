@@ -18,9 +18,11 @@ pub use crate::cell::published::{Published, Publisher};
 pub use crate::cell::registration::{CellAppExt, Simulate};
 pub use crate::cell::requests::{SpawnRequest, WorldRequests};
 pub use crate::driver::WorldServer;
-pub use crate::ids::{NetId, PlayerId, Role, TickNumber};
+pub use crate::ids::{FactKey, NetId, PartyId, PlayerId, Role, Tag, TeamId, TickNumber};
 pub use crate::interest::Nearby;
-pub use crate::replication::{NodeAppExt, Replicate, Subject, ViewerContext, Viewing};
+pub use crate::replication::{
+    Audience, Delivery, NodeAppExt, PlayerEvents, Replicate, Subject, ViewerContext, Viewing,
+};
 pub use crate::server::{Population, ServerBuilder, WorldSettings};
 pub use crate::session::AvatarRequest;
 pub use crate::space::{Area, Position};

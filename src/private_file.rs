@@ -17,7 +17,7 @@ pub(crate) const OTHERS: u32 = 0o077;
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateFileError {
     /// The operating system refuses.
-    #[error("{}: cannot {what} it: {error}", path.display())]
+    #[error("{}: cannot {what} it: {error}; check its path, and that this user has permission", path.display())]
     Io {
         /// The file.
         path: PathBuf,

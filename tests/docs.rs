@@ -66,7 +66,7 @@ fn help_of(command: &[&str]) -> String {
 }
 
 /// All seven policies, as a field of a node.
-#[derive(Clone, Debug, Default, PartialEq, Replicate)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Replicate)]
 struct Child {
     #[sync(server_only)]
     server_only: u32,
@@ -131,7 +131,15 @@ fn the_table_of_policies_in_one_another_is_what_the_sieve_says() {
     use terrane::replication::SyncFields;
     let [alice, bob] = ["alice", "bob"].map(|name| PlayerId::new(name).expect("a name"));
     let slice = BTreeMap::from([(alice.clone(), 8)]);
-    let child = Child { server_only: 8, broadcast: 8, masked: 8, computed: 8, per_player: 8, per_player_slice: slice, custom: 8 };
+    let child = Child {
+        server_only: 8,
+        broadcast: 8,
+        masked: 8,
+        computed: 8,
+        per_player: 8,
+        per_player_slice: slice,
+        custom: 8,
+    };
     let parent = Parent {
         server_only: child.clone(),
         broadcast: child.clone(),
@@ -147,10 +155,20 @@ fn the_table_of_policies_in_one_another_is_what_the_sieve_says() {
         let reads = std::cell::Cell::new(terrane::replication::policy::Depends::NONE);
         let seen = parent.sieve(&Viewing::new(&viewer, NetId(1), &subject, &reads)).value;
         let own = seen.per_player_slice.get(&alice).cloned().unwrap_or_default();
-        [seen.server_only, seen.broadcast, seen.masked, seen.computed, seen.per_player, own, seen.custom].map(|child| {
-            let sliced = child.per_player_slice.values().copied().next().unwrap_or_default();
-            [child.server_only, child.broadcast, child.masked, child.computed, child.per_player, sliced, child.custom]
-        })
+        [seen.server_only, seen.broadcast, seen.masked, seen.computed, seen.per_player, own, seen.custom].map(
+            |child| {
+                let sliced = child.per_player_slice.values().copied().next().unwrap_or_default();
+                [
+                    child.server_only,
+                    child.broadcast,
+                    child.masked,
+                    child.computed,
+                    child.per_player,
+                    sliced,
+                    child.custom,
+                ]
+            },
+        )
     };
     let (owner, stranger) = (seen_by(&alice), seen_by(&bob));
     let page = read("docs/policies.md");

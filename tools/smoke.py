@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs the shipped world as a person would, and checks what comes out.
 
-    tools/smoke.py [FOLDER]     FOLDER holds `terrane` and `swarm`, built before: target/release unless told otherwise
+    tools/smoke.py [FOLDER]     FOLDER holds `terrane`, `swarm` and `examples`, built before: target/release unless told
+                                otherwise
 
 Every step is bounded in time, listens on free ports of loopback alone, saves into a folder of its own, and ends only
 what it started. The first step that does not hold ends it with exit code 1 and what the program said.
@@ -9,12 +10,15 @@ what it started. The first step that does not hold ends it with exit code 1 and 
 
 import json
 import os
+import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import urllib.error
 import urllib.request
@@ -77,6 +81,7 @@ class Smoke:
     def __init__(self, programs: Path, saves: Path) -> None:
         self.terrane = programs / "terrane"
         self.swarm = programs / "swarm"
+        self.examples = programs / "examples"
         self.saves = saves
 
     def world(self, name: str, *arguments: object) -> subprocess.Popen:
@@ -133,6 +138,10 @@ class Smoke:
         scenario = ROOT / "tests/scenarios/a_walk.txt"
         finish(start(self.terrane, "client", "--server", shard, "--player", "tester", "script", scenario), 0)
 
+        out, _ = finish(start(self.examples / "watch", "--server", shard, "--player", "eve", "--seconds", 3), 0)
+        expect(re.search(r"\+ .+ at \(.+\* \d+ in view after 3\.\d s: .*\d+ entered", out, re.DOTALL) is not None, out)
+        self.a_terminal_is_drawn_on_and_given_back(shard)
+
         world.send_signal(signal.SIGINT)
         out, _ = finish(world, 0)
         report = one_json_line(out)
@@ -143,6 +152,29 @@ class Smoke:
         out, err = finish(again, 0)
         expect("goes on" in err, f"the world must go on where it was:\n{err}")
         agree(one_json_line(out), {"entities": 1000})
+
+    def a_terminal_is_drawn_on_and_given_back(self, shard: str) -> None:
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, 100))
+        before = termios.tcgetattr(theirs)
+        command = [str(self.examples / "terminal"), "--server", shard, "--player", "ida", "--seconds", "3"]
+        print("  $ terminal", *command[1:], flush=True)
+        drawing = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
+        STARTED.append(drawing)
+        drawn, until = b"", time.monotonic() + STEP_S_MAX
+        while drawing.poll() is None:
+            expect(time.monotonic() < until, "the terminal example did not end")
+            if select.select([ours], [], [], 0.1)[0]:
+                drawn += os.read(ours, 65536)
+        while select.select([ours], [], [], 0.1)[0]:
+            drawn += os.read(ours, 65536)
+        text = drawn.decode(errors="replace")
+        expect(drawing.returncode == 0, f"exit code {drawing.returncode}\n{text}")
+        expect("@ida" in text and " in view" in text, f"the player was expected in the middle:\n{text}")
+        expect(text.count("\x1b[?1049h") == 1 and text.endswith("\x1b[?1049l\x1b[?25h"), f"it is left as it was:\n{text!r}")
+        expect(termios.tcgetattr(theirs) == before, "the terminal has its settings back")
+        os.close(ours)
+        os.close(theirs)
 
     def operators(self, http: str) -> None:
         def ask(path: str, token: str | None = None) -> tuple[int, str]:
@@ -157,7 +189,12 @@ class Smoke:
         for path in ["/", "/healthz", "/readyz", "/metrics", "/api/status"]:
             status, text = ask(path)
             expect(status == 200, f"{path} answers {status}: {text[:200]}")
-        expect("terrane_tick_seconds" in ask("/metrics")[1], "/metrics tells the length of ticks")
+        metrics = ask("/metrics")[1]
+        expect("terrane_tick_seconds" in metrics, "/metrics tells the length of ticks")
+        for kind in ["HELP", "TYPE"]:
+            names = re.findall(rf"^# {kind} (\S+)", metrics, re.MULTILINE)
+            twice = {name for name in names if names.count(name) > 1}
+            expect(len(names) > 30 and not twice, f"/metrics declares {kind} of {twice} more than once")
         expect(ask("/api/config")[0] in (401, 403), "/api/config needs the token")
         token = (self.saves / "paced/admin.token").read_text().strip()
         expect(ask("/api/config", token)[0] == 200, "/api/config with the token")
@@ -178,9 +215,10 @@ class Smoke:
 def main() -> int:
     programs = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
     programs = programs.resolve()
-    for program in ["terrane", "swarm"]:
+    for program in ["terrane", "swarm", "examples/watch", "examples/terminal"]:
         if not (programs / program).exists():
-            print(f"error: {programs / program} is missing: cargo build --release --workspace --bins", file=sys.stderr)
+            build = "cargo build --release --workspace --bins --examples"
+            print(f"error: {programs / program} is missing: {build}", file=sys.stderr)
             return 1
     saves = Path(tempfile.mkdtemp(prefix="terrane-smoke-"))
     smoke = Smoke(programs, saves)

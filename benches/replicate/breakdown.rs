@@ -68,11 +68,8 @@ fn views_apart(world: &mut World) {
             return;
         }
         let settings = world.resource::<WorldSettings>();
-        let rule = ViewSettings {
-            enter_radius_m: settings.enter_radius_m,
-            leave_radius_m: settings.leave_radius_m,
-            entities_max: settings.view_entities_max,
-        };
+        let rule =
+            ViewSettings::new(settings.enter_radius_m, settings.leave_radius_m, settings.view_entities_max);
         with_cells(world, |world, cells| {
             let mut rows = world.resource_mut::<Rows>();
             let publish = || {

@@ -12,7 +12,7 @@ use terrane::replication::oracle::{Oracle, OracleEntity, OracleViewer};
 use terrane::replication::{EncodedRow, Schema, ViewSettings};
 use terrane::space::LatticePoint;
 
-use super::game::{Health, Velocity, components};
+use super::game::{Components, Health, MaskedHealth, MaskedVelocity, Offers, Velocity, player};
 use super::motion::{LEAVE_RADIUS_M, Motion, Scenario};
 
 /// Everything as it must be, up to some tick.
@@ -87,6 +87,7 @@ impl Expected {
                 class: CLASS_DEFAULT,
                 position: self.motion.places[at],
                 encoded: &self.nowhere,
+                placeless: false,
                 subject: None,
             });
             let viewer = OracleViewer {
@@ -133,14 +134,19 @@ impl Expected {
             }
             for entity in mirror.entities() {
                 let at = place_of[&entity.net_id()];
-                let (velocity, health) = components(&self.motion, at);
-                let (Some(v), Some(h)) =
-                    (entity.component::<Velocity>(schema), entity.component::<Health>(schema))
-                else {
-                    return Some(format!("client {client} misses a component of {}", entity.net_id()));
+                let real = Components::of(&self.scenario, &self.motion, at);
+                let (velocity, health) = real.told();
+                let held = if real.masked {
+                    let v = entity.component::<MaskedVelocity>(schema).map(|v| (v.x, v.y, v.z));
+                    v.zip(entity.component::<MaskedHealth>(schema).map(|h| h.points))
+                } else {
+                    let v = entity.component::<Velocity>(schema).map(|v| (v.x, v.y, v.z));
+                    v.zip(entity.component::<Health>(schema).map(|h| h.points))
                 };
+                let offers = real.offers.map(|offers| offers.told(&player(client)));
                 if entity.lattice() != LatticePoint::of(self.motion.places[at])
-                    || (v.x, v.y, v.z, h.points) != (velocity.x, velocity.y, velocity.z, health.points)
+                    || held != Some(((velocity.x, velocity.y, velocity.z), health.points))
+                    || entity.component::<Offers>(schema) != offers
                 {
                     return Some(format!("client {client} has another value of {}", entity.net_id()));
                 }

@@ -36,23 +36,126 @@ pub(crate) struct Health {
     pub(crate) points: u32,
 }
 
+/// [`Velocity`] of an entity whose fields are masked.
+#[derive(Component, Clone, Copy, Default, Replicate)]
+pub(crate) struct MaskedVelocity {
+    #[sync(masked = to_halves)]
+    pub(crate) x: f32,
+    #[sync(masked = to_halves)]
+    pub(crate) y: f32,
+    #[sync(masked = to_halves)]
+    pub(crate) z: f32,
+}
+
+/// [`Health`] of an entity whose fields are masked.
+#[derive(Component, Clone, Copy, Default, Replicate)]
+pub(crate) struct MaskedHealth {
+    #[sync(masked = to_tens)]
+    pub(crate) points: u32,
+}
+
+/// What everybody sees otherwise; changes in every step.
+#[derive(Component, Clone, Copy, Default, PartialEq, Replicate)]
+pub(crate) struct Offers {
+    #[sync(per_player = price_for)]
+    pub(crate) wool: u32,
+    #[sync(per_player = price_for)]
+    pub(crate) salt: u32,
+    #[sync(per_player = price_for)]
+    pub(crate) iron: u32,
+}
+
+fn to_halves(metres_per_second: &f32) -> f32 {
+    (metres_per_second * 2.0).round() * 0.5
+}
+
+fn to_tens(points: &u32) -> u32 {
+    points / 10 * 10
+}
+
+/// Everybody has a discount of their own, and every fourth is told nothing.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "policies are given references")]
+fn price_for(price: &u32, player: &PlayerId) -> Option<u32> {
+    let number = u32::from(*player.as_str().as_bytes().last().expect("players are numbered"));
+    (number % 4 != 0).then(|| price + number)
+}
+
 /// What an entity of the motion has besides its place.
-pub(crate) fn components(motion: &Motion, at: usize) -> (Velocity, Health) {
-    let velocity = motion.velocities[at];
-    (Velocity { x: velocity.x, y: velocity.y, z: 0.0 }, Health { points: 100 + at as u32 % 900 })
+#[derive(Clone, Copy)]
+pub(crate) struct Components {
+    pub(crate) velocity: Velocity,
+    pub(crate) health: Health,
+    pub(crate) masked: bool,
+    pub(crate) offers: Option<Offers>,
+}
+
+impl Components {
+    /// Of one entity, now.
+    pub(crate) fn of(scenario: &Scenario, motion: &Motion, at: usize) -> Self {
+        let (velocity, place) = (motion.velocities[at], motion.places[at]);
+        // Spread evenly over all entities, whatever their numbers.
+        let lot = |salt: f64| (at as f64 * 0.618_033_988_75 + salt).fract();
+        let [wool, salt] = [place.x, place.y].map(|metres| (metres * 128.0) as u32);
+        Self {
+            velocity: Velocity { x: velocity.x, y: velocity.y, z: 0.0 },
+            health: Health { points: 100 + at as u32 % 900 },
+            masked: lot(0.0) < scenario.masked,
+            offers: (lot(0.5) < scenario.per_player).then_some(Offers { wool, salt, iron: wool ^ salt }),
+        }
+    }
+
+    /// As everybody is told them, but for the offers.
+    pub(crate) fn told(&self) -> (Velocity, Health) {
+        let Self { velocity, health, masked, .. } = *self;
+        if !masked {
+            return (velocity, health);
+        }
+        let [x, y, z] = [velocity.x, velocity.y, velocity.z].map(|axis| to_halves(&axis));
+        (Velocity { x, y, z }, Health { points: to_tens(&health.points) })
+    }
+
+    fn spawn(self, place: Vec3) -> SpawnRequest {
+        let mut request = SpawnRequest::new(NetId::WORLD, place, ());
+        request.build = Box::new(move |entity| {
+            let Self { velocity: Velocity { x, y, z }, health, masked, offers } = self;
+            if masked {
+                entity.insert((MaskedVelocity { x, y, z }, MaskedHealth { points: health.points }));
+            } else {
+                entity.insert((self.velocity, health));
+            }
+            if let Some(offers) = offers {
+                entity.insert(offers);
+            }
+        });
+        request
+    }
+}
+
+impl Offers {
+    /// As one player is told them; hidden ones are 0.
+    pub(crate) fn told(&self, player: &PlayerId) -> Self {
+        let [wool, salt, iron] =
+            [self.wool, self.salt, self.iron].map(|price| price_for(&price, player).unwrap_or_default());
+        Self { wool, salt, iron }
+    }
 }
 
 struct GamePlugin;
 
 impl Plugin for GamePlugin {
     fn build(&self, app: &mut App) {
-        app.replicate::<Velocity>().replicate::<Health>();
+        app.replicate::<Velocity>()
+            .replicate::<Health>()
+            .replicate::<MaskedVelocity>()
+            .replicate::<MaskedHealth>()
+            .replicate::<Offers>();
     }
 }
 
 /// The motion, and which entity of it bears which name.
 #[derive(Resource)]
 pub(crate) struct Crowd {
+    scenario: Scenario,
     pub(crate) motion: Motion,
     pub(crate) at: FxHashMap<NetId, u32>,
     /// Whether everybody is there and moves.
@@ -61,7 +164,7 @@ pub(crate) struct Crowd {
 
 /// The world of a scenario. Avatars are missing until their players have joined.
 pub(crate) fn server(scenario: &Scenario, motion: &Motion, threads: usize) -> Server {
-    let crowd = Crowd { motion: motion.clone(), at: FxHashMap::default(), runs: false };
+    let crowd = Crowd { scenario: *scenario, motion: motion.clone(), at: FxHashMap::default(), runs: false };
     // Several cells, also where the world is small.
     let several = (motion.side_m / CELL_EDGE_M_MIN).clamp(1.0, 2.0);
     let columns = (motion.side_m / scenario.cell_m).round().max(several.floor()) as u32;
@@ -78,6 +181,7 @@ pub(crate) fn server(scenario: &Scenario, motion: &Motion, threads: usize) -> Se
     .with_distances(ENTER_RADIUS_M, LEAVE_RADIUS_M, SPEED_M_S_MAX, 0.0);
     let names = Arc::new(Mutex::new(Vec::new()));
     let (populate_motion, avatar_motion, populate_names) = (motion.clone(), motion.clone(), names.clone());
+    let (populate_scenario, avatar_scenario) = (*scenario, *scenario);
     let npcs = scenario.entities - scenario.clients;
     let mut server = ServerBuilder::default()
         .add_cell_plugins(GamePlugin)
@@ -85,11 +189,13 @@ pub(crate) fn server(scenario: &Scenario, motion: &Motion, threads: usize) -> Se
         .observe(StageClock::system(), Heartbeat::new())
         .avatars(move |request| {
             let client: usize = request.player.as_str()[1..].parse().expect("players are numbered");
-            request_for(&avatar_motion, npcs + client)
+            request_for(&avatar_scenario, &avatar_motion, npcs + client)
         })
         .populate(move |world| {
             let mut names = populate_names.lock().expect("nobody panics with it");
-            names.extend((0..npcs).map(|at| world.spawn(request_for(&populate_motion, at))));
+            names.extend(
+                (0..npcs).map(|at| world.spawn(request_for(&populate_scenario, &populate_motion, at))),
+            );
         })
         .build(settings, None)
         .expect("the scenario is sound");
@@ -100,8 +206,8 @@ pub(crate) fn server(scenario: &Scenario, motion: &Motion, threads: usize) -> Se
     server
 }
 
-fn request_for(motion: &Motion, at: usize) -> SpawnRequest {
-    SpawnRequest::new(NetId::WORLD, motion.places[at], components(motion, at))
+fn request_for(scenario: &Scenario, motion: &Motion, at: usize) -> SpawnRequest {
+    Components::of(scenario, motion, at).spawn(motion.places[at])
 }
 
 /// The name of the player of a client: sorted as they are numbered.
@@ -139,6 +245,15 @@ impl Plugin for CrowdPlugin {
     }
 }
 
+/// What a step writes.
+type Moving = (
+    &'static NetId,
+    &'static mut Position,
+    Option<&'static mut Velocity>,
+    Option<&'static mut MaskedVelocity>,
+    Option<&'static mut Offers>,
+);
+
 /// Takes the next step and writes it into the cells, as game systems would.
 fn move_crowd(world: &mut World) {
     world.resource_scope(|world, mut crowd: Mut<Crowd>| {
@@ -146,24 +261,34 @@ fn move_crowd(world: &mut World) {
             return;
         }
         crowd.motion.step();
-        let Crowd { motion, at, .. } = &mut *crowd;
+        let Crowd { scenario, motion, at, .. } = &mut *crowd;
         let mut moves = vec![false; motion.places.len()];
         for &at in &motion.moved {
             moves[at as usize] = true;
         }
         with_cells(world, |_, cells| {
             for cell in cells.iter_mut() {
-                let mut entities =
-                    cell.world.query_filtered::<(&NetId, &mut Position, &mut Velocity), With<Owned>>();
-                for (net_id, mut position, mut velocity) in entities.iter_mut(&mut cell.world) {
+                let mut entities = cell.world.query_filtered::<Moving, With<Owned>>();
+                for (net_id, mut position, velocity, masked, offers) in entities.iter_mut(&mut cell.world) {
                     let at = at[net_id] as usize;
                     if !moves[at] {
                         continue;
                     }
                     position.0 = motion.places[at];
                     let now = motion.velocities[at];
-                    if (velocity.x, velocity.y) != (now.x, now.y) {
+                    if let Some(mut velocity) = velocity
+                        && (velocity.x, velocity.y) != (now.x, now.y)
+                    {
                         (velocity.x, velocity.y) = (now.x, now.y);
+                    }
+                    if let Some(mut velocity) = masked
+                        && (velocity.x, velocity.y) != (now.x, now.y)
+                    {
+                        (velocity.x, velocity.y) = (now.x, now.y);
+                    }
+                    if let Some(mut offers) = offers {
+                        *offers =
+                            Components::of(scenario, motion, at).offers.expect("who has them keeps them");
                     }
                 }
             }

@@ -66,6 +66,12 @@ struct Args {
     /// All clients look from one entity.
     #[arg(long)]
     same_spot: bool,
+    /// Share of the entities whose fields are masked.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    mask: f64,
+    /// Share of the entities with three fields that are evaluated for each player, and change whenever they move.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
+    per_player: f64,
     /// Threads that run cells and sessions.
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -136,6 +142,8 @@ struct Line {
     import_ms_median: f64,
     ns_per_changed: f64,
     moved: f64,
+    mask: f64,
+    per_player: f64,
     same_spot: bool,
     threads: usize,
     side_m: f64,
@@ -311,6 +319,8 @@ fn measure(scenario: Scenario, args: &Args) -> Line {
         import_ms_median: round(median(&measured.import)),
         ns_per_changed: round((ghosts + encode) * 1e6 / measured.moved.max(1) as f64),
         moved: scenario.moved,
+        mask: scenario.masked,
+        per_player: scenario.per_player,
         same_spot: scenario.same_spot,
         threads: args.threads,
         side_m: round(motion.side_m.into()),
@@ -358,11 +368,8 @@ fn check_all(
     ticks: usize,
 ) -> (f64, TickReport) {
     let settings = run.server.settings();
-    let rule = ViewSettings {
-        enter_radius_m: settings.enter_radius_m,
-        leave_radius_m: settings.leave_radius_m,
-        entities_max: settings.view_entities_max,
-    };
+    let rule =
+        ViewSettings::new(settings.enter_radius_m, settings.leave_radius_m, settings.view_entities_max);
     let mut expected = Expected::new(*scenario, rule, motion, run.names());
     expected.join(joining);
     expected.start();
@@ -404,6 +411,8 @@ fn main() -> ExitCode {
             clients,
             visible,
             moved: args.moved,
+            masked: args.mask,
+            per_player: args.per_player,
             same_spot: args.same_spot,
             seed: args.seed,
             cell_m: args.cell_m,

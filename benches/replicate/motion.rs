@@ -125,6 +125,10 @@ pub(crate) struct Scenario {
     pub(crate) visible: f64,
     /// Share of the entities that move in a tick.
     pub(crate) moved: f64,
+    /// Share of the entities whose fields are masked.
+    pub(crate) masked: f64,
+    /// Share of the entities with fields that are evaluated for each player.
+    pub(crate) per_player: f64,
     /// Everybody looks from one entity.
     pub(crate) same_spot: bool,
     /// Seed of the places.

@@ -11,20 +11,44 @@ mod replicate;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
-/// Implements `terrane::replication::Replicate` for a struct, from one policy per field.
+/// Implements `terrane::replication::SyncFields` and `SyncNode` for a struct or enum, from one policy per field. A type that
+/// is a bevy component too is `Replicate` then; one that is not can be `nested` in a field of another.
 ///
-/// | attribute | who is sent the field |
+/// | attribute of a field | who is sent the field |
 /// |---|---|
 /// | `#[sync(broadcast)]` | everybody who sees the entity |
 /// | `#[sync(server_only)]` | nobody: not even an encoder for it exists |
+/// | `#[sync(masked = path)]` | everybody what `fn(&Value) -> Value` makes of it |
+/// | `#[sync(per_player = path)]` | each viewer what `fn(&Value, &PlayerId) -> Option<Value>` gives; `None` hides it |
+/// | `#[sync(per_player_slice)]` | each viewer the own entry of a `BTreeMap<PlayerId, _>`, as a map |
+/// | `#[sync(custom = path)]` | each viewer what `fn(&Value, &Viewing) -> Option<Value>` gives; `None` hides it |
+/// | `#[sync(computed = path)]` | everybody what `fn(&Self) -> Value` makes of the whole; the field's own value is not told |
+///
+/// `per_player` takes a function of a viewing too, and `custom` one that says `bool` of a value and a viewing, or of a
+/// viewing alone. All keep the field's type; another one goes through a `computed` field.
 ///
 /// Options, behind the policy:
 ///
+/// - `nested`: the field's type has policies of its own, or is an `Option`, `Box`, `Vec`, array or `BTreeMap` of such. Its
+///   policy picks or changes the values; theirs decide about their fields.
 /// - `precision = 0.01`, for `f32`, `f64`, `Vec2` and `Vec3`: the smallest difference that is told, in the field's
 ///   unit. Fewer bytes, and a change below it sends nothing.
-/// - `max_bytes = 2048`, for fields of varying length (default 512): more is not sent, and counted.
+/// - `max_bytes = 2048`, for fields of varying length (default 512): more is not sent, and counted. Within a nested
+///   value, that of the component's field around it holds.
+/// - `reveal_ids`: a `NetId` in the field is told as it is. Without it, one that names an entity which the viewer does
+///   not see is blanked.
 ///
-/// The component must be `Component + Clone + Default`; all fields `Serialize + DeserializeOwned + Clone + Default`,
+/// | attribute of the type | who sees the component at all |
+/// |---|---|
+/// | none | everybody who sees the entity |
+/// | `#[sync(owner)]`, `#[sync(party)]`, `#[sync(team)]` | the entity's owner, who is in its party, in its team |
+/// | `#[sync(role = Gm)]` | who has that role or a higher one |
+/// | `#[sync(custom = path)]` | whom `fn(&Self, &Viewing) -> bool` or `fn(&Viewing) -> bool` lets through |
+/// | `#[sync(server_only)]` | nobody, and no ghost has it; its fields need no policies |
+///
+/// A type with one of these cannot be nested. An enum is one field as a component, and takes `max_bytes` on the type.
+///
+/// The type must be `Clone + Default`; all fields `Clone + Default` and, unless nested, `Serialize + DeserializeOwned`,
 /// those that are not sent too, because saves hold them. A field without a policy does not compile, nor does
 /// bevy's raw `Entity`, which means nothing outside its own cell: use `NetId`.
 #[proc_macro_derive(Replicate, attributes(sync))]

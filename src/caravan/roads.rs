@@ -52,6 +52,13 @@ pub enum RoadError {
     },
 }
 
+/// The map that comes with the game.
+const SHIPPED_FILE: &str = "assets/config/roads.toml";
+const SHIPPED: &str = include_str!("../../assets/config/roads.toml");
+
+/// The largest world there can be, for those who need a map but not its world.
+pub const EVERYWHERE: Area = Area { min: Vec2::ZERO, max: Vec2::splat(crate::limits::WORLD_EDGE_M_MAX) };
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MapFile {
@@ -74,9 +81,27 @@ impl Roads {
     /// Never: a test reads it.
     #[must_use]
     pub fn shipped() -> Self {
-        let everywhere = Area { min: Vec2::ZERO, max: Vec2::splat(crate::limits::WORLD_EDGE_M_MAX) };
-        let text = include_str!("../../assets/config/roads.toml");
-        Self::parse("assets/config/roads.toml", text, everywhere).unwrap_or_else(|error| panic!("{error}"))
+        Self::parse(SHIPPED_FILE, SHIPPED, EVERYWHERE).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The map of a world: `roads.toml` beside its configuration file, or the one that comes with the game where
+    /// there is no such file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the map is faulty or too large for the world.
+    pub fn of_world(config_file: Option<&Path>, world: Area) -> Result<Self, RoadError> {
+        let beside = config_file.and_then(Path::parent).map(|folder| folder.join("roads.toml"));
+        if let Some(file) = beside.filter(|file| file.exists()) {
+            return Self::load(&file, world);
+        }
+        Self::parse(SHIPPED_FILE, SHIPPED, world).map_err(|error| match error {
+            RoadError::Invalid { file, line, problem } => {
+                let advice = "this map comes with the game: put a roads.toml for this world beside its \
+                              configuration file";
+                RoadError::Invalid { file, line, problem: format!("{problem}; {advice}") }
+            }
+            unreadable => unreadable,
+        })
     }
 
     /// Reads and checks a map for a world of this size.
@@ -200,6 +225,19 @@ mod tests {
     #[test]
     fn the_map_that_comes_with_the_game_is_sound() {
         assert_eq!(Roads::shipped().nodes.len(), 17);
+    }
+
+    /// A configuration anywhere runs: a map of its own is used where there is one, and the game's elsewhere.
+    #[test]
+    fn a_world_has_the_map_beside_its_configuration_or_the_games_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("world.toml");
+        assert_eq!(Roads::of_world(None, EVERYWHERE), Ok(Roads::shipped()));
+        assert_eq!(Roads::of_world(Some(&config), EVERYWHERE), Ok(Roads::shipped()));
+        std::fs::write(folder.path().join("roads.toml"), format!("road = [[\"a\", \"b\"]]\n{TWO}")).unwrap();
+        assert_eq!(Roads::of_world(Some(&config), EVERYWHERE).unwrap().nodes.len(), 2);
+        let message = Roads::of_world(None, WORLD).unwrap_err().to_string();
+        assert!(message.contains("lies outside") && message.contains("put a roads.toml"), "{message}");
     }
 
     #[test]

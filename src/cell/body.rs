@@ -20,6 +20,7 @@ use crate::ids::{NetId, Row};
 use crate::interest::LastIndex;
 use crate::interest::stage::CellInterest;
 use crate::protocol::messages::ActionRefusal;
+use crate::replication::events::EventOutbox;
 use crate::replication::field::FieldWriter;
 use crate::replication::{RowDelta, RowMove, RowSubject};
 use crate::space::Position;
@@ -145,6 +146,7 @@ impl Cell {
         let archetypes = ArchetypeWatch::new(world);
         let kind_ids: Vec<ComponentId> = game.kinds.iter().map(|kind| kind.register(world)).collect();
         world.init_resource::<Requests>();
+        world.insert_resource(EventOutbox::of(game.events.clone()));
         world.insert_resource(context);
         world.insert_resource(LastIndex::new(
             leaf.area,

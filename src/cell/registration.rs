@@ -14,7 +14,10 @@ use serde::de::DeserializeOwned;
 use crate::action::Action;
 use crate::action::kinds::{ActionHandler, ActionKind, TypedActionKind};
 use crate::limits::{COMPONENT_KINDS_MAX, FIELDS_PER_ENTITY_MAX};
+use crate::replication::events::{Delivery, EventKinds, PlayerEvent};
+use crate::replication::field::SyncFields;
 use crate::replication::policy::Subject;
+use crate::replication::schema::EventSchema;
 use crate::replication::{Replicate, Schema};
 
 use super::kinds::{CellLocalKind, ComponentKind, ReplicatedKind, ServerOnlyKind};
@@ -38,6 +41,8 @@ pub struct Game {
     pub messages: Vec<Box<dyn MessageKind>>,
     /// Kinds of actions.
     pub actions: Vec<Box<dyn ActionKind>>,
+    /// Kinds of events that players are told.
+    pub events: EventKinds,
     /// What both ends of a connection must agree on.
     pub schema: Schema,
     /// By index in the schema: the index of the kind.
@@ -81,6 +86,9 @@ pub enum GameError {
          a struct", max = FIELDS_PER_ENTITY_MAX
     )]
     TooManyFields(&'static str, usize),
+    /// Two types of events share a name.
+    #[error("two types of player events are called `{0}`: both ends know them by their names, so rename one")]
+    DuplicateEvent(&'static str),
     /// Systems of a cell contradict each other.
     #[error("the cells' systems cannot be scheduled: {0}")]
     Systems(String),
@@ -127,6 +135,8 @@ pub trait CellAppExt {
     fn read_published<T: Send + Sync + 'static>(&mut self) -> &mut Self;
     /// Gives the cell a resource that is set to its default before every tick.
     fn scratch<R: Resource<Mutability = Mutable> + Default>(&mut self) -> &mut Self;
+    /// Lets systems of the cell tell players `E`.
+    fn add_player_event<E: PlayerEvent>(&mut self, delivery: Delivery) -> &mut Self;
     /// Lets players do `A`. The handler is given the caller's own `D` and nothing else.
     fn add_action<A: Action, D: Component<Mutability = Mutable>>(
         &mut self,
@@ -189,6 +199,20 @@ impl CellAppExt for App {
             }));
         }
         self.init_resource::<R>()
+    }
+
+    fn add_player_event<E: PlayerEvent>(&mut self, delivery: Delivery) -> &mut Self {
+        let mut registrar = self.world_mut().resource_mut::<Registrar>();
+        if registrar.known.is_none() {
+            let known = registrar.game.events.names().len();
+            if !registrar.game.events.add::<E>(delivery) {
+                registrar.fault.get_or_insert(GameError::DuplicateEvent(<E as SyncFields>::NAME));
+            } else if registrar.game.events.names().len() > known {
+                let (name, fields) = (<E as SyncFields>::NAME, <E as SyncFields>::FIELDS);
+                registrar.game.schema.events.push(EventSchema { name, delivery, fields });
+            }
+        }
+        self
     }
 
     fn add_action<A: Action, D: Component<Mutability = Mutable>>(

@@ -7,7 +7,9 @@ use bevy_ecs::system::SystemParam;
 use bevy_ecs::world::EntityWorldMut;
 use glam::Vec3;
 
-use crate::ids::{NetId, Row};
+use crate::ids::{NetId, PlayerId, Row};
+use crate::replication::events::EventOutbox;
+use crate::replication::policy::ViewerContext;
 
 use super::Cell;
 use super::markers::Owned;
@@ -66,6 +68,25 @@ pub struct Death {
     pub prints: Vec<u64>,
 }
 
+/// A change of what sync policies may know of a player.
+pub struct ViewerRequest {
+    /// On behalf of which entity: the order of changes goes by it.
+    pub by: NetId,
+    /// Of whom.
+    pub player: PlayerId,
+    /// What is done.
+    pub change: Box<dyn FnOnce(&mut ViewerContext) + Send + Sync>,
+}
+
+impl std::fmt::Debug for ViewerRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ViewerRequest")
+            .field("by", &self.by)
+            .field("player", &self.player)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The requests of one cell in this tick.
 #[derive(Resource, Debug, Default)]
 pub struct Requests {
@@ -75,6 +96,8 @@ pub struct Requests {
     pub deaths: Vec<Death>,
     /// To be put elsewhere, however far.
     pub teleports: Vec<(NetId, Vec3)>,
+    /// What policies may know of players is to be another.
+    pub viewers: Vec<ViewerRequest>,
     /// A ghost that a game system despawned.
     pub lost_ghost: Option<NetId>,
     /// Set while the engine itself takes entities apart: that is no death.
@@ -88,6 +111,8 @@ impl Requests {
         let mut foreign: Vec<_> = spawns.map(|request| ("spawned from", request.spawner)).collect();
         let teleports = self.teleports.extract_if(.., |(net_id, _)| !is_own(*net_id));
         foreign.extend(teleports.map(|(net_id, _)| ("teleported", net_id)));
+        let viewers = self.viewers.extract_if(.., |request| !is_own(request.by));
+        foreign.extend(viewers.map(|request| ("changed a player's context on behalf of", request.by)));
         foreign
     }
 }
@@ -111,6 +136,10 @@ impl Cell {
             let senders = kind.drop_foreign(&mut self.world, &is_own);
             foreign.extend(senders.into_iter().map(|net_id| ("sent a message from", net_id)));
         }
+        let mut outbox = self.world.remove_resource::<EventOutbox>().expect("every cell has one");
+        let about = outbox.drop_foreign(|net_id| is_own(&self.world, net_id));
+        foreign.extend(about.into_iter().map(|net_id| ("told players about", net_id)));
+        self.world.insert_resource(outbox);
         self.counts.foreign_requests += foreign.len() as u64;
         let Some(&(what, net_id)) = foreign.first() else { return };
         let (cell, more) = (self.leaf.id, foreign.len() - 1);
@@ -160,5 +189,17 @@ impl WorldRequests<'_> {
     /// attached to something itself, it lets go of that first. As [`spawn`](Self::spawn), it is refused for others.
     pub fn teleport(&mut self, entity: NetId, to: Vec3) {
         self.requests.teleports.push((entity, to));
+    }
+
+    /// Changes what sync policies may know of a player (party, team, role, permissions, facts), at the next tick, in the
+    /// order (`by`, order of asking). `by` must be an entity of this cell. Of a player who is not in the world then
+    /// nothing changes.
+    pub fn change_viewer(
+        &mut self,
+        by: NetId,
+        player: PlayerId,
+        change: impl FnOnce(&mut ViewerContext) + Send + Sync + 'static,
+    ) {
+        self.requests.viewers.push(ViewerRequest { by, player, change: Box::new(change) });
     }
 }

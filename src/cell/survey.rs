@@ -7,8 +7,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::ghost::export::Member;
 use crate::ids::NetId;
-use crate::replication::mask::{FIELD_XY, FIELD_Z, FieldMask};
-use crate::replication::policy::Subject;
+use crate::replication::mask::{FIELD_XY, FIELD_Z, FieldMask, SUBJECT};
+use crate::replication::policy::{ComponentPolicy, Subject};
 use crate::replication::{RowDelta, RowMove, RowSubject};
 use crate::space::{Area, LatticePoint, distance_squared};
 
@@ -188,9 +188,16 @@ impl Cell {
                 let subject = entity_ref.get::<Subject>().filter(|subject| !subject.is_plain());
                 self.subjects.push(RowSubject { row, subject: subject.cloned().map(Box::new) });
             }
+            // Who sees it may depend on what of it is never sent.
+            let mut regate = 0;
             for change in of_entity {
                 self.saved.clear();
                 let kind = usize::from(change.kind);
+                if let super::kinds::Reach::Replicated(index) = self.game.kinds[kind].reach()
+                    && self.game.schema.components[index].policy == ComponentPolicy::Custom
+                {
+                    regate = SUBJECT;
+                }
                 let saved = self.game.kinds[kind].save(&entity_ref, &mut self.saved);
                 self.prints.push((kind, if saved { print_of(net_id, kind, &self.saved) } else { 0 }));
             }
@@ -208,7 +215,7 @@ impl Cell {
                 let old = std::mem::replace(&mut data.prints[kind], print);
                 self.sums[kind] = self.sums[kind].wrapping_sub(old).wrapping_add(print);
             }
-            let mask = data.encoded.update(components, writer);
+            let mask = data.encoded.update(components, writer) | regate;
             if mask != 0 {
                 self.deltas.push(RowDelta { row, position, mask, encoded: data.encoded.clone() });
             }

@@ -34,7 +34,7 @@ pub enum Command {
 
 /// Runs one seamless world, or works on one.
 ///
-/// Without a command a world is run: `terrane --npcs 500` is `terrane run --npcs 500`.
+/// Without a command a world is run: the flags of `run` may stand alone.
 /// Exit codes: 0 fine, 1 a check failed, 2 wrong usage or configuration.
 #[derive(Debug, Parser)]
 #[command(name = "terrane", version, args_conflicts_with_subcommands = true, max_term_width = 110)]
@@ -121,6 +121,10 @@ pub struct ClientOptions {
     /// A file with a connect token; it names the player.
     #[arg(long, value_name = "FILE")]
     pub token: Option<PathBuf>,
+    /// The world's configuration, for the names that the game's files beside it give to places
+    /// [default: assets/config/world.toml].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Who drives it.
     #[command(subcommand)]
     pub mode: ClientMode,

@@ -12,19 +12,21 @@ use crate::config::{ConfigError, Problem, RunOptions, Settings, WorldConfig};
 #[derive(Serialize)]
 struct Outcome<'a> {
     ok: bool,
-    /// Set when the file could not even be read.
+    /// Set when the file could not even be read, or when a file that it names cannot be used.
     error: Option<String>,
     problems: &'a [Problem],
     warnings: &'a [Problem],
 }
 
 /// Checks a file as a run without flags would, and tells a person (`err`) and, if asked, a program (`out`).
-/// Wrong is exit code 2; unwise is told and is 0.
+/// Wrong is exit code 2; unwise is told and is 0. `named_files` says what is wrong with the files that a world with
+/// these settings would read, one line each; it is asked once all values are right.
 ///
 /// # Errors
 /// When `out` or `err` cannot be written to.
 pub fn config_check(
     options: &ConfigCheckOptions,
+    named_files: impl FnOnce(&Settings) -> Vec<String>,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> io::Result<ExitCode> {
@@ -35,8 +37,16 @@ pub fn config_check(
             for warning in &settings.warnings {
                 writeln!(err, "warning: {warning}")?;
             }
-            writeln!(err, "{}: fine", options.file.display())?;
-            Outcome { ok: true, error: None, problems: &[], warnings: &settings.warnings }
+            let wrong = named_files(settings);
+            for line in &wrong {
+                writeln!(err, "error: {line}")?;
+            }
+            let ok = wrong.is_empty();
+            if ok {
+                writeln!(err, "{}: fine", options.file.display())?;
+            }
+            let error = (!ok).then(|| wrong.join("\n"));
+            Outcome { ok, error, problems: &[], warnings: &settings.warnings }
         }
         Err(error) => {
             for line in error.to_string().lines() {

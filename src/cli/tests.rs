@@ -72,9 +72,11 @@ fn wrong_flags_are_refused_by_name_with_what_was_expected() {
         ("--http on", "--http <ADDR|off>", "or \"off\""),
         ("--log loud", "--log <LEVEL>", "[possible values: off, error, warn, info, debug, trace]"),
         ("--report xml", "--report <FORMAT>", "[possible values: json]"),
-        ("--npcs many", "--npcs <N>", "invalid digit"),
-        ("--npcs -5", "'-5' for '--npcs <N>'", "invalid digit"),
-        ("run --npcs -5", "'-5' for '--npcs <N>'", "invalid digit"),
+        ("--npcs many", "--npcs <N>", "expected a whole number from 0 on"),
+        ("--npcs -5", "'-5' for '--npcs <N>'", "expected a whole number from 0 on"),
+        ("run --npcs -5", "'-5' for '--npcs <N>'", "expected a whole number from 0 on"),
+        ("--hz 20.5", "'20.5' for '--hz <N>'", "expected a whole number from 0 on"),
+        ("--bots x", "'x' for '--bots <N>'", "expected a whole number from 0 on"),
         ("--npcs", "--npcs <N>", "a value is required"),
         ("--hz 20 --hz 30", "--hz <N>", "cannot be used multiple times"),
         ("--npcs 5 run", "run", "cannot be used with"),
@@ -151,7 +153,7 @@ fn check(text: &str, json: bool) -> (ExitCode, String, String, String) {
     std::fs::write(&file, text).unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let options = ConfigCheckOptions { file: file.clone(), json };
-    let exit = config_check(&options, &mut out, &mut err).unwrap();
+    let exit = config_check(&options, |_| Vec::new(), &mut out, &mut err).unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (exit, text(out), text(err), file.display().to_string())
 }
@@ -178,11 +180,26 @@ fn config_check_tells_people_on_stderr_and_programs_on_stdout() {
     assert_eq!((&place["line"], &place["column"], &place["file"]), (&2.into(), &6.into(), &file.into()));
 }
 
+/// What a run would refuse, a check refuses: also files that the configuration only names.
+#[test]
+fn config_check_tells_what_is_wrong_with_named_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("w.toml");
+    std::fs::write(&file, "key_file = \"no.key\"\n").unwrap();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let options = ConfigCheckOptions { file, json: true };
+    let named_files = |settings: &Settings| vec![format!("{:?} is missing", settings.network.key_file)];
+    assert_eq!(config_check(&options, named_files, &mut out, &mut err).unwrap(), ExitCode::Usage);
+    assert_eq!(String::from_utf8(err).unwrap(), "error: Some(\"no.key\") is missing\n");
+    let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!((&json["ok"], &json["error"]), (&false.into(), &"Some(\"no.key\") is missing".into()));
+}
+
 #[test]
 fn config_check_of_a_missing_file_is_wrong_usage() {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let options = ConfigCheckOptions { file: "no/such.toml".into(), json: true };
-    assert_eq!(config_check(&options, &mut out, &mut err).unwrap(), ExitCode::Usage);
+    assert_eq!(config_check(&options, |_| Vec::new(), &mut out, &mut err).unwrap(), ExitCode::Usage);
     assert!(String::from_utf8(err).unwrap().starts_with("error: no/such.toml: cannot be read"));
     assert!(String::from_utf8(out).unwrap().contains("\"error\":\"no/such.toml: cannot be read"));
 }

@@ -12,6 +12,9 @@ use super::mirror::Mirror;
 /// Positions kept per entity: enough for the delay and a few lost updates.
 const SAMPLES_MAX: usize = 8;
 
+/// Longer without an update, and nothing has changed: so many are not lost in a row.
+const SILENT_TICKS: u64 = 10;
+
 /// How far behind the newest update a client shows the world, in ticks, unless it chooses otherwise.
 pub const DELAY_TICKS_DEFAULT: f64 = 2.0;
 
@@ -40,6 +43,14 @@ impl Interpolation {
         for entity in mirror.entities() {
             let samples = self.samples.entry(entity.net_id()).or_default();
             let place = entity.lattice().to_place();
+            // Nothing is sent while nothing changes: it stood there until it was told to move.
+            if let Some(&(last, stood)) = samples.back()
+                && last.0 + SILENT_TICKS < tick.0
+                && stood != place
+            {
+                samples.clear();
+                samples.push_back((TickNumber(tick.0 - 1), stood));
+            }
             if samples.back().is_none_or(|&(last, _)| last < tick) {
                 if samples.len() == SAMPLES_MAX {
                     samples.pop_front();
@@ -69,7 +80,8 @@ impl Interpolation {
             Some(after) => {
                 let ((t0, a), (t1, b)) = (samples[after - 1], samples[after]);
                 let share = (tick - t0.0 as f64) / (t1.0 - t0.0) as f64;
-                Some(a.lerp(b, share as f32))
+                // Not `lerp`, which between two equal places gives others beside them: who stands would tremble.
+                Some(a + (b - a) * share as f32)
             }
         }
     }

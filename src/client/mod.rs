@@ -1,7 +1,8 @@
 //! The client: connects, keeps the view, calls actions.
 //!
 //! *Does*: speaks the protocol from the other side: decodes updates into a [`mirror`], acks them, delivers
-//! replies once what they caused can be seen; lets a person ([`repl`]) or a file ([`script`]) drive a player.
+//! replies once what they caused can be seen; lets a person ([`repl`]), a file ([`script`]) or a
+//! game's own `App` ([`plugin`]) drive a player.
 //! *Does not*: share any state with the server.
 //! *Reads*: the server's messages. *Writes*: the player's.
 
@@ -12,6 +13,7 @@ pub mod fields;
 pub mod interpolation;
 pub mod mirror;
 pub mod player;
+pub mod plugin;
 pub mod reach;
 pub mod repl;
 pub mod script;
@@ -21,6 +23,7 @@ pub use console::{ClientGame, Console};
 pub use interpolation::Interpolation;
 pub use mirror::Mirror;
 pub use player::{Player, Reply};
+pub use plugin::{Client, ClientPlugin};
 pub use reach::{As, ClientFailure, ClientTarget};
 pub use repl::run_repl;
 pub use script::run_script;

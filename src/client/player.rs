@@ -14,7 +14,7 @@ use crate::protocol::codec::{self, DecodeError};
 use crate::protocol::messages::{
     ActionCall, ActionRefusal, ActionReply, ClientControl, ClientState, ServerControl, Welcome,
 };
-use crate::replication::Schema;
+use crate::replication::{ReceivedEvent, Schema};
 
 use super::connection::{Connection, ConnectionError, Ended, ServerEvent};
 use super::interpolation::Interpolation;
@@ -26,6 +26,9 @@ const REPLY_PATIENCE: Duration = Duration::from_millis(250);
 /// Answers that may wait for their update, and answers not fetched: beyond that the oldest is delivered, or
 /// forgotten, early.
 const REPLIES_WAITING_MAX: usize = 1_024;
+
+/// Events that are kept until they are fetched.
+const EVENTS_KEPT_MAX: usize = 4_096;
 
 /// What became of an action.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +83,8 @@ pub struct PlayerCounts {
     pub update_bytes: u64,
     /// Updates that came too late and were dropped.
     pub stale: u64,
+    /// Large records taken: what some updates announced.
+    pub records: u64,
     /// Messages that could not be decoded.
     pub decode_errors: u64,
     /// Audits answered with "equal" or "different".
@@ -103,6 +108,7 @@ pub struct Player {
     queued_behind: Option<u32>,
     ended: Option<Ended>,
     notices: VecDeque<String>,
+    events: VecDeque<ReceivedEvent>,
     /// Continuous inputs by the action's index: what is wanted right now.
     inputs: BTreeMap<u16, Vec<u8>>,
     /// (number of the newest message with inputs that was sent, of the newest that the world has taken).
@@ -138,6 +144,7 @@ impl Player {
             queued_behind: None,
             ended: None,
             notices: VecDeque::new(),
+            events: VecDeque::new(),
             inputs: BTreeMap::new(),
             input_seqs: (0, 0),
             ids: Xoshiro256PlusPlus::seed_from_u64(ids),
@@ -205,6 +212,11 @@ impl Player {
         self.connection.flush();
     }
 
+    /// Sends what was asked since, without waiting for the next [`send`](Self::send).
+    pub fn flush(&mut self) {
+        self.connection.flush();
+    }
+
     fn take_update(&mut self, bytes: &[u8]) {
         match self.mirror.apply(&self.schema, bytes) {
             Ok(applied) if applied.stale => self.counts.stale += 1,
@@ -213,6 +225,8 @@ impl Player {
                 self.counts.update_bytes += bytes.len() as u64;
                 self.complete |= applied.complete;
                 self.input_seqs.1 = self.input_seqs.1.max(applied.input_seq);
+                let told = self.mirror.take_told();
+                self.take_in_events(told);
                 if let Some(interpolation) = &mut self.interpolation {
                     interpolation.note(&self.mirror, applied.tick);
                 }
@@ -246,13 +260,17 @@ impl Player {
                 }
             }
             ServerControl::Audit(request) => self.mirror.take_audit(request),
+            ServerControl::Event { kind, about, payload } => {
+                self.take_in_events([ReceivedEvent { kind, about, payload }]);
+            }
             ServerControl::Notice(text) => {
                 self.notices.push_back(text);
                 self.notices.truncate(64);
             }
             ServerControl::Record { update_seq, bytes } => {
-                if self.mirror.take_record(&self.schema, update_seq, &bytes).is_err() {
-                    self.counts.decode_errors += 1;
+                match self.mirror.take_record(&self.schema, update_seq, &bytes) {
+                    Ok(()) => self.counts.records += 1,
+                    Err(_) => self.counts.decode_errors += 1,
                 }
             }
         }
@@ -349,6 +367,12 @@ impl Player {
         self.input_seqs.0.saturating_sub(self.input_seqs.1)
     }
 
+    /// Number of the newest own message that carried continuous input; 0 before the first.
+    #[must_use]
+    pub fn input_seq_sent(&self) -> u32 {
+        self.input_seqs.0
+    }
+
     /// Number of the newest own message whose input took part in what the view shows; 0 before the first.
     #[must_use]
     pub fn input_seq_shown(&self) -> u32 {
@@ -394,6 +418,18 @@ impl Player {
     /// The answers that have come since the last call.
     pub fn replies(&mut self) -> impl Iterator<Item = Reply> + '_ {
         self.replies.drain(..)
+    }
+
+    /// What this player was told since the last call, reliable events and those that came with updates, each in order.
+    /// [`ReceivedEvent::read`] decodes one. Of what is not fetched only the newest 4,096 are kept.
+    pub fn events(&mut self) -> impl Iterator<Item = ReceivedEvent> + '_ {
+        self.events.drain(..)
+    }
+
+    fn take_in_events(&mut self, told: impl IntoIterator<Item = ReceivedEvent>) {
+        self.events.extend(told);
+        let surplus = self.events.len().saturating_sub(EVENTS_KEPT_MAX);
+        self.events.drain(..surplus);
     }
 
     /// What the server wants people to read, since the last call.

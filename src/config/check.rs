@@ -9,7 +9,9 @@ use super::error::{ConfigError, Origin, Problem, Sourced};
 use super::key::{self, Expected, Key, WORLD_EDGE_M_MIN};
 use super::settings::{SpaceSettings, WorldChoice};
 use super::values::{GridSize, HttpListen};
-use crate::limits::{CLIENTS_PER_SHARD_MAX, GRID_CELLS_MAX, WORLD_EDGE_M_MAX};
+use crate::limits::{
+    CLIENTS_PER_SHARD_MAX, GRID_CELLS_MAX, LEAVE_RADIUS_M_MAX, TIER_TICKS_MAX, TIERS_MAX, WORLD_EDGE_M_MAX,
+};
 
 const NAME_BYTES_MAX: usize = 64;
 
@@ -17,6 +19,9 @@ const NAME_BYTES_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Checker {
     problems: Vec<Problem>,
+    /// Whether values of the file are missing because they could not be read: then the others are looked at each
+    /// alone, because what they must agree with may not be what its writer meant.
+    each_alone: bool,
 }
 
 impl Checker {
@@ -25,7 +30,19 @@ impl Checker {
         if self.problems.is_empty() { Ok(()) } else { Err(ConfigError::Wrong { problems: self.problems }) }
     }
 
+    /// Begins with what could not be read at all.
+    pub(super) fn after(unreadable: Vec<Problem>) -> Self {
+        Self { each_alone: !unreadable.is_empty(), problems: unreadable }
+    }
+
+    /// Two values that do not agree.
     fn wrong(&mut self, key: &Key, origin: &Origin, found: impl Display, expected: String, fix: &str) {
+        if !self.each_alone {
+            self.tell(key, origin, found, expected, fix);
+        }
+    }
+
+    fn tell(&mut self, key: &Key, origin: &Origin, found: impl Display, expected: String, fix: &str) {
         self.problems.push(problem(key, origin, found, expected, fix));
     }
 
@@ -35,7 +52,7 @@ impl Checker {
             Origin::Flag(_) => (key.expected.to_string(), "correct it, or leave the flag out"),
             _ => (key.expected.to_string(), "correct it, or remove it to use the default"),
         };
-        self.wrong(key, origin, found, expected, fix);
+        self.tell(key, origin, found, expected, fix);
     }
 
     /// A whole number within its key's range. Out of range it is told, and brought into it so that the
@@ -91,6 +108,16 @@ impl Checker {
         }
     }
 
+    pub(super) fn tiers(&mut self, tiers: &Sourced<Vec<(f32, u32)>>) {
+        let ascend = tiers.value.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1);
+        let in_range = |&(metres, ticks): &(f32, u32)| {
+            (0.0..=LEAVE_RADIUS_M_MAX).contains(&metres) && (1..=TIER_TICKS_MAX).contains(&ticks)
+        };
+        if tiers.value.len() > TIERS_MAX || !ascend || !tiers.value.iter().all(in_range) {
+            self.wrong_alone(&key::TIERS, &tiers.origin, format_args!("{:?}", tiers.value));
+        }
+    }
+
     pub(super) fn players_fit(&mut self, players: &Sourced<u64>, shards: &Sourced<u64>) {
         let shards_min = players.value.div_ceil(CLIENTS_PER_SHARD_MAX as u64);
         if shards.value < shards_min {
@@ -139,6 +166,16 @@ impl Checker {
                 listen.value,
                 "the address that players reach, which tokens must name".into(),
                 "give it with --public ADDR, or listen on one address",
+            ),
+            Some(public) if listen.value.port() == 0 => self.wrong(
+                &key::PUBLIC,
+                &public.origin,
+                public.value,
+                format!(
+                    "a fixed port in listen, not {}: any free port is none that players know",
+                    listen.value
+                ),
+                "give --listen the port that is reached there, or leave public out",
             ),
             _ => {}
         }

@@ -17,6 +17,9 @@ use super::values::{GridSize, HttpListen, LogLevel, ReportFormat};
 /// Most bytes of a configuration file.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
+/// So many unreadable values are enough to see that it is another kind of file.
+const UNREADABLE_MAX: usize = 32;
+
 /// A configuration file that was read and understood; its values are checked by
 /// [`Settings::resolve`](super::Settings::resolve), together with the flags.
 #[derive(Clone, Debug)]
@@ -25,6 +28,8 @@ pub struct WorldConfig {
     shown: String,
     text: String,
     pub(super) keys: FileKeys,
+    /// Keys that do not exist and values of another type than their key's: left out of `keys`.
+    pub(super) unreadable: Vec<Problem>,
 }
 
 /// The keys of the file. Unknown ones are refused: a key with a slip in it would silently do nothing.
@@ -68,6 +73,8 @@ pub(super) struct SpaceKeys {
     pub(super) attach_reach_m: Option<Spanned<f32>>,
     pub(super) ghost_margin_m: Option<Spanned<f32>>,
     pub(super) view_entities_max: Option<Spanned<u64>>,
+    pub(super) tiers: Option<Spanned<Vec<(f32, u32)>>>,
+    pub(super) client_bytes_per_tick: Option<Spanned<u64>>,
     pub(super) bucket_m: Option<Spanned<f32>>,
 }
 
@@ -82,8 +89,8 @@ impl WorldConfig {
     /// Reads and understands a file.
     ///
     /// # Errors
-    /// When it cannot be read, is larger than [`CONFIG_BYTES_MAX`], is not TOML, has a key that does not
-    /// exist, or a value of another type than its key's. Syntax and types are told one at a time.
+    /// When it cannot be read, is larger than [`CONFIG_BYTES_MAX`], or is not TOML. Keys that do not exist and values
+    /// of another type than their key's are told by [`Settings::resolve`](super::Settings::resolve), with all else.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let read_error = |source| ConfigError::Read { file: file.to_owned(), source };
         let mut text = String::new();
@@ -101,10 +108,32 @@ impl WorldConfig {
     /// As [`WorldConfig::load`], but for reading.
     pub fn parse(file: &Path, text: String) -> Result<Self, ConfigError> {
         let shown = file.to_string_lossy().into_owned();
-        match toml::from_str(&text) {
-            Ok(keys) => Ok(Self { file: file.to_owned(), shown, text, keys }),
-            Err(error) => Err(ConfigError::Wrong { problems: vec![describe(&shown, &text, &error)] }),
-        }
+        let wrong = |problem| ConfigError::Wrong { problems: vec![problem] };
+        let whole = DeTable::parse(&text).map_err(|error| wrong(describe_syntax(&shown, &text, &error)))?;
+        let mut left = whole.clone();
+        let mut unreadable = Vec::new();
+        // What cannot be read is told, taken out, and the rest read again: one look shows all that is wrong.
+        let keys = loop {
+            let error = match FileKeys::deserialize(toml::Deserializer::from(left.clone())) {
+                Ok(keys) => break keys,
+                Err(error) => error,
+            };
+            let span = error.span().unwrap_or(0..0);
+            let Some(path) = path_of(left.get_ref(), &span) else {
+                return Err(wrong(describe_syntax(&shown, &text, &error)));
+            };
+            unreadable.push(describe(&shown, &text, &span, path.join(".")));
+            remove(left.get_mut(), &path);
+            if unreadable.len() == UNREADABLE_MAX {
+                return Err(ConfigError::Wrong { problems: unreadable });
+            }
+        };
+        unreadable.sort_by_key(|problem| match &problem.origin {
+            Origin::File(place) => (place.line, place.column),
+            _ => (0, 0),
+        });
+        drop((whole, left));
+        Ok(Self { file: file.to_owned(), shown, text, keys, unreadable })
     }
 
     /// The file, as it was named.
@@ -131,26 +160,25 @@ fn place(file: &str, text: &str, offset: usize) -> FilePlace {
     FilePlace { file: file.to_owned(), line: line as u32, column: column as u32 }
 }
 
-/// Turns an error of the TOML reader into a problem: its span names the key, the key names what is expected.
-fn describe(file: &str, text: &str, error: &toml::de::Error) -> Problem {
-    let span = error.span().unwrap_or(0..0);
+/// Turns an error of the TOML reader into a problem without a key: its own words are the best there are.
+fn describe_syntax(file: &str, text: &str, error: &toml::de::Error) -> Problem {
+    Problem {
+        origin: Origin::File(place(file, text, error.span().map_or(0, |span| span.start))),
+        key: String::new(),
+        found: error.message().replace('\n', " "),
+        expected: String::new(),
+        fix: "correct the TOML there (a line is KEY = VALUE, text stands in quotes)".into(),
+    }
+}
+
+/// What is wrong at the span of this key, whose place in the table of keys says what is expected.
+fn describe(file: &str, text: &str, span: &Range<usize>, path: String) -> Problem {
     let origin = Origin::File(place(file, text, span.start));
-    let found_path = DeTable::parse(text).ok().and_then(|table| path_of(table.get_ref(), &span, ""));
-    let Some(path) = found_path else {
-        // Not TOML at all: the reader's own words are the best there are, and there is no key to name.
-        return Problem {
-            origin,
-            key: String::new(),
-            found: error.message().replace('\n', " "),
-            expected: String::new(),
-            fix: "correct the TOML there (a line is KEY = VALUE, text stands in quotes)".into(),
-        };
-    };
     match key::expected_at(&path) {
         Some(expected) => Problem {
             origin,
             key: path,
-            found: excerpt(text, &span),
+            found: excerpt(text, span),
             expected,
             fix: "correct it, or remove it to use the default".into(),
         },
@@ -164,21 +192,34 @@ fn describe(file: &str, text: &str, error: &toml::de::Error) -> Problem {
     }
 }
 
-/// The dotted path of the entry whose key or value the span begins in.
-fn path_of(table: &DeTable<'_>, span: &Range<usize>, prefix: &str) -> Option<String> {
+/// The path of the entry whose key or value the span begins in.
+fn path_of(table: &DeTable<'_>, span: &Range<usize>) -> Option<Vec<String>> {
     let within = |range: Range<usize>| range.contains(&span.start);
     for (name, value) in table {
-        let path = format!("{prefix}{}", name.get_ref());
-        if let DeValue::Table(inner) = value.get_ref()
-            && let Some(found) = path_of(inner, span, &format!("{path}."))
-        {
-            return Some(found);
-        }
-        if within(name.span()) || within(value.span()) {
+        let deeper = match value.get_ref() {
+            DeValue::Table(inner) => path_of(inner, span),
+            _ => None,
+        };
+        let here = || (within(name.span()) || within(value.span())).then(Vec::new);
+        if let Some(mut path) = deeper.or_else(here) {
+            path.insert(0, name.get_ref().to_string());
             return Some(path);
         }
     }
     None
+}
+
+/// Takes the entry at a path out.
+fn remove(table: &mut DeTable<'_>, path: &[String]) {
+    match path {
+        [] => {}
+        [name] => drop(table.remove(name.as_str())),
+        [name, rest @ ..] => {
+            if let Some(DeValue::Table(inner)) = table.get_mut(name.as_str()).map(toml::Spanned::get_mut) {
+                remove(inner, rest);
+            }
+        }
+    }
 }
 
 /// What stands at a span: its first line, cut where it grows long.

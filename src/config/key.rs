@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::values::{ADDRESS, ADDRESS_OR_OFF};
 use crate::limits::{
-    CLIENTS_PER_SHARD_MAX, GRID_CELLS_MAX, HZ_MAX, LEAVE_RADIUS_M_MAX, THREADS_MAX, TOKEN_ADDRESSES_MAX,
-    VIEW_ENTITIES_MAX, WORLD_EDGE_M_MAX,
+    CLIENT_BYTES_PER_TICK_MIN, CLIENTS_PER_SHARD_MAX, GRID_CELLS_MAX, HZ_MAX, LEAVE_RADIUS_M_MAX,
+    THREADS_MAX, TOKEN_ADDRESSES_MAX, UPDATE_BYTES_MAX, VIEW_ENTITIES_MAX, WORLD_EDGE_M_MAX,
 };
 
 /// What a key's value may be, without regard to other keys.
@@ -103,6 +103,14 @@ pub(super) const GHOST_MARGIN_M: Key =
     file_key("space.ghost_margin_m", Expected::Number(1.0, 1_024.0, "metres"));
 pub(super) const VIEW_ENTITIES: Key =
     file_key("space.view_entities_max", Expected::Whole(1, VIEW_ENTITIES_MAX as u64));
+pub(super) const TIERS: Key = file_key(
+    "space.tiers",
+    Expected::Text("up to 4 pairs of metres and ticks, both ascending, such as [[30, 2], [45, 4]]"),
+);
+pub(super) const CLIENT_BYTES: Key = file_key(
+    "space.client_bytes_per_tick",
+    Expected::Whole(CLIENT_BYTES_PER_TICK_MIN as u64, UPDATE_BYTES_MAX as u64),
+);
 pub(super) const BUCKET_M: Key = file_key("space.bucket_m", Expected::Number(1.0, 1_000.0, "metres"));
 pub(super) const IMAGE_EVERY_S: Key = file_key("save.image_every_s", Expected::Whole(1, 86_400));
 
@@ -135,6 +143,8 @@ pub(super) const ALL: &[Key] = &[
     ATTACH_REACH_M,
     GHOST_MARGIN_M,
     VIEW_ENTITIES,
+    TIERS,
+    CLIENT_BYTES,
     BUCKET_M,
     IMAGE_EVERY_S,
 ];

@@ -1,12 +1,19 @@
 //! The flags of a run, as the command line gave them.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::values::{GridSize, HttpListen, LogLevel, ReportFormat, parse_address};
+use super::values::{GridSize, HttpListen, LogLevel, ReportFormat, parse_address, parse_whole};
 
 /// The configuration file of a run that names none. It may be missing: then the defaults hold.
 pub const CONFIG_FILE_DEFAULT: &str = "assets/config/world.toml";
+
+/// The configuration file of a command: the one that was named, else the default one if it exists.
+#[must_use]
+pub fn config_file(named: Option<&Path>) -> Option<&Path> {
+    let default = Path::new(CONFIG_FILE_DEFAULT);
+    named.or_else(|| default.exists().then_some(default))
+}
 
 /// What the command line says about a run. Everything is optional: the file and the defaults fill the rest.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -35,11 +42,11 @@ pub struct RunOptions {
     pub public: Option<SocketAddr>,
 
     /// Spread players over N sockets with a thread each [default: one for each 1024 of --max-players].
-    #[arg(long, value_name = "N", help_heading = "Network")]
+    #[arg(long, value_name = "N", value_parser = parse_whole, help_heading = "Network")]
     pub shards: Option<u64>,
 
     /// Admit at most N players at a time [default: 1000].
-    #[arg(long, value_name = "N", help_heading = "Network")]
+    #[arg(long, value_name = "N", value_parser = parse_whole, help_heading = "Network")]
     pub max_players: Option<u64>,
 
     /// Serve health, metrics and the API at this TCP address; port 0 picks a free one
@@ -58,15 +65,15 @@ pub struct RunOptions {
     pub admin_token_file: Option<PathBuf>,
 
     /// Run cells and views on N threads [default: all cores].
-    #[arg(long, value_name = "N", help_heading = "Tick")]
+    #[arg(long, value_name = "N", value_parser = parse_whole, help_heading = "Tick")]
     pub threads: Option<u64>,
 
     /// Run N ticks a second, 20 to 30 advised [default: 20].
-    #[arg(long, value_name = "N", help_heading = "Tick")]
+    #[arg(long, value_name = "N", value_parser = parse_whole, help_heading = "Tick")]
     pub hz: Option<u64>,
 
     /// Stop after N ticks.
-    #[arg(long, value_name = "N", help_heading = "Tick")]
+    #[arg(long, value_name = "N", value_parser = parse_whole, help_heading = "Tick")]
     pub ticks: Option<u64>,
 
     /// Run in lockstep, as fast as the machine can, with a clock that counts ticks.
@@ -74,7 +81,7 @@ pub struct RunOptions {
     pub fast: bool,
 
     /// The world's seed, fixed when the world is created [default: 1].
-    #[arg(long, value_name = "N", help_heading = "World")]
+    #[arg(long, value_name = "N", value_parser = parse_whole, help_heading = "World")]
     pub seed: Option<u64>,
 
     /// The world's initial cells, columns x rows, fixed when the world is created [default: 5x5].
@@ -82,15 +89,15 @@ pub struct RunOptions {
     pub grid: Option<GridSize>,
 
     /// Let N NPCs exist, also after a resume: missing ones are spawned, surplus ones removed [default: 0].
-    #[arg(long, value_name = "N", help_heading = "World")]
+    #[arg(long, value_name = "N", value_parser = parse_whole, help_heading = "World")]
     pub npcs: Option<u64>,
 
     /// Let N players play inside the process, through full encode and decode [default: 0].
-    #[arg(long, value_name = "N", help_heading = "World")]
+    #[arg(long, value_name = "N", value_parser = parse_whole, help_heading = "World")]
     pub bots: Option<u64>,
 
     /// Every N ticks, compare what players hold with what they should hold; off unless given.
-    #[arg(long, value_name = "N", help_heading = "Output")]
+    #[arg(long, value_name = "N", value_parser = parse_whole, help_heading = "Output")]
     pub audit_every: Option<u64>,
 
     /// Log to stderr what is at least this serious [default: info].
@@ -100,4 +107,8 @@ pub struct RunOptions {
     /// At the end, write a report of the run to stdout.
     #[arg(long, value_name = "FORMAT", help_heading = "Output")]
     pub report: Option<ReportFormat>,
+
+    /// The name of the world where neither flag nor file gives one: the game's own, `world` for none.
+    #[arg(skip)]
+    pub name_default: Option<String>,
 }

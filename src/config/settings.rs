@@ -1,13 +1,13 @@
 //! Everything a world is told, resolved: flags over file over defaults, checked, with units in the names.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::check::Checker;
 use super::error::{ConfigError, Origin, Problem, Sourced};
 use super::file::WorldConfig;
 use super::key::{self, Key};
-use super::options::{CONFIG_FILE_DEFAULT, RunOptions};
+use super::options::{RunOptions, config_file};
 use super::values::{GridSize, HttpListen, LogLevel, ReportFormat};
 use crate::limits::{CLIENTS_PER_SHARD_MAX, VIEW_ENTITIES_MAX};
 
@@ -129,7 +129,7 @@ impl RunSettings {
 }
 
 /// Radii, speeds and margins.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SpaceSettings {
     /// An entity nearer than this comes into view.
     pub enter_radius_m: f32,
@@ -143,6 +143,10 @@ pub struct SpaceSettings {
     pub ghost_margin_m: f32,
     /// Most entities in one view.
     pub view_entities_max: usize,
+    /// Beyond how many metres an entity is told only every so many ticks, ascending; at most [`TIERS_MAX`] pairs.
+    pub tiers: Vec<(f32, u32)>,
+    /// Bytes of updates that a player is sent per tick on average; `None`: as much as one update takes.
+    pub client_bytes_per_tick: Option<u32>,
     /// Edge of the buckets that the R-tree indexes.
     pub bucket_m: f32,
 }
@@ -160,13 +164,7 @@ impl Settings {
     /// # Errors
     /// As [`WorldConfig::load`] and [`Settings::resolve`].
     pub fn load(options: &RunOptions) -> Result<Self, ConfigError> {
-        let file = match &options.config {
-            Some(file) => Some(WorldConfig::load(file)?),
-            None if Path::new(CONFIG_FILE_DEFAULT).exists() => {
-                Some(WorldConfig::load(Path::new(CONFIG_FILE_DEFAULT))?)
-            }
-            None => None,
-        };
+        let file = config_file(options.config.as_deref()).map(WorldConfig::load).transpose()?;
         Self::resolve(options, file.as_ref())
     }
 
@@ -176,7 +174,7 @@ impl Settings {
     /// Every value that is wrong alone or against another, each with its place.
     pub fn resolve(options: &RunOptions, file: Option<&WorldConfig>) -> Result<Self, ConfigError> {
         let keys = file.map(|file| file.keys.clone()).unwrap_or_default();
-        let mut check = Checker::default();
+        let mut check = Checker::after(file.map(|file| file.unreadable.clone()).unwrap_or_default());
         // One line a key: its flag, its place in the file, its default.
         macro_rules! set {
             ($key:ident, $flag:expr, $in_file:expr) => {
@@ -191,7 +189,8 @@ impl Settings {
         let seed = set!(SEED, options.seed, keys.seed, 1);
         let grid = set!(GRID, options.grid, keys.grid, GridSize { columns: 5, rows: 5 });
         let size_m = set!(SIZE_M, None, keys.size_m, [1_000.0; 2]);
-        let name = set!(NAME, options.name.clone(), keys.name, "world".to_owned());
+        let name_default = options.name_default.clone().unwrap_or_else(|| "world".to_owned());
+        let name = set!(NAME, options.name.clone(), keys.name, name_default);
         let saves = set!(SAVES, options.saves.clone(), keys.saves, PathBuf::from("saves"));
         check.name(&name);
         check.path(&key::SAVES, Some(&saves));
@@ -239,6 +238,12 @@ impl Settings {
             &key::VIEW_ENTITIES,
             set!(VIEW_ENTITIES, None, keys.space.view_entities_max, view_default),
         );
+        let tiers = set!(TIERS, None, keys.space.tiers);
+        let client_bytes = set!(CLIENT_BYTES, None, keys.space.client_bytes_per_tick);
+        let client_bytes = client_bytes.map(|bytes| check.whole(&key::CLIENT_BYTES, bytes));
+        if let Some(tiers) = &tiers {
+            check.tiers(tiers);
+        }
         let enter = check.number(&key::ENTER_RADIUS_M, enter);
         let leave = check.number(&key::LEAVE_RADIUS_M, leave);
         let top_speed = check.number(&key::TOP_SPEED_M_S, top_speed);
@@ -281,6 +286,8 @@ impl Settings {
                 attach_reach_m: reach.value,
                 ghost_margin_m,
                 view_entities_max: view.value as usize,
+                tiers: tiers.map_or_else(Vec::new, |tiers| tiers.value),
+                client_bytes_per_tick: client_bytes.map(|bytes| bytes.value as u32),
                 bucket_m: bucket.value,
             },
             save: SaveSettings { image_every_s: image_every_s.value as u32 },

@@ -99,6 +99,55 @@ fn a_value_of_another_type_is_told_with_what_its_key_expects() {
     }
 }
 
+/// One look shows all that is wrong: a value of another type hides no other, and nothing is compared with a value
+/// that nobody could read.
+#[test]
+fn values_that_cannot_be_read_do_not_hide_others() {
+    let text = "hz = 500\nnpcs = -3\nbots = \"x\"\ngreed = 1\n[space]\nenter_radius_m = 90\nleave_radius_m = \"far\"\n";
+    let message = message(text);
+    let begins: Vec<&str> =
+        message.lines().map(|line| line.split(" is ").next().unwrap_or_default()).collect();
+    assert_eq!(
+        begins,
+        [
+            "w.toml:2:8: npcs",
+            "w.toml:3:8: bots",
+            "w.toml:4:1: greed",
+            "w.toml:7:18: space.leave_radius_m",
+            "w.toml:1:6: hz"
+        ],
+        "{message}"
+    );
+}
+
+/// Players are told a port that somebody listens on.
+#[test]
+fn a_fixed_public_port_needs_a_fixed_port_to_listen_on() {
+    let message = flag_message(|options| {
+        options.listen = Some("127.0.0.1:0".parse().unwrap());
+        options.public = Some("127.0.0.1:6000".parse().unwrap());
+    });
+    assert_eq!(
+        message,
+        "--public is 127.0.0.1:6000; expected a fixed port in listen, not 127.0.0.1:0: any free port is none that \
+         players know; give --listen the port that is reached there, or leave public out"
+    );
+}
+
+#[test]
+fn a_games_own_name_counts_where_nobody_gives_another() {
+    let name = |flag: Option<&str>, text: &str| {
+        let options = flags(|options| {
+            options.name = flag.map(str::to_owned);
+            options.name_default = Some("lamps".into());
+        });
+        Settings::resolve(&options, Some(&parse(text).unwrap())).unwrap().world.name
+    };
+    assert_eq!(name(None, ""), "lamps");
+    assert_eq!(name(None, "name = \"town\""), "town");
+    assert_eq!(name(Some("city"), "name = \"town\""), "city");
+}
+
 #[test]
 fn a_value_out_of_range_is_told_with_its_range() {
     let fix = "correct it, or remove it to use the default";

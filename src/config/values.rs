@@ -21,6 +21,14 @@ pub(super) const ADDRESS_OR_OFF: &str = "an address IP:PORT such as \"127.0.0.1:
 /// How a grid is written on the command line.
 const GRID: &str = "columns x rows such as 5x5";
 
+/// Reads a whole number.
+///
+/// # Errors
+/// When the text is anything else, a negative number or one with a fraction included.
+pub(super) fn parse_whole(text: &str) -> Result<u64, ValueError> {
+    text.parse().map_err(|_| ValueError { expected: "a whole number from 0 on, such as 20" })
+}
+
 /// Reads `IP:PORT`. Host names are not looked up: a server binds addresses, not names.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::num::NonZeroU8;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,14 +12,16 @@ use crate::cli::{self, CliError, ClientMode, ClientOptions, Command, ExitCode, R
 use crate::client::console::{Done, Verb};
 use crate::client::mirror::MirrorEntity;
 use crate::client::{As, ClientFailure, ClientGame, ClientTarget, Player, run_repl, run_script};
-use crate::config::Settings;
+use crate::config::{Settings, config_file};
+use crate::http::AdminToken;
 use crate::net::{Authentication, Identity, SecretKey, issue_token};
 use crate::replication::Schema;
 use crate::server::{ServerBuilder, WorldSettings};
 use crate::store::Store;
+use crate::telemetry::WatchdogSettings;
 
 use super::ask::ask_why;
-use super::run::{BotsRequest, InProcessPlayers, MakeBots, RunError, Setup, run};
+use super::run::{BotsRequest, InProcessPlayers, MakeBots, RunError, Setup, run, world_settings};
 use super::saving::as_world_image;
 
 /// A game as a program: every command of the command line, around the game's plugins.
@@ -42,6 +45,7 @@ pub struct WorldServer {
     setup: Option<Setup>,
     bots: Option<MakeBots>,
     client: RunClient,
+    watchdog: Option<WatchdogSettings>,
 }
 
 impl std::fmt::Debug for WorldServer {
@@ -65,8 +69,27 @@ impl WorldServer {
             builder: ServerBuilder::default(),
             setup: None,
             bots: None,
-            client: client_of(|| PlainConsole),
+            client: client_of(|_| Ok(PlainConsole)),
+            watchdog: None,
         }
+    }
+
+    /// Names the world of this game where neither `--name` nor the configuration file does: `world` otherwise. Two
+    /// games in one folder then have a save each.
+    #[must_use]
+    pub fn named(mut self, world: &str) -> Self {
+        if let Ok(Command::Run(options)) = &mut self.command {
+            options.name_default = Some(world.to_owned());
+        }
+        self
+    }
+
+    /// Says when a tick counts as hanging, and when it ends the process: a second and thirty, or more where ticks
+    /// are long, unless told otherwise ([`WatchdogSettings::for_tick`]).
+    #[must_use]
+    pub fn watchdog(mut self, settings: WatchdogSettings) -> Self {
+        self.watchdog = Some(settings);
+        self
     }
 
     /// Adds a plugin of the game, built once in every cell.
@@ -84,7 +107,7 @@ impl WorldServer {
     }
 
     /// Adds what depends on the configuration, before a world runs: published data, avatars, NPCs. An error ends
-    /// the program with exit code 2 and this text.
+    /// the program with exit code 2 and this text. `terrane config check` calls it too, and forgets the outcome.
     #[must_use]
     pub fn setup(
         mut self,
@@ -104,9 +127,13 @@ impl WorldServer {
         self
     }
 
-    /// Says how the game talks at a console: its verbs and its names for things.
+    /// Says how the game talks at a console: its verbs and its names for things. It is told the configuration file, if
+    /// there is one. An error ends the program with exit code 2 and this text.
     #[must_use]
-    pub fn console<G: ClientGame>(mut self, console: impl FnOnce() -> G + 'static) -> Self {
+    pub fn console<G: ClientGame>(
+        mut self,
+        console: impl FnOnce(Option<&Path>) -> Result<G, String> + 'static,
+    ) -> Self {
         self.client = client_of(console);
         self
     }
@@ -114,7 +141,7 @@ impl WorldServer {
     /// Does what the command line says.
     #[must_use]
     pub fn run(self) -> AppExit {
-        let Self { command, builder, setup, bots, client } = self;
+        let Self { command, builder, setup, bots, client, watchdog } = self;
         let command = match command {
             Ok(command) => command,
             Err(error) => {
@@ -123,10 +150,12 @@ impl WorldServer {
             }
         };
         match command {
-            Command::Run(options) => finish(run(builder, setup, bots, &options)),
+            Command::Run(options) => finish(run(builder, setup, bots, watchdog, &options)),
             Command::ConfigCheck(options) => {
                 let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
-                exit(cli::config_check(&options, &mut out, &mut err).unwrap_or(ExitCode::CheckFailed))
+                let named_files = |settings: &Settings| check_named_files(builder, setup, settings);
+                let checked = cli::config_check(&options, named_files, &mut out, &mut err);
+                exit(checked.unwrap_or(ExitCode::CheckFailed))
             }
             Command::Token(options) => finish(print_token(&options)),
             Command::Why(options) => match ask_why(&options) {
@@ -157,8 +186,9 @@ impl WorldServer {
 /// Drives a client as the options say.
 type RunClient = Box<dyn FnOnce(&ClientOptions, Arc<Schema>) -> Result<(), ClientFailure>>;
 
-fn client_of<G: ClientGame>(console: impl FnOnce() -> G + 'static) -> RunClient {
+fn client_of<G: ClientGame>(console: impl FnOnce(Option<&Path>) -> Result<G, String> + 'static) -> RunClient {
     Box::new(move |options, schema| {
+        let game = console(config_file(options.config.as_deref())).map_err(ClientFailure::Usage)?;
         let player = match (&options.player, &options.token) {
             (Some(player), _) => As::Player(player.clone()),
             (None, Some(file)) => As::Token(file.clone()),
@@ -166,8 +196,8 @@ fn client_of<G: ClientGame>(console: impl FnOnce() -> G + 'static) -> RunClient 
         };
         let target = ClientTarget { server: options.server, player };
         match &options.mode {
-            ClientMode::Repl => run_repl(&target, schema, console()),
-            ClientMode::Script { file } => run_script(&target, schema, console(), file),
+            ClientMode::Repl => run_repl(&target, schema, game),
+            ClientMode::Script { file } => run_script(&target, schema, game, file),
         }
     })
 }
@@ -250,6 +280,18 @@ fn print_token(options: &TokenOptions) -> Result<(), RunError> {
         .collect();
     let token = issue_token(&Authentication::Secured(key), &identity, &shards, now, expires)
         .map_err(|error| RunError::Game(error.to_string()))?;
-    println!("{}", token.to_text());
-    Ok(())
+    match writeln!(std::io::stdout(), "{}", token.to_text()) {
+        // Whoever reads no further has what they wanted.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(RunError::System(error)),
+        _ => Ok(()),
+    }
+}
+
+/// What a world with these settings would refuse of the files that they name, and of the game's own.
+fn check_named_files(builder: ServerBuilder, setup: Option<Setup>, settings: &Settings) -> Vec<String> {
+    let network = &settings.network;
+    let key = network.key_file.as_deref().map(SecretKey::load).transpose().map_err(|error| error.to_string());
+    let token = network.admin_token_file.as_deref().map(AdminToken::from_file).transpose();
+    let game = setup.map(|setup| setup(builder, settings, &world_settings(settings, 0))).transpose();
+    [key.err(), token.err().map(|error| error.to_string()), game.err()].into_iter().flatten().collect()
 }

@@ -1,11 +1,20 @@
 //! Between transports and the tick: one batch each way.
 
+use std::time::Duration;
+
 use rustc_hash::FxHashMap;
 
 use crate::ids::ConnectionId;
-use crate::net::{FromNet, ToNet, Transport};
+use crate::net::{FromNet, REFUSAL_GRACE, ToNet, Transport};
 use crate::protocol::messages::ClientControl;
 use crate::server::io::{ClientAck, ClientAction, ClientAudit, ClientInput, Join, TickInput};
+
+/// How long, at most, those who leave a world that ends are given to hear why: longer than a shard gives each.
+pub const SEE_OFF: Duration = Duration::from_millis(2_000);
+/// How often what they were told may go out again.
+pub const SEE_OFF_ROUND: Duration = Duration::from_millis(25);
+
+const _: () = assert!(SEE_OFF.as_millis() > REFUSAL_GRACE.as_millis());
 
 /// All transports of one server.
 #[derive(Default)]
@@ -44,10 +53,25 @@ impl Exchange {
         }
     }
 
-    /// How many connections there are.
+    /// How many connections there are, those included that are over for the tick and still being told why.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.route.len()
+        self.transports.iter().map(|transport| transport.connections()).sum()
+    }
+
+    /// Lets everybody hear what they were last told, as long as somebody has not confirmed it, but no longer than
+    /// [`SEE_OFF`]. `each_round` is called after every [`SEE_OFF_ROUND`].
+    pub fn see_off(&mut self, mut each_round: impl FnMut()) {
+        for _ in 0..SEE_OFF.as_millis() / SEE_OFF_ROUND.as_millis() {
+            if self.connections() == 0 {
+                return;
+            }
+            std::thread::sleep(SEE_OFF_ROUND);
+            each_round();
+            self.gather(&mut TickInput::default());
+            self.dispatch(&mut Vec::new());
+        }
+        tracing::info!(connections = self.connections(), "not everybody confirmed that the world ends");
     }
 
     /// A fault that no client caused.

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
+use crate::config::Settings;
 use crate::net::{NetCounters, Transport};
+use crate::server::record::help_of;
 use crate::server::{Server, TickReport};
 use crate::store::StoreStats;
 use crate::telemetry::{
@@ -102,7 +106,7 @@ impl Observer {
         self.lately.push_back((clock::wall_ns(), report.update_bytes));
         if self.tick_ns.count() == 1 {
             for &(name, _) in &report.counters {
-                self.register(name, "Counted by the ticks", Source::Server(name));
+                self.register(name, help_of(name).unwrap_or(name), Source::Server(name));
             }
         }
         self.last = report;
@@ -145,10 +149,6 @@ impl Observer {
         }
     }
 
-    fn counter(&self, name: &str) -> u64 {
-        self.last.counters.iter().find(|(counter, _)| *counter == name).map_or(0, |(_, value)| *value)
-    }
-
     fn frame(&self, server: &Server, tick: u64, took_ns: u64, overruns: u64) -> MetricsFrame {
         let last = &self.last;
         MetricsFrame {
@@ -164,8 +164,6 @@ impl Observer {
             handovers: last.handovers,
             bytes_out: self.bytes_out,
             updates: self.updates,
-            actions: self.counter("actions_run"),
-            actions_refused: self.counter("actions_refused"),
             audits: last.audits.conclusive,
             audit_failures: last.audits.failures,
         }
@@ -241,4 +239,68 @@ impl Observer {
 /// Names of metrics live as long as the process; there are as many as counters in the source.
 fn leak(name: String) -> &'static str {
     Box::leak(name.into_boxed_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Loopback, LoopbackConditions};
+    use crate::server::{ServerBuilder, TickInput, WorldSettings};
+    use crate::telemetry::metrics::tests::parse;
+
+    /// What a scrape of a running world sees is one text that Prometheus takes, every counter told once and with a
+    /// help of its own.
+    #[test]
+    fn a_running_worlds_metrics_name_no_family_twice() {
+        let metrics = Arc::new(Metrics::new());
+        let mut observer = Observer::new(metrics.clone(), StatusBoard::default(), true, 20);
+        let transport = Loopback::new(1, "1", 1, LoopbackConditions::default(), 1);
+        let transports: [&dyn Transport; 1] = [&transport];
+        observer.watch(transports.into_iter(), &Arc::default());
+        let mut server = ServerBuilder::default().build(WorldSettings::default(), None).unwrap();
+        for _ in 0..3 {
+            let tick = server.next_tick();
+            let report = server.tick(TickInput { tick, ..TickInput::default() }).report;
+            observer.tick(&mut server, report, Duration::from_millis(1), 0);
+        }
+        let samples = parse(&metrics.encode());
+        for (name, _) in observer.last.counters {
+            assert!(help_of(name).is_some(), "nobody says what {name} counts: add it to `help_of`");
+            let key = format!("terrane_{name}_total");
+            assert_eq!(samples.iter().filter(|(sample, _)| *sample == key).count(), 1, "{key}");
+        }
+    }
+}
+
+/// What operators may see of the configuration.
+pub(super) fn config_json(settings: &Settings) -> serde_json::Value {
+    let (space, run, network) = (&settings.space, &settings.run, &settings.network);
+    json!({
+        "config_file": settings.config_file,
+        "name": settings.world.name,
+        "saves": settings.world.saves,
+        "seed": settings.world.seed.value,
+        "grid": [settings.world.grid.value.columns, settings.world.grid.value.rows],
+        "size_m": settings.world.size_m.value,
+        "hz": run.hz,
+        "threads": run.threads,
+        "npcs": run.npcs,
+        "bots": run.bots,
+        "audit_every": run.audit_every_ticks,
+        "max_players": network.players_max,
+        "shards": network.shards,
+        "secure": network.is_secure(),
+        "space": {
+            "enter_radius_m": space.enter_radius_m,
+            "leave_radius_m": space.leave_radius_m,
+            "top_speed_m_s": space.top_speed_m_s,
+            "attach_reach_m": space.attach_reach_m,
+            "ghost_margin_m": space.ghost_margin_m,
+            "tiers": space.tiers,
+            "client_bytes_per_tick": space.client_bytes_per_tick,
+            "view_entities_max": space.view_entities_max,
+            "bucket_m": space.bucket_m,
+        },
+        "image_every_s": settings.save.image_every_s,
+    })
 }

@@ -1,23 +1,22 @@
 //! Runs a world: everything around the tick, from the save to the report.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use crate::cli::{CliError, ExitCode};
-use crate::config::{Origin, Pace, ReportFormat, RunOptions, Settings};
+use crate::config::{Pace, ReportFormat, RunOptions, Settings};
 use crate::http::{AdminToken, DrainRequest, HttpLimits, HttpServer, HttpSettings, HttpState, Questions};
 use crate::net::{Loopback, LoopbackConditions, NetConfig, SecretKey, UdpNet, loopback::LoopbackPort};
 use crate::replication::Schema;
+use crate::replication::rule::{Tier, Tiers};
 use crate::server::io::TickInput;
 use crate::server::{Server, ServerBuilder, ServerError, WorldSettings};
 use crate::space::Area;
-use crate::store::{RunFile, RunInfo, Store, WorldIdentity, WorldRecord};
+use crate::store::{RunFile, RunInfo, Store, UnusedSave, WorldIdentity, WorldRecord};
 use crate::telemetry::watchdog::end_process;
 use crate::telemetry::{
     Heartbeat, Metrics, Phase, Readiness, StageClock, StatusBoard, Watchdog, WatchdogSettings,
@@ -25,15 +24,11 @@ use crate::telemetry::{
 };
 
 use super::ask::answer_questions;
-use super::exchange::Exchange;
-use super::observe::Observer;
+use super::exchange::{Exchange, SEE_OFF_ROUND};
+use super::observe::{Observer, config_json};
 use super::pacer::Pacer;
 use super::saving::{Saving, as_world_image};
 use super::signals::Signals;
-
-/// How often, at most, and how long the network may bring out its last words.
-const DRAIN_ROUNDS_MAX: u32 = 40;
-const DRAIN_ROUND: Duration = Duration::from_millis(25);
 
 /// Players inside the process, played by the game: called once a tick, before and after it.
 pub trait InProcessPlayers: Send {
@@ -95,6 +90,9 @@ pub enum RunError {
     /// The game has nobody to play.
     #[error("--bots {0}: this game has no bots; leave --bots out")]
     NoBots(usize),
+    /// The game has no NPCs.
+    #[error("--npcs {0}: this game has no NPCs; leave --npcs out")]
+    NoNpcs(u64),
     /// A tick panicked.
     #[error("{0}")]
     Panicked(String),
@@ -133,22 +131,27 @@ pub(super) fn run(
     builder: ServerBuilder,
     setup: Option<Setup>,
     make_bots: Option<MakeBots>,
+    watchdog: Option<WatchdogSettings>,
     options: &RunOptions,
 ) -> Result<(), RunError> {
     let mut settings = Settings::load(options)?;
     start_log(&settings);
     install_panic_hook();
     let signals = Signals::install()?;
-    let (mut store, record) = open_store(&mut settings)?;
+    // Bound first, so that it goes last: a start that is refused from here on leaves nothing behind.
+    let (unused, mut store, record) = open_store(&mut settings)?;
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
     let image = store.newest_image()?.map(as_world_image);
-    let world_settings = world_settings(&settings, &record);
+    let world_settings = world_settings(&settings, record.secret);
     let heartbeat = Heartbeat::new();
     let mut builder = builder.observe(StageClock::system(), heartbeat.clone());
     if let Some(setup) = setup {
         builder = setup(builder, &settings, &world_settings).map_err(RunError::Game)?;
+    }
+    if let Some(npcs) = options.npcs.filter(|&npcs| npcs > 0 && !builder.has_npcs()) {
+        return Err(RunError::NoNpcs(npcs));
     }
     let mut server = builder.build(world_settings, image.as_ref())?;
 
@@ -186,7 +189,13 @@ pub(super) fn run(
     let save_folder = saving.folder().clone();
     let run_file = RunFile::write(&save_folder, &run_info)?;
     let tick_length = Duration::from_secs(1) / settings.run.hz;
-    let watchdog = Watchdog::start(heartbeat.clone(), WatchdogSettings::for_tick(tick_length), end_process)?;
+    let watchdog_settings = watchdog.unwrap_or_else(|| WatchdogSettings::for_tick(tick_length));
+    let watchdog = Watchdog::start(heartbeat.clone(), watchdog_settings, move |report| {
+        // Nothing is unwound: what should be gone with the process goes here.
+        save_folder.forget_run();
+        end_process(report);
+    })?;
+    unused.keep();
     say_ready(&settings, &run_info, &server, image.is_some());
 
     let now_ms = image.as_ref().map_or(0, |image| image.now_ms);
@@ -218,6 +227,7 @@ fn start_log(settings: &Settings) {
     let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(format!("{level},terrane={level}"));
     let subscriber = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(filter)
         .with_target(false)
         .finish();
@@ -225,33 +235,31 @@ fn start_log(settings: &Settings) {
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-fn open_store(settings: &mut Settings) -> Result<(Store, WorldRecord), RunError> {
+fn open_store(settings: &mut Settings) -> Result<(UnusedSave, Store, WorldRecord), RunError> {
     let mut identity = WorldIdentity::from(&settings.world);
     if settings.run.pace == Pace::Lockstep {
         // Runs in lockstep are equal to the bit, names included, so the key of the names is no secret.
         identity.secret = Some(identity.seed.value ^ WorldSettings::default().secret);
     }
     let (store, record) = Store::create_or_open(&settings.world.save_folder(), &identity)?;
-    if settings.world.seed.value != record.seed && matches!(settings.world.seed.origin, Origin::File(_)) {
-        tracing::warn!(
-            "the file says seed {}, but the world was created with {}",
-            settings.world.seed.value,
-            record.seed
-        );
-    }
     settings.adopt(record.seed, record.grid, record.size_m);
-    Ok((store, record))
+    Ok((store.unused(), store, record))
 }
 
-fn world_settings(settings: &Settings, record: &WorldRecord) -> WorldSettings {
-    let space = settings.space;
-    let [width, depth] = record.size_m;
+/// What the settings say of the world; the secret of its names is its save's.
+pub(super) fn world_settings(settings: &Settings, secret: u64) -> WorldSettings {
+    let space = &settings.space;
+    let tiers: Vec<Tier> = space.tiers.iter().map(|&(beyond_m, every)| Tier { beyond_m, every }).collect();
+    let tiers = Tiers::new(&tiers).expect("the configuration was checked");
+    let [width, depth] = settings.world.size_m.value;
+    let grid = settings.world.grid.value;
     WorldSettings {
-        name: record.name.clone(),
-        seed: record.seed,
-        secret: record.secret,
+        // As its folder is called now: a copy is another world.
+        name: settings.world.name.clone(),
+        seed: settings.world.seed.value,
+        secret,
         area: Area { min: glam::Vec2::ZERO, max: glam::Vec2::new(width, depth) },
-        grid: [record.grid.columns, record.grid.rows],
+        grid: [grid.columns, grid.rows],
         cells: None,
         hz: settings.run.hz as u16,
         enter_radius_m: space.enter_radius_m,
@@ -260,6 +268,8 @@ fn world_settings(settings: &Settings, record: &WorldRecord) -> WorldSettings {
         step_m_max: space.top_speed_m_s * settings.run.step_s(),
         attach_reach_m: space.attach_reach_m,
         view_entities_max: space.view_entities_max,
+        tiers,
+        client_bytes_per_tick: space.client_bytes_per_tick,
         bucket_m: space.bucket_m,
         players_max: (settings.network.players_max + settings.run.bots) as u32,
         npcs: Some(settings.run.npcs as u64),
@@ -328,40 +338,9 @@ fn start_http(
     Ok(Some(HttpServer::start(HttpSettings { addr, token, limits: HttpLimits::default() }, state)?))
 }
 
-/// What operators may see of the configuration.
-fn config_json(settings: &Settings) -> serde_json::Value {
-    let (space, run, network) = (settings.space, &settings.run, &settings.network);
-    json!({
-        "config_file": settings.config_file,
-        "name": settings.world.name,
-        "saves": settings.world.saves,
-        "seed": settings.world.seed.value,
-        "grid": [settings.world.grid.value.columns, settings.world.grid.value.rows],
-        "size_m": settings.world.size_m.value,
-        "hz": run.hz,
-        "threads": run.threads,
-        "npcs": run.npcs,
-        "bots": run.bots,
-        "audit_every": run.audit_every_ticks,
-        "max_players": network.players_max,
-        "shards": network.shards,
-        "secure": network.is_secure(),
-        "space": {
-            "enter_radius_m": space.enter_radius_m,
-            "leave_radius_m": space.leave_radius_m,
-            "top_speed_m_s": space.top_speed_m_s,
-            "attach_reach_m": space.attach_reach_m,
-            "ghost_margin_m": space.ghost_margin_m,
-            "view_entities_max": space.view_entities_max,
-            "bucket_m": space.bucket_m,
-        },
-        "image_every_s": settings.save.image_every_s,
-    })
-}
-
 fn say_ready(settings: &Settings, info: &RunInfo, server: &Server, resumed: bool) {
     let shards: Vec<String> = info.shards.iter().map(ToString::to_string).collect();
-    let http = info.http.map_or("off".to_owned(), |addr| format!("http://{addr}"));
+    let http = info.http.map_or("http off".to_owned(), |addr| format!("http://{addr}"));
     eprintln!(
         "ready: world `{}` {} at tick {}, players on udp {}, {http}, save {}",
         settings.world.name,
@@ -413,19 +392,13 @@ impl World {
         let mut output = self.guarded(|server| server.close(input))?;
         self.last_image = output.image.take();
         network.exchange.dispatch(&mut output.messages);
-        // The words still have to get through, again if they are lost.
-        for _ in 0..DRAIN_ROUNDS_MAX {
-            if network.exchange.connections() == 0 {
-                break;
-            }
-            std::thread::sleep(DRAIN_ROUND);
-            if let Some(bots) = &mut network.bots {
-                bots.receive(DRAIN_ROUND);
+        let bots = &mut network.bots;
+        network.exchange.see_off(|| {
+            if let Some(bots) = bots {
+                bots.receive(SEE_OFF_ROUND);
                 bots.send();
             }
-            network.exchange.gather(&mut TickInput::default());
-            network.exchange.dispatch(&mut Vec::new());
-        }
+        });
         Ok(())
     }
 

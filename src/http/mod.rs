@@ -23,6 +23,7 @@
 mod guard;
 pub mod questions;
 mod routes;
+mod seats;
 mod server;
 pub mod token;
 
@@ -35,6 +36,7 @@ pub use questions::{Questions, Reply, WhyQuestion};
 pub use server::HttpServer;
 pub use token::{AdminToken, TokenError};
 
+use crate::net::udp::bind_advice;
 use crate::telemetry::{Heartbeat, Metrics, Readiness, StatusBoard};
 
 /// How the server listens.
@@ -51,7 +53,8 @@ pub struct HttpSettings {
 /// What one client, or all together, can cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpLimits {
-    /// Most connections at one time; one more is answered 503 and closed.
+    /// Most connections at one time. One more takes the place of the oldest that asks nothing; if all are being
+    /// answered, it is answered 503 and closed.
     pub connections_max: usize,
     /// Most bytes of a request's line and headers; at least 8,192, as the HTTP library asks.
     pub header_bytes_max: usize,
@@ -123,6 +126,7 @@ struct HttpCounters {
     requests: Arc<AtomicU64>,
     refused: Arc<AtomicU64>,
     connections_refused: Arc<AtomicU64>,
+    connections_displaced: Arc<AtomicU64>,
 }
 
 impl HttpCounters {
@@ -135,8 +139,13 @@ impl HttpCounters {
         );
         metrics.register_counter(
             "http_connections_refused",
-            "Connections closed because there were too many",
+            "Connections turned away because all others were being answered",
             self.connections_refused.clone(),
+        );
+        metrics.register_counter(
+            "http_connections_displaced",
+            "Connections that asked nothing, closed for one more",
+            self.connections_displaced.clone(),
         );
     }
 }
@@ -145,9 +154,7 @@ impl HttpCounters {
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The address is taken, not ours or not allowed.
-    #[error(
-        "cannot listen for HTTP on {addr}: {error}. Give another address with --http ADDR, or --http off"
-    )]
+    #[error("cannot listen for HTTP on {addr}: {error}; {}, or --http off", bind_advice(error.kind(), "--http"))]
     Bind {
         /// The address asked for.
         addr: SocketAddr,

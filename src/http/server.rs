@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::http::guard::Guard;
+use crate::http::seats::Seats;
 use crate::http::{HttpCounters, HttpError, HttpLimits, HttpSettings, HttpState, routes};
 
 /// How long a stop waits for answers that are being written.
@@ -110,7 +112,7 @@ async fn accept(
     counters: HttpCounters,
     graceful: Arc<GracefulShutdown>,
 ) {
-    let seats = Arc::new(Semaphore::new(limits.connections_max));
+    let seats = Seats::new(limits.connections_max, counters.connections_displaced.clone());
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         // A client may end its side once it has asked, and is answered all the same.
@@ -127,14 +129,25 @@ async fn accept(
                 continue;
             }
         };
-        let Ok(seat) = seats.clone().try_acquire_owned() else {
+        let Some(seat) = seats.take() else {
             counters.connections_refused.fetch_add(1, Ordering::Relaxed);
             turn_away(&stream);
             continue;
         };
-        let service = TowerToHyperService::new(router.clone());
+        let (answers, asking) = (TowerToHyperService::new(router.clone()), seat.asking());
+        // It is called once a request's head is whole.
+        let service = service_fn(move |request| {
+            asking.fetch_add(1, Ordering::Relaxed);
+            let (answer, asking) = (answers.call(request), asking.clone());
+            async move {
+                let answer = answer.await;
+                asking.fetch_sub(1, Ordering::Relaxed);
+                answer
+            }
+        });
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
-        tokio::spawn(async move {
+        let number = seat.number();
+        let serving = tokio::spawn(async move {
             let _seat = seat;
             match tokio::time::timeout(limits.connection_lifetime, connection).await {
                 Ok(Ok(())) => {}
@@ -142,6 +155,7 @@ async fn accept(
                 Err(_) => tracing::debug!("an HTTP connection was open for too long"),
             }
         });
+        seats.seated(number, serving.abort_handle());
     }
 }
 

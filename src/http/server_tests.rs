@@ -283,19 +283,47 @@ fn who_never_stops_asking_is_cut_off_too() {
     panic!("the connection was never closed");
 }
 
+/// Connections that never ask cost those that do nothing: health stays visible while somebody holds every seat.
 #[test]
-fn a_connection_too_many_is_turned_away_and_a_freed_seat_is_used_again() {
-    let site = site_with(HttpLimits { connections_max: 2, ..HttpLimits::default() });
-    let mut seated: Vec<TcpStream> = (0..2).map(|_| site.connect()).collect();
-    // An answer shows that the connection holds its seat.
-    for stream in &mut seated {
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-        assert!(stream.read(&mut [0; 1_024]).unwrap() > 0);
+fn connections_that_ask_nothing_make_room_for_those_that_do() {
+    let site = site_with(HttpLimits { connections_max: 4, ..HttpLimits::default() });
+    let mut half_open: Vec<TcpStream> = (0..16)
+        .map(|_| {
+            let mut stream = site.connect();
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: loc").unwrap();
+            stream
+        })
+        .collect();
+    for _ in 0..8 {
+        assert_eq!(site.get("/healthz").0, 200);
+        assert_ne!(site.get("/readyz").1, serde_json::Value::Null, "readiness is told");
     }
-    assert_eq!(status_of(&read_all(site.connect())), 503);
-    assert_eq!(site.counter("terrane_http_connections_refused_total"), 1.0);
-    drop(seated);
-    while site.ask("GET", "/healthz", "", "").0 != 200 {}
+    assert!(site.counter("terrane_http_connections_displaced_total") >= 12.0);
+    // The oldest have ended, and a kept connection that was answered is no better than they.
+    assert_eq!(read_all(half_open.remove(0)), "");
+    let mut kept = site.connect();
+    kept.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert!(kept.read(&mut [0; 1_024]).unwrap() > 0);
+    let others: Vec<TcpStream> = (0..4).map(|_| site.connect()).collect();
+    assert_eq!(read_all(kept), "");
+    drop(others);
+}
+
+/// A connection whose request is being answered keeps its seat.
+#[test]
+fn a_connection_too_many_is_turned_away_while_all_are_answered() {
+    let seats = Seats::new(2, Arc::default());
+    let busy: Vec<_> = (0..2).map(|_| seats.take().expect("free")).collect();
+    for seat in &busy {
+        seat.asking().fetch_add(1, Ordering::Relaxed);
+    }
+    assert!(seats.take().is_none());
+    busy[1].asking().fetch_sub(1, Ordering::Relaxed);
+    let third = seats.take().expect("the second was answered and waits");
+    third.asking().fetch_add(1, Ordering::Relaxed);
+    assert!(seats.take().is_none());
+    drop(busy);
+    assert!(seats.take().is_some(), "a freed seat is used again");
 }
 
 #[test]

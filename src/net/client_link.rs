@@ -25,7 +25,10 @@ const RENET_ACK: u8 = 4;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkEnd {
     /// Nobody answered.
-    #[error("no answer from {0}: is the server running there, and can it be reached by UDP?")]
+    #[error(
+        "no answer from {0}: is the server running there and can it be reached by UDP? Or it needs a token \
+         (--token FILE) of its own key"
+    )]
     NoAnswer(SocketAddr),
     /// Every address of the token refused.
     #[error("{0} has no free place or does not accept this token: try again later or get a new token")]
@@ -48,7 +51,7 @@ pub enum LinkEnd {
 }
 
 /// What carries a client's messages.
-pub trait ClientLink: Send {
+pub trait ClientLink: Send + Sync {
     /// Lets time pass and takes what has come.
     fn update(&mut self, elapsed: Duration);
 

@@ -149,6 +149,9 @@ pub trait Transport: Send {
     /// From now on nobody new is let in.
     fn drain(&mut self);
 
+    /// How many connections there are, those included that are over for the tick and still being told why.
+    fn connections(&self) -> usize;
+
     /// What it counted.
     fn counters(&self) -> Arc<NetCounters>;
 

@@ -49,6 +49,7 @@ pub use counters::NetCounters;
 pub use exchange::{EndReason, FromNet, ToNet, Transport};
 pub use identity::Identity;
 pub use loopback::{Loopback, LoopbackConditions};
+pub use shard::REFUSAL_GRACE;
 pub use udp::{NetConfig, NetError, UdpNet};
 
 use std::time::Duration;

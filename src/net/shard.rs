@@ -1,7 +1,7 @@
 //! One shard: a thread that owns a link and its peers and exchanges batches with the tick.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -25,8 +25,8 @@ const WAKE_EVERY: Duration = Duration::from_millis(3);
 const IDLE_FLUSH_EVERY: Duration = Duration::from_millis(100);
 /// How often all clients are looked at for silence.
 const MAINTAIN_EVERY: Duration = Duration::from_millis(100);
-/// How long a refused client is given to hear why.
-const GRACE: Duration = Duration::from_millis(1_000);
+/// How long a refused client is given to hear why: six times a message that is sent again every 250 ms.
+pub const REFUSAL_GRACE: Duration = Duration::from_millis(1_500);
 /// Events that may wait for a tick that does not come; beyond it no connection is accepted.
 const EVENTS_WAITING_MAX: usize = 65_536;
 /// The bits of a connection's id below those of its shard.
@@ -43,6 +43,8 @@ pub(super) struct ShardEnds {
     pub(super) to_tick: Sender<Vec<FromNet>>,
     /// How many exchanges the tick has taken.
     pub(super) taken: Arc<AtomicU64>,
+    /// How many connections this shard holds, those included that are being told why they end.
+    pub(super) held: Arc<AtomicUsize>,
 }
 
 struct Slot {
@@ -136,6 +138,7 @@ impl Shard {
                 self.handle(event, exchange);
             }
             self.finish_closing();
+            ends.held.store(self.slots.len(), Ordering::Release);
             self.hand_over(&ends.to_tick);
         }
     }
@@ -275,7 +278,7 @@ impl Shard {
             self.link.send_control(client, bytes);
             self.link.flush_client(client);
         }
-        slot.closing = Some(self.link.now() + GRACE);
+        slot.closing = Some(self.link.now() + REFUSAL_GRACE);
         self.closing.push(client);
         self.clients.remove(&slot.peer.connection);
         self.counters.disconnections.bump();

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -83,7 +83,7 @@ pub enum NetError {
         needed: usize,
     },
     /// A port cannot be had.
-    #[error("cannot listen on {address}: {error}; stop what uses it or choose another --listen")]
+    #[error("cannot listen on {address}: {error}; {}", bind_advice(error.kind(), "--listen"))]
     Bind {
         /// Which.
         address: SocketAddr,
@@ -126,10 +126,25 @@ pub enum NetError {
     },
 }
 
+/// What to do about an address that cannot be listened on.
+pub(crate) fn bind_advice(kind: std::io::ErrorKind, flag: &str) -> String {
+    match kind {
+        std::io::ErrorKind::AddrInUse => format!("stop what uses it or choose another {flag}"),
+        std::io::ErrorKind::AddrNotAvailable => {
+            format!(
+                "this machine has no such address: choose another {flag}, one of its own or 0.0.0.0 for all"
+            )
+        }
+        std::io::ErrorKind::PermissionDenied => format!("choose a port from 1024 on with {flag}"),
+        _ => format!("choose another {flag}"),
+    }
+}
+
 struct ShardHandle {
     to_shard: Option<Sender<Vec<ToNet>>>,
     from_shard: Receiver<Vec<FromNet>>,
     taken: Arc<AtomicU64>,
+    held: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
     /// What the shard had no room for, in order, and then this tick's.
     held_back: Vec<ToNet>,
@@ -179,7 +194,8 @@ impl UdpNet {
         let (to_shard, from_tick) = bounded(BATCHES_TO_SHARD);
         let (to_tick, from_shard) = bounded(BATCHES_FROM_SHARD);
         let taken = Arc::new(AtomicU64::new(0));
-        let ends = ShardEnds { from_tick, to_tick, taken: Arc::clone(&taken) };
+        let held = Arc::new(AtomicUsize::new(0));
+        let ends = ShardEnds { from_tick, to_tick, taken: Arc::clone(&taken), held: Arc::clone(&held) };
         let id_seed = u64::from_le_bytes(generate_random_bytes());
         let (gate, counters) = (Arc::clone(&self.gate), Arc::clone(&self.counters));
         let shard = Shard::new(index, link, gate, counters, &self.authentication, id_seed);
@@ -191,6 +207,7 @@ impl UdpNet {
             to_shard: Some(to_shard),
             from_shard,
             taken,
+            held,
             thread: Some(thread),
             held_back: Vec::new(),
             stuck: false,
@@ -279,6 +296,10 @@ impl Transport for UdpNet {
         self.gate.drain();
     }
 
+    fn connections(&self) -> usize {
+        self.shards.iter().map(|shard| shard.held.load(Ordering::Acquire)).sum()
+    }
+
     fn counters(&self) -> Arc<NetCounters> {
         Arc::clone(&self.counters)
     }
@@ -351,6 +372,16 @@ mod tests {
         assert!(matches!(check(&secured), Err(NetError::NoPublic { .. })));
         secured.public = Some("192.0.2.1:5000".parse().unwrap());
         assert!(matches!(check(&secured), Ok((Authentication::Secured(_), _))));
+    }
+
+    /// What to do about an address depends on why it cannot be had.
+    #[test]
+    fn an_address_that_is_not_this_machines_is_told_as_such() {
+        let error = bind_range("192.0.2.1:5000".parse().unwrap(), 1).unwrap_err().to_string();
+        assert!(error.contains("this machine has no such address") && error.contains("--listen"), "{error}");
+        let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let error = bind_range(taken.local_addr().unwrap(), 1).unwrap_err().to_string();
+        assert!(error.contains("stop what uses it"), "{error}");
     }
 
     /// A12: more players than one netcode server holds need more shards, and the message says how many.

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests of real sockets wait in real time")]
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,9 +13,11 @@ use super::auth::SecretKey;
 use super::exchange::{EndReason, FromNet, ToNet, Transport};
 use super::{Authentication, Conditions, Identity, NetConfig, UdpNet, issue_token};
 use crate::client::{Connection, Ended, ServerEvent};
+use crate::driver::Exchange;
 use crate::ids::{ConnectionId, NetId, PlayerId, Role};
 use crate::net::LinkEnd;
 use crate::protocol::messages::{ClientControl, ClientState, Refusal, ServerControl, Welcome};
+use crate::server::io::{Join, TickInput};
 use crate::space::Area;
 
 pub(super) const SCHEMA: u64 = 0x5EED;
@@ -274,6 +277,63 @@ fn when_the_server_ends_its_clients_know() {
     for heard in heard {
         assert_eq!(heard.last(), Some(&ServerEvent::Disconnected(Ended::Link(LinkEnd::ClosedByServer))));
     }
+}
+
+/// A world that ends waits until everybody was told, also where a fifth of all packets is lost in each direction:
+/// what a player then knows is why, and not merely that the connection is gone.
+#[test]
+fn a_world_that_ends_is_heard_of_also_over_lossy_links() {
+    const CLIENTS: usize = 60;
+    let net = UdpNet::start(config(1, CLIENTS as u32)).unwrap();
+    let address = net.addresses()[0];
+    let mut exchange = Exchange::default();
+    exchange.add(Box::new(net));
+    let mut clients: Vec<Connection> = (0..CLIENTS)
+        .map(|number| {
+            let conditions = Conditions { loss: 0.2, seed: number as u64, ..Conditions::default() };
+            let name = player(&format!("player{number}"));
+            Connection::open(address, name, SCHEMA, "client-1", conditions).unwrap()
+        })
+        .collect();
+    let (welcome_to, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stopped.load(Ordering::Acquire) {
+                std::thread::sleep(Duration::from_millis(5));
+                for client in &mut clients {
+                    client.update(Duration::from_millis(5));
+                    client.poll();
+                    client.flush();
+                }
+                let count = clients.iter().filter(|client| client.epoch() > 0).count();
+                welcome_to.store(count, Ordering::Release);
+            }
+        });
+        let (begin, mut admitted) = (Instant::now(), Vec::new());
+        while welcome_to.load(Ordering::Acquire) < CLIENTS {
+            assert!(begin.elapsed() < PATIENCE, "all are in");
+            std::thread::sleep(Duration::from_millis(5));
+            let (mut input, mut messages) = (TickInput::default(), Vec::new());
+            exchange.gather(&mut input);
+            for Join { connection, player, .. } in input.joins {
+                admitted.push(connection);
+                let epoch = admitted.len() as u32;
+                messages.push(ToNet::SetEpoch { connection, epoch });
+                messages.push(ToNet::Control { connection, message: welcome(&player, epoch) });
+            }
+            exchange.dispatch(&mut messages);
+        }
+        assert_eq!(exchange.connections(), CLIENTS);
+        let tell = |&connection| ToNet::Refuse { connection, refusal: Refusal::Draining };
+        exchange.dispatch(&mut admitted.iter().map(tell).collect());
+        exchange.see_off(|| {});
+        drop(exchange);
+        std::thread::sleep(Duration::from_millis(100));
+        stopped.store(true, Ordering::Release);
+    });
+    let told = |client: &&Connection| client.ended() == Some(&Ended::Refused(Refusal::Draining));
+    let told = clients.iter().filter(told).count();
+    assert!(told + 1 >= CLIENTS, "{told} of {CLIENTS} were told");
 }
 
 #[test]

@@ -96,6 +96,15 @@ pub enum ServerControl {
     Audit(AuditRequest),
     /// Something a person should read.
     Notice(String),
+    /// Something that happened, as this player may know it.
+    Event {
+        /// Index among the kinds of the schema.
+        kind: u16,
+        /// The entity it is about; [`NetId::WORLD`] for none that the player sees.
+        about: NetId,
+        /// What it says.
+        payload: Vec<u8>,
+    },
     /// A record too large for an update, to be applied as if it came in that update.
     Record {
         /// The update it belongs to.

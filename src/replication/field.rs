@@ -8,8 +8,8 @@ use crate::protocol::codec::DecodeError;
 use super::policy::{ComponentPolicy, NodeSpec, Shown, Sieved, Viewing};
 
 pub use super::field_wire::{
-    ABSENT, FieldWire, FieldWriter, decode_node, field_length, hidden_in_node, load_node, no_such_field,
-    prefixed_length, prefixed_payload, put_prefixed, take,
+    ABSENT, FieldWire, FieldWriter, field_length, hidden_in_node, load_node, no_such_field, prefixed_length,
+    prefixed_payload, put_prefixed, take, take_node,
 };
 
 /// Who is sent a field, and as what.

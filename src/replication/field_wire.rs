@@ -116,21 +116,16 @@ impl FieldWriter {
         value.put_steps(precision, &mut self.bytes);
     }
 
-    /// Appends what everybody may see of a node.
-    pub fn put_node<T: SyncNode>(&mut self, node: &T) {
+    /// Appends what everybody may see of a node, by `encode`.
+    pub fn put_node(&mut self, encode: impl FnOnce(&mut NodeWriter<'_>)) {
         let mut writer = NodeWriter::new(0, &mut self.bytes, &mut self.ids);
-        node.encode_node(None, &mut writer);
+        encode(&mut writer);
         self.oversized += writer.left_out();
     }
 
     /// Appends the saved form of a value, for [`end_source`](Self::end_source).
     pub fn put_source<T: Serialize + ?Sized>(&mut self, value: &T) {
         codec::encode_into(value, &mut self.bytes);
-    }
-
-    /// Appends the saved form of a node, for [`end_source`](Self::end_source).
-    pub fn put_node_source<T: SyncNode>(&mut self, node: &T) {
-        node.save_node(&mut self.bytes);
     }
 
     /// Appends raw bytes, for fixed-width fields.
@@ -237,23 +232,28 @@ pub fn take<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, 
 ///
 /// # Errors
 /// When the bytes are no such field; `what` is named.
-pub fn decode_node<T: SyncNode>(what: &'static str, bytes: &[u8]) -> Result<T, DecodeError> {
+pub fn take_node<T: Default>(
+    what: &'static str,
+    bytes: &[u8],
+    decode: impl FnOnce(&mut NodeReader<'_>) -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
     prefixed_payload(bytes)?
-        .map_or_else(|| Ok(T::default()), |payload| NodeReader::new(what, payload).read_all())
+        .map_or_else(|| Ok(T::default()), |payload| NodeReader::new(what, payload).read_all(decode))
 }
 
 /// The paths of what is hidden in a nested field with these wire bytes. For what `derive(Replicate)` writes.
 ///
 /// # Errors
 /// When the bytes are no such field; `what` is named.
-pub fn hidden_in_node<T: SyncNode>(
+pub fn hidden_in_node<T>(
     what: &'static str,
     name: &str,
     bytes: &[u8],
+    decode: impl FnOnce(&mut NodeReader<'_>) -> Result<T, DecodeError>,
 ) -> Result<Vec<String>, DecodeError> {
     let Some(payload) = prefixed_payload(bytes)? else { return Ok(vec![name.to_owned()]) };
     let mut hidden = Vec::new();
-    NodeReader::new(what, payload).noting_hidden(name, &mut hidden).read_all::<T>()?;
+    NodeReader::new(what, payload).noting_hidden(name, &mut hidden).read_all(decode)?;
     Ok(hidden)
 }
 

@@ -12,6 +12,8 @@ use crate::cell::survey::print_of;
 use crate::ids::{NetId, Row};
 
 use super::field::FieldWriter;
+use super::mask::SUBJECT;
+use super::policy::ComponentPolicy;
 use super::rows::{EncodedRow, RowDelta, Rows};
 use super::schema::Schema;
 use super::{Replicate, SyncFields};
@@ -93,7 +95,9 @@ impl RegisteredGlobals {
     /// Adds them to the schema, behind the components.
     pub(crate) fn extend(&self, schema: &mut Schema) {
         for global in &self.0 {
-            (global.push)(schema);
+            let component = (global.push)(schema);
+            // Too many are refused by whoever asked.
+            schema.globals |= 1u64.checked_shl(component as u32).unwrap_or(0);
         }
     }
 
@@ -206,6 +210,9 @@ pub(crate) fn publish(world: &mut World) {
             global.kind.save(&entity, saved);
             global.print = print_of(global.net_id, global.component, saved);
             let mask = global.encoded.update(1 << global.component, writer);
+            // Who sees it may depend on what of it is never sent.
+            let policy = world.resource::<Rows>().schema().components[global.component].policy;
+            let mask = mask | if policy == ComponentPolicy::Custom { SUBJECT } else { 0 };
             if mask != 0 || !global.published {
                 let (row, encoded) = (global.row, global.encoded.clone());
                 deltas.push(RowDelta { row, position: glam::Vec3::NAN, mask, encoded });

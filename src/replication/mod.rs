@@ -6,9 +6,11 @@
 //! *Reads*: rows, candidates, acks. *Writes*: views, update bytes.
 
 pub mod audit;
+pub mod events;
 pub mod field;
 mod field_wire;
 pub mod globals;
+pub mod layouts;
 pub mod mask;
 pub mod oracle;
 pub mod personal;
@@ -20,6 +22,7 @@ pub mod rows;
 pub mod rule;
 pub mod schema;
 pub mod stage;
+pub mod tell;
 pub mod view;
 pub mod why;
 pub mod wire;
@@ -27,6 +30,7 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use events::{Audience, Delivery, PlayerEvent, PlayerEvents, ReceivedEvent};
 pub use field::{FieldSpec, FieldWire, FieldWriter, Policy, Replicate, SyncFields};
 pub use globals::{Globals, NodeAppExt};
 pub use policy::{Subject, SyncNode, ViewerContext, Viewing};

@@ -26,6 +26,8 @@ pub struct OracleEntity<'a> {
     pub position: Vec3,
     /// Its public fields.
     pub encoded: &'a EncodedRow,
+    /// Whether it is node-wide state, which is nowhere.
+    pub placeless: bool,
     /// Whose it is and who may see it; `None` for everybody.
     pub subject: Option<&'a Subject>,
 }
@@ -82,6 +84,10 @@ impl Oracle {
             if !always && !within(settings.leave_radius_m) {
                 continue;
             }
+            // Who has died in this tick is nowhere any more.
+            if !entity.position.is_finite() && !entity.placeless {
+                continue;
+            }
             let held = self.held.contains(&entity.net_id);
             if (always || held || within(settings.enter_radius_m))
                 && entity.encoded.bytes.len() <= ROW_BYTES_MAX
@@ -107,6 +113,7 @@ pub fn world(rows: &Rows) -> impl Iterator<Item = OracleEntity<'_>> {
         class: rows.class[row.index()],
         position: rows.position[row.index()],
         encoded: &rows.encoded[row.index()],
+        placeless: rows.placeless[row.index()],
         subject: rows.subjects[row.index()].as_deref(),
     })
 }

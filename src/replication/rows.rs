@@ -14,6 +14,7 @@ use crate::ids::{NetId, PlayerId, Row, SlotIndex};
 use crate::space::LatticePoint;
 
 use super::field::FieldWriter;
+use super::layouts::{Layout, Layouts};
 use super::mask::{FIELD_FIRST, FIELDS_OF_PLACE, FieldMask, RESEND, SUBJECT};
 use super::policy::{Depends, Subject};
 use super::schema::Schema;
@@ -135,6 +136,7 @@ pub struct Rows {
     /// Whether any row's [`SUBJECT`] bit is set in this tick.
     pub policies_changed: bool,
     schema: Arc<Schema>,
+    layouts: Layouts,
     /// Components with a policy of their own, and those with anything that may differ from viewer to viewer.
     gated: u64,
     personal: u64,
@@ -144,6 +146,8 @@ pub struct Rows {
     placeless_rows: Vec<Row>,
     /// What changed of the subjects in this tick.
     subject_changes: FxHashMap<Row, Depends>,
+    /// What those that have become special in this tick were before.
+    before_special: FxHashMap<Row, EncodedRow>,
     /// How often an entity was published with more than [`ROW_BYTES_MAX`] bytes of fields. Nobody sees it
     /// while it has them.
     pub oversized: u64,
@@ -177,11 +181,13 @@ impl Default for Rows {
             special: Vec::new(),
             policies_changed: false,
             schema: Arc::default(),
+            layouts: Layouts::default(),
             gated: 0,
             personal: 0,
             owned: FxHashMap::default(),
             placeless_rows: Vec::new(),
             subject_changes: FxHashMap::default(),
+            before_special: FxHashMap::default(),
             oversized: 0,
             too_long: Vec::new(),
             hidden: FxHashMap::default(),
@@ -335,6 +341,7 @@ impl Rows {
         self.free.append(&mut self.freed);
         self.policies_changed = false;
         self.subject_changes.clear();
+        self.before_special.clear();
     }
 
     /// Publishes what moved in one cell.
@@ -372,13 +379,15 @@ impl Rows {
             }
             self.too_long[index] = too_long;
             self.put(row, position);
-            self.encoded[index] = encoded;
+            let before = std::mem::replace(&mut self.encoded[index], encoded);
+            self.policies_changed |= mask & SUBJECT != 0;
             self.note_change(row, mask);
-            self.note_special(row);
+            self.note_special(row, |_| before);
         }
     }
 
-    /// Publishes what one cell found changed about its entities' subjects.
+    /// Publishes what one cell found changed about its entities' subjects: before [`publish`](Self::publish), so that what
+    /// becomes special by its subject is known as it was told.
     pub fn publish_subjects(&mut self, subjects: &mut Vec<RowSubject>) {
         let plain = Subject::default();
         for RowSubject { row, subject } in subjects.drain(..) {
@@ -405,7 +414,7 @@ impl Rows {
                     owned.insert(owned.partition_point(|&other| other < row), row);
                 }
             }
-            self.note_special(row);
+            self.note_special(row, |encoded| encoded.clone());
         }
     }
 
@@ -431,19 +440,36 @@ impl Rows {
     }
 
     /// Follows whether anything of the entity differs from viewer to viewer.
-    fn note_special(&mut self, row: Row) {
+    fn note_special(&mut self, row: Row, before: impl FnOnce(&EncodedRow) -> EncodedRow) {
         let index = row.index();
         let encoded = &self.encoded[index];
+        self.layouts.note(&self.schema, row, encoded.components);
         let special = !encoded.ids.is_empty()
             || encoded.components & self.personal != 0
             || self.subjects[index]
                 .as_ref()
                 .is_some_and(|subject| subject.component_rules().next().is_some());
         if special != self.special[index] {
+            if special {
+                self.before_special.entry(row).or_insert_with(|| before(&self.encoded[index]));
+            }
             self.special[index] = special;
             self.policies_changed = true;
             self.note_change(row, SUBJECT);
         }
+    }
+
+    /// What an entity that has become special in this tick was before.
+    #[must_use]
+    pub(super) fn before_special(&self, row: Row) -> &EncodedRow {
+        self.before_special.get(&row).unwrap_or(&self.encoded[row.index()])
+    }
+
+    /// Which field each bit of the row's mask is.
+    #[must_use]
+    #[inline]
+    pub fn layout(&self, row: Row) -> &Layout {
+        self.layouts.of(row)
     }
 
     /// Which aspects of an entity's subject changed in this tick.

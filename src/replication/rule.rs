@@ -3,6 +3,7 @@
 use glam::Vec3;
 
 use crate::ids::{NetId, Row};
+use crate::limits::TIERS_MAX;
 
 /// The bounds of a view.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,6 +15,68 @@ pub struct ViewSettings {
     pub leave_radius_m: f32,
     /// Most entities in the view.
     pub entities_max: usize,
+    /// What is far is told less often.
+    pub tiers: Tiers,
+    /// Bytes of updates per tick on average; what does not fit waits by priority. `None`: as much as one update takes.
+    pub bytes_per_tick: Option<u32>,
+}
+
+impl ViewSettings {
+    /// Everything is told in every tick, as far as an update takes it.
+    #[must_use]
+    pub const fn new(enter_radius_m: f32, leave_radius_m: f32, entities_max: usize) -> Self {
+        Self { enter_radius_m, leave_radius_m, entities_max, tiers: Tiers::NONE, bytes_per_tick: None }
+    }
+}
+
+/// From some distance on, changes are told only every few ticks. What changes meanwhile is told with the next turn, so
+/// what stops is right after at most that many ticks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tier {
+    /// Beyond how many metres.
+    pub beyond_m: f32,
+    /// Every how many ticks.
+    pub every: u32,
+}
+
+/// Distance tiers, by ascending distance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tiers([Tier; TIERS_MAX]);
+
+impl Default for Tiers {
+    /// Everything is told in every tick.
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl Tiers {
+    /// Everything is told in every tick.
+    pub const NONE: Self = Self([Tier { beyond_m: f32::INFINITY, every: 1 }; TIERS_MAX]);
+
+    /// Of the given ones, by ascending distance; `None` when there are more than [`TIERS_MAX`], when they do not ascend, or
+    /// when one is never told.
+    #[must_use]
+    pub fn new(tiers: &[Tier]) -> Option<Self> {
+        let ascend = tiers.is_sorted_by(|a, b| a.beyond_m < b.beyond_m && a.every <= b.every);
+        let sound = tiers.iter().all(|tier| tier.beyond_m >= 0.0 && tier.every > 0);
+        let mut all = Self::default();
+        all.0.get_mut(..tiers.len())?.copy_from_slice(tiers);
+        (ascend && sound).then_some(all)
+    }
+
+    /// Whether nothing is ever put off.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|tier| tier.every == 1 || tier.beyond_m.is_infinite())
+    }
+
+    /// Every how many ticks something at that distance is told.
+    #[must_use]
+    pub fn every(&self, distance_squared: f32) -> u32 {
+        let beyond = |tier: &&Tier| distance_squared > tier.beyond_m * tier.beyond_m;
+        self.0.iter().rev().find(beyond).map_or(1, |tier| tier.every)
+    }
 }
 
 /// Who looks, and from where.

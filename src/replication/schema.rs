@@ -2,6 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::events::Delivery;
 use super::field::FieldSpec;
 use super::mask::FIELD_FIRST;
 use super::policy::{ComponentPolicy, NodeSpec};
@@ -26,6 +27,21 @@ pub struct Schema {
     pub components: Vec<ComponentSchema>,
     /// Names and signatures of the actions, in order of registration.
     pub actions: Vec<String>,
+    /// The events that players are told, in order of registration.
+    pub events: Vec<EventSchema>,
+    /// Those of the components that are node-wide state, and no entity's: bit *i* is the *i*-th.
+    pub globals: u64,
+}
+
+/// One type of event as both ends know it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventSchema {
+    /// Name of the type.
+    pub name: &'static str,
+    /// How it travels.
+    pub delivery: Delivery,
+    /// All its fields.
+    pub fields: &'static [FieldSpec],
 }
 
 impl Schema {
@@ -37,6 +53,14 @@ impl Schema {
         for component in &self.components {
             text.push_str(&format!("{}:{}", component.name, component.policy));
             for field in &component.sent {
+                describe(field, &mut Vec::new(), &mut text);
+            }
+            text.push('\n');
+        }
+        text.push_str(&format!("globals:{:x}\n", self.globals));
+        for event in &self.events {
+            text.push_str(&format!("{}:{:?}", event.name, event.delivery));
+            for field in event.fields.iter().filter(|field| field.is_sent()) {
                 describe(field, &mut Vec::new(), &mut text);
             }
             text.push('\n');

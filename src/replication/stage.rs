@@ -16,12 +16,14 @@ use crate::session::relevance::Relevance;
 use crate::session::{Session, Sessions};
 
 use super::audit::audit_view;
+use super::events::OutgoingEvent;
 use super::globals;
 use super::oracle::{self, Oracle, OracleViewer};
 use super::personal::OwnersComponents;
 use super::policy::Depends;
 use super::rows::Rows;
 use super::rule::{self, ViewSettings};
+use super::tell::{self, EventCounts, TellScratch};
 use super::view::{Look, UpdateHeader, ViewScratch};
 
 /// Fewest sessions that are worth a task of their own.
@@ -44,6 +46,8 @@ pub struct AssembleCounts {
     pub full: u64,
     /// Entities near enough to a viewer whose view was full, each once a tick.
     pub over_the_cap: u64,
+    /// Events told to players.
+    pub events: EventCounts,
     /// Entities that could not come into a view for want of an alias, each once a tick.
     pub without_alias: u64,
     /// Audits.
@@ -58,6 +62,7 @@ struct AssembleScratch {
 
 #[derive(Default)]
 struct TaskScratch {
+    tell: TellScratch,
     view: ViewScratch,
     always: Vec<Row>,
     bytes: Vec<u8>,
@@ -90,6 +95,8 @@ pub(crate) fn install(world: &mut World, settings: &WorldSettings) {
         enter_radius_m: settings.enter_radius_m,
         leave_radius_m: settings.leave_radius_m,
         entities_max: settings.view_entities_max,
+        tiers: settings.tiers,
+        bytes_per_tick: settings.client_bytes_per_tick,
     }));
 }
 
@@ -132,14 +139,15 @@ pub fn assemble(world: &mut World) {
         {
             let mut rows = world.resource_mut::<Rows>();
             for cell in cells.iter_mut() {
-                rows.publish(&mut cell.deltas);
                 rows.publish_subjects(&mut cell.subjects);
+                rows.publish(&mut cell.deltas);
             }
         }
         world.resource_scope(|world, mut sessions: Mut<Sessions>| {
             world.resource_scope(|world, mut scratch: Mut<AssembleScratch>| {
                 take_acks(world, &mut sessions);
-                assemble_sessions(world, cells, &mut sessions, &mut scratch);
+                let events = tell::gather(world, cells);
+                assemble_sessions(world, cells, events, &mut sessions, &mut scratch);
                 collect(world, &mut scratch);
                 audit(world, cells, &mut sessions);
                 audit_rows(world, cells);
@@ -193,13 +201,20 @@ struct Shared<'a> {
     cells: &'a Cells,
     node: &'a World,
     relevance: Relevance,
+    events: Vec<OutgoingEvent>,
     rule: ViewSettings,
     tick: TickNumber,
     /// By session index.
     hits: Vec<&'a [Row]>,
 }
 
-fn assemble_sessions(world: &World, cells: &Cells, sessions: &mut Sessions, scratch: &mut AssembleScratch) {
+fn assemble_sessions(
+    world: &World,
+    cells: &Cells,
+    events: Vec<OutgoingEvent>,
+    sessions: &mut Sessions,
+    scratch: &mut AssembleScratch,
+) {
     let settings = world.resource::<WorldSettings>();
     let mut hits: Vec<&[Row]> = vec![&[]; sessions.places()];
     for cell in cells.iter() {
@@ -215,6 +230,7 @@ fn assemble_sessions(world: &World, cells: &Cells, sessions: &mut Sessions, scra
         cells,
         node: world,
         relevance: Relevance::of(sessions, rows),
+        events,
         rule: world.resource::<ViewRule>().0,
         tick: world.resource::<NodeContext>().0.tick,
         hits,
@@ -252,6 +268,10 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
     let change = session.view.update_membership(shared.rows, &look, hits, &shared.rule, &mut scratch.view);
     scratch.counts.over_the_cap += u64::from(change.over_the_cap);
     scratch.counts.without_alias += u64::from(change.without_alias);
+    let told = &mut scratch.counts.events;
+    tell::tell(session, shared.rows, &shared.events, &mut scratch.tell, &mut scratch.view.events, told);
+    let source = OwnersComponents::new(shared.node, shared.cells, &session.context);
+    let look = Look { viewer, context: &session.context, changes, always: &scratch.always, source: &source };
     let header = UpdateHeader { tick: shared.tick, input_seq: session.input_seq };
     for _ in 0..FIRST_SYNC_UPDATES_PER_TICK_MAX {
         scratch.bytes.clear();
@@ -263,6 +283,8 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
         scratch.counts.updates += 1;
         scratch.counts.bytes += scratch.bytes.len() as u64;
         scratch.counts.full += u64::from(update.overflowed);
+        scratch.counts.events.told -= u64::from(update.events_dropped);
+        scratch.counts.events.dropped += u64::from(update.events_dropped);
         if let Some(bytes) = update.record {
             let message = ServerControl::Record { update_seq: update.seq, bytes };
             scratch.messages.push(ToNet::Control { connection: session.connection, message });
@@ -273,6 +295,7 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
             break;
         }
     }
+    tell::send_waiting(session, &mut scratch.messages);
     for mut reply in session.answers.drain(..) {
         reply.as_of = session.view.last_seq();
         let message = ServerControl::Reply(reply);
@@ -292,6 +315,8 @@ fn collect(world: &mut World, scratch: &mut AssembleScratch) {
             counts.updates += done.updates;
             counts.full += done.full;
             counts.over_the_cap += done.over_the_cap;
+            counts.events.told += done.events.told;
+            counts.events.dropped += done.events.dropped;
             counts.without_alias += done.without_alias;
         }
     });

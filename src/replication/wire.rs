@@ -6,12 +6,13 @@
 //! | part | bytes | what |
 //! |---|---|---|
 //! | `update_seq` | 4 | grows by one per update of the session, from 1 |
-//! | flags | 1 | bit 0 complete: no enter waits behind this update; bits 1–4: leaves, enters, common, exceptions follow |
+//! | flags | 1 | bit 0 complete: no enter waits behind this update; bits 1–5: leaves, enters, common, exceptions, events follow |
 //! | tick | varint | the server's tick |
 //! | input | varint | the client's newest state message that took part in that tick |
 //! | reference | 3 × 2 | signed, in steps of [`REFERENCE_STEPS`]; low 16-bit positions are widened to the point nearest to the middle of that step |
 //! | *leaves* | varint *n*, *n* × 2 | aliases; they go before enters |
 //! | *enters* | varint *n*, *n* enter records | see below |
+//! | *events* | varint *n*, *n* × (varint kind, `NetId` 8, varint length, payload) | what happened in this tick |
 //! | *common* | varint mask, varint *b*, *b* | the fields that every entity of the block sends; a bitmap of aliases, bit *a* % 8 of byte *a* / 8; then their fields, in alias order |
 //! | *exceptions* | varint *n*, *n* × (varint gap, varint `mask << 2 \| wide << 1 \| guarded`, fields) | aliases with other masks: alias = previous + gap + 1, starting at −1 |
 //!
@@ -59,8 +60,10 @@ pub const FLAG_ENTERS: u8 = 4;
 pub const FLAG_COMMON: u8 = 8;
 /// Entities with masks of their own follow.
 pub const FLAG_EXCEPTIONS: u8 = 16;
+/// Events follow.
+pub const FLAG_EVENTS: u8 = 32;
 /// Every flag there is; an update with another one is malformed.
-pub const FLAGS_KNOWN: u8 = 31;
+pub const FLAGS_KNOWN: u8 = 63;
 
 /// Set in the alias of an enter record whose fields come in a reliable message.
 pub const ALIAS_SEPARATE: u16 = 1 << 15;

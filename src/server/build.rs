@@ -20,6 +20,7 @@ use crate::ghost::import::PublishedExports;
 use crate::ids::{CellId, TickNumber};
 use crate::interest::{InterestSettings, Viewers};
 use crate::limits::COMPONENT_KINDS_MAX;
+use crate::replication::events::EventOutbox;
 use crate::replication::globals::RegisteredGlobals;
 use crate::replication::{Rows, stage};
 use crate::session::{AvatarRecipe, AvatarRequest, Sessions};
@@ -61,7 +62,9 @@ pub enum ServerError {
         expected: String,
     },
     /// A saved image does not fit the game.
-    #[error("the saved world cannot be used: {0}")]
+    #[error(
+        "the saved world cannot be used: {0}; run it with the game that saved it, or choose another world with --name"
+    )]
     Image(String),
 }
 
@@ -109,7 +112,7 @@ impl ServerBuilder {
         self
     }
 
-    /// Adds plugins to the node: systems belong into a set of [`TickSystems`] in the schedule [`Tick`].
+    /// Adds plugins to the node: systems belong into a set of [`TickSystems`](crate::tick::TickSystems) in the schedule [`Tick`](crate::tick::Tick).
     #[must_use]
     pub fn add_plugins<M>(mut self, plugins: impl Plugins<M>) -> Self {
         self.node.add_plugins(plugins);
@@ -154,6 +157,12 @@ impl ServerBuilder {
     ) -> Self {
         self.npcs = Some(Npcs::new::<C>(spawn));
         self
+    }
+
+    /// Whether the game says what an NPC is.
+    #[must_use]
+    pub fn has_npcs(&self) -> bool {
+        self.npcs.is_some()
     }
 
     /// Times the stages with a clock, and keeps a pulse that a watchdog can watch.
@@ -248,6 +257,7 @@ impl ServerBuilder {
         #[cfg(feature = "planted-faults")]
         let rows = crate::replication::planted::rows_of_world(rows);
         world.insert_resource(rows);
+        world.insert_resource(EventOutbox::of(game.events.clone()));
         world.insert_resource(GameOf(game));
         if let Some(avatars) = self.avatars.take() {
             world.insert_resource(avatars);

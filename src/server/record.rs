@@ -124,6 +124,43 @@ pub fn check_invariants(world: &mut World) {
     });
 }
 
+/// What each of [`TickReport::counters`] counts, for `/metrics`; a test asks for all of them.
+#[must_use]
+pub fn help_of(counter: &str) -> Option<&'static str> {
+    let help = match counter {
+        "teleports" => "Jumps of entities, asked for by the game or made of a step that was too long",
+        "births" => "Entities that were spawned",
+        "deaths" => "Entities that were despawned",
+        "name_collisions" => "Spawns refused because the name was taken",
+        "detached" => "Attachments dissolved because the leader was gone or the chain did not end",
+        "actions_run" => "Actions that were taken",
+        "actions_repeated" => "Actions that came again and were answered as before",
+        "actions_refused" => "Actions that were refused before they ran",
+        "actions_unanswered" => "Actions that their cell gave no answer to: faults of the engine",
+        "client_messages_stale" => "Messages of clients for a session that was over",
+        "entity_messages" => "Messages between entities that were delivered",
+        "entity_messages_lost" => "Messages between entities whose addressee was gone",
+        "long_steps" => "Steps of entities beyond the top speed",
+        "positions_clamped" => "Positions put back to the edge of the world",
+        "fields_oversized" => "Field values longer than declared, not sent",
+        "rows_oversized" => {
+            "Entities published with more bytes of fields than a row may have, seen by nobody meanwhile"
+        }
+        "view_over_the_cap" => "Entities near enough to a viewer whose view was full, each once a tick",
+        "view_without_alias" => {
+            "Entities that could not come into a view for want of an alias, each once a tick"
+        }
+        "events_told" => "Events told to players, each once per player",
+        "events_dropped" => "Events that were too long or had no room, each once per player",
+        "foreign_requests" => {
+            "Spawns, teleports and messages in the name of an entity that is not the cell's, not done"
+        }
+        "exports_stale" => "Imports left out because the neighbour had published for another owner",
+        _ => return None,
+    };
+    Some(help)
+}
+
 /// Writes the tick's report.
 pub fn record(world: &mut World) {
     let report = with_cells(world, |world, cells| {
@@ -168,6 +205,8 @@ pub fn record(world: &mut World) {
                 ("fields_oversized", totals.oversized_fields),
                 ("rows_oversized", rows.oversized),
                 ("view_over_the_cap", assembled.over_the_cap),
+                ("events_told", assembled.events.told),
+                ("events_dropped", assembled.events.dropped),
                 ("view_without_alias", assembled.without_alias),
                 ("foreign_requests", totals.foreign_requests),
                 ("exports_stale", totals.exports_stale),

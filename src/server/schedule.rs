@@ -31,7 +31,9 @@ pub(super) fn install_tick(world: &mut World, clock: StageClock, heartbeat: Hear
         (begin_tick, take_exports_back).chain().in_set(TickSystems::Receive),
         admit::admit.in_set(TickSystems::Admit),
         record::note_saved_images.in_set(TickSystems::Settle),
-        (partition, admit::follow_avatars, image::make_image).chain().in_set(TickSystems::Partition),
+        (partition, admit::follow_avatars, admit::change_viewers, image::make_image)
+            .chain()
+            .in_set(TickSystems::Partition),
         act::act.in_set(TickSystems::Act),
         (simulate_cells, act::collect_answers).chain().in_set(TickSystems::Simulate),
         stage::mirror.in_set(TickSystems::Mirror),

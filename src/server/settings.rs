@@ -6,9 +6,10 @@ use bevy_ecs::prelude::Resource;
 
 use crate::ids::CellId;
 use crate::limits::{
-    CELL_DEPTH_MAX, GRID_CELLS_MAX, HZ_MAX, LEAVE_RADIUS_M_MAX, THREADS_MAX, VIEW_ENTITIES_MAX,
-    WORLD_EDGE_M_MAX,
+    CELL_DEPTH_MAX, CLIENT_BYTES_PER_TICK_MIN, GRID_CELLS_MAX, HZ_MAX, LEAVE_RADIUS_M_MAX, THREADS_MAX,
+    UPDATE_BYTES_MAX, VIEW_ENTITIES_MAX, WORLD_EDGE_M_MAX,
 };
+use crate::replication::rule::Tiers;
 use crate::space::Area;
 
 use super::ServerError;
@@ -42,6 +43,10 @@ pub struct WorldSettings {
     pub attach_reach_m: f32,
     /// Most entities in a view.
     pub view_entities_max: usize,
+    /// What is far is told less often.
+    pub tiers: Tiers,
+    /// Bytes of updates that a player is sent per tick on average; `None`: as much as one update takes.
+    pub client_bytes_per_tick: Option<u32>,
     /// Edge of the buckets of a cell's index, m.
     pub bucket_m: f32,
     /// Most players at once.
@@ -74,6 +79,8 @@ impl Default for WorldSettings {
             step_m_max: 0.5,
             attach_reach_m: 2.0,
             view_entities_max: crate::limits::VIEW_ENTITIES_MAX,
+            tiers: Tiers::default(),
+            client_bytes_per_tick: None,
             bucket_m: crate::interest::BUCKET_EDGE_M_DEFAULT,
             players_max: 1_000,
             npcs: None,
@@ -127,6 +134,9 @@ impl WorldSettings {
         whole("the depth of a cell", deepest.into(), 0, CELL_DEPTH_MAX.into())?;
         whole("hz", self.hz.into(), 1, HZ_MAX.into())?;
         whole("view_entities_max", self.view_entities_max as u64, 1, VIEW_ENTITIES_MAX as u64)?;
+        let (bytes, most) =
+            (self.client_bytes_per_tick.unwrap_or(UPDATE_BYTES_MAX as u32), UPDATE_BYTES_MAX as u64);
+        whole("client_bytes_per_tick", bytes.into(), CLIENT_BYTES_PER_TICK_MIN.into(), most)?;
         whole("threads", self.threads as u64, 1, THREADS_MAX as u64)?;
         whole("audit_every", self.audit_every.unwrap_or(1), 1, u64::from(u32::MAX))
     }

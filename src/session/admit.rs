@@ -3,7 +3,8 @@
 use bevy_ecs::prelude::{Mut, World};
 
 use crate::cell::partition::{LifeEvents, despawn_now, spawn_now};
-use crate::cell::pool::NodeContext;
+use crate::cell::pool::{NodeContext, with_cells};
+use crate::cell::requests::Requests;
 use crate::ids::{ConnectionId, Row};
 use crate::limits::JOINS_PER_TICK_MAX;
 use crate::net::ToNet;
@@ -77,8 +78,10 @@ fn refuse_everybody(world: &mut World, sessions: &mut Sessions, joins: &[Join]) 
 fn admit_one(world: &mut World, sessions: &mut Sessions, join: &Join) {
     // The same player from elsewhere: the newer connection wins, and the avatar stays where it is.
     let taken_over = sessions.of_player(&join.player).map(|session| session.connection);
+    let mut known = None;
     let avatar = taken_over.and_then(|connection| {
         let old = close(world, sessions, connection)?;
+        known = Some((old.context.clone(), old.pinned.clone()));
         say(world, ToNet::Refuse { connection, refusal: Refusal::TakenOver });
         let row = world.resource::<Rows>().row(old.avatar)?;
         Some((old.avatar, row))
@@ -108,6 +111,11 @@ fn admit_one(world: &mut World, sessions: &mut Sessions, join: &Join) {
         return;
     };
     let session = sessions.open(join, avatar, row);
+    if let Some((context, pinned)) = known {
+        // The same player from elsewhere: in the same party, with the same things in view.
+        (session.context, session.pinned) = (context, pinned);
+        session.context.set_role(join.role);
+    }
     let epoch = session.id.epoch;
     let welcome = Welcome {
         player: join.player.clone(),
@@ -122,6 +130,24 @@ fn admit_one(world: &mut World, sessions: &mut Sessions, join: &Join) {
     say(world, ToNet::SetEpoch { connection: join.connection, epoch });
     let message = ServerControl::Welcome(welcome);
     say(world, ToNet::Control { connection: join.connection, message });
+}
+
+/// Does what cells have asked for of the contexts of players, in the order (entity on whose behalf, order of asking).
+pub fn change_viewers(world: &mut World) {
+    let mut requests = Vec::new();
+    with_cells(world, |_, cells| {
+        for cell in cells.iter_mut() {
+            requests.append(&mut cell.world.resource_mut::<Requests>().viewers);
+        }
+    });
+    // Stable: one entity's requests keep their order, and one entity lives in one cell.
+    requests.sort_by_key(|request| request.by);
+    let mut sessions = world.resource_mut::<Sessions>();
+    for request in requests {
+        if let Some(session) = sessions.of_player_mut(&request.player) {
+            (request.change)(&mut session.context);
+        }
+    }
 }
 
 /// Follows avatars that died: their sessions see from nowhere, so their views empty, and get no new one by

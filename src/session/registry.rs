@@ -42,6 +42,10 @@ pub struct Session {
     pub replies: ReplyMemory,
     /// Answers of this tick, sent once the tick's update has a number.
     pub answers: Vec<ActionReply>,
+    /// Reliable events that were not sent yet: (kind, about, payload).
+    pub events_waiting: VecDeque<(u16, NetId, Vec<u8>)>,
+    /// Their payloads together, bytes.
+    pub events_waiting_bytes: usize,
     /// Audits that the client was asked for.
     pub audits: AskedAudits,
 }
@@ -182,6 +186,11 @@ impl Sessions {
         self.slots[*self.by_player.get(player)? as usize].as_deref()
     }
 
+    /// The session of a player.
+    pub fn of_player_mut(&mut self, player: &PlayerId) -> Option<&mut Session> {
+        self.slots[*self.by_player.get(player)? as usize].as_deref_mut()
+    }
+
     /// Opens a session with the next epoch in the lowest free place.
     pub fn open(&mut self, join: &Join, avatar: NetId, avatar_row: Row) -> &mut Session {
         self.last_epoch += 1;
@@ -211,6 +220,8 @@ impl Sessions {
             inbox: VecDeque::new(),
             replies: replies.unwrap_or_default(),
             answers: Vec::new(),
+            events_waiting: VecDeque::new(),
+            events_waiting_bytes: 0,
             audits: AskedAudits::default(),
         }))
     }

@@ -15,6 +15,9 @@ use crate::private_file::{OTHERS, PRIVATE_MODE, sync_folder_of};
 /// How long a statement waits for an operator's tool that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The end of the name of a file that is being made.
+pub(super) const NEW: &str = ".new";
+
 /// The world's file and, most of the time, a connection to it.
 #[derive(Debug)]
 pub(super) struct Database {
@@ -37,6 +40,56 @@ fn tighten(path: &Path) -> Result<(), StoreError> {
         .map_err(StoreError::io(path, "set its mode to 0600"))
 }
 
+/// SQLite takes a file of no bytes for a new database; but a save never is one, so this one has lost all it held, and
+/// nobody may find an empty world in its place.
+fn refuse_empty(file: &Path) -> Result<(), StoreError> {
+    let bytes = fs::metadata(file).map_err(StoreError::io(file, "read its length"))?.len();
+    if bytes > 0 {
+        return Ok(());
+    }
+    let why = "it is empty: its content is lost; restore a backup if there is one";
+    Err(StoreError::NotASave { file: file.to_owned(), why: why.into() })
+}
+
+/// A file beside another, whose name begins alike.
+pub(super) fn beside(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Makes the file under another name, and gives it its own once its tables are there: whenever the process is
+/// killed, a file of that name is whole.
+fn create(file: &Path, migrations: &[Migration]) -> Result<(), StoreError> {
+    let log = beside(file, "-wal");
+    if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        let why = "it is missing, but the write-ahead log of one is there; restore a backup if there is one";
+        return Err(StoreError::NotASave { file: file.to_owned(), why: why.into() });
+    }
+    let new = beside(file, NEW);
+    for ending in ["", "-wal", "-shm"] {
+        match fs::remove_file(beside(&new, ending)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::io(&new, "remove what an earlier start left")(error));
+            }
+            _ => {}
+        }
+    }
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(PRIVATE_MODE)
+        .open(&new)
+        .map_err(StoreError::io(&new, "create the world's file"))?;
+    let mut connection = connect(&new)?;
+    prepare(&connection, &new)?;
+    schema::migrate(&mut connection, &new, 0, migrations)?;
+    // The last connection moves its log into the file, durably, and removes it.
+    connection.close().map_err(|(_, error)| StoreError::sqlite(&new, "write it through")(error))?;
+    fs::rename(&new, file).map_err(StoreError::io(file, "give it its name"))?;
+    sync_folder_of(file).map_err(StoreError::io(file, "make its name durable"))
+}
+
 impl Database {
     /// Creates the file (mode 0600) or opens it, and brings its schema up to date.
     pub(super) fn create_or_open(file: PathBuf) -> Result<Self, StoreError> {
@@ -44,10 +97,11 @@ impl Database {
     }
 
     pub(super) fn create_or_open_with(file: PathBuf, migrations: &[Migration]) -> Result<Self, StoreError> {
-        match OpenOptions::new().write(true).create_new(true).mode(PRIVATE_MODE).open(&file) {
-            Ok(_) => sync_folder_of(&file).map_err(StoreError::io(&file, "make its name durable"))?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => tighten(&file)?,
-            Err(error) => return Err(StoreError::io(&file, "create the world's file")(error)),
+        if file.exists() {
+            refuse_empty(&file)?;
+            tighten(&file)?;
+        } else {
+            create(&file, migrations)?;
         }
         let mut connection = connect(&file)?;
         // Before the first write: a file of another program or of a newer version stays as it is.

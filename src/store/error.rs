@@ -56,6 +56,29 @@ pub enum StoreError {
         /// What it is or lacks.
         why: String,
     },
+    /// Parts of the file are missing or were overwritten.
+    #[error(
+        "{}: the save is damaged: cannot {doing} ({source}); restore a backup, or choose another world with --name",
+        file.display()
+    )]
+    Damaged {
+        /// The database.
+        file: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What SQLite found.
+        source: rusqlite::Error,
+    },
+    /// There can be no save at this place.
+    #[error("{}: cannot {doing} ({source}); name a folder that can be written to with --saves", path.display())]
+    NoFolder {
+        /// What was touched.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// The refusal.
+        source: io::Error,
+    },
     /// A migration that the file has gone through is not the one this program has under that number.
     #[error(
         "{}: schema version {version} ({name}) was made by other SQL than this program's; run it with the program \
@@ -133,6 +156,7 @@ impl StoreError {
                 | StoreError::FixedAtCreation { .. }
                 | StoreError::NewerSchema { .. }
                 | StoreError::NotASave { .. }
+                | StoreError::NoFolder { .. }
         )
     }
 
@@ -162,7 +186,16 @@ impl StoreError {
         move |source| StoreError::Io { path: path.to_owned(), doing, source }
     }
 
+    pub(super) fn no_folder(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> StoreError {
+        move |source| StoreError::NoFolder { path: path.to_owned(), doing, source }
+    }
+
     pub(super) fn sqlite(file: &Path, doing: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
-        move |source| StoreError::Sqlite { file: file.to_owned(), doing, source }
+        move |source| match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                StoreError::Damaged { file: file.to_owned(), doing, source }
+            }
+            _ => StoreError::Sqlite { file: file.to_owned(), doing, source },
+        }
     }
 }

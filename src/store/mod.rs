@@ -29,7 +29,7 @@ mod thread;
 mod world;
 
 pub use error::StoreError;
-pub use folder::SaveFolder;
+pub use folder::{SaveFolder, UnusedSave};
 pub use image::{IMAGES_KEPT, Image, PART_BYTES_MAX};
 pub use run_file::{RunFile, RunInfo};
 pub use save::{Store, counter};

@@ -89,8 +89,6 @@ impl RunFile {
 
 impl Drop for RunFile {
     fn drop(&mut self) {
-        if let Err(error) = RunInfo::remove(&self.folder) {
-            tracing::warn!("run.json is left behind although the world ends: {error}");
-        }
+        self.folder.forget_run();
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use rusqlite::OptionalExtension;
 
-use super::database::Database;
+use super::database::{self, Database};
 use super::error::StoreError;
-use super::folder::SaveFolder;
+use super::folder::{SaveFolder, UnusedSave};
 use super::image::{self, Image};
 use super::world::{self, WorldIdentity, WorldRecord};
 
@@ -29,6 +29,8 @@ pub mod counter {
 pub struct Store {
     folder: Arc<SaveFolder>,
     pub(super) database: Database,
+    /// Whether this process created the file.
+    is_new: bool,
     /// Rows of images that turned out to be damaged: the next image that is written removes them.
     damaged: Vec<i64>,
 }
@@ -38,16 +40,28 @@ impl Store {
     ///
     /// # Errors
     /// When another process has it, when it is no save or one of a newer program, when the identity insists
-    /// on what the save has fixed otherwise, or when the disk refuses.
+    /// on what the save has fixed otherwise, or when the disk refuses. What was created until then is removed.
     pub fn create_or_open(
         folder: &Path,
         identity: &WorldIdentity,
     ) -> Result<(Self, WorldRecord), StoreError> {
         let folder = Arc::new(SaveFolder::create_or_open(folder)?);
-        let mut database = Database::create_or_open(folder.database_file())?;
+        let file = folder.database_file();
+        // A log without its file is what is left of somebody's save.
+        let is_new = !file.exists() && !database::beside(&file, "-wal").exists();
+        let unused = UnusedSave::new(&folder, is_new);
+        let mut database = Database::create_or_open(file)?;
         let record = world::load_or_create(&mut database, folder.path(), identity)?;
         database.checkpoint();
-        Ok((Self { folder, database, damaged: Vec::new() }, record))
+        unused.keep();
+        Ok((Self { folder, database, is_new, damaged: Vec::new() }, record))
+    }
+
+    /// Removes on drop what opening this save created, unless it is told that the world runs. Let it outlive the
+    /// store.
+    #[must_use = "dropped at once, it removes a new save"]
+    pub fn unused(&self) -> UnusedSave {
+        UnusedSave::new(&self.folder, self.is_new)
     }
 
     /// The newest image that is whole in the save in this folder, which may be another process's at the same time: it

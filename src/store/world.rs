@@ -65,12 +65,12 @@ pub(super) fn load_or_create(
 ) -> Result<WorldRecord, StoreError> {
     match load(database)? {
         Some(record) => {
-            compare(folder, &identity.seed, record.seed)?;
-            compare(folder, &identity.grid, record.grid)?;
+            compare(folder, "seed", &identity.seed, record.seed)?;
+            compare(folder, "grid", &identity.grid, record.grid)?;
             let size = |[width, depth]: [f32; 2]| format!("{width} m x {depth} m");
             let asked =
                 Sourced { value: size(identity.size_m.value), origin: identity.size_m.origin.clone() };
-            compare(folder, &asked, size(record.size_m))?;
+            compare(folder, "size_m", &asked, size(record.size_m))?;
             Ok(record)
         }
         None => create(database, identity),
@@ -155,7 +155,12 @@ fn create(database: &mut Database, identity: &WorldIdentity) -> Result<WorldReco
 }
 
 /// A flag that asks for another value is refused, a file that does is told, a default goes unmentioned.
-fn compare<T: PartialEq + Display>(folder: &Path, asked: &Sourced<T>, fixed: T) -> Result<(), StoreError> {
+fn compare<T: PartialEq + Display>(
+    folder: &Path,
+    key: &str,
+    asked: &Sourced<T>,
+    fixed: T,
+) -> Result<(), StoreError> {
     if asked.value == fixed {
         return Ok(());
     }
@@ -168,7 +173,8 @@ fn compare<T: PartialEq + Display>(folder: &Path, asked: &Sourced<T>, fixed: T) 
         }),
         Origin::File(place) => {
             tracing::warn!(
-                "{place}: {} has no effect: {} was created with {fixed}, which is fixed",
+                "{place}: {key} = {} has no effect: {} was created with {fixed}, which is fixed; correct the file, or \
+                 create another world with --name",
                 asked.value,
                 folder.display()
             );

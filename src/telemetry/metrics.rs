@@ -45,10 +45,6 @@ pub struct MetricsFrame {
     pub bytes_out: u64,
     /// Updates handed to the transport, since the start.
     pub updates: u64,
-    /// Actions that were taken, since the start.
-    pub actions: u64,
-    /// Actions that were refused, since the start.
-    pub actions_refused: u64,
     /// Audits that were compared, since the start.
     pub audits: u64,
     /// Audits that failed, since the start.
@@ -99,7 +95,7 @@ pub struct Metrics {
     stage_seconds: Vec<Histogram>,
     stage_cpu_seconds: Vec<Counter<f64, AtomicU64>>,
     gauges: [(Gauge<i64>, fn(&MetricsFrame) -> u64); 6],
-    counters: [(Counter, fn(&MetricsFrame) -> u64); 8],
+    counters: [(Counter, fn(&MetricsFrame) -> u64); 6],
 }
 
 impl fmt::Debug for Metrics {
@@ -173,8 +169,6 @@ impl Metrics {
             counter("handovers", "Entities that changed their owner", None, |frame| frame.handovers),
             counter("sent", "Bytes handed to the transport", Some(Unit::Bytes), |frame| frame.bytes_out),
             counter("updates", "State updates handed to the transport", None, |frame| frame.updates),
-            counter("actions", "Actions that were taken", None, |frame| frame.actions),
-            counter("actions_refused", "Actions that were refused", None, |frame| frame.actions_refused),
             counter("audits", "Views that were compared with the oracle", None, |frame| frame.audits),
             counter("audit_failures", "Views that differ from the oracle", None, |frame| {
                 frame.audit_failures
@@ -216,8 +210,10 @@ impl Metrics {
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
             "the counter's name {name:?} must be lower-case letters and underscores"
         );
+        // The text itself is asked, so that it does not matter who has the name.
+        let taken = self.encode().contains(&format!("# TYPE terrane_{name} "));
+        assert!(!taken, "the counter {name} is registered twice");
         let mut outside = self.outside.0.lock().unwrap_or_else(PoisonError::into_inner);
-        assert!(outside.iter().all(|other| other.name != name), "the counter {name} is registered twice");
         outside.push(Outside { name, help, value });
     }
 
@@ -233,10 +229,12 @@ impl Metrics {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
-    /// A naive reader of the text: every sample has a declared family before it, a legal name, legal labels and a
-    /// number. Returns the samples, labels included in the key.
+    /// A naive reader of the text: every family is declared once and has its own help, every sample stands below its
+    /// family and has a legal name, legal labels and a number. Returns the samples, labels included in the key.
     pub(crate) fn parse(text: &str) -> Vec<(String, f64)> {
         let name_is_legal = |name: &str| {
             let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
@@ -244,11 +242,17 @@ pub(crate) mod tests {
         };
         assert!(text.ends_with("# EOF\n"), "the text must be whole");
         let (mut samples, mut family) = (Vec::new(), String::new());
+        let (mut families, mut helps) = (BTreeSet::new(), BTreeSet::new());
         for line in text.lines() {
             if let Some(comment) = line.strip_prefix("# ") {
                 let mut words = comment.split(' ');
                 match (words.next(), words.next()) {
-                    (Some("HELP"), Some(name)) => family = name.to_owned(),
+                    (Some("HELP"), Some(name)) => {
+                        assert!(families.insert(name), "the family {name} is there twice");
+                        let help = words.collect::<Vec<_>>().join(" ");
+                        assert!(helps.insert(help.clone()), "two families have the help {help:?}");
+                        family = name.to_owned();
+                    }
                     (Some("TYPE"), Some(name)) => {
                         assert_eq!(name, family);
                         let kind = words.next().unwrap();
@@ -319,10 +323,24 @@ pub(crate) mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "the family terrane_a is there twice")]
+    fn the_reader_of_these_tests_refuses_a_family_that_is_declared_twice() {
+        let family =
+            |help: &str| format!("# HELP terrane_a {help}\n# TYPE terrane_a counter\nterrane_a_total 1\n");
+        parse(&format!("{}{}# EOF\n", family("One."), family("Another.")));
+    }
+
+    #[test]
     #[should_panic(expected = "registered twice")]
     fn a_counter_registered_twice_is_refused() {
         let metrics = Metrics::new();
         metrics.register_counter("same", "One", Arc::default());
         metrics.register_counter("same", "Another", Arc::default());
+    }
+
+    #[test]
+    #[should_panic(expected = "registered twice")]
+    fn a_counter_with_the_name_of_one_of_our_own_is_refused() {
+        Metrics::new().register_counter("handovers", "Another", Arc::default());
     }
 }

@@ -50,6 +50,8 @@ pub struct TestWorld {
     port: LoopbackPort,
     schema: Arc<Schema>,
     clients: Vec<Player>,
+    /// Seeds the names of each player's actions.
+    players_made: u64,
     tick_ms: u64,
 }
 
@@ -87,7 +89,7 @@ impl TestWorld {
         let port = network.port();
         let mut exchange = Exchange::default();
         exchange.add(Box::new(network));
-        Self { server, exchange, port, schema, clients: Vec::new(), tick_ms: 1_000 / hz }
+        Self { server, exchange, port, schema, clients: Vec::new(), players_made: 0, tick_ms: 1_000 / hz }
     }
 
     /// Changes the network for clients that connect from now on.
@@ -108,12 +110,26 @@ impl TestWorld {
     /// # Panics
     /// When the name is none.
     pub fn connect_as(&mut self, name: &str, role: Role) -> ClientId {
+        let player = self.player(name, role);
+        self.clients.push(player);
+        ClientId(self.clients.len() - 1)
+    }
+
+    /// Connects a player whom the test moves itself, as a game's `App` with a
+    /// [`ClientPlugin`](crate::client::ClientPlugin) does: it is to receive after each tick, and to send before the next.
+    ///
+    /// # Panics
+    /// When the name is none.
+    pub fn connect_apart(&mut self, name: &str) -> Player {
+        self.player(name, Role::Player)
+    }
+
+    fn player(&mut self, name: &str, role: Role) -> Player {
         let player = PlayerId::new(name).unwrap_or_else(|error| panic!("{error}"));
         let link = self.port.connect(Identity { role, ..Identity::player(player) });
         let connection = Connection::over(Box::new(link), self.schema.hash(), crate::VERSION);
-        let number = self.clients.len();
-        self.clients.push(Player::new(connection, self.schema.clone(), number as u64 + 1));
-        ClientId(number)
+        self.players_made += 1;
+        Player::new(connection, self.schema.clone(), self.players_made)
     }
 
     /// Runs one tick: clients send, the server ticks, clients receive.

@@ -173,7 +173,7 @@ struct Bush {
 
 #[test]
 fn a_public_type_that_contains_itself_is_public() {
-    assert!(!Bush::PERSONAL && Tree::PERSONAL);
+    assert_eq!((Bush::PERSONAL, Tree::PERSONAL), (false, true));
     let mut bush = Bush::default();
     for leaves in 0..20 {
         bush = Bush { leaves, twigs: [(3, Some(Box::new(bush))), (4, None)].into() };
@@ -337,12 +337,12 @@ mod variant {
     }
 
     pair! {
-        first: doc = "", sync(broadcast), value, f32;
+        first: cfg(all()), sync(broadcast), value, f32;
         gate: sync(owner), sync(broadcast), value, f32;
-        policy: doc = "", sync(per_player_slice), value, std::collections::BTreeMap<terrane::ids::PlayerId, u8>;
-        name: doc = "", sync(broadcast), other, f32;
-        ty: doc = "", sync(broadcast), value, f64;
-        precision: doc = "", sync(broadcast, precision = 0.5), value, f32;
+        policy: cfg(all()), sync(per_player_slice), value, std::collections::BTreeMap<terrane::ids::PlayerId, u8>;
+        name: cfg(all()), sync(broadcast), other, f32;
+        ty: cfg(all()), sync(broadcast), value, f64;
+        precision: cfg(all()), sync(broadcast, precision = 0.5), value, f32;
     }
 }
 

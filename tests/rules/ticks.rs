@@ -159,7 +159,7 @@ fn leap(context: Res<TickContext>, mut stones: Query<&mut Position>) {
     }
 }
 
-/// DESIGN 4: a step beyond the limit is a mistake of the game: in a debug build it stops the world by name…
+/// A step beyond the limit is a mistake of the game: in a debug build it stops the world by name…
 #[test]
 #[cfg(debug_assertions)]
 fn a_step_that_is_too_long_panics_in_a_debug_build() {

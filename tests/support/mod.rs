@@ -52,11 +52,7 @@ pub struct OracleViews {
 pub fn oracle_views(world: &TestWorld) -> OracleViews {
     let settings = world.server().settings();
     OracleViews {
-        rule: ViewSettings {
-            enter_radius_m: settings.enter_radius_m,
-            leave_radius_m: settings.leave_radius_m,
-            entities_max: settings.view_entities_max,
-        },
+        rule: ViewSettings::new(settings.enter_radius_m, settings.leave_radius_m, settings.view_entities_max),
         memories: Default::default(),
         expected: Default::default(),
     }

@@ -128,11 +128,11 @@ impl<'a> Field<'a> {
     /// What is seen of it: an `Option<Cow<Type>>`. A personal one asks `viewing`.
     pub(crate) fn seen(&self, value: &TokenStream) -> TokenStream {
         let (ty, functions) = (self.ty, quote!(::terrane::replication::policy::functions));
-        let at = site(self.sync.policy_at);
         match &self.sync.policy {
             Policy::PerPlayer(path) => quote!(#functions::per_player::<#ty, _>(#path, #value, viewing)),
             Policy::PerPlayerSlice => {
-                quote_spanned!(at=> #functions::per_player_slice::<#ty>(#value, viewing))
+                let map = located(quote!(#ty), self.sync.policy_at);
+                quote!(#functions::per_player_slice::<#map>(#value, viewing))
             }
             Policy::Custom(path) => quote!(#functions::custom::<#ty, _>(#path, #value, viewing)),
             _ => {
@@ -151,18 +151,20 @@ impl<'a> Field<'a> {
     /// What is seen of `value` as an `Option<Type>`, the naive way.
     fn sieved(&self, value: &TokenStream) -> TokenStream {
         let (ty, policy) = (self.ty, quote!(::terrane::replication::policy));
-        let at = site(self.sync.policy_at);
-        match &self.sync.policy {
-            Policy::ServerOnly => quote!(::core::option::Option::None),
-            Policy::Broadcast => quote!(::core::option::Option::Some(::core::clone::Clone::clone(#value))),
-            Policy::Masked(path) => quote!(::core::option::Option::Some(#path(#value))),
-            Policy::PerPlayer(path) => {
-                quote!(#policy::sieve::for_player::<#ty, _>(#path, #value, viewing))
+        let seen = match &self.sync.policy {
+            Policy::Broadcast => quote!(::core::clone::Clone::clone(#value)),
+            Policy::Masked(path) => quote!(#policy::functions::masked::<#ty>(#path, #value)),
+            Policy::Computed(path) => quote!(#policy::functions::computed::<Self, #ty>(#path, self)),
+            Policy::PerPlayerSlice => {
+                let map = located(quote!(#ty), self.sync.policy_at);
+                quote!(#policy::sieve::slice_of::<#map>(#value, viewing))
             }
-            Policy::PerPlayerSlice => quote_spanned!(at=> #policy::sieve::slice_of(#value, viewing)),
-            Policy::Custom(path) => quote!(#policy::sieve::for_viewing::<#ty, _>(#path, #value, viewing)),
-            Policy::Computed(path) => quote!(::core::option::Option::Some(#path(self))),
-        }
+            _ => {
+                let seen = self.seen(value);
+                return quote!(#seen.map(|seen| seen.into_owned()));
+            }
+        };
+        quote!(::core::option::Option::Some(#seen))
     }
 
     /// Writes it into a node, as its sent field number `bit`.
@@ -170,7 +172,11 @@ impl<'a> Field<'a> {
         let (ty, bit, binding) = (self.ty(), bit as u32, &self.binding);
         let seen = self.seen_by_some(&quote!(#binding));
         if let Some(at) = self.sync.nested {
-            return quote_spanned!(site(at)=> out.nested_field::<#ty>(&mut node, #bit, #seen, viewing););
+            return quote_spanned!(site(at)=>
+                out.nested_field(&mut node, #bit, #seen, |value, out| {
+                    <#ty as ::terrane::replication::policy::SyncNode>::encode_node(value, viewing, out);
+                });
+            );
         }
         if let Some((precision, _)) = self.sync.precision {
             return quote!(out.quantised_field::<#ty>(&mut node, #bit, #seen, #precision););
@@ -186,7 +192,9 @@ impl<'a> Field<'a> {
         let Some(bit) = bit else { return quote!(::core::default::Default::default()) };
         let (ty, bit, label) = (self.ty(), bit as u32, &self.label);
         if let Some(at) = self.sync.nested {
-            return quote_spanned!(site(at)=> from.nested_field::<#ty>(mask, #bit, #label)?);
+            return quote_spanned!(site(at)=>
+                from.nested_field(mask, #bit, #label, <#ty as ::terrane::replication::policy::SyncNode>::decode_node)?
+            );
         }
         if let Some((precision, _)) = self.sync.precision {
             return quote!(from.quantised_field::<#ty>(mask, #bit, #label, #precision)?);
@@ -216,7 +224,11 @@ impl<'a> Field<'a> {
         let (label, ty, binding) = (&self.label, self.ty(), &self.binding);
         let sieved = self.sieved(&quote!(#binding));
         if let Some(at) = self.sync.nested {
-            return quote_spanned!(site(at)=> sieve.nested_field::<#ty>(#label, #sieved, viewing));
+            return quote_spanned!(site(at)=>
+                sieve.nested_field(#label, #sieved, |value, sieve| {
+                    <#ty as ::terrane::replication::policy::SyncNode>::sieve_node(value, viewing, sieve)
+                })
+            );
         }
         if let Some((precision, _)) = self.sync.precision {
             return quote!(sieve.quantised_field::<#ty>(#label, #sieved, #precision));

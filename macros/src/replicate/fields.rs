@@ -28,6 +28,8 @@ pub(crate) fn implementation(ty: &Type<'_>) -> TokenStream {
         [shape] if shape.variant.is_none() => of_struct(ty, shape),
         _ => of_enum(ty),
     };
+    // What not everybody may see of an entity is nothing that a neighbour may know, whatever its fields say.
+    let project = if ty.is_gated() { quote!(*ghost = ::core::default::Default::default();) } else { project };
     let policy = ty.container.tokens();
     let is_visible = match &ty.container.gate {
         Gate::Custom(path, at) => {
@@ -170,22 +172,26 @@ fn of_enum(ty: &Type<'_>) -> Parts {
     }
     let encode = quote! {
         if <Self as #policy::SyncNode>::PERSONAL {
-            out.put_node_source::<Self>(self);
+            #policy::SyncNode::save_node(self, &mut out.bytes);
             out.end_source();
         } else {
-            out.put_node::<Self>(self);
+            out.put_node(|out| #policy::SyncNode::encode_node(self, ::core::option::Option::None, out));
             out.end_field(#wire, #bytes_max);
         }
     };
     let personal = quote! {
         0 if <Self as #policy::SyncNode>::PERSONAL => {
             let seen = ::core::option::Option::Some(::std::borrow::Cow::Borrowed(self));
-            payload.nested_field::<Self>(#bytes_max, seen)
+            payload.nested_field(#bytes_max, seen, <Self as #policy::SyncNode>::encode_node)
         }
     };
     let decode = quote! {
         0 => {
-            *self = ::terrane::replication::field::decode_node::<Self>(#name, bytes)?;
+            *self = ::terrane::replication::field::take_node(
+                #name,
+                bytes,
+                <Self as #policy::SyncNode>::decode_node,
+            )?;
             ::core::result::Result::Ok(())
         }
     };
@@ -194,15 +200,20 @@ fn of_enum(ty: &Type<'_>) -> Parts {
         encode: vec![encode],
         personal: vec![personal],
         decode: vec![decode],
-        hidden: vec![
-            quote!(0 => ::terrane::replication::field::hidden_in_node::<Self>(#name, "value", bytes),),
-        ],
+        hidden: vec![quote! {
+            0 => ::terrane::replication::field::hidden_in_node(
+                #name,
+                "value",
+                bytes,
+                <Self as #policy::SyncNode>::decode_node,
+            ),
+        }],
         project: quote!(*ghost = #policy::SyncNode::project_node(self);),
         sieve: quote! {
-            sieve.nested_field::<Self>(
+            sieve.nested_field(
                 "value",
                 ::core::option::Option::Some(::core::clone::Clone::clone(self)),
-                viewing,
+                |value: &Self, sieve| #policy::SyncNode::sieve_node(value, viewing, sieve),
             )
         },
     }
@@ -223,7 +234,9 @@ impl Field<'_> {
         if self.is_personal() {
             let source = match self.sync.nested {
                 None => quote!(out.put_source::<#ty>(#value);),
-                Some(at) => quote_spanned!(site(at)=> out.put_node_source::<#ty>(#value);),
+                Some(at) => quote_spanned! {site(at)=>
+                    <#ty as ::terrane::replication::policy::SyncNode>::save_node(#value, &mut out.bytes);
+                },
             };
             return quote!(#source out.end_source(););
         }
@@ -235,10 +248,13 @@ impl Field<'_> {
             };
             return quote_spanned! {site(at)=>
                 if <#ty as ::terrane::replication::policy::SyncNode>::PERSONAL {
-                    out.put_node_source::<#ty>(#source);
+                    <#ty as ::terrane::replication::policy::SyncNode>::save_node(#source, &mut out.bytes);
                     out.end_source();
                 } else {
-                    out.put_node::<#ty>(&#told);
+                    let told = #told;
+                    out.put_node(|out| {
+                        <#ty as ::terrane::replication::policy::SyncNode>::encode_node(&told, ::core::option::Option::None, out);
+                    });
                     out.end_field(#wire, #bytes_max);
                 }
             };
@@ -259,7 +275,9 @@ impl Field<'_> {
             let guard = (!self.is_personal()).then(
                 || quote_spanned!(site(at)=> if <#ty as ::terrane::replication::policy::SyncNode>::PERSONAL),
             );
-            let show = quote_spanned!(site(at)=> payload.nested_field::<#ty>(#bytes_max, #seen));
+            let show = quote_spanned! {site(at)=>
+                payload.nested_field(#bytes_max, #seen, <#ty as ::terrane::replication::policy::SyncNode>::encode_node)
+            };
             return Some(quote!(#number #guard => #show,));
         }
         if !self.is_personal() {
@@ -279,7 +297,9 @@ impl Field<'_> {
     fn decode_sent(&self, number: usize, component: &str) -> TokenStream {
         let (member, ty, what) = (&self.member, self.ty(), self.what(component));
         let value = if let Some(at) = self.sync.nested {
-            quote_spanned!(site(at)=> ::terrane::replication::field::decode_node::<#ty>(#what, bytes)?)
+            quote_spanned! {site(at)=>
+                ::terrane::replication::field::take_node(#what, bytes, <#ty as ::terrane::replication::policy::SyncNode>::decode_node)?
+            }
         } else {
             let take = match self.sync.precision {
                 None => quote!(::terrane::replication::field::take::<#ty>(#what, bytes)?),
@@ -309,7 +329,12 @@ impl Field<'_> {
         let (ty, label, what) = (self.ty(), &self.label, self.what(component));
         let at: Span = self.sync.nested?;
         let read = quote_spanned! {site(at)=>
-            ::terrane::replication::field::hidden_in_node::<#ty>(#what, #label, bytes)
+            ::terrane::replication::field::hidden_in_node(
+                #what,
+                #label,
+                bytes,
+                <#ty as ::terrane::replication::policy::SyncNode>::decode_node,
+            )
         };
         Some(quote!(#number => #read,))
     }

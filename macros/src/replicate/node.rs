@@ -147,6 +147,7 @@ pub(crate) fn implementation(ty: &Type<'_>) -> TokenStream {
 
     quote! {
         #[automatically_derived]
+        #[diagnostic::do_not_recommend]
         #[allow(unused_variables, unused_mut, clippy::all, reason = "a type may have no fields of some kind")]
         impl ::terrane::replication::policy::SyncNode for #ident {
             const PERSONAL: bool = false #(|| #personal)*;

@@ -17,10 +17,10 @@ use crate::ids::{Alias, NetId, TickNumber};
 use crate::limits::{RECORD_BYTES_MAX, UPDATE_BYTES_MAX};
 use crate::protocol::codec::DecodeError;
 use crate::protocol::messages::{AuditOutcome, AuditRequest};
-use crate::replication::Schema;
 use crate::replication::mask::{FIELD_FIRST, FIELD_XY, FIELD_Z, FIELDS_OF_PLACE, FieldMask};
 use crate::replication::rows::EncodedRow;
 use crate::replication::wire::Reader;
+use crate::replication::{ReceivedEvent, Schema};
 use crate::space::LatticePoint;
 
 pub use entity::MirrorEntity;
@@ -60,6 +60,7 @@ pub struct Mirror {
     records_ahead: Vec<(u32, Arc<Enter>)>,
     audits_ahead: Vec<AuditRequest>,
     audited: Vec<(u32, AuditOutcome)>,
+    told: Vec<ReceivedEvent>,
 }
 
 impl Mirror {
@@ -151,6 +152,11 @@ impl Mirror {
         drained
     }
 
+    /// Forgets what happened, for who compares states instead. O(1) when nothing did.
+    pub fn forget_events(&mut self) {
+        self.events = DrainedEvents::default();
+    }
+
     /// Takes the fields of an entity that an update announced but could not carry. It may come before that
     /// update or after it; when that update never came, the server sends the record again for another.
     ///
@@ -187,6 +193,11 @@ impl Mirror {
         self.answer_audits();
     }
 
+    /// The events that came with updates since the last call, at most [`EVENTS_MAX`].
+    pub fn take_told(&mut self) -> Vec<ReceivedEvent> {
+        std::mem::take(&mut self.told)
+    }
+
     /// The audits that have been answered since the last call, by number.
     pub fn take_audit_outcomes(&mut self) -> Vec<(u32, AuditOutcome)> {
         std::mem::take(&mut self.audited)
@@ -214,6 +225,8 @@ impl Mirror {
         for enter in parsed.enters {
             self.upsert(schema, header.seq, enter);
         }
+        let room = EVENTS_MAX.saturating_sub(self.told.len());
+        self.told.extend(parsed.events.into_iter().take(room));
         for values in &parsed.values {
             self.set_values(values, &parsed.fields);
         }

@@ -2,17 +2,17 @@
 
 use std::ops::Range;
 
-use crate::ids::{Alias, TickNumber};
-use crate::limits::ALIASES_MAX;
+use crate::ids::{Alias, NetId, TickNumber};
+use crate::limits::{ALIASES_MAX, UPDATE_BYTES_MAX};
 use crate::protocol::codec::DecodeError;
-use crate::replication::Schema;
 use crate::replication::field::{FieldWire, field_length};
 use crate::replication::mask::{FIELD_FIRST, FIELD_XY, FIELD_Z, FieldMask, SUBJECT};
 use crate::replication::rows::EncodedRow;
 use crate::replication::wire::{
-    EnterHead, FLAG_COMMON, FLAG_COMPLETE, FLAG_ENTERS, FLAG_EXCEPTIONS, FLAG_LEAVES, FLAGS_KNOWN, Reader,
-    checked_alias, reference_point,
+    EnterHead, FLAG_COMMON, FLAG_COMPLETE, FLAG_ENTERS, FLAG_EVENTS, FLAG_EXCEPTIONS, FLAG_LEAVES,
+    FLAGS_KNOWN, Reader, checked_alias, reference_point,
 };
+use crate::replication::{ReceivedEvent, Schema};
 use crate::space::LatticePoint;
 
 use super::Mirror;
@@ -53,6 +53,7 @@ pub(super) struct Parsed<'a> {
     pub(super) leaves: Vec<Alias>,
     pub(super) enters: Vec<Enter>,
     pub(super) values: Vec<Values>,
+    pub(super) events: Vec<ReceivedEvent>,
     /// (bit, bytes).
     pub(super) fields: Vec<(u32, &'a [u8])>,
 }
@@ -116,6 +117,18 @@ pub(super) fn read_parts<'a>(
         }
     }
     let is_structural = |alias: Alias| structural[usize::from(alias.0) / 64] >> (alias.0 % 64) & 1 == 1;
+    if flags & FLAG_EVENTS != 0 {
+        for _ in 0..reader.varint_max(UPDATE_BYTES_MAX, "events")? {
+            let kind = reader.varint_max(schema.events.len().saturating_sub(1), "kinds of events")? as u16;
+            let about = NetId(reader.u64()?);
+            let length = reader.varint_max(UPDATE_BYTES_MAX, "bytes of an event")?;
+            let payload = reader.take(length)?.to_vec();
+            if schema.events.is_empty() {
+                return Err(malformed("an event of a kind that there is not"));
+            }
+            parsed.events.push(ReceivedEvent { kind, about, payload });
+        }
+    }
     if flags & FLAG_COMMON != 0 {
         let mask = read_mask(reader.varint()?)?;
         let length = reader.varint_max(ALIASES_MAX / 8, "bytes of a bitmap")?;

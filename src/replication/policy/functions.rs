@@ -101,18 +101,29 @@ impl<C, F: Fn(&Viewing<'_>) -> bool> Gate<C, WhoeverItIs> for F {
 /// A map with one entry per player, which `per_player_slice` cuts down to the viewer's own.
 #[diagnostic::on_unimplemented(
     message = "`per_player_slice` is for maps keyed by player, and `{Self}` is none",
-    label = "this field is no BTreeMap<PlayerId, _>",
+    label = "the field is no BTreeMap<PlayerId, _>",
     note = "make the field a BTreeMap<PlayerId, _>, or write per_player = path"
 )]
 pub trait PlayerMap: Sized {
     /// The same map with this player's entry alone; empty when there is none.
     #[must_use]
     fn slice(&self, player: &PlayerId) -> Self;
+
+    /// The same by going through all of it: what [`slice`](Self::slice) is compared with.
+    #[must_use]
+    fn only_of(&self, player: &PlayerId) -> Self;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Clone> PlayerMap for BTreeMap<PlayerId, T> {
     fn slice(&self, player: &PlayerId) -> Self {
         self.get_key_value(player).map(|(key, value)| (key.clone(), value.clone())).into_iter().collect()
+    }
+
+    fn only_of(&self, player: &PlayerId) -> Self {
+        let mut slice = self.clone();
+        slice.retain(|key, _| key == player);
+        slice
     }
 }
 

@@ -7,7 +7,6 @@ use serde::Serialize;
 use crate::replication::quantised::Quantised;
 
 use super::depends::Depends;
-use super::node::SyncNode;
 use super::viewing::Viewing;
 use super::writer::NodeWriter;
 
@@ -93,9 +92,14 @@ impl Payload<'_, '_> {
         self.show(bytes_max, seen, |value, writer| writer.put_quantised(value, precision))
     }
 
-    /// A field that is a node.
-    pub fn nested_field<V: SyncNode>(self, bytes_max: usize, seen: Option<Cow<'_, V>>) -> Shown {
+    /// A field that is a node, which `encode` appends as this viewing shows it.
+    pub fn nested_field<V: Clone>(
+        self,
+        bytes_max: usize,
+        seen: Option<Cow<'_, V>>,
+        encode: impl FnOnce(&V, Option<&Viewing<'_>>, &mut NodeWriter<'_>),
+    ) -> Shown {
         let viewing = self.viewing;
-        self.show(bytes_max, seen, |value, writer| value.encode_node(Some(viewing), writer))
+        self.show(bytes_max, seen, |value, writer| encode(value, Some(viewing), writer))
     }
 }

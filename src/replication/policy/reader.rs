@@ -38,9 +38,12 @@ impl<'a> NodeReader<'a> {
         self
     }
 
-    /// The whole node that the bytes are.
-    pub(crate) fn read_all<V: SyncNode>(mut self) -> Result<V, DecodeError> {
-        let value = V::decode_node(&mut self)?;
+    /// The whole node that the bytes are, which `decode` reads.
+    pub(crate) fn read_all<V>(
+        mut self,
+        decode: impl FnOnce(&mut Self) -> Result<V, DecodeError>,
+    ) -> Result<V, DecodeError> {
+        let value = decode(&mut self)?;
         match self.bytes.len() {
             0 => Ok(value),
             left => Err(DecodeError::Trailing { what: self.what, left }),
@@ -158,18 +161,24 @@ impl<'a> NodeReader<'a> {
         self.seen((mask, bit, name), |reader| Ok(V::from_steps(reader.value()?, precision)))
     }
 
-    /// The same for one that is a node.
+    /// The same for one that is a node, which `decode` reads.
     ///
     /// # Errors
     /// When the bytes are no such node.
-    pub fn nested_field<V: SyncNode>(&mut self, mask: u32, bit: u32, name: &str) -> Result<V, DecodeError> {
+    pub fn nested_field<V: Default>(
+        &mut self,
+        mask: u32,
+        bit: u32,
+        name: &str,
+        decode: impl FnOnce(&mut Self) -> Result<V, DecodeError>,
+    ) -> Result<V, DecodeError> {
         self.seen((mask, bit, name), |reader| {
             if reader.hidden.is_none() {
-                return V::decode_node(reader);
+                return decode(reader);
             }
             let here = path_of_field(&reader.path, name);
             let before = std::mem::replace(&mut reader.path, here);
-            let value = V::decode_node(reader);
+            let value = decode(reader);
             reader.path = before;
             value
         })

@@ -3,16 +3,14 @@
 //! It makes values of values and never touches a byte. Of what encoders use it shares the policy functions themselves,
 //! which are the definition, and how a float is rounded.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use serde::Serialize;
 
-use crate::ids::PlayerId;
 use crate::limits::NODE_LEVELS_MAX;
 use crate::replication::quantised::Quantised;
 
-use super::functions::{Custom, PerPlayer};
+use super::functions::PlayerMap;
 use super::node::SyncNode;
 use super::reader::element_of_path;
 use super::viewing::Viewing;
@@ -79,12 +77,17 @@ impl Sieve {
         seen.map_or_else(|| self.hide(name), |value| value.rounded(precision))
     }
 
-    /// A field that is a node. Hidden, too, when it nests too deeply.
-    pub fn nested_field<V: SyncNode>(&mut self, name: &str, seen: Option<V>, viewing: &Viewing<'_>) -> V {
+    /// A field that is a node, which `sieved` sieves in turn. Hidden, too, when it nests too deeply.
+    pub fn nested_field<V: Default>(
+        &mut self,
+        name: &str,
+        seen: Option<V>,
+        sieved: impl FnOnce(&V, &mut Self) -> V,
+    ) -> V {
         let Some(value) = seen else { return self.hide(name) };
         let hidden = self.hidden.len();
         self.path.push(self.step(name));
-        let value = value.sieve_node(viewing, self);
+        let value = sieved(&value, self);
         self.path.pop();
         if std::mem::take(&mut self.too_deep) {
             self.hidden.truncate(hidden);
@@ -107,27 +110,8 @@ impl Sieve {
     }
 }
 
-/// What a function for `per_player` gives. For what `derive(Replicate)` writes, as all below.
-pub fn for_player<V, Form>(policy: impl PerPlayer<V, Form>, value: &V, viewing: &Viewing<'_>) -> Option<V> {
-    policy.show(value, viewing)
-}
-
-/// What a function for `custom` gives.
-pub fn for_viewing<V: Clone, Form>(
-    policy: impl Custom<V, Form>,
-    value: &V,
-    viewing: &Viewing<'_>,
-) -> Option<V> {
-    policy.show(value, viewing).map(|seen| seen.into_owned())
-}
-
-/// What `per_player_slice` leaves of a map.
+/// What `per_player_slice` leaves of a map. For what `derive(Replicate)` writes.
 #[must_use]
-pub fn slice_of<T: Clone>(
-    map: &BTreeMap<PlayerId, T>,
-    viewing: &Viewing<'_>,
-) -> Option<BTreeMap<PlayerId, T>> {
-    let mut slice = map.clone();
-    slice.retain(|player, _| player == viewing.viewer.player());
-    Some(slice)
+pub fn slice_of<M: PlayerMap>(map: &M, viewing: &Viewing<'_>) -> M {
+    map.only_of(viewing.viewer.player())
 }

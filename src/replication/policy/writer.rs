@@ -9,9 +9,6 @@ use crate::protocol::codec;
 use crate::replication::quantised::Quantised;
 use crate::replication::wire::{put_varint, varint_length};
 
-use super::node::SyncNode;
-use super::viewing::Viewing;
-
 /// Appends nodes, and notes where in them the names of entities lie.
 #[derive(Debug)]
 pub struct NodeWriter<'a> {
@@ -130,17 +127,18 @@ impl<'a> NodeWriter<'a> {
         }
     }
 
-    /// The next field, if it is seen: a node itself. One that nests too deeply is left out and counted.
-    pub fn nested_field<V: SyncNode>(
+    /// The next field, if it is seen: a node itself, which `encode` appends. One that nests too deeply is left out and
+    /// counted.
+    pub fn nested_field<V: Clone>(
         &mut self,
         node: &mut OpenNode,
         bit: u32,
         seen: Option<Cow<'_, V>>,
-        viewing: Option<&Viewing<'_>>,
+        encode: impl FnOnce(&V, &mut Self),
     ) {
         let Some(value) = seen else { return };
         let (bytes, ids) = (self.bytes.len(), self.ids.len());
-        value.encode_node(viewing, self);
+        encode(&value, self);
         if std::mem::take(&mut self.too_deep) {
             self.bytes.truncate(bytes);
             self.ids.truncate(ids);

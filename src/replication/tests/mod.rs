@@ -2,6 +2,7 @@
 
 mod aliases;
 mod audits;
+mod budgets;
 mod convergence;
 mod hostile;
 mod limits;

@@ -69,8 +69,7 @@ pub(super) struct Simulation {
     scratch: ViewScratch,
 }
 
-pub(super) const SETTINGS: ViewSettings =
-    ViewSettings { enter_radius_m: 50.0, leave_radius_m: 55.0, entities_max: 256 };
+pub(super) const SETTINGS: ViewSettings = ViewSettings::new(50.0, 55.0, 256);
 
 impl Simulation {
     pub(super) fn new(plan: WorldPlan, viewers: usize, settings: ViewSettings, network: Network) -> Self {

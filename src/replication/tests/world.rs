@@ -60,7 +60,7 @@ pub(super) fn schema() -> Schema {
             sent: fields.to_vec(),
         })
         .collect();
-    Schema { components, actions: Vec::new() }
+    Schema { components, ..Schema::default() }
 }
 
 #[derive(Clone, Debug)]

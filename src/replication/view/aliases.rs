@@ -44,6 +44,8 @@ pub(super) struct Aliases {
     pub(super) waited: Vec<u16>,
     /// Number of the last enter record sent under the alias; it goes on counting when the alias changes hands.
     pub(super) structure: Vec<u8>,
+    /// The update with that record: what was sent before it matters no more, whether it arrived or not.
+    pub(super) told_in: Vec<u32>,
     /// Not free: in the view or quarantined.
     pub(super) used: Vec<u64>,
     /// In the view.
@@ -126,6 +128,7 @@ impl Aliases {
             self.weight.resize(length, 0);
             self.waited.resize(length, 0);
             self.structure.resize(length, 0);
+            self.told_in.resize(length, 0);
             self.personal.resize_with(length, || None);
         }
         let alias = word * 64 + self.used[word].trailing_ones() as usize;
@@ -217,7 +220,13 @@ impl Aliases {
             return false;
         }
         self.pending[alias] |= mask;
-        self.priority[alias] = self.priority[alias].saturating_add(PRIORITY_OF_LOSS).min(PRIORITY_MAX);
         true
+    }
+
+    /// Makes something more urgent of which a part was lost: once per update, in however many parts it was sent.
+    pub(super) fn hurry(&mut self, alias: usize) {
+        if self.rows[alias] != Row::NONE {
+            self.priority[alias] = self.priority[alias].saturating_add(PRIORITY_OF_LOSS).min(PRIORITY_MAX);
+        }
     }
 }

@@ -5,14 +5,15 @@ use crate::limits::UPDATE_BYTES_MAX;
 use crate::replication::mask::{FieldMask, RESEND};
 use crate::replication::rows::Rows;
 use crate::replication::wire::{
-    self, ENTER_HEAD_BYTES_MAX, ENTER_INLINE_BYTES_MAX, ENTERS_MINOR_BYTES_MAX, EnterHead, FLAG_COMPLETE,
-    FLAG_ENTERS, FLAG_LEAVES, LEAVES_BYTES_MAX, put_varint,
+    self, ENTER_HEAD_BYTES_MAX, ENTER_INLINE_BYTES_MAX, ENTERS_MINOR_BYTES_MAX, EXCEPTION_BYTES_MAX,
+    EnterHead, FLAG_COMPLETE, FLAG_ENTERS, FLAG_EVENTS, FLAG_LEAVES, LEAVES_BYTES_MAX, put_varint,
 };
 use crate::space::{LatticePoint, distance_squared};
 
 use super::aliases::{aliases_of, has, put};
 use super::in_flight::Sent;
 use super::personal::Look;
+use super::told::EVENTS_MINOR_BYTES_MAX;
 use super::values::{COMMON_BYTES_MAX, Common};
 use super::{PROBE_AFTER_TICKS, View, ViewScratch, bits_of};
 
@@ -40,6 +41,10 @@ pub struct Assembled {
     pub enters: u32,
     /// Leaves.
     pub leaves: u32,
+    /// Events.
+    pub events: u32,
+    /// Events for which there was no room: nobody hears of them.
+    pub events_dropped: u32,
     /// Not everything fitted.
     pub overflowed: bool,
     /// No enter waits behind it.
@@ -58,6 +63,8 @@ struct Found {
     common_bytes: usize,
     exceptions: usize,
     exception_bytes: usize,
+    /// Something is pending that is not to be told in this tick.
+    put_off: bool,
 }
 
 impl View {
@@ -87,21 +94,27 @@ impl View {
         let mut common = Common::new(self.common_mask);
         let mut found = self.look(rows, &common, scratch);
         if found.exceptions > found.common {
-            self.common_mask = self.most_frequent_mask(scratch);
+            self.common_mask = self.most_frequent_mask(rows, scratch);
             if self.common_mask != common.mask {
                 common = Common::new(self.common_mask);
                 found = self.look(rows, &common, scratch);
             }
         }
         let leaves = self.aliases.leaving.iter().any(|leaving| leaving.pending);
-        let probe = found.common + found.exceptions + scratch.enters.len() == 0 && !leaves;
+        let probe = found.common + found.exceptions + scratch.enters.len() == 0
+            && !leaves
+            && scratch.events.is_empty();
         if probe {
-            self.settle(false);
+            self.settle(found.put_off);
             if self.in_flight.is_empty() || header.tick.0 < self.last_tick.0 + PROBE_AFTER_TICKS {
                 return None;
             }
         }
 
+        if self.bytes_per_tick.is_some() && !self.can_afford(rows, &found, leaves, scratch) {
+            self.waiting = true;
+            return None;
+        }
         let base = out.len();
         out.reserve(UPDATE_BYTES_MAX);
         let mut update = Assembled { seq, probe, ..Assembled::default() };
@@ -138,6 +151,15 @@ impl View {
         }
 
         let room = UPDATE_BYTES_MAX - (out.len() - base);
+        if !scratch.events.is_empty() {
+            let beside_the_longest = room.saturating_sub(overhead + EXCEPTION_BYTES_MAX);
+            let for_events = room.saturating_sub(need).max(beside_the_longest.min(EVENTS_MINOR_BYTES_MAX));
+            (update.events, update.events_dropped) = scratch.events.put(for_events, out);
+            if update.events > 0 {
+                flags |= FLAG_EVENTS;
+            }
+        }
+        let room = UPDATE_BYTES_MAX - (out.len() - base);
         update.overflowed = need > room;
         if update.overflowed {
             self.thin_out(rows, &common, seq, room, overhead, scratch);
@@ -155,7 +177,8 @@ impl View {
         update.bytes = out.len() - base;
         debug_assert!(update.bytes <= UPDATE_BYTES_MAX, "an update of {} bytes", update.bytes);
 
-        self.clear_pending(&update, enters_wait, scratch);
+        self.allowance = self.allowance.saturating_sub(update.bytes as u32);
+        self.clear_pending(&update, enters_wait || found.put_off, scratch);
         self.last_seq = seq;
         if !probe {
             self.last_tick = header.tick;
@@ -163,10 +186,34 @@ impl View {
             for (chosen, exceptions) in scratch.chosen[..words].iter_mut().zip(&scratch.exceptions) {
                 *chosen &= !exceptions;
             }
+            if common.has_fields() {
+                // What was shown is in the list, field by field.
+                for (chosen, special) in scratch.chosen[..words].iter_mut().zip(&self.aliases.special) {
+                    *chosen &= !special;
+                }
+            }
             self.in_flight.push(seq, common.mask, &scratch.chosen[..words], &mut scratch.rare);
         }
         self.enters_wait = enters_wait;
         Some(update)
+    }
+
+    /// Whether the budget covers all that waits, or a full update: less is not worth the headers.
+    fn can_afford(&self, rows: &Rows, found: &Found, leaves: bool, scratch: &ViewScratch) -> bool {
+        if self.allowance >= UPDATE_BYTES_MAX as u32 {
+            return true;
+        }
+        let enters: usize = scratch
+            .enters
+            .iter()
+            .map(|&(_, alias)| {
+                let row = &rows.encoded[self.aliases.rows[usize::from(alias)].index()];
+                wire::enter_length(row.components, 0, row.bytes.len())
+            })
+            .sum();
+        let leaves = if leaves { 1 + 2 * self.aliases.leaving.len() } else { 0 };
+        let values = 11 + self.aliases.end.div_ceil(8) + found.common_bytes + found.exception_bytes;
+        wire::HEADER_BYTES_MAX + leaves + enters + values <= self.allowance as usize
     }
 
     /// Sorts what is pending into enters, the common block and exceptions, all of it into `scratch`.
@@ -186,10 +233,20 @@ impl View {
             }
             let mut any = bits_of(&any);
             let mut exceptions = bits_of(&other);
+            let put_off = scratch.put_off[word];
+            found.put_off |= any & put_off != 0;
+            any &= !put_off;
+            exceptions &= !put_off;
             if common.has_fields() {
-                exceptions |= any & (self.aliases.unsettled[word] | self.aliases.special[word]);
+                for alias in aliases_of(word, any & self.aliases.special[word]) {
+                    // As the viewer has the fields: that anything else is hidden must not show in the form.
+                    let mask = self.wire_mask(rows, alias, self.aliases.pending[alias]);
+                    let bit = 1 << (alias % 64);
+                    exceptions = (exceptions & !bit) | if mask == common.mask { 0 } else { bit };
+                }
+                exceptions |= any & self.aliases.unsettled[word];
                 for alias in aliases_of(word, any & !exceptions) {
-                    let bytes = common.bytes_of(rows, self.aliases.rows[alias]);
+                    let bytes = self.common_bytes(rows, &scratch.shown, common, alias);
                     if bytes > COMMON_BYTES_MAX {
                         exceptions |= 1 << (alias % 64);
                     } else {
@@ -228,10 +285,11 @@ impl View {
     }
 
     /// The mask that most of those with fields to send have; the smallest of equally frequent ones.
-    fn most_frequent_mask(&self, scratch: &mut ViewScratch) -> FieldMask {
+    fn most_frequent_mask(&self, rows: &Rows, scratch: &mut ViewScratch) -> FieldMask {
         let masks = &mut scratch.masks;
         masks.clear();
-        masks.extend(self.aliases.pending.iter().copied().filter(|&pending| pending as i64 > 0));
+        let pending = self.aliases.pending.iter().enumerate().filter(|&(_, &pending)| pending as i64 > 0);
+        masks.extend(pending.map(|(alias, &pending)| self.wire_mask(rows, alias, pending)));
         masks.sort_unstable();
         let most = masks.chunk_by(FieldMask::eq).max_by_key(|run| (run.len(), std::cmp::Reverse(run[0])));
         most.map_or(self.common_mask, |run| run[0])
@@ -328,6 +386,7 @@ impl View {
             }
             self.aliases.pending[index] = 0;
             self.aliases.priority[index] = 0;
+            self.aliases.told_in[index] = update.seq;
             put(&mut self.aliases.sent, index);
             put(&mut self.aliases.unsettled, index);
             scratch.rare.push(Sent::Enter(head.alias, head.structure));

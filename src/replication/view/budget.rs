@@ -40,11 +40,12 @@ impl View {
         }
         self.age();
         let words = self.aliases.words();
+        let shown = &scratch.shown;
         let cost = |alias: usize, exceptions: &[u64; WORDS_MAX], exception: &[(FieldMask, u16)]| {
             if has(exceptions, alias) {
                 usize::from(exception[alias].1)
             } else {
-                common.bytes_of(rows, self.aliases.rows[alias])
+                self.common_bytes(rows, shown, common, alias)
             }
         };
         scratch.histogram.fill(0);
@@ -61,8 +62,7 @@ impl View {
         }
 
         let first = self.cursor.min(words * 64 - 1);
-        let mut fits = true;
-        let mut any = false;
+        let (mut cursor, mut any) = (None, false);
         let mut kept = [0u64; WORDS_MAX];
         // The word of the cursor comes twice: from the cursor on at first, up to it at last.
         for turn in 0..=words {
@@ -82,7 +82,7 @@ impl View {
             let chosen = scratch.chosen[word] & part;
             kept[word] |= chosen & bits_of(&above);
             for alias in aliases_of(word, chosen & bits_of(&at)) {
-                if !fits {
+                if cursor.is_some() {
                     break;
                 }
                 let bytes = cost(alias, &scratch.exceptions, &scratch.exception);
@@ -90,12 +90,12 @@ impl View {
                     left -= bytes;
                     put(&mut kept, alias);
                 } else {
-                    self.cursor = alias;
-                    fits = false;
+                    cursor = Some(alias);
                 }
             }
             any |= kept[word] != 0;
         }
+        self.cursor = cursor.unwrap_or(self.cursor);
         if !any {
             // The bitmap may take all the room: then whoever has its turn goes without one.
             let alias = self.cursor;

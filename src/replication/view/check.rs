@@ -7,8 +7,9 @@ use crate::replication::mask::FIELDS_OF_PLACE;
 use crate::replication::rows::Rows;
 
 use super::aliases::{aliases_of, has, put};
-use super::personal::{FieldKey, Look};
+use super::personal::Look;
 use super::{View, ViewScratch};
+use crate::replication::layouts::FieldKey;
 
 /// Fields of special entities that have another value than the client was told last, though nothing of them is pending.
 pub type Overlooked = Vec<(NetId, FieldKey)>;

@@ -8,7 +8,6 @@ use crate::replication::rows::Rows;
 use super::View;
 use super::aliases::has;
 use super::in_flight::Sent;
-use super::personal::layout;
 
 /// How far one entity of a view has been told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,16 +46,14 @@ impl View {
         let aliases = &self.aliases;
         let alias = (0..aliases.end).find(|&alias| aliases.rows[alias] == row && row != Row::NONE)?;
         let pending = aliases.pending[alias];
-        let components = rows.encoded[row.index()].components;
         let (mut in_flight, mut enter_in_flight) = (0, false);
-        for (mask, rare) in self.in_flight.carried(alias) {
+        for (mask, rare) in self.in_flight.carried(alias, aliases.told_in[alias]) {
             in_flight |= mask;
             for sent in rare {
                 match *sent {
                     Sent::Fields(of, mask) if usize::from(of.0) == alias => in_flight |= mask,
                     Sent::Shown(of, key) if usize::from(of.0) == alias => {
-                        let bit = layout(rows.schema(), components).find(|(_, known, _)| *known == key);
-                        in_flight |= bit.map_or(0, |(bit, ..)| 1 << bit);
+                        in_flight |= rows.layout(row).bit_of(key).map_or(0, |bit| 1 << bit);
                     }
                     Sent::Enter(of, structure) if usize::from(of.0) == alias => {
                         enter_in_flight |= structure == aliases.structure[alias];

@@ -3,10 +3,10 @@
 use glam::Vec3;
 
 use crate::ids::{NetId, Row};
-use crate::limits::LEAVE_RADIUS_M_MAX;
+use crate::limits::{LEAVE_RADIUS_M_MAX, UPDATE_BYTES_MAX};
 use crate::replication::mask::FieldMask;
 use crate::replication::rows::Rows;
-use crate::replication::rule::{ViewSettings, near_key};
+use crate::replication::rule::{Tiers, ViewSettings, near_key};
 use crate::space::distance_squared;
 
 use super::aliases::{aliases_of, has, put};
@@ -16,6 +16,9 @@ use super::{View, ViewScratch, bits_of, budget};
 /// How far beyond the last edge of a full view candidates are looked for: an eighth of an octave of the squared
 /// distance.
 const EDGE_SLACK: u64 = 1 << 20;
+
+/// What of its budget a view may save up, bytes: a first view comes quickly.
+const ALLOWANCE_MAX: u32 = 4 * UPDATE_BYTES_MAX as u32;
 
 /// What a tick did to a view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +72,9 @@ impl View {
                 *waited = if pending == 0 { 0 } else { waited.saturating_add(1) };
             }
         }
+        if rows.policies_changed {
+            self.note_new_specials(rows);
+        }
         scratch.next_epoch(rows.len());
         let mut change = self.let_go_of_the_far(rows, look, settings.leave_radius_m, scratch);
 
@@ -109,8 +115,33 @@ impl View {
         scratch.entering = entering;
         self.enters_wait |= change.entered > 0;
         self.note_wide(rows, look);
+        self.put_off_the_far(rows, look, &settings.tiers, scratch);
+        self.bytes_per_tick = settings.bytes_per_tick;
+        if let Some(bytes) = settings.bytes_per_tick {
+            self.allowance = self.allowance.saturating_add(bytes).min(ALLOWANCE_MAX.max(bytes));
+        }
         self.personalise(rows, look, change.entered + change.left > 0, scratch);
         change
+    }
+
+    /// Marks those of the far whose turn it is not. They take turns by alias, so that not all come at once.
+    fn put_off_the_far(&mut self, rows: &Rows, look: &Look<'_>, tiers: &Tiers, scratch: &mut ViewScratch) {
+        self.turn = self.turn.wrapping_add(1);
+        scratch.put_off[..self.aliases.words()].fill(0);
+        if tiers.is_empty() {
+            return;
+        }
+        for word in 0..self.aliases.words() {
+            for alias in aliases_of(word, self.aliases.held[word]) {
+                let row = self.aliases.rows[alias];
+                let d2 = distance_squared(rows.position[row.index()], self.viewer.position);
+                let every = tiers.every(d2);
+                let has_its_turn = self.turn.wrapping_add(alias as u32).is_multiple_of(every);
+                if !has_its_turn && row != self.viewer.avatar && look.always.binary_search(&row).is_err() {
+                    put(&mut scratch.put_off, alias);
+                }
+            }
+        }
     }
 
     /// Notes which of those that are in the view wherever they are cannot be told by low bits.
@@ -123,8 +154,10 @@ impl View {
         for word in 0..self.aliases.words() {
             self.aliases.wide[word] = 0;
             for alias in aliases_of(word, self.aliases.held[word]) {
-                let away = rows.position[self.aliases.rows[alias].index()] - from;
-                if away.abs().max_element() > LEAVE_RADIUS_M_MAX {
+                let place = rows.position[self.aliases.rows[alias].index()];
+                let is_near = (place - from).abs().cmple(Vec3::splat(LEAVE_RADIUS_M_MAX)).all();
+                // Who sees from nowhere sees everything far away; node-wide state has no place.
+                if !is_near && place.is_finite() {
                     put(&mut self.aliases.wide, alias);
                     self.any_wide = true;
                 }
@@ -157,7 +190,7 @@ impl View {
             );
             for alias in aliases_of(word, far & self.aliases.held[word]) {
                 let row = self.aliases.rows[alias];
-                if look.always.binary_search(&row).is_ok() && rows.net_id[row.index()] != NetId::WORLD {
+                if look.always.binary_search(&row).is_ok() && is_somewhere(rows, row) {
                     continue;
                 }
                 self.let_go(rows, alias);
@@ -253,15 +286,22 @@ impl View {
         }
 
         scratch.entering.clear();
+        scratch.chosen[..self.aliases.words()].fill(0);
         for (place, &(_, candidate)) in scratch.ranked.iter().enumerate() {
             match candidate {
                 Candidate::Entering(row) if place < entities_max => scratch.entering.push(row),
                 Candidate::Held(alias) if place >= entities_max => {
                     debug_assert!(has(&self.aliases.held, usize::from(alias)));
-                    self.let_go(rows, usize::from(alias));
-                    change.left += 1;
+                    put(&mut scratch.chosen, usize::from(alias));
                 }
                 _ => {}
+            }
+        }
+        // By alias: in which order candidates were found must not show.
+        for word in 0..self.aliases.words() {
+            for alias in aliases_of(word, scratch.chosen[word]) {
+                self.let_go(rows, alias);
+                change.left += 1;
             }
         }
     }
@@ -274,10 +314,13 @@ fn admits(rows: &Rows, look: &Look<'_>, row: Row) -> bool {
 
 /// Whether an entity that is near enough may come into the view.
 fn may_enter(rows: &Rows, look: &Look<'_>, row: Row) -> bool {
+    is_somewhere(rows, row) && (!rows.marked[row.index()] || admits(rows, look, row))
+}
+
+/// Whether there is anything to see: not of who has died in this tick, nor of who is too much to be told.
+fn is_somewhere(rows: &Rows, row: Row) -> bool {
     let index = row.index();
-    rows.net_id[index] != NetId::WORLD
-        && (rows.position[index].is_finite() || rows.placeless[index])
-        && (!rows.marked[index] || admits(rows, look, row))
+    rows.net_id[index] != NetId::WORLD && (rows.position[index].is_finite() || rows.placeless[index])
 }
 
 /// The inner loop of a tick, over at most 64 aliases: bit *i* of the result is whether the *i*-th is too far.

@@ -19,6 +19,7 @@ mod in_flight;
 mod inquiry;
 mod membership;
 mod personal;
+mod told;
 mod values;
 
 use crate::ids::{Row, TickNumber};
@@ -31,11 +32,13 @@ use aliases::{Aliases, aliases_of};
 use in_flight::{InFlight, Sent};
 use personal::{ShownFields, WholeScratch};
 
+pub use super::layouts::FieldKey;
 pub use assemble::{Assembled, UpdateHeader};
 pub use check::Overlooked;
 pub use inquiry::{Inquiry, Leave};
 pub use membership::MembershipChange;
-pub use personal::{FieldKey, Look, NothingPersonal, PersonalSource, PersonalValue};
+pub use personal::{Look, NothingPersonal, PersonalSource, PersonalValue};
+pub use told::EventSection;
 
 /// An update counts as lost when the client has applied one this much newer and not it.
 const LOST_BEHIND: u32 = 3;
@@ -65,6 +68,12 @@ pub struct View {
     edge: u64,
     /// Some of those in the view are beyond the reach of low position bits.
     any_wide: bool,
+    /// Counts ticks, for the turns of what is far.
+    turn: u32,
+    /// Bytes per tick on average, if they are limited.
+    bytes_per_tick: Option<u32>,
+    /// Bytes that may be sent now, if they are limited.
+    allowance: u32,
     /// The fields that most entities of the last update had. Of this view alone: what others see, or what is
     /// hidden from this viewer, must not show in the form of its updates.
     common_mask: FieldMask,
@@ -88,6 +97,9 @@ impl Default for View {
             enters_wait: false,
             edge: 0,
             any_wide: false,
+            turn: 0,
+            bytes_per_tick: None,
+            allowance: 0,
             common_mask: FIELD_XY,
             cursor: 0,
             #[cfg(any(test, feature = "planted-faults"))]
@@ -106,6 +118,8 @@ pub struct ViewScratch {
     ranked: Vec<(u64, membership::Candidate)>,
     chosen: [u64; WORDS_MAX],
     exceptions: [u64; WORDS_MAX],
+    /// Those whose turn it is not.
+    put_off: [u64; WORDS_MAX],
     masks: Vec<FieldMask>,
     /// By alias, valid where `exceptions` has its bit: the fields that go, and the bytes of the record.
     exception: Vec<(FieldMask, u16)>,
@@ -115,6 +129,8 @@ pub struct ViewScratch {
     /// Fields of special entities that were evaluated for this view in this tick.
     shown: ShownFields,
     whole: WholeScratch,
+    /// What happened that the next update tells.
+    pub events: EventSection,
 }
 
 impl Default for ViewScratch {
@@ -126,6 +142,7 @@ impl Default for ViewScratch {
             ranked: Vec::new(),
             chosen: [0; WORDS_MAX],
             exceptions: [0; WORDS_MAX],
+            put_off: [0; WORDS_MAX],
             masks: Vec::new(),
             exception: vec![(0, 0); ALIASES_MAX],
             enters: Vec::new(),
@@ -133,6 +150,7 @@ impl Default for ViewScratch {
             rare: Vec::new(),
             shown: ShownFields::default(),
             whole: WholeScratch::default(),
+            events: EventSection::default(),
         }
     }
 }
@@ -170,6 +188,12 @@ impl View {
     /// The rows of those in the view, in no order that may matter.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
         self.aliases.rows.iter().copied().filter(|&row| row != Row::NONE)
+    }
+
+    /// Whether an entity is in the view. O(view).
+    #[must_use]
+    pub fn holds(&self, row: Row) -> bool {
+        row != Row::NONE && self.aliases.rows.contains(&row)
     }
 
     /// Whether entities have come into the view that no update has told yet: call
@@ -242,32 +266,46 @@ impl View {
         let answered = self.in_flight.answer(seq, true);
         for (word, &bits) in answered.bitmap.iter().enumerate() {
             for alias in aliases_of(word, bits) {
-                self.restore(rows, alias, answered.mask);
+                if self.aliases.told_in[alias] < seq {
+                    self.restore(rows, alias, answered.mask);
+                    self.aliases.hurry(alias);
+                }
             }
         }
+        let mut last = None;
         for &sent in &answered.rare {
+            let alias = usize::from(sent.alias().0);
+            let matters = self.aliases.told_in[alias] < seq;
             match sent {
-                Sent::Fields(alias, mask) => self.restore(rows, usize::from(alias.0), mask),
-                Sent::Shown(alias, key) => self.restore_shown(rows, usize::from(alias.0), key),
+                Sent::Fields(_, mask) if matters => self.restore(rows, alias, mask),
+                Sent::Shown(_, key) if matters => self.restore_shown(rows, alias, key),
+                Sent::Fields(..) | Sent::Shown(..) => continue,
                 // A newer enter record, if there is one, is answered for by itself.
-                Sent::Enter(alias, structure)
-                    if self.aliases.structure[usize::from(alias.0)] == structure =>
-                {
-                    self.restore_whole(usize::from(alias.0));
-                    self.restore(rows, usize::from(alias.0), RESEND);
+                Sent::Enter(_, structure) if self.aliases.structure[alias] == structure => {
+                    self.restore_whole(alias);
+                    self.restore(rows, alias, RESEND);
                 }
-                Sent::Enter(..) => {}
-                Sent::Leave(alias) => self.aliases.leave_lost(usize::from(alias.0)),
+                Sent::Enter(..) => continue,
+                Sent::Leave(_) => {
+                    self.aliases.leave_lost(alias);
+                    continue;
+                }
+            }
+            // Fields of one entity stand behind one another.
+            if last.replace(alias) != Some(alias) {
+                self.aliases.hurry(alias);
             }
         }
         self.in_flight.recycle(answered);
     }
 
-    /// The alias may have changed hands, or its entity its components, since `mask` was sent: only fields
-    /// that it has now can be pending.
+    /// Whatever is restored was sent under the layout that the client has: a change of components sends an enter record.
+    /// It may be about to change, so only fields that the entity has now can be pending.
     fn restore(&mut self, rows: &Rows, alias: usize, mask: FieldMask) {
         let mask = if mask >> FIELD_FIRST == 0 || mask & RESEND != 0 {
             mask
+        } else if aliases::has(&self.aliases.special, alias) {
+            self.restore_plain(rows, alias, mask)
         } else {
             mask & rows.encoded[self.aliases.rows[alias].index()].all_fields()
         };

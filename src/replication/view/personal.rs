@@ -9,24 +9,15 @@ use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ids::{NetId, Row};
-use crate::replication::field::{FieldSpec, put_prefixed};
+use crate::replication::field::put_prefixed;
+use crate::replication::layouts::{FieldKey, LayoutField};
 use crate::replication::mask::{FIELD_FIRST, FIELDS_OF_PLACE, FieldMask, RESEND, SUBJECT};
 use crate::replication::policy::{Depends, ViewerContext};
 use crate::replication::rows::{EncodedRow, Rows};
 use crate::replication::rule::Viewer;
-use crate::replication::schema::Schema;
 
 use super::aliases::{Aliases, aliases_of, has, put, take};
 use super::{View, ViewScratch};
-
-/// Names a field of an entity whatever other components it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FieldKey {
-    /// The component's index in the schema.
-    pub component: u8,
-    /// The field's index among the component's sent fields.
-    pub field: u8,
-}
 
 /// A personal field as one viewer may see it.
 #[derive(Debug, Default)]
@@ -106,6 +97,8 @@ pub(super) struct Held {
     pub(super) told: bool,
     gate_reads: Depends,
     fields: SmallVec<[HeldField; 4]>,
+    /// The components it had when it was plain before this viewer: the layout of what was sent then.
+    plain: u64,
 }
 
 impl Held {
@@ -146,7 +139,10 @@ pub(super) struct ShownField {
 #[derive(Debug, Default)]
 pub(super) struct ShownFields {
     bytes: Vec<u8>,
+    /// By alias and bit.
     fields: Vec<ShownField>,
+    /// By alias: where its fields begin in `fields`; meaningless for an alias without any.
+    begins: Vec<u32>,
     value: PersonalValue,
 }
 
@@ -156,13 +152,26 @@ impl ShownFields {
         self.fields.clear();
     }
 
+    fn push(&mut self, field: ShownField) {
+        let alias = usize::from(field.alias);
+        if self.begins.len() <= alias {
+            self.begins.resize(alias + 1, 0);
+        }
+        if self.fields.last().is_none_or(|last| last.alias != field.alias) {
+            self.begins[alias] = self.fields.len() as u32;
+        }
+        self.fields.push(field);
+    }
+
     /// The field under a bit of an alias. It must have been evaluated.
     fn field(&self, alias: usize, bit: u32) -> &ShownField {
-        let place = self
-            .fields
-            .binary_search_by_key(&(alias as u16, bit as u8), |field| (field.alias, field.bit))
-            .expect("what is pending of a special entity was evaluated in this tick");
-        &self.fields[place]
+        let begin = self.begins.get(alias).map_or(usize::MAX, |&begin| begin as usize);
+        let of_alias = self.fields.get(begin..).unwrap_or_default();
+        of_alias
+            .iter()
+            .take_while(|field| usize::from(field.alias) == alias)
+            .find(|field| u32::from(field.bit) == bit)
+            .expect("what is pending of a special entity was evaluated in this tick")
     }
 
     fn bytes_of(&self, field: &ShownField) -> &[u8] {
@@ -175,24 +184,17 @@ impl ShownFields {
     }
 }
 
-/// The fields of a row in the order of its mask.
-pub(super) fn layout(
-    schema: &Schema,
-    components: u64,
-) -> impl Iterator<Item = (u32, FieldKey, &FieldSpec)> + '_ {
-    (FIELD_FIRST..).zip(schema.fields_of(components)).map(|(bit, (component, field, spec))| {
-        (bit, FieldKey { component: component as u8, field: field as u8 }, spec)
-    })
-}
-
-/// The bits of a row's mask that belong to some of its components.
-fn bits_of_components(schema: &Schema, row: u64, components: u64) -> FieldMask {
-    if row == components {
-        return !FIELDS_OF_PLACE & !(SUBJECT | RESEND);
+/// What a viewer holds of an entity that was plain until now: all of it, but for what was pending.
+fn held_of_plain(rows: &Rows, before: &EncodedRow, pending: FieldMask) -> Held {
+    let told = pending & RESEND == 0;
+    let mut held = Held { components: before.components, plain: before.components, told, ..Held::default() };
+    let fields = (FIELD_FIRST..).zip(rows.schema().fields_of(before.components));
+    for (bit, (component, field, _)) in fields.filter(|(bit, _)| told && pending >> bit & 1 == 0) {
+        let key = FieldKey { component: component as u8, field: field as u8 };
+        let hash = xxh3_64(before.field(bit));
+        held.fields.push(HeldField { key, hash, known: true, reads: Depends::NONE });
     }
-    layout(schema, row)
-        .filter(|(_, key, _)| components >> key.component & 1 == 1)
-        .fold(0, |mask, (bit, ..)| mask | 1 << bit)
+    held
 }
 
 /// Evaluates one field for the viewer and appends its wire bytes to the arena.
@@ -201,9 +203,10 @@ fn evaluate(
     aliases: &Aliases,
     source: &dyn PersonalSource,
     row: Row,
-    (bit, key, spec): (u32, FieldKey, &FieldSpec),
+    bit: u32,
     shown: &mut ShownFields,
 ) -> ShownField {
+    let LayoutField { key, personal } = rows.layout(row).fields()[(bit - FIELD_FIRST) as usize];
     let begin = shown.bytes.len();
     let mut reads = Depends::default();
     let blank = |bytes: &mut [u8], at: usize| {
@@ -213,7 +216,7 @@ fn evaluate(
             *name = NetId::WORLD.0.to_le_bytes();
         }
     };
-    if spec.personal {
+    if personal {
         let value = &mut shown.value;
         value.bytes.clear();
         value.ids.clear();
@@ -250,16 +253,31 @@ fn evaluate(
 }
 
 impl View {
-    /// Makes an alias special, if its entity has anything that differs from viewer to viewer.
+    /// Makes the alias of who has just come special, if its entity has anything that differs from viewer to viewer.
     pub(super) fn note_special(&mut self, rows: &Rows, alias: usize) {
-        let row = self.aliases.rows[alias].index();
-        if rows.special[row] && !has(&self.aliases.special, alias) {
+        if rows.special[self.aliases.rows[alias].index()] {
             put(&mut self.aliases.special, alias);
-            // Who was told the plain entity has all its components: one that is hidden from now on is withdrawn.
-            let was_plain = self.aliases.pending[alias] & RESEND == 0;
-            let components = if has(&self.aliases.sent, alias) { rows.encoded[row].components } else { 0 };
-            self.aliases.personal[alias] =
-                Some(Box::new(Held { components, told: was_plain, ..Held::default() }));
+            self.aliases.personal[alias] = Some(Box::default());
+        }
+    }
+
+    /// Makes those special that are so from this tick on. Before the tick's changes are merged: what is pending now is
+    /// what the client was not told of the plain entity, and everything else it was. So what becomes special for
+    /// something that this viewer may not see sends nothing.
+    pub(super) fn note_new_specials(&mut self, rows: &Rows) {
+        for word in 0..self.aliases.words() {
+            for alias in aliases_of(word, self.aliases.held[word] & !self.aliases.special[word]) {
+                let row = self.aliases.rows[alias];
+                if !rows.special[row.index()] {
+                    continue;
+                }
+                put(&mut self.aliases.special, alias);
+                let mut held = Held::default();
+                if has(&self.aliases.sent, alias) {
+                    held = held_of_plain(rows, rows.before_special(row), self.aliases.pending[alias]);
+                }
+                self.aliases.personal[alias] = Some(Box::new(held));
+            }
         }
     }
 
@@ -278,13 +296,6 @@ impl View {
             triggers |= Depends::NAMED_IDS;
         }
         for word in 0..self.aliases.words() {
-            if rows.policies_changed {
-                for alias in aliases_of(word, self.aliases.held[word]) {
-                    if self.aliases.pending[alias] & SUBJECT != 0 {
-                        self.note_special(rows, alias);
-                    }
-                }
-            }
             for alias in aliases_of(word, self.aliases.special[word]) {
                 self.personalise_one(rows, look, alias, triggers, &mut scratch.shown);
             }
@@ -313,40 +324,40 @@ impl View {
         pending &= !SUBJECT;
         let mut held = self.aliases.personal[alias].take().expect("special aliases have one");
 
-        let regate = !held.told || subject || pending != 0 || triggers.intersects(held.gate_reads);
-        if regate && self.regate(rows, look, row, &mut held) {
+        let gated = rows.gated(row);
+        let regate = !held.told
+            || subject
+            || triggers.intersects(held.gate_reads)
+            || (pending & !FIELDS_OF_PLACE != 0 && (gated != 0 || held.components != encoded.components));
+        if regate && self.regate(rows, look, row, gated, &mut held) {
             pending |= RESEND;
         } else if pending & RESEND != 0 && held.told {
             // Something has come or gone that this viewer does not see: nothing must show.
             pending &= FIELDS_OF_PLACE;
-            pending |=
-                bits_of_components(rows.schema(), encoded.components, held.components) & encoded.all_fields();
+            pending |= rows.layout(row).bits_of(held.components);
         }
-        let idle = pending & !FIELDS_OF_PLACE == 0
-            && !held.fields.iter().any(|field| triggers.intersects(field.reads));
-        if pending & RESEND == 0 && !idle {
-            let asked = pending;
+        if pending & RESEND == 0 {
+            let mut asked = pending & !FIELDS_OF_PLACE & encoded.all_fields();
+            if held.components != encoded.components {
+                asked &= rows.layout(row).bits_of(held.components);
+            }
+            for field in held.fields.iter().filter(|field| triggers.intersects(field.reads)) {
+                asked |= rows.layout(row).bit_of(field.key).map_or(0, |bit| 1 << bit);
+            }
             pending &= FIELDS_OF_PLACE;
-            for field in layout(rows.schema(), encoded.components) {
-                let (bit, key, _) = field;
-                if held.components >> key.component & 1 == 0 {
-                    continue;
-                }
-                let last = held.field(key).copied();
-                let triggered = last.is_some_and(|last| triggers.intersects(last.reads));
-                if asked >> bit & 1 == 0 && !triggered {
-                    continue;
-                }
+            while asked != 0 {
+                let bit = asked.trailing_zeros();
+                asked &= asked - 1;
                 let arena = shown.bytes.len();
-                let mut now = evaluate(rows, &self.aliases, look.source, row, field, shown);
+                let mut now = evaluate(rows, &self.aliases, look.source, row, bit, shown);
                 now.alias = alias as u16;
-                if last.is_some_and(|last| last.known && last.hash == now.hash) {
+                if held.field(now.key).is_some_and(|last| last.known && last.hash == now.hash) {
                     // Equal, but perhaps for another reason.
                     held.set(&now);
                     shown.bytes.truncate(arena);
                 } else {
                     pending |= 1 << bit;
-                    shown.fields.push(now);
+                    shown.push(now);
                 }
             }
         }
@@ -355,9 +366,8 @@ impl View {
     }
 
     /// Which components the viewer sees now; whether that is another set than before.
-    fn regate(&self, rows: &Rows, look: &Look<'_>, row: Row, held: &mut Held) -> bool {
+    fn regate(&self, rows: &Rows, look: &Look<'_>, row: Row, gated: u64, held: &mut Held) -> bool {
         let encoded = &rows.encoded[row.index()];
-        let gated = rows.gated(row);
         let mut visible = encoded.components & !gated;
         held.gate_reads = Depends::default();
         let mut rest = gated;
@@ -390,9 +400,9 @@ impl View {
         let held = self.aliases.personal[alias].as_ref().expect("special aliases have one");
         let row = self.aliases.rows[alias];
         scratch.shown.clear();
-        for field in layout(rows.schema(), rows.encoded[row.index()].components) {
-            if held.components >> field.1.component & 1 == 1 {
-                let shown = evaluate(rows, &self.aliases, source, row, field, &mut scratch.shown);
+        for (bit, field) in (FIELD_FIRST..).zip(rows.layout(row).fields()) {
+            if held.components >> field.key.component & 1 == 1 {
+                let shown = evaluate(rows, &self.aliases, source, row, bit, &mut scratch.shown);
                 scratch.shown.fields.push(shown);
             }
         }
@@ -432,14 +442,14 @@ impl View {
             return mask;
         }
         let held = self.aliases.personal[alias].as_ref().expect("special aliases have one");
-        let components = rows.encoded[self.aliases.rows[alias].index()].components;
-        if held.components == components {
+        let row = self.aliases.rows[alias];
+        if held.components == rows.encoded[row.index()].components {
             return mask;
         }
         let mut wire = mask & FIELDS_OF_PLACE;
         let mut place = FIELD_FIRST;
-        for (bit, key, _) in layout(rows.schema(), components) {
-            if held.components >> key.component & 1 == 1 {
+        for (bit, field) in (FIELD_FIRST..).zip(rows.layout(row).fields()) {
+            if held.components >> field.key.component & 1 == 1 {
                 wire |= (mask >> bit & 1) << place;
                 place += 1;
             }
@@ -452,10 +462,24 @@ impl View {
         let row = self.aliases.rows[alias];
         let Some(held) = self.aliases.personal[alias].as_mut() else { return };
         held.forget(key);
-        let components = rows.encoded[row.index()].components;
-        if let Some((bit, ..)) = layout(rows.schema(), components).find(|(_, known, _)| *known == key) {
+        if let Some(bit) = rows.layout(row).bit_of(key) {
             self.waiting |= self.aliases.restore(alias, 1 << bit);
         }
+    }
+
+    /// Fields were lost on the way of what was plain then: they are not known any more. Gives their bits now.
+    pub(super) fn restore_plain(&mut self, rows: &Rows, alias: usize, mask: FieldMask) -> FieldMask {
+        let row = self.aliases.rows[alias];
+        let mut now = mask & FIELDS_OF_PLACE;
+        let Some(held) = self.aliases.personal[alias].as_mut() else { return now };
+        for (bit, (component, field, _)) in (FIELD_FIRST..).zip(rows.schema().fields_of(held.plain)) {
+            if mask >> bit & 1 == 1 {
+                let key = FieldKey { component: component as u8, field: field as u8 };
+                held.forget(key);
+                now |= rows.layout(row).bit_of(key).map_or(0, |bit| 1 << bit);
+            }
+        }
+        now
     }
 
     /// The newest enter record was lost.

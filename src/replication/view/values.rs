@@ -43,6 +43,21 @@ impl Common {
 }
 
 impl View {
+    /// What an entity of the common block takes.
+    pub(super) fn common_bytes(
+        &self,
+        rows: &Rows,
+        shown: &ShownFields,
+        common: &Common,
+        alias: usize,
+    ) -> usize {
+        if common.has_fields() && has(&self.aliases.special, alias) {
+            shown_bytes(shown, alias, self.aliases.pending[alias]) + common.place_bytes
+        } else {
+            common.bytes_of(rows, self.aliases.rows[alias])
+        }
+    }
+
     /// The fields of an exception that go, and the most bytes its record takes. Fields beyond what an update
     /// can take wait for the next. `None` when not even the first fits.
     pub(super) fn exception_of(
@@ -54,7 +69,8 @@ impl View {
         let pending = self.aliases.pending[alias];
         let row = &rows.encoded[self.aliases.rows[alias].index()];
         let gap = varint_length(self.aliases.end as u64);
-        let head = |mask: FieldMask| gap + varint_length(mask << 2 | 3) + 1 + 3;
+        // As the viewer has them: how many components are hidden must not show in how an update is filled.
+        let head = |mask: FieldMask| gap + varint_length(self.wire_mask(rows, alias, mask) << 2 | 3) + 1 + 3;
         let wide = has(&self.aliases.wide, alias);
         let value_bytes = |mask: FieldMask| {
             if has(&self.aliases.special, alias) {
@@ -104,9 +120,15 @@ impl View {
             out.truncate(bitmap + bytes);
             for word in 0..=last {
                 let bits = in_common(word);
+                update.entities += bits.count_ones();
+                if common.has_fields() && bits & self.aliases.special[word] != 0 {
+                    for alias in aliases_of(word, bits) {
+                        self.put_common_one(rows, common.mask, alias, &scratch.shown, &mut scratch.rare, out);
+                    }
+                    continue;
+                }
                 let aliases = self.aliases.rows.as_chunks::<64>().0.get(word).expect("whole words");
                 put_common(rows, common.mask, aliases, bits, out);
-                update.entities += bits.count_ones();
             }
             update.fields += update.entities * common.mask.count_ones();
         }
@@ -127,6 +149,44 @@ impl View {
             update.entities += count;
         }
         flags
+    }
+
+    /// Writes one entity of a common block in which some are special.
+    fn put_common_one(
+        &mut self,
+        rows: &Rows,
+        mask: FieldMask,
+        alias: usize,
+        shown: &ShownFields,
+        rare: &mut Vec<Sent>,
+        out: &mut Vec<u8>,
+    ) {
+        let row = self.aliases.rows[alias];
+        if !has(&self.aliases.special, alias) {
+            return put_fields(rows, row, mask, out);
+        }
+        put_fields(rows, row, mask & FIELDS_OF_PLACE, out);
+        self.put_shown(alias, self.aliases.pending[alias], shown, rare, out);
+    }
+
+    /// Writes the own fields of a special entity, and remembers what is in flight of it.
+    fn put_shown(
+        &mut self,
+        alias: usize,
+        mask: FieldMask,
+        shown: &ShownFields,
+        rare: &mut Vec<Sent>,
+        out: &mut Vec<u8>,
+    ) {
+        let name = Alias(alias as u16);
+        for bit in bits(mask & !FIELDS_OF_PLACE) {
+            out.extend_from_slice(shown.bytes(alias, bit));
+            let key = self.told_field(alias, bit, shown);
+            rare.push(Sent::Shown(name, key));
+        }
+        if mask & FIELDS_OF_PLACE != 0 {
+            rare.push(Sent::Fields(name, mask & FIELDS_OF_PLACE));
+        }
     }
 
     /// Writes one exception behind its gap.
@@ -166,14 +226,7 @@ impl View {
             rare.push(Sent::Fields(name, mask));
             return;
         }
-        for bit in bits(mask & !FIELDS_OF_PLACE) {
-            out.extend_from_slice(shown.bytes(alias, bit));
-            let key = self.told_field(alias, bit, shown);
-            rare.push(Sent::Shown(name, key));
-        }
-        if place != 0 {
-            rare.push(Sent::Fields(name, place));
-        }
+        self.put_shown(alias, mask, shown, rare, out);
     }
 }
 

@@ -153,3 +153,49 @@ fn what_is_fixed_at_creation_is_refused_as_a_flag_and_ignored_elsewhere() {
     let (_store, record) = Store::create_or_open(&place.folder, &asked).unwrap();
     assert_eq!((record.seed, record.size_m), (7, [1_000.0, 800.5]), "the save says what the world is");
 }
+
+/// A start that is refused after it created a save takes it back, and touches nothing that was there before.
+#[test]
+fn what_a_refused_start_created_is_gone_and_what_was_there_stays() {
+    let place = place();
+    let saves = place.folder.parent().unwrap().join("saves");
+    let folder = saves.join("world");
+    let start = |keep: bool| {
+        let (store, record) = Store::create_or_open(&folder, &identity()).unwrap();
+        let unused = store.unused();
+        fs::write(folder.join("admin.token"), "made by the start").unwrap();
+        drop(store);
+        if keep {
+            unused.keep();
+        }
+        record.is_new
+    };
+    assert!(start(false));
+    assert!(!saves.exists(), "neither the save nor the folder of saves is left");
+
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("notes"), "somebody's own").unwrap();
+    assert!(start(false));
+    let mut left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["admin.token", "lock", "notes"], "no world is left in a folder that was there");
+
+    assert!(start(true), "nothing of the refused start was fixed");
+    assert!(!start(false), "the world that ran is there");
+    assert!(folder.join("world.db").exists(), "and a later refused start leaves it");
+}
+
+/// A place where no save can be is wrong usage, and the flag is named.
+#[test]
+fn a_folder_of_saves_that_is_none_is_wrong_usage() {
+    let place = place();
+    let file = place.folder.parent().unwrap().join("file");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "not a folder").unwrap();
+    for folder in [file.join("world"), file.clone(), file.join("deeper/world")] {
+        let error = open_error(&folder);
+        assert!(matches!(error, StoreError::NoFolder { .. }) && error.is_usage(), "{error}");
+        assert!(error.to_string().contains("--saves"), "{error}");
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "not a folder");
+}

@@ -119,3 +119,54 @@ fn a_save_without_its_world_is_not_taken_for_a_new_one() {
     let error = open_error(&place.folder);
     assert!(error.to_string().contains("it holds images or counters but no world"), "{error}");
 }
+
+/// A file that lost all its bytes is no new world: nobody may find an empty one in place of theirs.
+#[test]
+fn an_empty_file_is_refused_and_stays() {
+    let place = place();
+    drop(open(&place.folder));
+    let file = place.folder.join("world.db");
+    std::fs::write(&file, b"").unwrap();
+    let error = open_error(&place.folder);
+    assert!(matches!(error, StoreError::NotASave { .. }) && error.is_usage(), "{error}");
+    assert!(error.to_string().contains("it is empty"), "{error}");
+    assert_eq!(std::fs::metadata(&file).unwrap().len(), 0);
+}
+
+/// A start that is killed before the tables are there leaves a file under another name: the next one begins anew. A
+/// log without its file is what is left of a save, and stays.
+#[test]
+fn a_start_that_was_cut_short_is_begun_anew() {
+    let place = place();
+    std::fs::create_dir_all(&place.folder).unwrap();
+    for ending in [".new", ".new-wal", ".new-shm"] {
+        std::fs::write(place.folder.join(format!("world.db{ending}")), b"half of someth").unwrap();
+    }
+    drop(open(&place.folder));
+    assert!(!place.folder.join("world.db.new").exists());
+
+    std::fs::remove_file(place.folder.join("world.db")).unwrap();
+    std::fs::write(place.folder.join("world.db-wal"), b"the last commits").unwrap();
+    let error = open_error(&place.folder);
+    assert!(matches!(error, StoreError::NotASave { .. }) && error.is_usage(), "{error}");
+    assert!(place.folder.join("world.db-wal").exists());
+}
+
+/// What is left of a file says that it is damaged and what to do, and never that the disk might be full.
+#[test]
+fn a_truncated_file_is_told_as_damaged() {
+    let place = place();
+    let mut store = open(&place.folder);
+    store.save_image(&image(1, 200_000)).unwrap();
+    drop(store);
+    let file = place.folder.join("world.db");
+    let whole = std::fs::read(&file).unwrap();
+    for length in [100, 4_096, whole.len() / 2] {
+        std::fs::write(&file, &whole[..length]).unwrap();
+        let opened = Store::create_or_open(&place.folder, &identity());
+        let error = opened.and_then(|(mut store, _)| store.newest_image()).expect_err("parts are missing");
+        let text = error.to_string();
+        assert!(text.contains("restore a backup") && !text.contains("free space"), "{length} bytes: {text}");
+        assert_eq!(std::fs::metadata(&file).unwrap().len(), length as u64, "it stays as it is");
+    }
+}

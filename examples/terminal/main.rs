@@ -1,0 +1,276 @@
+//! A client that draws its surroundings as characters. Arrow keys walk, the space bar stops; what is typed is a command:
+//! `walk ne 3`, `stop`, `say hello`, `coach`, `quit`.
+//!
+//! Run it beside the shipped world: `cargo run --release --example terminal -- --player ann`
+mod draw;
+mod screen;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bevy_app::Update;
+use bevy_ecs::message::MessageReader;
+use clap::Parser;
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use terrane::caravan::console::{CaravanCommand, CaravanConsole};
+use terrane::caravan::{Caravan, Roads, Say, Steer, TakeCoach, Walker, caravan_plugins};
+use terrane::client::fields::clean;
+use terrane::client::plugin::{
+    Answer, Client, ClientAppExt, ClientClock, ClientPlugin, Disconnected, Hidden, Mirrored, Notice,
+    OwnAvatar,
+};
+use terrane::client::{As, ClientFailure, ClientGame, ClientTarget, compass};
+use terrane::prelude::*;
+
+use draw::{Mark, Scene, draw};
+use screen::Screen;
+
+/// Draws the shipped world around a player, in a terminal.
+#[derive(Parser)]
+struct Options {
+    /// A shard of the world.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000")]
+    server: SocketAddr,
+    /// Whom to be.
+    #[arg(long, value_name = "PLAYER", value_parser = PlayerId::new)]
+    player: Option<PlayerId>,
+    /// End after so many seconds.
+    #[arg(long, value_name = "N")]
+    seconds: Option<f32>,
+}
+
+/// How far the map reaches to both sides, m.
+const REACH_M: f32 = 40.0;
+/// How fast the arrow keys walk, m/s.
+const WALK_M_S: f32 = 4.0;
+/// Between two pictures.
+const FRAME: Duration = Duration::from_millis(50);
+/// Longest line that can be typed.
+const TYPED_CHARS_MAX: usize = 160;
+
+/// What the world said last, and whether it is over.
+#[derive(Resource, Default)]
+struct Told {
+    last: String,
+    ended: Option<String>,
+}
+
+fn listen(
+    mut told: ResMut<Told>,
+    mut notices: MessageReader<Notice>,
+    mut said: MessageReader<Answer<Say>>,
+    mut aboard: MessageReader<Answer<TakeCoach>>,
+    mut disconnected: MessageReader<Disconnected>,
+) {
+    let refusals = said.read().filter_map(|answer| Some(answer.result.as_ref().err()?.to_string()));
+    let refusals =
+        refusals.chain(aboard.read().filter_map(|answer| Some(answer.result.as_ref().err()?.to_string())));
+    for text in refusals.chain(notices.read().map(|notice| notice.0.clone())) {
+        told.last = clean(&text);
+    }
+    for end in disconnected.read() {
+        told.ended = Some(end.why.to_string());
+    }
+}
+
+/// What there is to draw.
+fn scene_of(app: &mut App, typed: &str) -> Scene {
+    let mut marks = Vec::new();
+    let mut centre = Vec2::ZERO;
+    let mut seen = app.world_mut().query_filtered::<(
+        &NetId,
+        &Position,
+        Option<&OwnAvatar>,
+        (Option<&Caravan>, Option<&Hidden<Caravan>>),
+        (Option<&Walker>, Option<&Hidden<Walker>>),
+    ), With<Mirrored>>();
+    for (net_id, place, own, (caravan, no_caravan), (walker, no_walker)) in seen.iter(app.world()) {
+        let (glyph, name) = match (own, walker, caravan) {
+            (Some(_), walker, _) => ('@', walker.map(|walker| &walker.name)),
+            (None, Some(walker), _) => ('&', Some(&walker.name)),
+            (None, None, caravan) => ('c', caravan.map(|caravan| &caravan.name)),
+        };
+        let place = place.0.truncate();
+        if own.is_some() {
+            centre = place;
+        }
+        let whole = |is_whole: bool, name: &str| is_whole.then(|| name.to_owned());
+        let caravan_hidden = no_caravan.into_iter().flat_map(|it| {
+            it.paths().map(str::to_owned).chain(whole(it.is_whole(), "all of its trade")).collect::<Vec<_>>()
+        });
+        let walker_hidden = no_walker.into_iter().flat_map(|it| {
+            it.paths().map(str::to_owned).chain(whole(it.is_whole(), "all about it")).collect::<Vec<_>>()
+        });
+        marks.push(Mark {
+            place,
+            glyph,
+            name: name.map_or_else(|| net_id.to_string(), |name| clean(name)),
+            says: walker.map(|walker| clean(&walker.says)).unwrap_or_default(),
+            hidden: caravan_hidden.chain(walker_hidden).collect(),
+        });
+    }
+    // The own mark above all others.
+    marks.sort_by_key(|mark| mark.glyph == '@');
+    let told = app.world().resource::<Told>();
+    let client = app.world().resource::<Client>().player();
+    let status = match (client.welcome(), client.queued_behind()) {
+        (Some(_), _) => {
+            format!("({:.1}, {:.1})  {} in view  {}", centre.x, centre.y, marks.len(), told.last)
+        }
+        (None, Some(ahead)) => format!("waiting to get in; {ahead} are before you"),
+        (None, None) => "connecting".into(),
+    };
+    Scene { centre, reach_m: REACH_M, marks, status, typed: typed.into() }
+}
+
+/// What a key does besides changing the line.
+#[derive(Debug, PartialEq)]
+enum Typed {
+    Nothing,
+    Quit,
+    Walk { bearing: f32 },
+    Stop,
+    Line(String),
+}
+
+fn press(key: KeyEvent, line: &mut String) -> Typed {
+    if key.kind == KeyEventKind::Release {
+        return Typed::Nothing;
+    }
+    match key.code {
+        KeyCode::Char('c' | 'd') if key.modifiers.contains(KeyModifiers::CONTROL) => return Typed::Quit,
+        KeyCode::Esc if line.is_empty() => return Typed::Quit,
+        KeyCode::Esc => line.clear(),
+        KeyCode::Up => return Typed::Walk { bearing: 0.0 },
+        KeyCode::Right => return Typed::Walk { bearing: 90.0 },
+        KeyCode::Down => return Typed::Walk { bearing: 180.0 },
+        KeyCode::Left => return Typed::Walk { bearing: 270.0 },
+        KeyCode::Char(' ') if line.is_empty() => return Typed::Stop,
+        KeyCode::Char(c) if line.chars().count() < TYPED_CHARS_MAX => line.push(c),
+        KeyCode::Backspace => drop(line.pop()),
+        KeyCode::Enter => return Typed::Line(std::mem::take(line)),
+        _ => {}
+    }
+    Typed::Nothing
+}
+
+/// Carries out a line; `Ok(false)` to end.
+fn obey(client: &mut Client, console: &CaravanConsole, line: &str) -> Result<bool, String> {
+    let line = line.trim();
+    let (verb, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    if verb.is_empty() {
+        return Ok(true);
+    }
+    if matches!(verb, "quit" | "exit") {
+        return Ok(false);
+    }
+    let command = console
+        .parse(verb, rest.trim())
+        .ok_or_else(|| format!("there is no command `{}`: walk, stop, say, coach, quit", clean(verb)))?;
+    let sent = match command? {
+        CaravanCommand::Walk { bearing, speed_m_s } => {
+            client.want(&Steer { heading: compass::heading(bearing), speed_m_s })
+        }
+        CaravanCommand::Stop => client.want(&Steer { heading: 0.0, speed_m_s: 0.0 }),
+        CaravanCommand::Say(text) => client.call(&Say { text }).map(drop),
+        CaravanCommand::Coach => client.call(&TakeCoach).map(drop),
+    };
+    sent.map(|()| true).map_err(|error| error.to_string())
+}
+
+fn act(app: &mut App, console: &CaravanConsole, typed: Typed) -> bool {
+    let mut client = app.world_mut().resource_mut::<Client>();
+    let done = match typed {
+        Typed::Nothing => Ok(true),
+        Typed::Quit => Ok(false),
+        Typed::Walk { bearing } => obey(&mut client, console, &format!("walk {bearing} {WALK_M_S}")),
+        Typed::Stop => obey(&mut client, console, "stop"),
+        Typed::Line(line) => obey(&mut client, console, &line),
+    };
+    done.unwrap_or_else(|wrong| {
+        app.world_mut().resource_mut::<Told>().last = wrong;
+        true
+    })
+}
+
+fn play(options: &Options) -> Result<(), ClientFailure> {
+    let failed = |error: std::io::Error| ClientFailure::Failed(format!("the terminal: {error}"));
+    let game = caravan_plugins(ServerBuilder::default()).learn();
+    let game = game.map_err(|error| ClientFailure::Failed(error.to_string()))?;
+    let player = options.player.clone().map_or(As::Anybody, As::Player);
+    let target = ClientTarget { server: options.server, player };
+    let mut app = App::new();
+    app.add_plugins(ClientPlugin::connect(&target, Arc::new(game.schema.clone()))?)
+        .mirror::<Caravan>()
+        .mirror::<Walker>()
+        .answers::<Say>()
+        .answers::<TakeCoach>()
+        .init_resource::<Told>()
+        .add_systems(Update, listen);
+    let console = CaravanConsole::new(Roads::shipped());
+    let until = options.seconds.map(|seconds| Duration::from_secs_f32(seconds.clamp(0.0, 1e6)));
+    let terminated = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGTERM, terminated.clone()).map_err(failed)?;
+
+    let mut screen = Screen::open().map_err(|error| ClientFailure::Usage(error.to_string()))?;
+    let mut line = String::new();
+    loop {
+        while let Some(event) = screen.next_event(FRAME).map_err(failed)? {
+            if let Event::Key(key) = event
+                && !act(&mut app, &console, press(key, &mut line))
+            {
+                app.world_mut().resource_mut::<Client>().leave();
+                return Ok(());
+            }
+        }
+        app.update();
+        if let Some(why) = app.world_mut().resource_mut::<Told>().ended.take() {
+            return Err(ClientFailure::Failed(why));
+        }
+        let is_late = until.is_some_and(|until| app.world().resource::<ClientClock>().now() >= until);
+        if is_late || terminated.load(Ordering::Relaxed) {
+            app.world_mut().resource_mut::<Client>().leave();
+            return Ok(());
+        }
+        let (columns, rows) = screen.size();
+        screen.show(&draw(&scene_of(&mut app, &line), columns, rows)).map_err(failed)?;
+    }
+}
+
+fn main() -> ExitCode {
+    // By now the terminal is as it was: the screen is gone with `play`.
+    match play(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(code: KeyCode) -> KeyEvent {
+        KeyEvent::new(code, KeyModifiers::NONE)
+    }
+
+    #[test]
+    fn arrows_walk_at_any_time_and_letters_make_a_line() {
+        let mut line = String::new();
+        assert_eq!(press(key(KeyCode::Char(' ')), &mut line), Typed::Stop);
+        for letter in "say a b".chars() {
+            assert_eq!(press(key(KeyCode::Char(letter)), &mut line), Typed::Nothing);
+        }
+        assert_eq!(press(key(KeyCode::Left), &mut line), Typed::Walk { bearing: 270.0 });
+        assert_eq!(press(key(KeyCode::Backspace), &mut line), Typed::Nothing);
+        assert_eq!(press(key(KeyCode::Enter), &mut line), Typed::Line("say a ".into()));
+        assert_eq!(press(key(KeyCode::Esc), &mut line), Typed::Quit);
+        let end = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        assert_eq!(press(end, &mut line), Typed::Quit);
+    }
+}

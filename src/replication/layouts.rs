@@ -1,0 +1,106 @@
+//! Which field each bit of a row's mask is, worked out once for every set of components that occurs.
+
+use rustc_hash::FxHashMap;
+
+use crate::ids::Row;
+
+use super::mask::{FIELD_FIRST, FieldMask};
+use super::schema::Schema;
+
+/// Names a field of an entity whatever other components it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FieldKey {
+    /// The component's index in the schema.
+    pub component: u8,
+    /// The field's index among the component's sent fields.
+    pub field: u8,
+}
+
+/// One of an entity's own fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayoutField {
+    /// Which.
+    pub key: FieldKey,
+    /// Whether it is evaluated for each viewer.
+    pub personal: bool,
+}
+
+/// The own fields of one set of components; the *i*-th has the bit [`FIELD_FIRST`](super::mask::FIELD_FIRST) + *i*.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    components: u64,
+    fields: Vec<LayoutField>,
+}
+
+impl Layout {
+    fn of(schema: &Schema, components: u64) -> Self {
+        let fields = schema.fields_of(components).map(|(component, field, spec)| LayoutField {
+            key: FieldKey { component: component as u8, field: field as u8 },
+            personal: spec.personal,
+        });
+        Self { components, fields: fields.collect() }
+    }
+
+    /// The fields, in the order of their bits.
+    #[must_use]
+    pub fn fields(&self) -> &[LayoutField] {
+        &self.fields
+    }
+
+    /// The bit of a field, if an entity with these components has it.
+    #[must_use]
+    pub fn bit_of(&self, key: FieldKey) -> Option<u32> {
+        let place = self.fields.iter().position(|field| field.key == key)?;
+        Some(FIELD_FIRST + place as u32)
+    }
+
+    /// The bits of the fields of these components.
+    #[must_use]
+    pub fn bits_of(&self, components: u64) -> FieldMask {
+        let is_in = |field: &LayoutField| FieldMask::from(components >> field.key.component & 1 == 1);
+        (FIELD_FIRST..).zip(&self.fields).fold(0, |mask, (bit, field)| mask | is_in(field) << bit)
+    }
+}
+
+/// The layouts of all rows.
+#[derive(Debug)]
+pub(super) struct Layouts {
+    layouts: Vec<Layout>,
+    by_components: FxHashMap<u64, u32>,
+    of_row: Vec<u32>,
+}
+
+impl Default for Layouts {
+    fn default() -> Self {
+        Self {
+            layouts: vec![Layout::default()],
+            by_components: [(0, 0)].into_iter().collect(),
+            of_row: Vec::new(),
+        }
+    }
+}
+
+impl Layouts {
+    /// Notes which components a row has.
+    #[inline]
+    pub(super) fn note(&mut self, schema: &Schema, row: Row, components: u64) {
+        let index = row.index();
+        if self.of_row.len() <= index {
+            self.of_row.resize(index + 1, 0);
+        }
+        if self.layouts[self.of_row[index] as usize].components == components {
+            return;
+        }
+        let Self { layouts, by_components, of_row } = self;
+        of_row[index] = *by_components.entry(components).or_insert_with(|| {
+            layouts.push(Layout::of(schema, components));
+            layouts.len() as u32 - 1
+        });
+    }
+
+    /// The layout of a row that was noted.
+    #[inline]
+    pub(super) fn of(&self, row: Row) -> &Layout {
+        &self.layouts[self.of_row.get(row.index()).map_or(0, |&layout| layout as usize)]
+    }
+}

@@ -1,0 +1,281 @@
+//! A server, the clients' mirrors, and a network between them of which every byte is seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use terrane::cell::markers::Owned;
+use terrane::cell::pool::with_cells;
+use terrane::client::mirror::Mirror;
+use terrane::ids::ConnectionId;
+use terrane::net::ToNet;
+use terrane::prelude::*;
+use terrane::protocol::codec;
+use terrane::protocol::messages::ServerControl;
+use terrane::replication::Schema;
+use terrane::replication::policy::Subject;
+use terrane::server::io::{ClientAck, Join};
+use terrane::server::{Server, TickInput, TickReport};
+use terrane::session::{Session, Sessions};
+
+use crate::game::{self, POPULATION, Plan, change_context, name_of};
+use crate::things::NAMES;
+use crate::truth::{self, Kind, Memory};
+
+/// What the network does to datagrams; delays in ticks. What is reliable is late alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Network {
+    pub loss: f32,
+    pub duplicate: f32,
+    pub delay: usize,
+    pub jitter: usize,
+}
+
+/// A player's end.
+pub struct Client {
+    pub name: PlayerId,
+    pub connection: ConnectionId,
+    epoch: u32,
+    pub avatar: Option<NetId>,
+    pub mirror: Mirror,
+    updates: Vec<(u64, Vec<u8>)>,
+    acks: Vec<(u64, (u32, u64))>,
+    records: Vec<(u64, u32, Vec<u8>)>,
+    chance: Random,
+    /// All that was sent to it in this tick, in order.
+    pub sent: Vec<Vec<u8>>,
+    /// Whether nothing of the view waits to be sent.
+    pub is_settled: bool,
+}
+
+pub struct Stage {
+    pub server: Server,
+    pub plan: Plan,
+    pub schema: Schema,
+    pub kinds: Vec<Kind>,
+    pub network: Network,
+    pub clients: Vec<Client>,
+    pub memories: BTreeMap<PlayerId, Memory>,
+    pub report: TickReport,
+    pins: BTreeMap<PlayerId, Vec<NetId>>,
+    pinned_for_all: Vec<NetId>,
+    joins: Vec<Join>,
+    leaves: Vec<ConnectionId>,
+    connections: u64,
+    /// Contexts, pins and subjects change from without.
+    pub meddles: bool,
+}
+
+impl Stage {
+    pub fn new(plan: Plan, settings: WorldSettings) -> Self {
+        Self::of(game::game(&plan), plan, settings)
+    }
+
+    pub fn of(game: ServerBuilder, plan: Plan, settings: WorldSettings) -> Self {
+        let server = game.build(settings, None).unwrap_or_else(|error| panic!("{error}"));
+        Self {
+            schema: server.game().schema.clone(),
+            server,
+            plan,
+            kinds: truth::kinds(),
+            network: Network::default(),
+            clients: Vec::new(),
+            memories: BTreeMap::new(),
+            report: TickReport::default(),
+            pins: BTreeMap::new(),
+            pinned_for_all: Vec::new(),
+            joins: Vec::new(),
+            leaves: Vec::new(),
+            connections: 0,
+            meddles: true,
+        }
+    }
+
+    pub fn join(&mut self, name: &str) {
+        self.connections += 1;
+        let (connection, player) = (ConnectionId(self.connections), PlayerId::new(name).expect("a name"));
+        self.joins.push(Join { connection, player: player.clone(), role: Role::Player });
+        self.clients.push(Client {
+            chance: Random::named(self.plan.seed ^ self.connections, name),
+            name: player,
+            connection,
+            epoch: 0,
+            avatar: None,
+            mirror: Mirror::default(),
+            updates: Vec::new(),
+            acks: Vec::new(),
+            records: Vec::new(),
+            sent: Vec::new(),
+            is_settled: false,
+        });
+    }
+
+    pub fn leave(&mut self, name: &str) {
+        if let Some(place) = self.clients.iter().position(|client| client.name.as_str() == name) {
+            self.leaves.push(self.clients.remove(place).connection);
+            self.pins.remove(&PlayerId::new(name).expect("a name"));
+        }
+    }
+
+    pub fn client(&self, name: &str) -> &Client {
+        self.clients.iter().find(|client| client.name.as_str() == name).expect("it is here")
+    }
+
+    /// What the client called so holds.
+    pub fn held(&self, client: usize) -> truth::Sight {
+        truth::held(&self.clients[client].mirror, &self.schema, &self.kinds)
+    }
+
+    /// What a player must be told.
+    pub fn expected(&self, player: &PlayerId) -> &truth::Sight {
+        &self.memories[player].sight
+    }
+
+    /// Players come and go as it is written.
+    pub fn come_and_go(&mut self, tick: u64) {
+        for (number, name) in NAMES.iter().enumerate() {
+            match (tick, (tick + 17 * number as u64) % 80) {
+                (1 | 2, _) if number < 2 => {
+                    if tick == 1 {
+                        self.join(name);
+                    }
+                }
+                (_, 30) if number > 1 => self.leave(name),
+                (_, 41) if self.clients.iter().all(|client| client.name.as_str() != *name) => self.join(name),
+                _ => {}
+            }
+        }
+    }
+
+    pub fn tick(&mut self) {
+        let tick = self.server.next_tick();
+        let mut input = TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() };
+        input.joins = std::mem::take(&mut self.joins);
+        input.leaves = std::mem::take(&mut self.leaves);
+        for client in &mut self.clients {
+            for (_, (newest, bits)) in client.acks.extract_if(.., |(due, _)| *due <= tick.0) {
+                let (connection, epoch) = (client.connection, client.epoch);
+                input.acks.push(ClientAck { connection, epoch, newest, bits });
+            }
+        }
+        if self.meddles {
+            self.meddle(tick);
+        }
+        let output = self.server.tick(input);
+        self.report = output.report;
+        self.deliver(tick.0, output.messages);
+        let pinned = |player: &PlayerId| -> BTreeSet<NetId> {
+            self.pins.get(player).into_iter().flatten().chain(&self.pinned_for_all).copied().collect()
+        };
+        truth::follow(self.server.node_mut(), &self.schema, &self.kinds, &mut self.memories, pinned);
+        let is_full = self.report.updates_full > 0;
+        let sessions = self.server.node().resource::<Sessions>();
+        for client in &mut self.clients {
+            let session = sessions.of_player(&client.name);
+            client.is_settled = session.is_some_and(|session| !is_full && !session.view.enters_wait());
+        }
+    }
+
+    /// Changes contexts, pins and a subject, as node systems would.
+    fn meddle(&mut self, tick: TickNumber) {
+        let plan = self.plan.clone();
+        let node = self.server.node_mut();
+        let mut sessions = node.resource_mut::<Sessions>();
+        let clients = &self.clients;
+        let stays =
+            |session: &&mut Session| clients.iter().any(|client| client.connection == session.connection);
+        for session in sessions.iter_mut().filter(stays) {
+            change_context(&plan, &mut session.context, tick);
+            let is_open = session.player.as_str() == "alice";
+            let seed = if is_open { plan.seed } else { plan.secret.unwrap_or(plan.seed) };
+            let mut chance = Random::named(seed ^ tick.0 << 21, session.player.as_str());
+            let pins = self.pins.entry(session.player.clone()).or_default();
+            if chance.chance(0.03) {
+                let one = name_of(1 + chance.below(POPULATION as usize) as u64);
+                session.pinned.pin(one);
+                pins.push(one);
+            }
+            if !pins.is_empty() && chance.chance(0.04) {
+                let one = pins.swap_remove(chance.below(pins.len()));
+                assert!(session.pinned.unpin(one), "it was pinned");
+            }
+        }
+        let mut chance = Random::named(plan.seed ^ tick.0 << 22, "everybody");
+        if chance.chance(0.01) && self.pinned_for_all.len() < 3 {
+            let one = name_of(1 + chance.below(POPULATION as usize) as u64);
+            sessions.pinned_for_all.pin(one);
+            self.pinned_for_all.push(one);
+        }
+        if !self.pinned_for_all.is_empty() && chance.chance(0.01) {
+            let one = self.pinned_for_all.remove(0);
+            assert!(sessions.pinned_for_all.unpin(one), "it was pinned");
+        }
+        let who = name_of(1 + chance.below(POPULATION as usize) as u64);
+        with_cells(node, |_, cells| {
+            for cell in cells.iter_mut() {
+                let mut subjects = cell.world.query_filtered::<(&NetId, &mut Subject), With<Owned>>();
+                for (&me, mut subject) in subjects.iter_mut(&mut cell.world) {
+                    if me == who {
+                        plan.dice(me, tick, 5).change_subject(&mut subject);
+                    }
+                }
+            }
+        });
+    }
+
+    /// Sorts what was sent by receiver, and lets arrive what is due.
+    fn deliver(&mut self, tick: u64, messages: Vec<ToNet>) {
+        let network = self.network;
+        for client in &mut self.clients {
+            client.sent.clear();
+        }
+        for message in messages {
+            let Some(client) =
+                self.clients.iter_mut().find(|client| client.connection == message.connection())
+            else {
+                continue;
+            };
+            match message {
+                ToNet::Update { bytes, .. } => {
+                    client.sent.push(bytes.to_vec());
+                    let copies = 1 + usize::from(client.chance.chance(network.duplicate));
+                    for _ in 0..copies {
+                        let late = network.delay + client.chance.below(network.jitter + 1);
+                        if !client.chance.chance(network.loss) {
+                            client.updates.push((tick + late as u64, bytes.to_vec()));
+                        }
+                    }
+                }
+                // Says what the server thinks of all that it has sent.
+                ToNet::Control { message: ServerControl::Audit(_), .. } => {}
+                ToNet::Control { message, .. } => {
+                    client.sent.push(codec::encode(&message));
+                    match message {
+                        ServerControl::Welcome(welcome) => {
+                            client.avatar = Some(welcome.avatar);
+                            client.mirror = Mirror::default();
+                        }
+                        ServerControl::Record { update_seq, bytes } => {
+                            let late = network.delay + 2 * usize::from(client.chance.chance(network.loss));
+                            client.records.push((tick + late as u64, update_seq, bytes));
+                        }
+                        _ => {}
+                    }
+                }
+                ToNet::SetEpoch { epoch, .. } => client.epoch = epoch,
+                other => panic!("nobody is thrown out: {other:?}"),
+            }
+        }
+        let schema = &self.schema;
+        for client in &mut self.clients {
+            for (_, seq, bytes) in client.records.extract_if(.., |(due, ..)| *due <= tick) {
+                client.mirror.take_record(schema, seq, &bytes).expect("an honest record");
+            }
+            for (_, bytes) in client.updates.extract_if(.., |(due, _)| *due <= tick) {
+                client.mirror.apply(schema, &bytes).expect("an honest update");
+            }
+            if client.epoch != 0 && !client.chance.chance(network.loss) {
+                let late = 1 + network.delay + client.chance.below(network.jitter + 1);
+                client.acks.push((tick + late as u64, client.mirror.ack()));
+            }
+        }
+    }
+}
