@@ -7,8 +7,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use crate::cli::{CliError, ExitCode};
 use crate::config::{Pace, ReportFormat, RunOptions, Settings};
 use crate::http::{AdminToken, DrainRequest, HttpLimits, HttpServer, HttpSettings, HttpState, Questions};
@@ -27,7 +25,7 @@ use crate::telemetry::{
 
 use super::ask::answer_questions;
 use super::exchange::{Exchange, SEE_OFF_ROUND};
-use super::observe::Observer;
+use super::observe::{Observer, config_json};
 use super::pacer::Pacer;
 use super::saving::{Saving, as_world_image};
 use super::signals::Signals;
@@ -338,39 +336,6 @@ fn start_http(
         None => AdminToken::load_or_create(&folder.join("admin.token"))?,
     };
     Ok(Some(HttpServer::start(HttpSettings { addr, token, limits: HttpLimits::default() }, state)?))
-}
-
-/// What operators may see of the configuration.
-fn config_json(settings: &Settings) -> serde_json::Value {
-    let (space, run, network) = (&settings.space, &settings.run, &settings.network);
-    json!({
-        "config_file": settings.config_file,
-        "name": settings.world.name,
-        "saves": settings.world.saves,
-        "seed": settings.world.seed.value,
-        "grid": [settings.world.grid.value.columns, settings.world.grid.value.rows],
-        "size_m": settings.world.size_m.value,
-        "hz": run.hz,
-        "threads": run.threads,
-        "npcs": run.npcs,
-        "bots": run.bots,
-        "audit_every": run.audit_every_ticks,
-        "max_players": network.players_max,
-        "shards": network.shards,
-        "secure": network.is_secure(),
-        "space": {
-            "enter_radius_m": space.enter_radius_m,
-            "leave_radius_m": space.leave_radius_m,
-            "top_speed_m_s": space.top_speed_m_s,
-            "attach_reach_m": space.attach_reach_m,
-            "ghost_margin_m": space.ghost_margin_m,
-            "tiers": space.tiers,
-            "client_bytes_per_tick": space.client_bytes_per_tick,
-            "view_entities_max": space.view_entities_max,
-            "bucket_m": space.bucket_m,
-        },
-        "image_every_s": settings.save.image_every_s,
-    })
 }
 
 fn say_ready(settings: &Settings, info: &RunInfo, server: &Server, resumed: bool) {

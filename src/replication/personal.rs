@@ -101,7 +101,7 @@ impl OwnersComponents<'_> {
 
 impl PersonalSource for OwnersComponents<'_> {
     fn show(&self, row: Row, field: FieldKey, value: &mut PersonalValue) -> bool {
-        self.evaluate(row, field, value) == Shown::Visible
+        self.evaluate(row, field, value).is_visible()
     }
 
     fn shows_component(&self, row: Row, component: usize, reads: &mut Depends) -> bool {

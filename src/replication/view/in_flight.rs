@@ -96,10 +96,15 @@ impl InFlight {
         })
     }
 
-    /// What the unanswered updates carry of one alias: whether of the fields in their mask, with that mask, and all that
-    /// stands in their lists, in no order.
-    pub(super) fn carried(&self, alias: usize) -> impl Iterator<Item = (FieldMask, &[Sent])> + '_ {
-        (0..UPDATES_IN_FLIGHT_MAX).filter(|place| self.open >> place & 1 == 1).map(move |place| {
+    /// What the unanswered updates from number `since` on carry of one alias: their mask, if it is of that alias, and all
+    /// that stands in their lists, in no order.
+    pub(super) fn carried(
+        &self,
+        alias: usize,
+        since: u32,
+    ) -> impl Iterator<Item = (FieldMask, &[Sent])> + '_ {
+        let is_meant = move |place: &usize| self.open >> place & 1 == 1 && self.seqs[*place] >= since;
+        (0..UPDATES_IN_FLIGHT_MAX).filter(is_meant).map(move |place| {
             let word = alias / 64;
             let is_in = word < usize::from(self.bitmap_words[place])
                 && self.bitmaps[place * self.words + word] >> (alias % 64) & 1 == 1;

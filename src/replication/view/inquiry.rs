@@ -47,7 +47,7 @@ impl View {
         let alias = (0..aliases.end).find(|&alias| aliases.rows[alias] == row && row != Row::NONE)?;
         let pending = aliases.pending[alias];
         let (mut in_flight, mut enter_in_flight) = (0, false);
-        for (mask, rare) in self.in_flight.carried(alias) {
+        for (mask, rare) in self.in_flight.carried(alias, aliases.told_in[alias]) {
             in_flight |= mask;
             for sent in rare {
                 match *sent {

@@ -35,6 +35,8 @@ pub(super) struct Asked<'a> {
     /// What the view says about the entity; `None` when it is not in it.
     pub(super) held: Option<Inquiry>,
     pub(super) source: OwnersComponents<'a>,
+    /// How often it is told at its distance.
+    pub(super) every_ticks: u32,
     pub(super) decisions: Vec<Decision>,
 }
 
@@ -77,6 +79,7 @@ fn ask(world: &World, cells: &Cells, query: &WhyQuery) -> Result<Why, WhyError> 
         seen: session.view.rows().collect(),
         held: session.view.inquire(rows, row),
         source: OwnersComponents::new(world, cells, &session.context),
+        every_ticks: 1,
         decisions: Vec::new(),
     };
     explain_who_and_what(&mut asked);
@@ -91,7 +94,8 @@ fn ask(world: &World, cells: &Cells, query: &WhyQuery) -> Result<Why, WhyError> 
         None => {
             let hides: Vec<Level> = hiding(&asked.decisions);
             explain_everything(&mut asked);
-            asked.note(Verdict::Says, Finding::Budget { field: None, told: entity_told });
+            let (field, every_ticks, told) = (None, asked.every_ticks, entity_told);
+            asked.note(Verdict::Says, Finding::Budget { field, every_ticks, told });
             let result = Conclusion { sees: asked.held.is_some(), told: entity_told, hidden_by: hides };
             return Ok(answer(world, query, asked.decisions, result));
         }
@@ -196,6 +200,7 @@ fn explain_place(asked: &mut Asked<'_>, world: &World, sessions: &Sessions) {
     // Where it is, also when nobody can be told: that is another level's to say.
     let place = rows.place(row);
     let d2 = distance_squared(place, rows.place(session.avatar_row));
+    asked.every_ticks = if d2.is_finite() { settings.tiers.every(d2) } else { 1 };
     let held = asked.held.is_some();
     let radius = if held { settings.leave_radius_m } else { settings.enter_radius_m };
     let near = d2 < radius * radius;

@@ -60,7 +60,8 @@ pub(super) fn explain_field(asked: &mut Asked<'_>, name: &FieldName, entity: Tol
         Some(_) => told_of_field(asked, component, spec, sees),
     };
     let field = Some(format!("{}.{}", name.component, name.field));
-    asked.note(Verdict::Says, Finding::Budget { field, told });
+    let every_ticks = asked.every_ticks;
+    asked.note(Verdict::Says, Finding::Budget { field, every_ticks, told });
     (sees, told)
 }
 
@@ -121,12 +122,12 @@ fn explain_spec(asked: &mut Asked<'_>, component: usize, spec: &FieldSpec) -> bo
         let fate = match shown {
             Shown::Visible => FieldFate::Visible,
             Shown::Hidden => FieldFate::Hidden,
-            Shown::CutShort => FieldFate::TooDeep,
+            Shown::CutShort => FieldFate::CutShort,
             Shown::TooLong => FieldFate::TooLong,
         };
-        let bytes = (shown == Shown::Visible).then_some(value.bytes.len());
-        asked.decide(shown == Shown::Visible, finding(fate, value.reads, bytes));
-        if shown != Shown::Visible {
+        let bytes = shown.is_visible().then_some(value.bytes.len());
+        asked.decide(shown.is_visible(), finding(fate, value.reads, bytes));
+        if !shown.is_visible() {
             return false;
         }
         put_prefixed(&mut wire, Some(&value.bytes));

@@ -185,8 +185,8 @@ pub enum FieldFate {
     ServerOnly,
     /// Its value is longer than its maximum, so it is told to nobody.
     TooLong,
-    /// Its value is nested too deeply, so it is not told.
-    TooDeep,
+    /// The player is told its value, but for what is nested too deeply in it.
+    CutShort,
 }
 
 /// How far something has been told.
@@ -347,6 +347,8 @@ pub enum Finding {
     Budget {
         /// The field, or everything about the entity.
         field: Option<String>,
+        /// So far away it is told every so many ticks.
+        every_ticks: u32,
         /// How far.
         #[serde(flatten)]
         told: Told,

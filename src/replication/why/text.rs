@@ -125,7 +125,7 @@ fn field(
         FieldFate::Hidden => "hidden from this player".into(),
         FieldFate::ServerOnly => "never sent to anybody".into(),
         FieldFate::TooLong => format!("longer than its {bytes_max} bytes, so not sent"),
-        FieldFate::TooDeep => "nested too deeply, so not sent".into(),
+        FieldFate::CutShort => format!("visible, but for what is nested too deeply{bytes}"),
     };
     format!("{component}.{field} ({policy}): {fate}")
 }
@@ -216,7 +216,13 @@ impl Decision {
                     "{field}: names {named} entities, {blanked} of which the player does not see and is not told"
                 )
             }
-            Finding::Budget { field, told } => format!("{}: {told}", or_none(field.as_ref(), "the entity")),
+            Finding::Budget { field, every_ticks, told } => {
+                let far = match every_ticks {
+                    0 | 1 => String::new(),
+                    ticks => format!("; so far away it is told every {ticks} ticks"),
+                };
+                format!("{}: {told}{far}", or_none(field.as_ref(), "the entity"))
+            }
             Finding::NextTick => {
                 "something of this has changed since the tick: the next one follows it".into()
             }

@@ -196,6 +196,9 @@ impl Flags {
         for component in &rules.components {
             component.fields.iter().for_each(|field| note_policies(field, &mut used));
         }
+        for event in &rules.events {
+            event.fields.iter().for_each(|field| note_policies(field, &mut used));
+        }
         let unused: Vec<&str> = POLICIES.into_iter().filter(|policy| !used.contains(policy)).collect();
         if !unused.is_empty() {
             let text = format!("no field is {}", unused.join(", "));

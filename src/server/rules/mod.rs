@@ -13,9 +13,10 @@ use serde::Serialize;
 use crate::action::kinds::ActionKind;
 use crate::cell::kinds::{ComponentKind, Reach, SUBJECT_KIND};
 use crate::cell::registration::Game;
+use crate::replication::events::Delivery;
 use crate::replication::field::FieldSpec;
 use crate::replication::policy::NodeSpec;
-use crate::replication::schema::ComponentSchema;
+use crate::replication::schema::{ComponentSchema, EventSchema};
 
 use super::io::WorldImage;
 
@@ -28,6 +29,8 @@ pub struct Rules {
     pub components: Vec<ComponentRules>,
     /// Components that stay on the server whole.
     pub server_only: Vec<&'static str>,
+    /// Every type of event that players are told.
+    pub events: Vec<EventRules>,
     /// Every action.
     pub actions: Vec<ActionRules>,
     /// Which saved world the bytes are of; `None` when nothing was measured.
@@ -95,6 +98,17 @@ pub struct NodeRules {
 pub struct VariantRules {
     /// Its name; empty for a struct.
     pub name: &'static str,
+    /// Its fields.
+    pub fields: Vec<FieldRules>,
+}
+
+/// A type of event.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EventRules {
+    /// Its name.
+    pub name: &'static str,
+    /// How it travels: `reliable`, or `with_update`, with the update of its tick or not at all.
+    pub delivery: &'static str,
     /// Its fields.
     pub fields: Vec<FieldRules>,
 }
@@ -178,9 +192,17 @@ impl Rules {
         globals: &[Box<dyn ComponentKind>],
         image: Option<&WorldImage>,
     ) -> Result<Self, String> {
-        let components = game.schema.components.len() - globals.len();
-        let of_component =
-            |(index, schema): (usize, &ComponentSchema)| component_rules(schema, index >= components);
+        let of_component = |(index, schema): (usize, &ComponentSchema)| {
+            component_rules(schema, game.schema.globals >> index & 1 == 1)
+        };
+        let event = |schema: &EventSchema| EventRules {
+            name: schema.name,
+            delivery: match schema.delivery {
+                Delivery::Reliable => "reliable",
+                Delivery::WithUpdate => "with_update",
+            },
+            fields: schema.fields.iter().map(|spec| field_rules(spec, false, &mut Vec::new())).collect(),
+        };
         // The engine's own is none of the game's.
         let stays = |(index, kind): (usize, &dyn ComponentKind)| {
             (kind.reach() == Reach::ServerOnly && index != SUBJECT_KIND).then(|| kind.name())
@@ -194,6 +216,7 @@ impl Rules {
         let mut rules = Self {
             components: game.schema.components.iter().enumerate().map(of_component).collect(),
             server_only: game.kinds.iter().map(|kind| &**kind).enumerate().filter_map(stays).collect(),
+            events: game.schema.events.iter().map(event).collect(),
             actions: game.actions.iter().map(|kind| &**kind).map(action).collect(),
             measured: None,
             flags: Vec::new(),

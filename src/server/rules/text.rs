@@ -86,6 +86,13 @@ impl Display for Rules {
         if !self.server_only.is_empty() {
             writeln!(f, "kept on the server: {}\n", self.server_only.join(", "))?;
         }
+        for event in &self.events {
+            writeln!(f, "event {} ({})", event.name, event.delivery)?;
+            for field in &event.fields {
+                write_field(f, field, 1)?;
+            }
+            writeln!(f)?;
+        }
         for action in &self.actions {
             let newest = if action.latest_wins { ", the newest counts" } else { "" };
             writeln!(
