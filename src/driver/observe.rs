@@ -241,37 +241,6 @@ fn leak(name: String) -> &'static str {
     Box::leak(name.into_boxed_str())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::net::{Loopback, LoopbackConditions};
-    use crate::server::{ServerBuilder, TickInput, WorldSettings};
-    use crate::telemetry::metrics::tests::parse;
-
-    /// What a scrape of a running world sees is one text that Prometheus takes, every counter told once and with a
-    /// help of its own.
-    #[test]
-    fn a_running_worlds_metrics_name_no_family_twice() {
-        let metrics = Arc::new(Metrics::new());
-        let mut observer = Observer::new(metrics.clone(), StatusBoard::default(), true, 20);
-        let transport = Loopback::new(1, "1", 1, LoopbackConditions::default(), 1);
-        let transports: [&dyn Transport; 1] = [&transport];
-        observer.watch(transports.into_iter(), &Arc::default());
-        let mut server = ServerBuilder::default().build(WorldSettings::default(), None).unwrap();
-        for _ in 0..3 {
-            let tick = server.next_tick();
-            let report = server.tick(TickInput { tick, ..TickInput::default() }).report;
-            observer.tick(&mut server, report, Duration::from_millis(1), 0);
-        }
-        let samples = parse(&metrics.encode());
-        for (name, _) in observer.last.counters {
-            assert!(help_of(name).is_some(), "nobody says what {name} counts: add it to `help_of`");
-            let key = format!("terrane_{name}_total");
-            assert_eq!(samples.iter().filter(|(sample, _)| *sample == key).count(), 1, "{key}");
-        }
-    }
-}
-
 /// What operators may see of the configuration.
 pub(super) fn config_json(settings: &Settings) -> serde_json::Value {
     let (space, run, network) = (&settings.space, &settings.run, &settings.network);
@@ -303,4 +272,35 @@ pub(super) fn config_json(settings: &Settings) -> serde_json::Value {
         },
         "image_every_s": settings.save.image_every_s,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Loopback, LoopbackConditions};
+    use crate::server::{ServerBuilder, TickInput, WorldSettings};
+    use crate::telemetry::metrics::tests::parse;
+
+    /// What a scrape of a running world sees is one text that Prometheus takes, every counter told once and with a
+    /// help of its own.
+    #[test]
+    fn a_running_worlds_metrics_name_no_family_twice() {
+        let metrics = Arc::new(Metrics::new());
+        let mut observer = Observer::new(metrics.clone(), StatusBoard::default(), true, 20);
+        let transport = Loopback::new(1, "1", 1, LoopbackConditions::default(), 1);
+        let transports: [&dyn Transport; 1] = [&transport];
+        observer.watch(transports.into_iter(), &Arc::default());
+        let mut server = ServerBuilder::default().build(WorldSettings::default(), None).unwrap();
+        for _ in 0..3 {
+            let tick = server.next_tick();
+            let report = server.tick(TickInput { tick, ..TickInput::default() }).report;
+            observer.tick(&mut server, report, Duration::from_millis(1), 0);
+        }
+        let samples = parse(&metrics.encode());
+        for (name, _) in observer.last.counters {
+            assert!(help_of(name).is_some(), "nobody says what {name} counts: add it to `help_of`");
+            let key = format!("terrane_{name}_total");
+            assert_eq!(samples.iter().filter(|(sample, _)| *sample == key).count(), 1, "{key}");
+        }
+    }
 }
