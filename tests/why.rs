@@ -109,6 +109,7 @@ fn for_scouts(viewing: &Viewing) -> bool {
     viewing.viewer.fact(SCOUT).is_some() || viewing.same_party()
 }
 
+#[expect(clippy::ptr_arg, reason = "policies are given the field as it is")]
 fn for_whom(offer: &String, player: &PlayerId) -> Option<String> {
     offer.starts_with(player.as_str()).then(|| offer.clone())
 }
@@ -681,8 +682,8 @@ fn something_happens(world: &mut TestWorld, wagons: &[NetId], dice: &mut Dice) {
     let wagon = wagons[dice.below(wagons.len() as u64) as usize];
     let name = PLAYERS[dice.below(3) as usize];
     let (yes, number) = (dice.one_in(2), dice.below(3));
-    let party = (number > 0).then(|| PartyId(number));
-    let team = (number > 0).then(|| TeamId(number as u32));
+    let party = (number > 0).then_some(PartyId(number));
+    let team = (number > 0).then_some(TeamId(number as u32));
     match dice.below(14) {
         0 => mark(world, wagon, |subject| subject.set_owner(yes.then(|| player(name)))),
         1 => mark(world, wagon, |subject| subject.set_party(party)),
