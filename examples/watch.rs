@@ -10,7 +10,7 @@ use std::time::Duration;
 use bevy_app::{ScheduleRunnerPlugin, Update};
 use bevy_ecs::message::{MessageReader, MessageWriter};
 use clap::Parser;
-use terrane::caravan::{Caravan, CaravanPlugin, Walker};
+use terrane::caravan::{Caravan, Walker, caravan_plugins};
 use terrane::client::fields::clean;
 use terrane::client::plugin::{
     Client, ClientAppExt, ClientClock, ClientPlugin, ComponentNews, Disconnected, Entered, FieldChange,
@@ -131,6 +131,7 @@ fn end(
             clock.now().as_secs_f32(),
             counts.join(", ")
         );
+        client.leave();
         exit.write(AppExit::Success);
     }
 }
@@ -149,7 +150,7 @@ fn main() -> ExitCode {
 }
 
 fn connect(options: &Options) -> Result<App, ClientFailure> {
-    let game = ServerBuilder::default().add_cell_plugins(CaravanPlugin).learn();
+    let game = caravan_plugins(ServerBuilder::default()).learn();
     let game = game.map_err(|error| ClientFailure::Failed(error.to_string()))?;
     let player = options.player.clone().map_or(As::Anybody, As::Player);
     let target = ClientTarget { server: options.server, player };

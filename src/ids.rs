@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use bevy_ecs::prelude::Component;
@@ -97,6 +98,55 @@ impl<'de> Deserialize<'de> for NetId {
 impl fmt::Display for NetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{:016x}", self.0)
+    }
+}
+
+/// Why a text is not a [`NetId`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no entity: expected its name, up to 16 hexadecimal digits such as 3f07c2d1a94be650")]
+pub struct NetIdError(String);
+
+/// As it is printed: up to 16 hexadecimal digits, with or without `#` or `0x` before them.
+impl FromStr for NetId {
+    type Err = NetIdError;
+    fn from_str(text: &str) -> Result<Self, NetIdError> {
+        let digits = text.strip_prefix('#').or_else(|| text.strip_prefix("0x")).unwrap_or(text);
+        let is_hex = (1..=16).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let id = if is_hex { u64::from_str_radix(digits, 16).ok() } else { None };
+        id.map(NetId).ok_or_else(|| NetIdError(text.to_owned()))
+    }
+}
+
+/// A field as people name it: `Caravan.purse`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldName {
+    /// Name of the component's type.
+    pub component: String,
+    /// Name of the field.
+    pub field: String,
+}
+
+/// Why a text is not a [`FieldName`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FieldNameError {
+    /// It names a component alone, or nothing.
+    #[error("`{0}` is no field: expected Component.field, such as Caravan.purse")]
+    NoField(String),
+    /// It names a part of a field.
+    #[error("`{0}` lies within a field: ask for Component.field, and it is told what within it is hidden")]
+    Within(String),
+}
+
+impl FromStr for FieldName {
+    type Err = FieldNameError;
+    fn from_str(text: &str) -> Result<Self, FieldNameError> {
+        match text.split_once('.') {
+            Some((_, field)) if field.contains('.') => Err(FieldNameError::Within(text.to_owned())),
+            Some((component, field)) if !component.is_empty() && !field.is_empty() => {
+                Ok(Self { component: component.to_owned(), field: field.to_owned() })
+            }
+            _ => Err(FieldNameError::NoField(text.to_owned())),
+        }
     }
 }
 
@@ -295,6 +345,18 @@ mod tests {
         assert_ne!(base, NetId::derive(2, NetId(2), 3));
         assert_ne!(base, NetId::derive(1, NetId(3), 3));
         assert_ne!(base, NetId::derive(1, NetId(2), 4));
+    }
+
+    #[test]
+    fn an_entitys_name_is_read_as_it_is_printed() {
+        let name = NetId(0x00ff_00ab_1234_5678);
+        assert_eq!(name.to_string().parse(), Ok(name));
+        for text in ["00ff00ab12345678", "0xff00ab12345678", "FF00AB12345678"] {
+            assert_eq!(text.parse(), Ok(name), "{text}");
+        }
+        for text in ["", "#", "0x", "+1", "12345678901234567", "xyz", "##1", "1 "] {
+            assert_eq!(text.parse::<NetId>(), Err(NetIdError(text.to_owned())));
+        }
     }
 
     #[test]

@@ -95,3 +95,8 @@ pub mod tick;
 
 /// Version of this crate, told in hellos and reports.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The blocks of `docs/policies.md`, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/policies.md")]
+pub struct PoliciesPage;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use terrane::caravan::bots::{BotMap, Bots};
 use terrane::caravan::console::CaravanConsole;
-use terrane::caravan::{CaravanPlugin, Roads, caravan_world, roads};
+use terrane::caravan::{CaravanNode, CaravanPlugin, Roads, caravan_world, roads};
 use terrane::prelude::*;
 
 fn main() -> AppExit {
@@ -14,6 +14,7 @@ fn main() -> AppExit {
     let roads_of_bots = chosen.clone();
     WorldServer::from_args()
         .add_cell_plugins(CaravanPlugin)
+        .add_plugins(CaravanNode)
         .setup(move |builder, settings, world| {
             let roads = Roads::of_world(settings.config_file.as_deref(), world.area)
                 .map_err(|error| error.to_string())?;

@@ -1,6 +1,6 @@
 //! What the documents say is what the code does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -65,14 +65,144 @@ fn help_of(command: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("help is text")
 }
 
+/// All seven policies, as a field of a node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Replicate)]
+struct Child {
+    #[sync(server_only)]
+    server_only: u32,
+    #[sync(broadcast)]
+    broadcast: u32,
+    #[sync(masked = half)]
+    masked: u32,
+    #[sync(computed = always_five)]
+    computed: u32,
+    #[sync(per_player = for_alice)]
+    per_player: u32,
+    #[sync(per_player_slice)]
+    per_player_slice: BTreeMap<PlayerId, u32>,
+    #[sync(custom = for_owner)]
+    custom: u32,
+}
+
+/// The same policies around it.
+#[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
+struct Parent {
+    #[sync(server_only)]
+    server_only: Child,
+    #[sync(broadcast, nested)]
+    broadcast: Child,
+    #[sync(masked = child_as_it_is, nested)]
+    masked: Child,
+    #[sync(computed = a_child, nested)]
+    computed: Child,
+    #[sync(per_player = child_for_alice, nested)]
+    per_player: Child,
+    #[sync(per_player_slice, nested)]
+    per_player_slice: BTreeMap<PlayerId, Child>,
+    #[sync(custom = for_owner, nested)]
+    custom: Child,
+}
+
+fn half(value: &u32) -> u32 {
+    value / 2
+}
+fn always_five(_: &Child) -> u32 {
+    5
+}
+fn for_alice(value: &u32, player: &PlayerId) -> Option<u32> {
+    (player.as_str() == "alice").then_some(*value)
+}
+fn for_owner(viewing: &Viewing) -> bool {
+    viewing.is_owner()
+}
+fn child_as_it_is(child: &Child) -> Child {
+    child.clone()
+}
+fn a_child(parent: &Parent) -> Child {
+    parent.broadcast.clone()
+}
+fn child_for_alice(child: &Child, player: &PlayerId) -> Option<Child> {
+    (player.as_str() == "alice").then(|| child.clone())
+}
+
+/// B8: the table of pairs is what the naive sieve says to an owner and to a stranger.
+#[test]
+fn the_table_of_policies_in_one_another_is_what_the_sieve_says() {
+    use terrane::replication::SyncFields;
+    let [alice, bob] = ["alice", "bob"].map(|name| PlayerId::new(name).expect("a name"));
+    let slice = BTreeMap::from([(alice.clone(), 8)]);
+    let child = Child {
+        server_only: 8,
+        broadcast: 8,
+        masked: 8,
+        computed: 8,
+        per_player: 8,
+        per_player_slice: slice,
+        custom: 8,
+    };
+    let parent = Parent {
+        server_only: child.clone(),
+        broadcast: child.clone(),
+        masked: child.clone(),
+        computed: Child::default(),
+        per_player: child.clone(),
+        per_player_slice: BTreeMap::from([(alice.clone(), child.clone())]),
+        custom: child,
+    };
+    let subject = Subject::owned_by(alice.clone());
+    let seen_by = |player: &PlayerId| {
+        let viewer = ViewerContext::new(player.clone(), Role::Player);
+        let reads = std::cell::Cell::new(terrane::replication::policy::Depends::NONE);
+        let seen = parent.sieve(&Viewing::new(&viewer, NetId(1), &subject, &reads)).value;
+        let own = seen.per_player_slice.get(&alice).cloned().unwrap_or_default();
+        [seen.server_only, seen.broadcast, seen.masked, seen.computed, seen.per_player, own, seen.custom].map(
+            |child| {
+                let sliced = child.per_player_slice.values().copied().next().unwrap_or_default();
+                [
+                    child.server_only,
+                    child.broadcast,
+                    child.masked,
+                    child.computed,
+                    child.per_player,
+                    sliced,
+                    child.custom,
+                ]
+            },
+        )
+    };
+    let (owner, stranger) = (seen_by(&alice), seen_by(&bob));
+    let page = read("docs/policies.md");
+    let rows: Vec<Vec<&str>> = marked(&page, "pairs")
+        .trim()
+        .lines()
+        .skip(2)
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert_eq!(rows.len(), 7);
+    for (number, row) in rows.iter().enumerate() {
+        let found: Vec<&str> = owner[number]
+            .iter()
+            .zip(&stranger[number])
+            .map(|pair| match pair {
+                (0, 0) => "·",
+                (a, b) if a == b => "=",
+                _ => "≠",
+            })
+            .collect();
+        assert_eq!(row[1..], found, "docs/policies.md, parent {}", row[0]);
+    }
+}
+
 #[test]
 fn docs_cli_lists_every_flag_of_every_command_and_no_other() {
     let document = read("docs/cli.md");
-    let commands: [(&str, &[&str]); 4] = [
+    let commands: [(&str, &[&str]); 6] = [
         ("run", &["run"]),
         ("config-check", &["config", "check"]),
         ("token", &["token"]),
         ("client", &["client"]),
+        ("why", &["why"]),
+        ("rules", &["rules"]),
     ];
     for (section, command) in commands {
         let documented = flags_in(marked(&document, section), "| `");

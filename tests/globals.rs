@@ -29,6 +29,7 @@ fn to_tens(price: &u32) -> u32 {
     price / 10 * 10
 }
 
+#[expect(clippy::ptr_arg, reason = "policies are given the field as it is")]
 fn whispered(text: &String, player: &PlayerId) -> Option<String> {
     text.starts_with(player.as_str()).then(|| text.clone())
 }

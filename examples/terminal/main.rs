@@ -16,7 +16,7 @@ use bevy_ecs::message::MessageReader;
 use clap::Parser;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use terrane::caravan::console::{CaravanCommand, CaravanConsole};
-use terrane::caravan::{Caravan, CaravanPlugin, Roads, Say, Steer, TakeCoach, Walker};
+use terrane::caravan::{Caravan, Roads, Say, Steer, TakeCoach, Walker, caravan_plugins};
 use terrane::client::fields::clean;
 use terrane::client::plugin::{
     Answer, Client, ClientAppExt, ClientClock, ClientPlugin, Disconnected, Hidden, Mirrored, Notice,
@@ -198,7 +198,7 @@ fn act(app: &mut App, console: &CaravanConsole, typed: Typed) -> bool {
 
 fn play(options: &Options) -> Result<(), ClientFailure> {
     let failed = |error: std::io::Error| ClientFailure::Failed(format!("the terminal: {error}"));
-    let game = ServerBuilder::default().add_cell_plugins(CaravanPlugin).learn();
+    let game = caravan_plugins(ServerBuilder::default()).learn();
     let game = game.map_err(|error| ClientFailure::Failed(error.to_string()))?;
     let player = options.player.clone().map_or(As::Anybody, As::Player);
     let target = ClientTarget { server: options.server, player };

@@ -1,6 +1,7 @@
 //! The terminal: taken over on opening, given back on every way out, a panic included.
 
 use std::io::{self, IsTerminal, Stdout, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossterm::event::{self, Event};
@@ -15,8 +16,14 @@ pub(crate) struct Screen {
     waited: bool,
 }
 
-/// Gives the terminal back. Harmless when it was not taken, and when it is gone.
+/// Whether the terminal is ours: given back twice, it would put the cursor onto what was written in between.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Gives the terminal back, if it is taken. It may be gone already.
 fn restore() {
+    if !IS_TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
     let _ = execute!(io::stdout(), terminal::LeaveAlternateScreen, cursor::Show);
     let _ = terminal::disable_raw_mode();
 }
@@ -35,6 +42,7 @@ impl Screen {
             say(panic);
         }));
         let screen = Self { out: io::stdout(), shown: Vec::new(), size: terminal::size()?, waited: false };
+        IS_TAKEN.store(true, Ordering::SeqCst);
         terminal::enable_raw_mode()?;
         execute!(io::stdout(), terminal::EnterAlternateScreen, cursor::Hide)?;
         Ok(screen)

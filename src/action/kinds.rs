@@ -14,7 +14,7 @@ use crate::protocol::codec::{self, DecodeError};
 use crate::protocol::messages::ActionRefusal;
 use crate::space::Position;
 
-use super::declare::{Action, Caller};
+use super::declare::{Action, Caller, Scope};
 
 /// What a handler may know besides the caller's data and the action.
 #[derive(Debug)]
@@ -74,6 +74,8 @@ pub trait ActionKind: Send + Sync {
     fn name(&self) -> &'static str;
     /// Who may call it.
     fn caller(&self) -> Caller;
+    /// Whose data it may reach.
+    fn scope(&self) -> Scope;
     /// Whether only the newest counts.
     fn latest_wins(&self) -> bool;
     /// Reads a payload.
@@ -106,6 +108,9 @@ impl<A: Action, D: Component<Mutability = Mutable>> ActionKind for TypedActionKi
     }
     fn caller(&self) -> Caller {
         A::CALLER
+    }
+    fn scope(&self) -> Scope {
+        A::SCOPE
     }
     fn latest_wins(&self) -> bool {
         A::LATEST_WINS

@@ -7,7 +7,7 @@ use crate::client::mirror::MirrorEntity;
 use crate::prelude::*;
 use crate::replication::Schema;
 
-use super::{Caravan, Roads, Say, Steer, TakeCoach, WALK_M_S_MAX, Walker};
+use super::{Cache, Caravan, Charter, Market, Roads, Say, Steer, TakeCoach, WALK_M_S_MAX, Walker};
 
 /// The caravan game, for [`run_repl`](crate::client::run_repl) and [`run_script`](crate::client::run_script).
 #[derive(Clone, Debug)]
@@ -89,14 +89,25 @@ impl ClientGame for CaravanConsole {
 
     fn name(&self, schema: &Schema, entity: &MirrorEntity) -> Option<String> {
         let walker = entity.component::<Walker>(schema).map(|walker| walker.name);
-        walker.or_else(|| entity.component::<Caravan>(schema).map(|caravan| caravan.name))
+        walker
+            .or_else(|| entity.component::<Caravan>(schema).map(|caravan| caravan.name))
+            .or_else(|| entity.component::<Cache>(schema).map(|cache| cache.name))
+            .or_else(|| entity.component::<Market>(schema).map(|_| "the market".to_owned()))
     }
 
     fn describe(&self, schema: &Schema, entity: &MirrorEntity) -> String {
         if let Some(caravan) = entity.component::<Caravan>(schema) {
             let node = self.roads.nodes.get(usize::from(caravan.destination));
             let destination = node.map_or("somewhere", |node| node.name.as_str());
-            return format!("to {destination}, {:.1} m/s", caravan.speed_m_s);
+            let mut told = format!("to {destination}, {:.1} m/s, {}", caravan.speed_m_s, caravan.burden);
+            if entity.component::<Charter>(schema).is_some() {
+                told.push_str(", chartered");
+            }
+            return told;
+        }
+        if let Some(market) = entity.component::<Market>(schema) {
+            let prices = market.prices.iter().map(|(good, price)| format!("{good} {}", price.silver));
+            return prices.collect::<Vec<_>>().join(", ");
         }
         match entity.component::<Walker>(schema) {
             Some(walker) if walker.speed_m_s > 0.0 => {

@@ -1,21 +1,35 @@
 //! The shipped world: caravans travel a network of roads between trade nodes, and players walk among them.
 //!
+//! What a player sees of it differs by player: who owns a caravan knows its cargo, scouts know where it is going,
+//! smugglers where their caches lie. `terrane rules` lists all of it.
+//!
 //! *Does*: everything a game does: components, systems, actions, avatars, NPCs, bots, words for a console.
 //! *Does not*: use anything but the public API, as any other game: what it does not need from the engine's inside,
 //! no game needs.
 //! *Reads*: the map of the roads. *Writes*: its components.
 
+pub mod allegiance;
 pub mod bots;
+mod caches;
 pub mod console;
+mod goods;
+mod haggle;
+mod market;
 pub mod roads;
 mod travel;
 mod walk;
 
+pub use allegiance::Allegiance;
+pub use caches::Cache;
+pub use goods::{Burden, Cargo, Good};
+pub use haggle::{Bid, Charter, Haggle, Offer};
+pub use market::{Market, Price, Prices, TradedHere};
 pub use roads::{RoadError, Roads};
-pub use travel::{Caravan, Journey};
+pub use travel::{Caravan, Crew, Journey, Member};
 pub use walk::{Aboard, SAY_BYTES_MAX, Said, Say, Steer, TakeCoach, WALK_M_S_MAX, Walker};
 
 use crate::prelude::*;
+use crate::replication::stage;
 
 /// The cells' part of the game.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,22 +39,49 @@ impl Plugin for CaravanPlugin {
     fn build(&self, app: &mut App) {
         app.replicate::<Caravan>()
             .replicate::<Walker>()
+            .replicate::<Charter>()
+            .replicate::<Cache>()
             .server_only::<Journey>()
             .read_published::<Roads>()
+            .read_published::<Prices>()
+            .scratch::<TradedHere>()
+            .add_entity_message::<Haggle>()
             .add_action::<Steer, Walker>(walk::steer)
             .add_action::<Say, Walker>(walk::say)
             .add_action::<TakeCoach, Walker>(walk::take_coach)
             .add_systems(
                 Simulate,
-                (travel::travel, (walk::walk, walk::ride, walk::fall_silent).chain()).chain(),
+                (
+                    (haggle::hear, haggle::end_charters, travel::travel).chain(),
+                    (haggle::bid, walk::walk, walk::ride, walk::fall_silent).chain(),
+                )
+                    .chain(),
             );
     }
+}
+
+/// The node's part of the game: the market, and whose side players are on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CaravanNode;
+
+impl Plugin for CaravanNode {
+    fn build(&self, app: &mut App) {
+        app.replicate_global::<Market>()
+            .add_systems(Tick, (allegiance::enlist, market::post_prices).in_set(TickSystems::Settle))
+            .add_systems(Tick, market::bring_to_market.in_set(TickSystems::Mirror).before(stage::mirror));
+    }
+}
+
+/// Everything of the game that both ends know, before a map is.
+#[must_use]
+pub fn caravan_plugins(builder: ServerBuilder) -> ServerBuilder {
+    builder.add_cell_plugins(CaravanPlugin).add_plugins(CaravanNode)
 }
 
 /// The whole game: cells, roads, avatars, and as many caravans as the world's settings ask for.
 #[must_use]
 pub fn caravan_game(builder: ServerBuilder, roads: Roads) -> ServerBuilder {
-    caravan_world(builder.add_cell_plugins(CaravanPlugin), roads)
+    caravan_world(caravan_plugins(builder), roads)
 }
 
 /// What the game adds once its map is known.
@@ -48,8 +89,11 @@ pub fn caravan_game(builder: ServerBuilder, roads: Roads) -> ServerBuilder {
 pub fn caravan_world(builder: ServerBuilder, roads: Roads) -> ServerBuilder {
     let population = roads.clone();
     let squares = roads.clone();
+    let hiding_places = roads.clone();
     builder
         .publish(roads)
+        .publish(Prices::of(&Market::default()))
+        .populate(move |world| caches::hide_caches(world, &hiding_places))
         .avatars(move |request| walk::avatar(request, &squares))
         .npcs::<Caravan>(move |world, number| travel::spawn_caravan(world, &population, number))
 }

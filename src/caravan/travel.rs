@@ -1,14 +1,20 @@
-//! Caravans: from node to node, with a rest at each.
+//! Caravans: from node to node, with a rest and some trade at each.
+
+use std::collections::BTreeMap;
 
 use crate::prelude::*;
 
+use super::allegiance::{ROADS_SCOUTED, SUSPECT, WARDENS};
+use super::goods::{Burden, Cargo, Good};
+use super::haggle::{Bid, Offer};
+use super::market::{Prices, TradedHere};
 use super::roads::{NodeId, Roads};
 
-/// What everybody sees of a caravan.
+/// A caravan, of which everybody sees something and few see all.
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
 pub struct Caravan {
     /// Its name.
-    #[sync(broadcast)]
+    #[sync(broadcast, max_bytes = 40)]
     pub name: String,
     /// Where it is going: index of the node.
     #[sync(broadcast)]
@@ -16,9 +22,74 @@ pub struct Caravan {
     /// How fast it travels, m/s.
     #[sync(broadcast, precision = 0.01)]
     pub speed_m_s: f32,
+    /// How heavy it looks. Told from the cargo; what is kept here means nothing on the server.
+    #[sync(computed = looks)]
+    pub burden: Burden,
+    /// Its silver; others can tell how many hundreds.
+    #[sync(masked = to_hundreds)]
+    pub purse: u32,
+    /// What it carries: its owner knows, and wardens look into what is suspect.
+    #[sync(custom = for_owner_and_wardens, max_bytes = 32)]
+    pub cargo: Cargo,
+    /// Where it goes after its destination: its owner's party knows, and scouts find out.
+    #[sync(custom = for_scouts_and_party, max_bytes = 16)]
+    pub route: Vec<NodeId>,
+    /// What its driver would take, told to the one player who is asked.
+    #[sync(per_player = for_whom, max_bytes = 48)]
+    pub offer: Option<Offer>,
+    /// What players have bidden to charter it; each knows the own bid.
+    #[sync(per_player_slice, nested, max_bytes = 64)]
+    pub bids: BTreeMap<PlayerId, Bid>,
+    /// Who travels with it.
+    #[sync(broadcast, nested, max_bytes = 120)]
+    pub crew: Crew,
     /// What decides its choices. Nobody's business.
     #[sync(server_only)]
     pub seed: u64,
+}
+
+/// The people of a caravan.
+#[derive(Clone, Debug, Default, PartialEq, Replicate)]
+pub struct Crew {
+    /// Each of them.
+    #[sync(broadcast, nested)]
+    pub members: Vec<Member>,
+}
+
+/// One of a caravan's people.
+#[derive(Clone, Debug, Default, PartialEq, Replicate)]
+pub struct Member {
+    /// The name.
+    #[sync(broadcast)]
+    pub name: String,
+    /// What the caravan's owner pays at each node, silver.
+    #[sync(custom = for_owner)]
+    pub wage: u32,
+}
+
+fn looks(caravan: &Caravan) -> Burden {
+    Burden::of(caravan.cargo.weight_kg())
+}
+
+fn to_hundreds(purse: &u32) -> u32 {
+    purse / 100 * 100
+}
+
+fn for_owner(viewing: &Viewing) -> bool {
+    viewing.is_owner()
+}
+
+fn for_owner_and_wardens(viewing: &Viewing) -> bool {
+    viewing.is_owner() || (viewing.subject.has_tag(SUSPECT) && viewing.viewer.team() == Some(WARDENS))
+}
+
+fn for_scouts_and_party(viewing: &Viewing) -> bool {
+    viewing.viewer.fact(ROADS_SCOUTED).is_some() || viewing.same_party()
+}
+
+fn for_whom(offer: &Option<Offer>, player: &PlayerId) -> Option<Option<Offer>> {
+    let is_asked = offer.as_ref().is_some_and(|offer| offer.to == *player);
+    is_asked.then(|| offer.clone())
 }
 
 /// Where a caravan is on its way.
@@ -32,17 +103,30 @@ pub struct Journey {
 
 const SPEED_M_S: std::ops::Range<f32> = 2.0..5.0;
 const REST_S: std::ops::Range<f32> = 2.0..20.0;
+/// How many nodes beyond its destination a caravan has planned.
+const PLANNED_AHEAD: usize = 2;
+/// Most loads of a good that it buys at once.
+const LOADS_MAX: usize = 6;
+/// What its driver brings along, silver.
+const FIRST_PURSE: std::ops::Range<f32> = 150.0..900.0;
+/// So often a caravan that arrives looks suspect.
+const SUSPECT_SHARE: f32 = 0.15;
+
+const NAMES: [&str; 8] = ["Ada", "Bero", "Cleo", "Dov", "Elin", "Faro", "Gil", "Hana"];
 
 /// Purposes of chance, so that two draws in one tick differ.
 const NEXT_NODE: u32 = 0;
+const TRADE: u32 = 1;
 
-/// Moves every caravan that does not rest towards its node; there it rests and chooses the next.
+/// Moves every caravan that does not rest towards its node; there it trades, rests and goes on.
 pub(super) fn travel(
     context: Res<TickContext>,
     roads: Res<Published<Roads>>,
-    mut caravans: Query<(&NetId, &mut Position, &mut Caravan, &mut Journey)>,
+    prices: Res<Published<Prices>>,
+    mut traded: ResMut<TradedHere>,
+    mut caravans: Query<(&NetId, &mut Position, &mut Caravan, &mut Journey, &mut Subject)>,
 ) {
-    for (&net_id, mut position, mut caravan, mut journey) in &mut caravans {
+    for (&net_id, mut position, mut caravan, mut journey, mut subject) in &mut caravans {
         if context.tick.0 < journey.rests_until {
             continue;
         }
@@ -55,11 +139,60 @@ pub(super) fn travel(
         }
         position.0 = target;
         let mut chance = context.random(net_id, NEXT_NODE);
-        let here = journey.to;
-        journey.to = choose_next(&mut chance, &roads, here, journey.from, caravan.seed);
-        journey.from = here;
+        let caravan = &mut *caravan;
+        journey.from = journey.to;
+        journey.to = caravan.next_node(&mut chance, &roads, journey.from);
         journey.rests_until = context.tick.0 + context.ticks(chance.between(REST_S));
-        caravan.destination = journey.to.0;
+        let mut chance = context.random(net_id, TRADE);
+        caravan.trade(&mut chance, &prices, &mut traded);
+        let suspect = chance.chance(SUSPECT_SHARE);
+        if suspect != subject.has_tag(SUSPECT) {
+            subject.set_tag(SUSPECT, suspect);
+        }
+    }
+}
+
+impl Caravan {
+    /// Takes the next node off the plan, and plans one more.
+    fn next_node(&mut self, chance: &mut Random, roads: &Roads, here: NodeId) -> NodeId {
+        self.plan(chance, roads, here);
+        let next = self.route.remove(0);
+        self.plan(chance, roads, here);
+        self.destination = next.0;
+        next
+    }
+
+    /// Plans ahead from the end of the plan; from `here` where there is none.
+    fn plan(&mut self, chance: &mut Random, roads: &Roads, here: NodeId) {
+        while self.route.len() < PLANNED_AHEAD {
+            let destination = NodeId(self.destination);
+            let (before, last) = match self.route[..] {
+                [] => (here, destination),
+                [last] => (destination, last),
+                [.., before, last] => (before, last),
+            };
+            self.route.push(choose_next(chance, roads, last, before, self.seed));
+        }
+    }
+
+    /// Sells what it carries, pays its people, buys something else, and forgets who bade for it.
+    fn trade(&mut self, chance: &mut Random, prices: &Prices, traded: &mut TradedHere) {
+        for (good, loads) in std::mem::take(&mut self.cargo).iter() {
+            self.purse = self.purse.saturating_add(prices.of_good(good) * u32::from(loads));
+            traded.note(good, i64::from(loads));
+        }
+        let wages: u32 = self.crew.members.iter().map(|member| member.wage).sum();
+        self.purse = self.purse.saturating_sub(wages);
+        for _ in 0..2 {
+            let good = Good::ALL[chance.below(Good::ALL.len())];
+            let affordable = (self.purse / prices.of_good(good).max(1)) as usize;
+            let loads = (1 + chance.below(LOADS_MAX)).min(affordable);
+            self.purse -= prices.of_good(good) * loads as u32;
+            self.cargo.add(good, loads as u16);
+            traded.note(good, -(loads as i64));
+        }
+        self.bids.clear();
+        self.offer = None;
     }
 }
 
@@ -79,13 +212,21 @@ pub(super) fn spawn_caravan(world: &mut Population<'_>, roads: &Roads, number: u
     let neighbours = &roads.node(from).neighbours;
     let to = neighbours[chance.below(neighbours.len())];
     let (start, end) = (roads.node(from).place, roads.node(to).place);
-    let caravan = Caravan {
+    let mut caravan = Caravan {
         name: format!("Caravan {}", number + 1),
         destination: to.0,
         speed_m_s: chance.between(SPEED_M_S),
         seed: chance.bits(),
+        purse: chance.between(FIRST_PURSE) as u32,
+        ..Caravan::default()
     };
-    let journey = Journey { from, to, rests_until: 0 };
     let place = start.lerp(end, chance.unit());
-    world.spawn(SpawnRequest::new(NetId::WORLD, place, (caravan, journey)));
+    for _ in 0..1 + chance.below(3) {
+        let name = NAMES[chance.below(NAMES.len())].to_owned();
+        caravan.crew.members.push(Member { name, wage: 1 + chance.below(5) as u32 });
+    }
+    caravan.cargo.add(Good::ALL[chance.below(Good::ALL.len())], 1 + chance.below(LOADS_MAX) as u16);
+    caravan.plan(&mut chance, roads, from);
+    let journey = Journey { from, to, rests_until: 0 };
+    world.spawn(SpawnRequest::new(NetId::WORLD, place, (caravan, journey, Subject::default())));
 }

@@ -2,13 +2,14 @@
 
 use crate::prelude::*;
 
+use super::allegiance::Allegiance;
 use super::roads::Roads;
 
 /// What everybody sees of a player.
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
 pub struct Walker {
     /// The player's name.
-    #[sync(broadcast)]
+    #[sync(broadcast, max_bytes = 40)]
     pub name: String,
     /// Where it heads, radians counter-clockwise from east.
     #[sync(broadcast, precision = 0.01)]
@@ -17,7 +18,7 @@ pub struct Walker {
     #[sync(broadcast, precision = 0.01)]
     pub speed_m_s: f32,
     /// What it last said; empty after a while.
-    #[sync(broadcast)]
+    #[sync(broadcast, max_bytes = 124)]
     pub says: String,
     /// When it falls silent, in ticks.
     #[sync(server_only)]
@@ -152,5 +153,6 @@ pub(super) fn avatar(request: &AvatarRequest, roads: &Roads) -> SpawnRequest {
     let offset = Vec2::from_angle(chance.unit() * std::f32::consts::TAU) * chance.between(1.0..15.0);
     let place = request.world.clamp(node.place + offset.extend(0.0));
     let walker = Walker { name: name.to_owned(), ..Walker::default() };
-    SpawnRequest { class: 0, ..SpawnRequest::new(NetId::WORLD, place, walker) }
+    let subject = Allegiance::of(name).subject_of(request.player.clone());
+    SpawnRequest { class: 0, ..SpawnRequest::new(NetId::WORLD, place, (walker, subject)) }
 }

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::ghost::column::{Column, ReplicatedColumn, ServerColumn};
 use crate::protocol::codec::{self, DecodeError};
-use crate::replication::policy::Viewing;
+use crate::replication::policy::{Shown, Viewing};
 use crate::replication::view::PersonalValue;
 use crate::replication::{FieldWriter, Replicate};
 
@@ -53,7 +53,7 @@ pub trait ComponentKind: Send + Sync {
     fn is_on(&self, entity: &EntityRef<'_>) -> bool;
     /// Appends the sent fields. The entity must have the component.
     fn encode_sent(&self, entity: &EntityRef<'_>, out: &mut FieldWriter);
-    /// Encodes one personal field as a viewer may see it, or says that it is hidden. The entity must have the
+    /// Encodes one personal field as a viewer may see it, or says why it does not. The entity must have the
     /// component.
     fn encode_personal(
         &self,
@@ -61,7 +61,9 @@ pub trait ComponentKind: Send + Sync {
         field: usize,
         viewing: &Viewing<'_>,
         value: &mut PersonalValue,
-    ) -> bool;
+    ) -> Shown;
+    /// The paths of what is hidden in the wire bytes of a sent field; none when they are not such a field's.
+    fn hidden_paths(&self, field: usize, bytes: &[u8]) -> Vec<String>;
     /// Whether the component's own policy lets a viewer see it. The entity must have it.
     fn shows(&self, entity: &EntityRef<'_>, viewing: &Viewing<'_>) -> bool;
     /// Moves it from one world to another, and says whether the entity has it and it travels; with
@@ -117,10 +119,13 @@ impl<C: Replicate> ComponentKind for ReplicatedKind<C> {
         field: usize,
         viewing: &Viewing<'_>,
         value: &mut PersonalValue,
-    ) -> bool {
-        entity.get::<C>().is_some_and(|component| {
-            component.encode_personal(field, viewing, &mut value.bytes, &mut value.ids).is_visible()
+    ) -> Shown {
+        entity.get::<C>().map_or(Shown::Hidden, |component| {
+            component.encode_personal(field, viewing, &mut value.bytes, &mut value.ids)
         })
+    }
+    fn hidden_paths(&self, field: usize, bytes: &[u8]) -> Vec<String> {
+        C::hidden_paths(field, bytes).unwrap_or_default()
     }
     fn shows(&self, entity: &EntityRef<'_>, viewing: &Viewing<'_>) -> bool {
         entity.get::<C>().is_some_and(|component| component.is_visible(viewing))
@@ -196,8 +201,11 @@ impl<C: Component<Mutability = Mutable> + Serialize + DeserializeOwned> Componen
         entity.contains::<C>()
     }
     fn encode_sent(&self, _: &EntityRef<'_>, _: &mut FieldWriter) {}
-    fn encode_personal(&self, _: &EntityRef<'_>, _: usize, _: &Viewing<'_>, _: &mut PersonalValue) -> bool {
-        false
+    fn encode_personal(&self, _: &EntityRef<'_>, _: usize, _: &Viewing<'_>, _: &mut PersonalValue) -> Shown {
+        Shown::Hidden
+    }
+    fn hidden_paths(&self, _: usize, _: &[u8]) -> Vec<String> {
+        Vec::new()
     }
     fn shows(&self, _: &EntityRef<'_>, _: &Viewing<'_>) -> bool {
         false
@@ -252,8 +260,11 @@ impl<C: Component> ComponentKind for CellLocalKind<C> {
         entity.contains::<C>()
     }
     fn encode_sent(&self, _: &EntityRef<'_>, _: &mut FieldWriter) {}
-    fn encode_personal(&self, _: &EntityRef<'_>, _: usize, _: &Viewing<'_>, _: &mut PersonalValue) -> bool {
-        false
+    fn encode_personal(&self, _: &EntityRef<'_>, _: usize, _: &Viewing<'_>, _: &mut PersonalValue) -> Shown {
+        Shown::Hidden
+    }
+    fn hidden_paths(&self, _: usize, _: &[u8]) -> Vec<String> {
+        Vec::new()
     }
     fn shows(&self, _: &EntityRef<'_>, _: &Viewing<'_>) -> bool {
         false

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::exit::CliError;
 use crate::config::{RunOptions, parse_address};
-use crate::ids::{PlayerId, Role};
+use crate::ids::{FieldName, NetId, PlayerId, Role};
 
 /// Seconds that a connect token can be used for, unless told otherwise.
 const TOKEN_EXPIRES_S_DEFAULT: u64 = 300;
@@ -26,6 +26,10 @@ pub enum Command {
     Token(TokenOptions),
     /// Be a client that a person or a script drives.
     Client(ClientOptions),
+    /// Ask a running world why a player sees something or not.
+    Why(WhyOptions),
+    /// Print the rules of the game: who is told what, and who may do what.
+    Rules(RulesOptions),
 }
 
 /// Runs one seamless world, or works on one.
@@ -54,6 +58,10 @@ enum Sub {
     Token(TokenOptions),
     /// Connect to a world as a client that a person or a script drives.
     Client(ClientOptions),
+    /// Ask the world that runs in a save why a player sees an entity or a field, or does not.
+    Why(WhyOptions),
+    /// Print who is told what and who may do what, and what of it breaks a rule: exit 1 when something does.
+    Rules(RulesOptions),
 }
 
 #[derive(Debug, Subcommand)]
@@ -122,6 +130,40 @@ pub struct ClientOptions {
     pub mode: ClientMode,
 }
 
+/// What is asked of a running world.
+#[derive(Clone, Debug, Args)]
+pub struct WhyOptions {
+    /// The save of the world: saves/NAME.
+    #[arg(value_name = "SAVE")]
+    pub save: PathBuf,
+    /// Who looks: a player who is in the world.
+    #[arg(long, value_name = "PLAYER", value_parser = PlayerId::new)]
+    pub player: PlayerId,
+    /// At what: the name of an entity, up to 16 hexadecimal digits.
+    #[arg(long, value_name = "ENTITY")]
+    pub entity: NetId,
+    /// At which of its fields, as Component.field; all of them are told without.
+    #[arg(long, value_name = "FIELD")]
+    pub field: Option<FieldName>,
+    /// The token to show, where the world was given one [default: SAVE/admin.token].
+    #[arg(long, value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
+    /// Print the answer as one JSON object on one line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whose rules.
+#[derive(Clone, Debug, Args)]
+pub struct RulesOptions {
+    /// A save of this game, of which the bytes are measured: saves/NAME. It may be running.
+    #[arg(value_name = "SAVE")]
+    pub save: Option<PathBuf>,
+    /// Print the rules as one JSON object on one line.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Who drives the client.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum ClientMode {
@@ -153,6 +195,8 @@ where
         Some(Sub::Config(ConfigSub::Check(options))) => Command::ConfigCheck(options),
         Some(Sub::Token(options)) => Command::Token(options),
         Some(Sub::Client(options)) => Command::Client(options),
+        Some(Sub::Why(options)) => Command::Why(options),
+        Some(Sub::Rules(options)) => Command::Rules(options),
     })
 }
 

@@ -11,6 +11,8 @@ mod exit;
 #[cfg(test)]
 mod tests;
 
-pub use args::{ClientMode, ClientOptions, Command, ConfigCheckOptions, TokenOptions, parse};
+pub use args::{
+    ClientMode, ClientOptions, Command, ConfigCheckOptions, RulesOptions, TokenOptions, WhyOptions, parse,
+};
 pub use config_check::config_check;
 pub use exit::{CliError, ExitCode};

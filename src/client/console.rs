@@ -132,12 +132,16 @@ pub struct Sight {
     pub is_player: bool,
     /// Whether it is the player's own avatar.
     pub is_own: bool,
+    /// Whether it is node-wide state, which has no place.
+    pub is_everywhere: bool,
 }
 
 impl Sight {
     fn line(&self) -> String {
         let way = if self.is_own {
             "you".into()
+        } else if self.is_everywhere {
+            "everywhere".into()
         } else {
             format!("{:.1} m {} ({:.0}°)", self.distance_m, compass::point(self.bearing), self.bearing)
         };
@@ -215,7 +219,14 @@ impl<G: ClientGame> Console<G> {
                 None => format!("nobody in view has a name with {name:?} in it"),
             },
             Command::Show(name) => match self.find(player, name) {
-                Some((sight, entity)) => format!("{}\n{}", sight.line(), fields(player.schema(), entity)),
+                Some((sight, entity)) => {
+                    format!(
+                        "{}\n  named {}\n{}",
+                        sight.line(),
+                        entity.net_id(),
+                        fields(player.schema(), entity)
+                    )
+                }
                 None => format!("nobody in view has a name with {name:?} in it"),
             },
             Command::Stats => stats(player),
@@ -262,11 +273,11 @@ impl<G: ClientGame> Console<G> {
         !self.asked.is_empty()
     }
 
-    /// Everything in view, the nearest first.
+    /// Everything in view that is somewhere, the nearest first.
     #[must_use]
     pub fn sights(&self, player: &Player) -> Vec<Sight> {
-        let mut sights: Vec<Sight> =
-            player.view().entities().map(|entity| self.sight(player, entity)).collect();
+        let all = player.view().entities().map(|entity| self.sight(player, entity));
+        let mut sights: Vec<Sight> = all.filter(|sight| !sight.is_everywhere).collect();
         sights.sort_by(|a, b| a.distance_m.total_cmp(&b.distance_m).then_with(|| a.name.cmp(&b.name)));
         sights
     }
@@ -283,6 +294,7 @@ impl<G: ClientGame> Console<G> {
             bearing: compass::bearing(if way.truncate() == Vec2::ZERO { Vec2::Y } else { way.truncate() }),
             is_player: self.game.is_player(schema, entity),
             is_own: player.avatar() == Some(entity.net_id()),
+            is_everywhere: entity.components() & schema.globals != 0,
         }
     }
 
@@ -346,14 +358,16 @@ fn fields(schema: &Schema, entity: &MirrorEntity) -> String {
     let row = entity.encoded();
     let lines =
         (FIELD_FIRST..).zip(schema.fields_of(entity.components())).map(|(bit, (component, _, spec))| {
-            format!(
-                "  {}.{} = {}",
-                schema.components[component].name,
-                spec.name,
-                print_field(spec, row.field(bit))
-            )
+            let name = schema.components[component].name;
+            format!("  {name}.{} = {}", spec.name, print_field(spec, row.field(bit)))
         });
-    lines.collect::<Vec<_>>().join("\n")
+    let withdrawn = schema
+        .components
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| entity.withdrawn_components() >> index & 1 == 1)
+        .map(|(_, component)| format!("  {} = hidden", component.name));
+    lines.chain(withdrawn).collect::<Vec<_>>().join("\n")
 }
 
 fn stats(player: &Player) -> String {

@@ -10,7 +10,8 @@ use crate::replication::field::{FieldSpec, FieldWire, prefixed_payload, take};
 /// Longest text that is printed whole.
 const TEXT_CHARS_MAX: usize = 200;
 
-/// A field's value from its wire bytes: typed where the schema names a simple type, else the bytes.
+/// A field's value from its wire bytes: typed where the schema names a simple type, else the bytes; `hidden` where this
+/// client is not told it.
 #[must_use]
 pub fn print_field(spec: &FieldSpec, bytes: &[u8]) -> String {
     typed(spec, bytes).unwrap_or_else(|| {
@@ -24,23 +25,28 @@ pub fn print_field(spec: &FieldSpec, bytes: &[u8]) -> String {
 
 #[expect(clippy::disallowed_methods, reason = "digits for people to read")]
 fn typed(spec: &FieldSpec, bytes: &[u8]) -> Option<String> {
-    if spec.wire == FieldWire::Prefixed {
-        let Some(payload) = prefixed_payload(bytes).ok()? else { return Some("nothing".into()) };
-        return match (spec.type_name, spec.precision) {
-            ("String", _) => read::<String>(payload).map(|text| format!("{:?}", clean(&text))),
-            ("Vec2", None) => read::<Vec2>(payload).map(|value| format!("({}, {})", value.x, value.y)),
-            ("Vec3", None) => {
-                read::<Vec3>(payload).map(|value| format!("({}, {}, {})", value.x, value.y, value.z))
-            }
-            _ => None,
-        };
+    let bytes = match spec.wire {
+        FieldWire::Prefixed => match prefixed_payload(bytes).ok()? {
+            Some(payload) => payload,
+            None => return Some("hidden".into()),
+        },
+        FieldWire::Fixed(_) | FieldWire::Varint => bytes,
+    };
+    if spec.nested.is_some() {
+        return None;
     }
     if let Some(precision) = spec.precision {
+        if !["f32", "f64"].contains(&spec.type_name) {
+            return None;
+        }
         let value = f64::from(read::<i32>(bytes)?) * f64::from(precision);
         let decimals = (0..9).find(|&digits| f64::from(precision) * 10f64.powi(digits) > 0.999).unwrap_or(9);
         return Some(format!("{value:.*}", decimals as usize));
     }
     match spec.type_name {
+        "String" => read::<String>(bytes).map(|text| format!("{:?}", clean(&text))),
+        "Vec2" => read::<Vec2>(bytes).map(|value| format!("({}, {})", value.x, value.y)),
+        "Vec3" => read::<Vec3>(bytes).map(|value| format!("({}, {}, {})", value.x, value.y, value.z)),
         "bool" => read::<bool>(bytes).map(|value| value.to_string()),
         "u8" => read::<u8>(bytes).map(|value| value.to_string()),
         "i8" => read::<i8>(bytes).map(|value| value.to_string()),
@@ -92,7 +98,9 @@ mod tests {
     fn fields_are_printed_by_their_types() {
         let caravan =
             Caravan { name: "Caravan 7".into(), destination: 300, speed_m_s: 2.5, ..Caravan::default() };
-        assert_eq!(printed(&caravan), ["name = \"Caravan 7\"", "destination = 300", "speed_m_s = 2.50"]);
+        let caravan = printed(&Caravan { purse: 777, ..caravan });
+        assert_eq!(caravan[..3], ["name = \"Caravan 7\"", "destination = 300", "speed_m_s = 2.50"]);
+        assert_eq!(caravan[4], "purse = 700", "what is told of it");
         let walker = Walker { heading: -1.25, says: "a\x1b[2J".into(), ..Walker::default() };
         let printed = printed(&walker);
         assert_eq!(printed[1], "heading = -1.25");

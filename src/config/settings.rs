@@ -143,7 +143,8 @@ pub struct SpaceSettings {
     pub ghost_margin_m: f32,
     /// Most entities in one view.
     pub view_entities_max: usize,
-    /// Beyond how many metres an entity is told only every so many ticks, ascending; at most [`TIERS_MAX`] pairs.
+    /// Beyond how many metres an entity is told only every so many ticks, ascending; at most
+    /// [`TIERS_MAX`](crate::limits::TIERS_MAX) pairs.
     pub tiers: Vec<(f32, u32)>,
     /// Bytes of updates that a player is sent per tick on average; `None`: as much as one update takes.
     pub client_bytes_per_tick: Option<u32>,

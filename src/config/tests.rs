@@ -48,7 +48,7 @@ fn an_unknown_key_is_refused_with_the_keys_that_exist() {
     assert_eq!(
         message("[space]\nenter_radius_m = 50\nradius = 3\n"),
         "w.toml:3:1: space.radius is no key of this file; expected one of: enter_radius_m, leave_radius_m, \
-         top_speed_m_s, attach_reach_m, ghost_margin_m, view_entities_max, bucket_m; correct its name or remove it"
+         top_speed_m_s, attach_reach_m, ghost_margin_m, view_entities_max, tiers, client_bytes_per_tick, bucket_m; correct its name or remove it"
     );
     let top = message("nmae = \"x\"\n");
     assert!(

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bevy_app::{AppExit, Plugin, Plugins};
 
-use crate::cli::{self, CliError, ClientMode, ClientOptions, Command, ExitCode, TokenOptions};
+use crate::cli::{self, CliError, ClientMode, ClientOptions, Command, ExitCode, RulesOptions, TokenOptions};
 use crate::client::console::{Done, Verb};
 use crate::client::mirror::MirrorEntity;
 use crate::client::{As, ClientFailure, ClientGame, ClientTarget, Player, run_repl, run_script};
@@ -17,9 +17,12 @@ use crate::http::AdminToken;
 use crate::net::{Authentication, Identity, SecretKey, issue_token};
 use crate::replication::Schema;
 use crate::server::{ServerBuilder, WorldSettings};
+use crate::store::Store;
 use crate::telemetry::WatchdogSettings;
 
+use super::ask::ask_why;
 use super::run::{BotsRequest, InProcessPlayers, MakeBots, RunError, Setup, run, world_settings};
+use super::saving::as_world_image;
 
 /// A game as a program: every command of the command line, around the game's plugins.
 ///
@@ -155,6 +158,14 @@ impl WorldServer {
                 exit(checked.unwrap_or(ExitCode::CheckFailed))
             }
             Command::Token(options) => finish(print_token(&options)),
+            Command::Why(options) => match ask_why(&options) {
+                Ok(answer) => say(answer.trim_end()),
+                Err(error) => finish(Err(RunError::Game(error.to_string()))),
+            },
+            Command::Rules(options) => match print_rules(&builder, &options) {
+                Ok(exit) => exit,
+                Err(error) => finish(Err(error)),
+            },
             Command::Client(options) => {
                 let schema = match builder.learn() {
                     Ok(game) => Arc::new(game.schema.clone()),
@@ -224,6 +235,36 @@ fn finish(outcome: Result<(), RunError>) -> AppExit {
 
 fn exit(code: ExitCode) -> AppExit {
     NonZeroU8::new(code.code()).map_or(AppExit::Success, AppExit::Error)
+}
+
+/// Writes an answer to stdout. Whoever closes the other end has read enough.
+fn say(answer: &str) -> AppExit {
+    match writeln!(std::io::stdout().lock(), "{answer}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => finish(Err(error.into())),
+        _ => AppExit::Success,
+    }
+}
+
+/// Prints the game's rules; not a success when something breaks one.
+fn print_rules(builder: &ServerBuilder, options: &RulesOptions) -> Result<AppExit, RunError> {
+    let image = match &options.save {
+        Some(save) => Store::read_newest_image(save)?.map(as_world_image),
+        None => None,
+    };
+    if let (Some(save), None) = (&options.save, &image) {
+        return Err(RunError::Game(format!(
+            "{} holds no image of a world yet, so nothing can be measured: leave it out, or let the world run",
+            save.display()
+        )));
+    }
+    let rules = builder.rules(image.as_ref())?;
+    let text = if options.json {
+        serde_json::to_string(&rules).map_err(|error| RunError::Game(error.to_string()))?
+    } else {
+        rules.to_string()
+    };
+    let said = say(text.trim_end());
+    Ok(if rules.has_errors() { exit(ExitCode::CheckFailed) } else { said })
 }
 
 #[expect(clippy::disallowed_methods, reason = "a token says until when it can be used")]

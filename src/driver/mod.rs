@@ -5,6 +5,7 @@
 //! *Does not*: decide anything about the world.
 //! *Reads*: transports, the clock, the store's answers, signals. *Writes*: transports, requests to the store.
 
+mod ask;
 mod command;
 pub mod exchange;
 mod observe;

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
+use crate::config::Settings;
 use crate::net::{NetCounters, Transport};
 use crate::server::record::help_of;
 use crate::server::{Server, TickReport};
@@ -236,6 +239,39 @@ impl Observer {
 /// Names of metrics live as long as the process; there are as many as counters in the source.
 fn leak(name: String) -> &'static str {
     Box::leak(name.into_boxed_str())
+}
+
+/// What operators may see of the configuration.
+pub(super) fn config_json(settings: &Settings) -> serde_json::Value {
+    let (space, run, network) = (&settings.space, &settings.run, &settings.network);
+    json!({
+        "config_file": settings.config_file,
+        "name": settings.world.name,
+        "saves": settings.world.saves,
+        "seed": settings.world.seed.value,
+        "grid": [settings.world.grid.value.columns, settings.world.grid.value.rows],
+        "size_m": settings.world.size_m.value,
+        "hz": run.hz,
+        "threads": run.threads,
+        "npcs": run.npcs,
+        "bots": run.bots,
+        "audit_every": run.audit_every_ticks,
+        "max_players": network.players_max,
+        "shards": network.shards,
+        "secure": network.is_secure(),
+        "space": {
+            "enter_radius_m": space.enter_radius_m,
+            "leave_radius_m": space.leave_radius_m,
+            "top_speed_m_s": space.top_speed_m_s,
+            "attach_reach_m": space.attach_reach_m,
+            "ghost_margin_m": space.ghost_margin_m,
+            "tiers": space.tiers,
+            "client_bytes_per_tick": space.client_bytes_per_tick,
+            "view_entities_max": space.view_entities_max,
+            "bucket_m": space.bucket_m,
+        },
+        "image_every_s": settings.save.image_every_s,
+    })
 }
 
 #[cfg(test)]

@@ -7,15 +7,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use crate::cli::{CliError, ExitCode};
 use crate::config::{Pace, ReportFormat, RunOptions, Settings};
-use crate::http::{AdminToken, DrainRequest, HttpLimits, HttpServer, HttpSettings, HttpState};
+use crate::http::{AdminToken, DrainRequest, HttpLimits, HttpServer, HttpSettings, HttpState, Questions};
 use crate::net::{Loopback, LoopbackConditions, NetConfig, SecretKey, UdpNet, loopback::LoopbackPort};
 use crate::replication::Schema;
 use crate::replication::rule::{Tier, Tiers};
-use crate::server::io::{TickInput, TickOutput};
+use crate::server::io::TickInput;
 use crate::server::{Server, ServerBuilder, ServerError, WorldSettings};
 use crate::space::Area;
 use crate::store::{RunFile, RunInfo, Store, UnusedSave, WorldIdentity, WorldRecord};
@@ -25,8 +23,9 @@ use crate::telemetry::{
     install_panic_hook,
 };
 
+use super::ask::answer_questions;
 use super::exchange::{Exchange, SEE_OFF_ROUND};
-use super::observe::Observer;
+use super::observe::{Observer, config_json};
 use super::pacer::Pacer;
 use super::saving::{Saving, as_world_image};
 use super::signals::Signals;
@@ -163,7 +162,7 @@ pub(super) fn run(
     let readiness = Readiness::default();
     let metrics = Arc::new(Metrics::new());
     let board = StatusBoard::default();
-    let drain = DrainRequest::default();
+    let (drain, questions) = (DrainRequest::default(), Questions::default());
     let mut observer = Observer::new(
         metrics.clone(),
         board.clone(),
@@ -178,6 +177,7 @@ pub(super) fn run(
         metrics,
         config: Arc::new(config_json(&settings)),
         drain: drain.clone(),
+        questions: questions.clone(),
     };
     let folder = settings.world.save_folder();
     let http = start_http(&settings, &folder, state)?;
@@ -207,6 +207,7 @@ pub(super) fn run(
         heartbeat: heartbeat.clone(),
         readiness: readiness.clone(),
         pace: settings.run.pace,
+        questions,
         last_image: None,
     };
     readiness.set_phase(Phase::Ready);
@@ -337,39 +338,6 @@ fn start_http(
     Ok(Some(HttpServer::start(HttpSettings { addr, token, limits: HttpLimits::default() }, state)?))
 }
 
-/// What operators may see of the configuration.
-fn config_json(settings: &Settings) -> serde_json::Value {
-    let (space, run, network) = (&settings.space, &settings.run, &settings.network);
-    json!({
-        "config_file": settings.config_file,
-        "name": settings.world.name,
-        "saves": settings.world.saves,
-        "seed": settings.world.seed.value,
-        "grid": [settings.world.grid.value.columns, settings.world.grid.value.rows],
-        "size_m": settings.world.size_m.value,
-        "hz": run.hz,
-        "threads": run.threads,
-        "npcs": run.npcs,
-        "bots": run.bots,
-        "audit_every": run.audit_every_ticks,
-        "max_players": network.players_max,
-        "shards": network.shards,
-        "secure": network.is_secure(),
-        "space": {
-            "enter_radius_m": space.enter_radius_m,
-            "leave_radius_m": space.leave_radius_m,
-            "top_speed_m_s": space.top_speed_m_s,
-            "attach_reach_m": space.attach_reach_m,
-            "ghost_margin_m": space.ghost_margin_m,
-            "tiers": space.tiers,
-            "client_bytes_per_tick": space.client_bytes_per_tick,
-            "view_entities_max": space.view_entities_max,
-            "bucket_m": space.bucket_m,
-        },
-        "image_every_s": settings.save.image_every_s,
-    })
-}
-
 fn say_ready(settings: &Settings, info: &RunInfo, server: &Server, resumed: bool) {
     let shards: Vec<String> = info.shards.iter().map(ToString::to_string).collect();
     let http = info.http.map_or("http off".to_owned(), |addr| format!("http://{addr}"));
@@ -391,6 +359,7 @@ struct World {
     heartbeat: Heartbeat,
     readiness: Readiness,
     pace: Pace,
+    questions: Questions,
     last_image: Option<crate::server::WorldImage>,
 }
 
@@ -434,7 +403,7 @@ impl World {
     }
 
     /// Runs a tick, or the closing half of one, so that a panic in it is told and ends the world.
-    fn guarded(&mut self, run: impl FnOnce(&mut Server) -> TickOutput) -> Result<TickOutput, RunError> {
+    fn guarded<T>(&mut self, run: impl FnOnce(&mut Server) -> T) -> Result<T, RunError> {
         let tick = self.server.next_tick();
         self.heartbeat.begin_tick(tick);
         let ticked = catch_unwind(AssertUnwindSafe(|| run(&mut self.server)));
@@ -469,6 +438,10 @@ impl World {
             bots.receive(self.pacer.tick_length());
         }
         self.observer.tick(&mut self.server, output.report, took, self.pacer.overruns);
+        if self.questions.is_waiting() {
+            let questions = self.questions.clone();
+            self.guarded(|server| answer_questions(server, &questions))?;
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! *Does*: answers liveness, readiness, metrics and status on its own thread, serves a small page that shows them,
 //! and takes a request to drain; whatever changes state or shows private data needs the admin token.
-//! *Does not*: run anything of a tick, nor wait for one: it reads what was published and sets flags.
+//! *Does not*: run anything of a tick: it reads what was published, sets flags, and leaves questions for whoever ticks.
 //! *Reads*: [`HttpState`]: heartbeat, readiness, metrics, the published snapshot. *Writes*: the drain flag, counters.
 //!
 //! | path | method | token | answer |
@@ -12,6 +12,7 @@
 //! | `/metrics` | GET | | the metrics as OpenMetrics text |
 //! | `/api/status` | GET | | the published snapshot |
 //! | `/api/config` | GET | yes | the configuration the world runs with |
+//! | `/api/why` | GET | yes | why a player sees an entity or a field, or does not |
 //! | `/api/drain` | POST | yes | 202: the world stops admitting, saves and ends |
 //! | `/` | GET | | a page for people |
 //!
@@ -20,6 +21,7 @@
 //! This is the only module that knows axum, hyper and tokio.
 
 mod guard;
+pub mod questions;
 mod routes;
 mod seats;
 mod server;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+pub use questions::{Questions, Reply, WhyQuestion};
 pub use server::HttpServer;
 pub use token::{AdminToken, TokenError};
 
@@ -96,6 +99,8 @@ pub struct HttpState {
     pub config: Arc<serde_json::Value>,
     /// Set when an operator asks for a drain.
     pub drain: DrainRequest,
+    /// Where questions to the running world wait.
+    pub questions: Questions,
 }
 
 /// An operator's wish that the world ends in order. Clones share it.

@@ -1,16 +1,17 @@
 //! The paths and their answers.
 
-use axum::extract::State;
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::http::{StatusCode, Uri};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::header::{ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 
-use crate::http::HttpState;
 use crate::http::guard::{Guard, admit, authorize};
+use crate::http::{HttpState, Reply, WhyQuestion};
 use crate::telemetry::metrics::METRICS_CONTENT_TYPE;
 use crate::telemetry::{Health, Phase};
 use crate::tick::TickSystems;
@@ -24,6 +25,7 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script
 pub(super) fn router(state: HttpState, guard: Guard) -> Router {
     let private = Router::new()
         .route("/api/config", get(config))
+        .route("/api/why", get(why))
         .route("/api/drain", post(drain))
         .route_layer(from_fn_with_state(guard.clone(), authorize));
     Router::new()
@@ -105,6 +107,30 @@ async fn status(State(state): State<HttpState>) -> Response {
 
 async fn config(State(state): State<HttpState>) -> Response {
     Json(&*state.config).into_response()
+}
+
+/// For people as text where `Accept` asks for that, else as JSON.
+async fn why(
+    State(state): State<HttpState>,
+    headers: HeaderMap,
+    query: Result<Query<WhyQuestion>, QueryRejection>,
+) -> Response {
+    let error = |status: StatusCode, why: String| (status, Json(json!({ "error": why }))).into_response();
+    let question = match query {
+        Ok(Query(question)) => question,
+        Err(rejection) => {
+            let usage = "ask for /api/why?player=NAME&entity=HEX and, if wanted, &field=Component.field";
+            return error(StatusCode::BAD_REQUEST, format!("{}: {usage}", rejection.body_text()));
+        }
+    };
+    let wants_text = headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes() == b"text/plain");
+    match state.questions.ask(question).await {
+        Ok(Reply::Answer { text, .. }) if wants_text => text.into_response(),
+        Ok(Reply::Answer { json, .. }) => Json(json).into_response(),
+        Ok(Reply::Wrong(why)) => error(StatusCode::BAD_REQUEST, why),
+        Ok(Reply::Unknown(why)) => error(StatusCode::NOT_FOUND, why),
+        Err(no_reply) => error(StatusCode::SERVICE_UNAVAILABLE, no_reply.to_string()),
+    }
 }
 
 async fn drain(State(state): State<HttpState>) -> Response {

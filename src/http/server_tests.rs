@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use super::*;
-use crate::http::{AdminToken, DrainRequest};
+use crate::http::{AdminToken, DrainRequest, Questions, Reply};
 use crate::ids::{CellId, SlotIndex, TickNumber};
 use crate::telemetry::metrics::tests::parse;
 use crate::telemetry::{
@@ -26,6 +26,7 @@ fn site_with(limits: HttpLimits) -> Site {
         metrics: Arc::new(Metrics::new()),
         config: Arc::new(serde_json::json!({ "seed": 7 })),
         drain: DrainRequest::default(),
+        questions: Questions::default(),
     };
     let token = AdminToken::generate().unwrap();
     let secret = token.reveal().to_owned();
@@ -352,4 +353,65 @@ fn a_taken_address_and_an_open_one_without_a_token_are_told_with_the_flag() {
     assert!(taken.contains(&addr.to_string()) && taken.contains("--http"), "{taken}");
     let open = start("0.0.0.0:0".parse().unwrap());
     assert!(open.contains("--admin-token-file"), "{open}");
+}
+
+/// C9, H3: whoever ticks answers, not this thread; without the token nobody is asked.
+#[test]
+fn why_is_answered_by_whoever_ticks_and_needs_the_token() {
+    let site = site();
+    let path = "/api/why?player=Bot%201&entity=00ff&field=Caravan.purse";
+    assert_eq!(site.get(path).0, 401, "it is private");
+    let token = format!("Authorization: Bearer {}\r\n", site.token);
+    let (questions, done) =
+        (site.state.questions.clone(), Arc::new(std::sync::atomic::AtomicBool::new(false)));
+    let over = done.clone();
+    let ticks = std::thread::spawn(move || {
+        let mut asked = Vec::new();
+        while !over.load(Ordering::Relaxed) {
+            questions.answer(1, |question| {
+                asked.push(question.clone());
+                match question.player.as_str() {
+                    "Bot 1" => {
+                        Reply::Answer { json: serde_json::json!({ "sees": true }), text: "seen".into() }
+                    }
+                    "" => Reply::Wrong("a player has a name".into()),
+                    _ => Reply::Unknown("no such player".into()),
+                }
+            });
+            std::thread::yield_now();
+        }
+        asked
+    });
+    let ask = |path: &str, headers: &str| site.ask("GET", path, &format!("{token}{headers}"), "");
+    assert_eq!(ask(path, ""), (200, "{\"sees\":true}".into()));
+    assert_eq!(ask(path, "Accept: text/plain\r\n"), (200, "seen".into()), "for people");
+    assert_eq!(ask("/api/why?player=&entity=1", "").0, 400);
+    assert_eq!(ask("/api/why?player=x&entity=1", "").0, 404);
+    let (status, body) = ask("/api/why?player=x", "");
+    assert!(status == 400 && body.contains("&entity=HEX"), "{body}");
+    assert_eq!(ask("/api/why?player=x&entity=1&what=1", "").0, 400, "what is not known is not ignored");
+    done.store(true, Ordering::Relaxed);
+    let asked = ticks.join().unwrap();
+    assert_eq!(asked.len(), 4);
+    assert_eq!((asked[0].player.as_str(), asked[0].field.as_deref()), ("Bot 1", Some("Caravan.purse")));
+}
+
+/// A world that does not tick keeps nobody waiting for ever, and no more than a few.
+#[test]
+fn a_world_that_does_not_tick_is_told_to_who_asks_and_the_queue_is_bounded() {
+    let site = site();
+    let token = format!("Authorization: Bearer {}\r\n", site.token);
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let ask = || site.ask("GET", "/api/why?player=a&entity=1", &token, "");
+        let asking: Vec<_> = (0..20).map(|_| scope.spawn(ask)).collect();
+        asking.into_iter().map(|asking| asking.join().unwrap().0).collect()
+    });
+    assert_eq!(statuses, [503; 20]);
+    assert!(site.state.questions.is_waiting(), "they were put to whoever would have ticked");
+    let mut answered = 0;
+    site.state.questions.answer(64, |_| {
+        answered += 1;
+        Reply::Unknown(String::new())
+    });
+    assert_eq!(answered, 0, "nobody waits any more, so nothing is computed");
 }

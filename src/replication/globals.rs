@@ -101,6 +101,12 @@ impl RegisteredGlobals {
         }
     }
 
+    /// Their kinds, in order of registration: the last ones of the schema that they extended.
+    pub(crate) fn kinds(&self, schema: &Schema) -> Vec<Box<dyn ComponentKind>> {
+        let index = |global: &Global| schema.component(global.name).expect("the schema was extended with it");
+        self.0.iter().map(|global| (global.kind)(index(global))).collect()
+    }
+
     /// Makes the resources that are missing, and gives each its row.
     pub(crate) fn bring_to_life(self, world: &mut World, secret: u64) {
         let mut globals = Globals::default();

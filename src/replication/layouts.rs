@@ -25,7 +25,7 @@ pub struct LayoutField {
     pub personal: bool,
 }
 
-/// The own fields of one set of components; the *i*-th has the bit [`FIELD_FIRST`](super::mask::FIELD_FIRST) + *i*.
+/// The own fields of one set of components; the *i*-th has the bit [`FIELD_FIRST`] + *i*.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     components: u64,

@@ -6,6 +6,7 @@
 //! *Reads*: rows, candidates, acks. *Writes*: views, update bytes.
 
 pub mod audit;
+pub mod encoded;
 pub mod events;
 pub mod field;
 mod field_wire;
@@ -24,6 +25,7 @@ pub mod schema;
 pub mod stage;
 pub mod tell;
 pub mod view;
+pub mod why;
 pub mod wire;
 
 #[cfg(test)]

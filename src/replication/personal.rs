@@ -12,7 +12,7 @@ use crate::ids::Row;
 use crate::server::GameOf;
 
 use super::globals::Globals;
-use super::policy::{ComponentPolicy, ComponentRule, Depends, Subject, ViewerContext, Viewing};
+use super::policy::{ComponentPolicy, ComponentRule, Depends, Shown, Subject, ViewerContext, Viewing};
 use super::rows::Rows;
 use super::view::{FieldKey, PersonalSource, PersonalValue};
 
@@ -78,17 +78,30 @@ impl<'a> OwnersComponents<'a> {
     }
 }
 
-impl PersonalSource for OwnersComponents<'_> {
-    fn show(&self, row: Row, field: FieldKey, value: &mut PersonalValue) -> bool {
+impl OwnersComponents<'_> {
+    /// Evaluates one personal field into `value`, which is empty before, and says what became of it.
+    pub(super) fn evaluate(&self, row: Row, field: FieldKey, value: &mut PersonalValue) -> Shown {
         let reads = Shared::new(Depends::NONE);
         let shown = match (self.entity(row), self.kind(usize::from(field.component))) {
             (Some(entity), Some(kind)) => {
                 kind.encode_personal(&entity, usize::from(field.field), &self.viewing(row, &reads), value)
             }
-            _ => false,
+            _ => Shown::Hidden,
         };
         value.reads |= reads.get();
         shown
+    }
+
+    /// The paths of what is hidden in the wire bytes of a sent field.
+    pub(super) fn hidden_paths(&self, field: FieldKey, bytes: &[u8]) -> Vec<String> {
+        let kind = self.kind(usize::from(field.component));
+        kind.map_or_else(Vec::new, |kind| kind.hidden_paths(usize::from(field.field), bytes))
+    }
+}
+
+impl PersonalSource for OwnersComponents<'_> {
+    fn show(&self, row: Row, field: FieldKey, value: &mut PersonalValue) -> bool {
+        self.evaluate(row, field, value).is_visible()
     }
 
     fn shows_component(&self, row: Row, component: usize, reads: &mut Depends) -> bool {

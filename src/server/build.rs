@@ -27,6 +27,7 @@ use crate::session::{AvatarRecipe, AvatarRequest, Sessions};
 use crate::telemetry::{Heartbeat, StageClock};
 
 use super::population::{Npcs, Population};
+use super::rules::Rules;
 use super::schedule::{NextTick, install_close, install_tick};
 use super::{GameOf, Server, WorldImage, WorldSettings, image, record};
 
@@ -186,6 +187,17 @@ impl ServerBuilder {
             }
         }
         Ok(game)
+    }
+
+    /// What the game has laid down: who is told what, and who may do what; with an image of a world, its bytes too.
+    ///
+    /// # Errors
+    /// When the plugins are faulty, or the image is not of this game.
+    pub fn rules(&self, image: Option<&WorldImage>) -> Result<Rules, ServerError> {
+        let game = self.learn()?;
+        let globals = self.node.world().get_resource::<RegisteredGlobals>();
+        let globals = globals.map_or_else(Vec::new, |globals| globals.kinds(&game.schema));
+        Rules::of(&game, &globals, image).map_err(ServerError::Image)
     }
 
     /// Makes the world: a new one, or the one in `image`.

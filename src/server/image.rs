@@ -11,6 +11,7 @@ use crate::cell::kinds::Reach;
 use crate::cell::markers::Owned;
 use crate::cell::partition::{Births, join_saved, spawn_saved};
 use crate::cell::pool::{NodeContext, with_cells};
+use crate::cell::registration::Game;
 use crate::cell::requests::SpawnRequest;
 use crate::ids::NetId;
 use crate::interest::{IndexEntry, LastIndex};
@@ -149,6 +150,74 @@ pub fn hand_over_image(mut pending: ResMut<PendingImage>, mut output: ResMut<Tic
     output.image = pending.0.take();
 }
 
+/// One entity of an image.
+pub(super) struct SavedEntity {
+    pub(super) net_id: NetId,
+    class: u8,
+    position: [f32; 3],
+    seen: Seen,
+    /// (index of the kind in the game, saved form).
+    pub(super) components: Vec<(usize, Vec<u8>)>,
+}
+
+/// Reads an image from its front.
+struct ImageReader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// By number of a kind in the image: its index in the game.
+    kinds: Vec<usize>,
+}
+
+impl<'a> ImageReader<'a> {
+    fn begin(image: &'a WorldImage, game: &Game) -> Result<(Header, Self), String> {
+        let bytes = &image.bytes[..];
+        let (header, at) = codec::decode_prefix::<Header, HEADER_BYTES_MAX>("image header", bytes)
+            .map_err(|error| error.to_string())?;
+        let mut kinds = Vec::new();
+        for name in &header.kinds {
+            let kind = game.kinds.iter().position(|kind| kind.name() == name);
+            kinds.push(kind.ok_or_else(|| {
+                format!("it holds components `{name}`, which this game does not register: register it or migrate the save")
+            })?);
+        }
+        Ok((header, Self { bytes, at, kinds }))
+    }
+
+    fn entity(&mut self) -> Result<SavedEntity, String> {
+        let error = |error: codec::DecodeError| error.to_string();
+        let ((net_id, class, position, seen, count), used) =
+            codec::decode_prefix::<EntityHead, 128>("saved entity", &self.bytes[self.at..]).map_err(error)?;
+        self.at += used;
+        let mut components = Vec::new();
+        for _ in 0..count {
+            let rest = &self.bytes[self.at..];
+            let ((kind, saved), used) =
+                codec::decode_prefix::<(u16, Vec<u8>), HEADER_BYTES_MAX>("saved component", rest)
+                    .map_err(error)?;
+            self.at += used;
+            let kind = self.kinds.get(usize::from(kind));
+            components.push((*kind.ok_or("it names a component kind that it does not list")?, saved));
+        }
+        Ok(SavedEntity { net_id, class, position, seen, components })
+    }
+}
+
+/// Shows every entity of an image, and gives the node-wide state in it: (name, saved form).
+///
+/// # Errors
+/// When the bytes are damaged, hold a component that the game does not know, or `see` fails.
+pub(super) fn visit(
+    image: &WorldImage,
+    game: &Game,
+    mut see: impl FnMut(SavedEntity) -> Result<(), String>,
+) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let (header, mut reader) = ImageReader::begin(image, game)?;
+    for _ in 0..header.entities {
+        see(reader.entity()?)?;
+    }
+    Ok(header.globals)
+}
+
 /// Puts a saved world together in an empty one.
 ///
 /// # Errors
@@ -157,30 +226,10 @@ pub(super) fn restore(world: &mut World, image: &WorldImage) -> Result<(), Strin
     let game = world.resource::<GameOf>().0.clone();
     let bytes = &image.bytes[..];
     let error = |error: codec::DecodeError| error.to_string();
-    let (header, mut at) =
-        codec::decode_prefix::<Header, HEADER_BYTES_MAX>("image header", bytes).map_err(error)?;
-    let mut kinds = Vec::new();
-    for name in &header.kinds {
-        let kind = game.kinds.iter().position(|kind| kind.name() == name);
-        kinds.push(kind.ok_or_else(|| {
-            format!("it holds components `{name}`, which this game does not register: register it or migrate the save")
-        })?);
-    }
+    let (header, mut reader) = ImageReader::begin(image, &game)?;
     let mut found = Vec::new();
     for _ in 0..header.entities {
-        let ((net_id, class, position, seen, count), used) =
-            codec::decode_prefix::<EntityHead, 128>("saved entity", &bytes[at..]).map_err(error)?;
-        at += used;
-        let mut components = Vec::new();
-        for _ in 0..count {
-            let ((kind, saved), used) =
-                codec::decode_prefix::<(u16, Vec<u8>), HEADER_BYTES_MAX>("saved component", &bytes[at..])
-                    .map_err(error)?;
-            at += used;
-            let kind =
-                *kinds.get(usize::from(kind)).ok_or("it names a component kind that it does not list")?;
-            components.push((kind, saved));
-        }
+        let SavedEntity { net_id, class, position, seen, components } = reader.entity()?;
         let position = Vec3::from_array(position);
         let place = seen.place(position);
         if !position.is_finite() || place.is_some_and(|place| !place.is_finite()) {
@@ -193,6 +242,7 @@ pub(super) fn restore(world: &mut World, image: &WorldImage) -> Result<(), Strin
     }
     join_saved(world);
     restore_indexes(world, &found);
+    let mut at = reader.at;
     for (name, count) in &header.messages {
         let kind = game
             .messages

@@ -9,6 +9,7 @@ pub mod image;
 pub mod io;
 mod population;
 pub mod record;
+pub mod rules;
 mod schedule;
 mod settings;
 
@@ -27,6 +28,7 @@ use crate::cell::pool::with_cells;
 use crate::cell::registration::Game;
 use crate::ids::{NetId, Row, SlotIndex, TickNumber};
 use crate::replication::Rows;
+use crate::replication::why::{self, Why, WhyError, WhyQuery};
 use crate::session::Sessions;
 use crate::telemetry::CellSnapshot;
 use crate::tick::Tick;
@@ -121,6 +123,15 @@ impl Server {
         });
         cells.sort_by_key(|cell| cell.cell);
         cells
+    }
+
+    /// Why a player sees an entity or a field of it, or does not, as of the end of the last tick. Changes nothing.
+    /// O(view), and O(entities) when the player's view is full.
+    ///
+    /// # Errors
+    /// When nobody of that name plays, nothing alive is named so, or the game has no such field.
+    pub fn why(&mut self, query: &WhyQuery) -> Result<Why, WhyError> {
+        why::why(self.app.world_mut(), query)
     }
 
     /// Gives the next session an epoch above this one, and the world's own births numbers above that: what may

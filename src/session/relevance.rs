@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
+use serde::Serialize;
 
 use crate::ids::{NetId, PartyId, Row};
 use crate::replication::Rows;
@@ -47,6 +48,31 @@ impl Pins {
     }
 }
 
+/// A reason for which a player sees an entity wherever it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum AlwaysReason {
+    /// It is node-wide state, which has no place.
+    NodeWide,
+    /// The game keeps it in everybody's view.
+    PinnedForAll {
+        /// For how many reasons.
+        reasons: u32,
+    },
+    /// The game keeps it in this player's view.
+    Pinned {
+        /// For how many reasons.
+        reasons: u32,
+    },
+    /// It is the avatar of somebody in the player's party.
+    Party {
+        /// The party.
+        party: PartyId,
+    },
+    /// It belongs to the player.
+    Owned,
+}
+
 /// Who is always relevant to whom in one tick.
 #[derive(Debug, Default)]
 pub struct Relevance {
@@ -85,6 +111,33 @@ impl Relevance {
         into.extend(rows.owned_by(&session.player));
         into.sort_unstable();
         into.dedup();
+    }
+
+    /// For which reasons [`rows_for`](Self::rows_for) names an entity; none when it does not. O(what is always relevant).
+    #[must_use]
+    pub fn reasons(
+        &self,
+        sessions: &Sessions,
+        session: &Session,
+        rows: &Rows,
+        net_id: NetId,
+    ) -> Vec<AlwaysReason> {
+        let Some(row) = rows.row(net_id) else { return Vec::new() };
+        let pinned = |pins: &Pins| Some(pins.reasons(net_id)).filter(|&reasons| reasons > 0);
+        let party = session
+            .context
+            .party()
+            .filter(|party| self.parties.get(party).is_some_and(|avatars| avatars.contains(&row)));
+        [
+            rows.placeless[row.index()].then_some(AlwaysReason::NodeWide),
+            pinned(&sessions.pinned_for_all).map(|reasons| AlwaysReason::PinnedForAll { reasons }),
+            pinned(&session.pinned).map(|reasons| AlwaysReason::Pinned { reasons }),
+            party.map(|party| AlwaysReason::Party { party }),
+            rows.owned_by(&session.player).contains(&row).then_some(AlwaysReason::Owned),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 }
 

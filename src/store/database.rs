@@ -116,6 +116,22 @@ impl Database {
         })
     }
 
+    /// A connection that reads a file which is there, whoever else has it.
+    pub(super) fn open_to_read(file: &Path) -> Result<Connection, StoreError> {
+        let not_a_save = |why: &str| StoreError::NotASave { file: file.to_owned(), why: why.to_owned() };
+        if !file.exists() {
+            return Err(not_a_save("there is no such file"));
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let open = StoreError::sqlite(file, "open it");
+        let connection = Connection::open_with_flags(file, flags).map_err(open)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(StoreError::sqlite(file, "set it up"))?;
+        if (schema::inspect(&connection, file, MIGRATIONS)? as usize) < MIGRATIONS.len() {
+            return Err(not_a_save("it is empty or of an older program: run the world once with this one"));
+        }
+        Ok(connection)
+    }
+
     /// The file, for messages.
     pub(super) fn file(&self) -> &Path {
         &self.file

@@ -103,7 +103,12 @@ impl SaveFolder {
 
     /// The database.
     pub(super) fn database_file(&self) -> PathBuf {
-        self.path.join("world.db")
+        Self::database_in(&self.path)
+    }
+
+    /// The database of a world with that folder.
+    pub(super) fn database_in(folder: &Path) -> PathBuf {
+        folder.join("world.db")
     }
 }
 

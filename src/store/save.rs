@@ -64,6 +64,27 @@ impl Store {
         UnusedSave::new(&self.folder, self.is_new)
     }
 
+    /// The newest image that is whole in the save in this folder, which may be another process's at the same time: it
+    /// is read as of one moment, and nothing is written. `None` if none was ever written.
+    ///
+    /// # Errors
+    /// When there is no save, one of a newer program, or the disk refuses.
+    pub fn read_newest_image(folder: &Path) -> Result<Option<Image>, StoreError> {
+        let file = SaveFolder::database_in(folder);
+        let connection = Database::open_to_read(&file)?;
+        let sqlite = StoreError::sqlite(&file, "read the images of the world");
+        // One transaction: the images must not be exchanged in the middle.
+        let newest = || -> rusqlite::Result<image::Found> {
+            let moment = connection.unchecked_transaction()?;
+            image::find_newest(&moment)
+        };
+        let found = newest().map_err(sqlite)?;
+        if found.image.is_none() && (found.written > 0 || !found.damaged.is_empty()) {
+            return Err(StoreError::NoReadableImage { file, written: found.written });
+        }
+        Ok(found.image)
+    }
+
     /// The folder; whoever holds it holds its lock.
     #[must_use]
     pub fn folder(&self) -> &Arc<SaveFolder> {

@@ -26,6 +26,7 @@ fn is_owner(viewing: &Viewing<'_>) -> bool {
     viewing.is_owner()
 }
 
+#[expect(clippy::ptr_arg, reason = "a policy has the type of its field")]
 fn to_party(value: &String, viewing: &Viewing<'_>) -> Option<String> {
     viewing.same_party().then(|| value.clone())
 }

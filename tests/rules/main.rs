@@ -28,70 +28,138 @@ struct Stone {
 #[derive(Component, Clone, Debug, Default, Replicate)]
 struct Many {
     #[sync(broadcast)]
-    a: [u8; 4],
+    f00: [u8; 4],
     #[sync(broadcast)]
-    b: u8,
+    f01: u8,
     #[sync(broadcast)]
-    c: u8,
+    f02: u8,
     #[sync(broadcast)]
-    d: u8,
+    f03: u8,
     #[sync(broadcast)]
-    e: u8,
+    f04: u8,
     #[sync(broadcast)]
-    f: u8,
+    f05: u8,
     #[sync(broadcast)]
-    g: u8,
+    f06: u8,
     #[sync(broadcast)]
-    h: u8,
+    f07: u8,
     #[sync(broadcast)]
-    i: u8,
+    f08: u8,
     #[sync(broadcast)]
-    j: u8,
+    f09: u8,
     #[sync(broadcast)]
-    k: u8,
+    f10: u8,
     #[sync(broadcast)]
-    l: u8,
+    f11: u8,
     #[sync(broadcast)]
-    m: u8,
+    f12: u8,
     #[sync(broadcast)]
-    n: u8,
+    f13: u8,
     #[sync(broadcast)]
-    o: u8,
+    f14: u8,
+    #[sync(broadcast)]
+    f15: u8,
+    #[sync(broadcast)]
+    f16: u8,
+    #[sync(broadcast)]
+    f17: u8,
+    #[sync(broadcast)]
+    f18: u8,
+    #[sync(broadcast)]
+    f19: u8,
+    #[sync(broadcast)]
+    f20: u8,
+    #[sync(broadcast)]
+    f21: u8,
+    #[sync(broadcast)]
+    f22: u8,
+    #[sync(broadcast)]
+    f23: u8,
+    #[sync(broadcast)]
+    f24: u8,
+    #[sync(broadcast)]
+    f25: u8,
+    #[sync(broadcast)]
+    f26: u8,
+    #[sync(broadcast)]
+    f27: u8,
+    #[sync(broadcast)]
+    f28: u8,
+    #[sync(broadcast)]
+    f29: u8,
+    #[sync(broadcast)]
+    f30: u8,
+    #[sync(broadcast)]
+    f31: u8,
 }
 
 /// As many fields again, under another name.
 #[derive(Component, Clone, Debug, Default, Replicate)]
 struct More {
     #[sync(broadcast)]
-    a: u8,
+    f00: u8,
     #[sync(broadcast)]
-    b: u8,
+    f01: u8,
     #[sync(broadcast)]
-    c: u8,
+    f02: u8,
     #[sync(broadcast)]
-    d: u8,
+    f03: u8,
     #[sync(broadcast)]
-    e: u8,
+    f04: u8,
     #[sync(broadcast)]
-    f: u8,
+    f05: u8,
     #[sync(broadcast)]
-    g: u8,
+    f06: u8,
     #[sync(broadcast)]
-    h: u8,
+    f07: u8,
     #[sync(broadcast)]
-    i: u8,
+    f08: u8,
     #[sync(broadcast)]
-    j: u8,
+    f09: u8,
     #[sync(broadcast)]
-    k: u8,
+    f10: u8,
     #[sync(broadcast)]
-    l: u8,
+    f11: u8,
     #[sync(broadcast)]
-    m: u8,
+    f12: u8,
     #[sync(broadcast)]
-    n: u8,
+    f13: u8,
     #[sync(broadcast)]
-    o: u8,
+    f14: u8,
+    #[sync(broadcast)]
+    f15: u8,
+    #[sync(broadcast)]
+    f16: u8,
+    #[sync(broadcast)]
+    f17: u8,
+    #[sync(broadcast)]
+    f18: u8,
+    #[sync(broadcast)]
+    f19: u8,
+    #[sync(broadcast)]
+    f20: u8,
+    #[sync(broadcast)]
+    f21: u8,
+    #[sync(broadcast)]
+    f22: u8,
+    #[sync(broadcast)]
+    f23: u8,
+    #[sync(broadcast)]
+    f24: u8,
+    #[sync(broadcast)]
+    f25: u8,
+    #[sync(broadcast)]
+    f26: u8,
+    #[sync(broadcast)]
+    f27: u8,
+    #[sync(broadcast)]
+    f28: u8,
+    #[sync(broadcast)]
+    f29: u8,
+    #[sync(broadcast)]
+    f30: u8,
+    #[sync(broadcast)]
+    f31: u8,
 }
 
 #[derive(Component, Clone, Default)]

@@ -75,7 +75,7 @@ fn an_entity_with_more_sent_fields_than_a_mask_has_bits_is_named() {
     let fault = fault(world((Many::default(), More::default()), &[SOUTH_WEST], || {}));
     assert_eq!(
         fault,
-        "cell w0/0,0@0: an entity with Many, More has 32 sent fields: at most 31 fit one entity, position included; \
+        "cell w0/0,0@0: an entity with Many, More has 66 sent fields: at most 61 fit one entity, position included; \
          group some in a struct"
     );
 }

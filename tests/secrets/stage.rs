@@ -133,11 +133,8 @@ impl Stage {
     pub fn come_and_go(&mut self, tick: u64) {
         for (number, name) in NAMES.iter().enumerate() {
             match (tick, (tick + 17 * number as u64) % 80) {
-                (1 | 2, _) if number < 2 => {
-                    if tick == 1 {
-                        self.join(name);
-                    }
-                }
+                (1, _) if number < 2 => self.join(name),
+                (2, _) if number < 2 => {}
                 (_, 30) if number > 1 => self.leave(name),
                 (_, 41) if self.clients.iter().all(|client| client.name.as_str() != *name) => self.join(name),
                 _ => {}

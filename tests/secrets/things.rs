@@ -240,10 +240,12 @@ fn by_name_or_owner(value: &u128, viewing: &Viewing) -> Option<u128> {
     if viewing.is_owner() { Some(*value) } else { by_name(value, viewing.viewer.player()) }
 }
 
+#[expect(clippy::ptr_arg, reason = "policies are given the field as it is")]
 fn some_wagons(wagons: &Vec<Wagon>, viewing: &Viewing) -> Option<Vec<Wagon>> {
     Some(wagons.iter().filter(|wagon| ask(wagon.rule.into(), viewing)).cloned().collect())
 }
 
+#[expect(clippy::ptr_arg, reason = "policies are given the field as it is")]
 fn by_first_chest(chests: &Vec<Chest>, viewing: &Viewing) -> bool {
     chests.first().is_none_or(|chest| ask(chest.lock >> 8, viewing))
 }

@@ -4,6 +4,7 @@
 pub mod ants;
 pub mod ants_checks;
 pub mod ants_worlds;
+pub mod sights;
 
 use std::path::Path;
 
@@ -60,30 +61,34 @@ pub fn oracle_views(world: &TestWorld) -> OracleViews {
 impl OracleViews {
     /// Lets the oracle see the tick that just ran.
     pub fn follow(&mut self, world: &mut TestWorld) {
-        let node = world.server_mut().node_mut();
-        let rows = node.resource::<Rows>();
         self.expected.clear();
-        for session in node.resource::<Sessions>().iter() {
-            let key = (session.player.clone(), session.id.epoch);
-            let memory = self.memories.entry(key).or_default();
-            let place = rows.place(session.avatar_row);
-            let viewer = OracleViewer {
-                position: place,
-                own: Some(session.avatar),
-                context: Some(&session.context),
-                ..OracleViewer::default()
-            };
-            let seen = memory.membership(oracle::world(rows), &viewer, &self.rule);
-            let expected = oracle::world(rows)
-                .filter(|entity| seen.binary_search(&entity.net_id).is_ok())
-                .map(|entity| oracle::expected_of(&entity, &seen))
-                .collect::<Vec<_>>();
-            self.expected.insert(session.player.clone(), sorted(expected));
-        }
+        with_cells(world.server_mut().node_mut(), |node, cells| {
+            let rows = node.resource::<Rows>();
+            for session in node.resource::<Sessions>().iter() {
+                let key = (session.player.clone(), session.id.epoch);
+                let memory = self.memories.entry(key).or_default();
+                let viewer = OracleViewer {
+                    position: rows.place(session.avatar_row),
+                    own: Some(session.avatar),
+                    context: Some(&session.context),
+                    always: sights::always(node, session),
+                };
+                let seen = memory.membership(oracle::world(rows), &viewer, &self.rule);
+                let expected = oracle::world(rows)
+                    .filter(|entity| seen.binary_search(&entity.net_id).is_ok())
+                    .map(|entity| {
+                        let plain = oracle::expected_of(&entity, &seen);
+                        sights::expected_of(node, cells, session, &entity, &seen).unwrap_or(plain)
+                    })
+                    .collect::<Vec<_>>();
+                self.expected.insert(session.player.clone(), sorted(expected));
+            }
+        });
     }
 
     /// Every client holds what the oracle expected of it.
     pub fn assert_equal(&self, world: &TestWorld, when: &str) {
+        let schema = &world.server().game().schema;
         assert_eq!(self.expected.len(), world.clients().len(), "{when}: everybody is in");
         for client in world.clients() {
             let player = &client.welcome().expect("everybody is in").player;
@@ -95,12 +100,13 @@ impl OracleViews {
                     begin = usize::from(end);
                     field
                 });
-                ExpectedEntity {
+                let plain = ExpectedEntity {
                     net_id: entity.net_id(),
                     lattice: entity.lattice().0,
                     components: entity.components(),
                     fields: fields.collect(),
-                }
+                };
+                sights::held(schema, entity).unwrap_or(plain)
             });
             let held = sorted(held.collect());
             let expected = &self.expected[player];

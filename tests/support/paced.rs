@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use terrane::caravan::{CaravanPlugin, Roads, caravan_game};
+use terrane::caravan::{Roads, caravan_game, caravan_plugins};
 use terrane::driver::Exchange;
 use terrane::net::{NetConfig, SecretKey, Transport, UdpNet};
 use terrane::replication::Schema;
@@ -25,7 +25,7 @@ pub struct PacedWorld {
 
 /// What the game's clients must know.
 pub fn schema() -> Arc<Schema> {
-    let game = ServerBuilder::default().add_cell_plugins(CaravanPlugin).learn().expect("sound");
+    let game = caravan_plugins(ServerBuilder::default()).learn().expect("sound");
     Arc::new(game.schema.clone())
 }
 

@@ -152,10 +152,7 @@ impl Aliases {
         let returning = self.leaving.iter().position(|leaving| leaving.net_id == net_id);
         let alias = match returning {
             Some(index) => usize::from(self.leaving.swap_remove(index).alias.0),
-            None => match self.allocate() {
-                Some(alias) => alias,
-                None => return None,
-            },
+            None => self.allocate()?,
         };
         self.rows[alias] = row;
         self.pending[alias] = RESEND;

@@ -96,6 +96,23 @@ impl InFlight {
         })
     }
 
+    /// What the unanswered updates from number `since` on carry of one alias: their mask, if it is of that alias, and all
+    /// that stands in their lists, in no order.
+    pub(super) fn carried(
+        &self,
+        alias: usize,
+        since: u32,
+    ) -> impl Iterator<Item = (FieldMask, &[Sent])> + '_ {
+        let is_meant = move |place: &usize| self.open >> place & 1 == 1 && self.seqs[*place] >= since;
+        (0..UPDATES_IN_FLIGHT_MAX).filter(is_meant).map(move |place| {
+            let word = alias / 64;
+            let is_in = word < usize::from(self.bitmap_words[place])
+                && self.bitmaps[place * self.words + word] >> (alias % 64) & 1 == 1;
+            let rare = if self.with_rare >> place & 1 == 1 { &self.rare[place][..] } else { &[] };
+            (if is_in { self.masks[place] } else { 0 }, rare)
+        })
+    }
+
     /// The unanswered update whose place the update `seq` needs.
     pub(super) fn in_the_way_of(&self, seq: u32) -> Option<u32> {
         let place = Self::place(seq);

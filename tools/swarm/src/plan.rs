@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use terrane::caravan::CaravanPlugin;
 use terrane::caravan::bots::{BotBrain, BotMap};
+use terrane::caravan::caravan_plugins;
 use terrane::client::{Connection, ConnectionError, Player};
 use terrane::ids::{PlayerId, Role};
 use terrane::net::auth::KeyFileError;
@@ -57,7 +57,7 @@ impl Plan {
             None => Authentication::Open,
         };
         args.shard(args.shards - 1).ok_or(PlanError::Ports)?;
-        let game = ServerBuilder::default().add_cell_plugins(CaravanPlugin).learn();
+        let game = caravan_plugins(ServerBuilder::default()).learn();
         let schema = Arc::new(game.map_err(PlanError::Game)?.schema.clone());
         let schema_hash = schema.hash();
         Ok(Self { args, schema, schema_hash, map: Arc::new(BotMap::shipped()), authentication })

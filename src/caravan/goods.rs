@@ -1,0 +1,143 @@
+//! What caravans carry.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::prelude::*;
+
+/// Something to trade in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Good {
+    /// Heavy and cheap.
+    #[default]
+    Salt,
+    /// Heavy.
+    Iron,
+    /// Breaks easily.
+    Glass,
+    /// Keeps well.
+    Wine,
+    /// Light and dear.
+    Silk,
+}
+
+impl Good {
+    /// All of them.
+    pub const ALL: [Good; 5] = [Good::Salt, Good::Iron, Good::Glass, Good::Wine, Good::Silk];
+
+    /// What a load of it costs where there is neither want nor plenty, silver.
+    #[must_use]
+    pub const fn usual_price(self) -> u32 {
+        match self {
+            Good::Salt => 8,
+            Good::Iron => 14,
+            Good::Glass => 20,
+            Good::Wine => 26,
+            Good::Silk => 60,
+        }
+    }
+
+    /// What a load of it weighs, kg.
+    #[must_use]
+    pub const fn weight_kg(self) -> u32 {
+        match self {
+            Good::Salt => 50,
+            Good::Iron => 80,
+            Good::Glass => 30,
+            Good::Wine => 40,
+            Good::Silk => 5,
+        }
+    }
+}
+
+impl fmt::Display for Good {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Good::Salt => "salt",
+            Good::Iron => "iron",
+            Good::Glass => "glass",
+            Good::Wine => "wine",
+            Good::Silk => "silk",
+        })
+    }
+}
+
+/// How many loads of each good; none of those that are not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cargo(BTreeMap<Good, u16>);
+
+impl Cargo {
+    /// Loads it, on top of what is there.
+    pub fn add(&mut self, good: Good, loads: u16) {
+        if loads > 0 {
+            let there = self.0.entry(good).or_default();
+            *there = there.saturating_add(loads);
+        }
+    }
+
+    /// Everything in it, by good.
+    pub fn iter(&self) -> impl Iterator<Item = (Good, u16)> + '_ {
+        self.0.iter().map(|(&good, &loads)| (good, loads))
+    }
+
+    /// What it weighs, kg.
+    #[must_use]
+    pub fn weight_kg(&self) -> u32 {
+        self.iter().map(|(good, loads)| good.weight_kg() * u32::from(loads)).sum()
+    }
+}
+
+/// How heavy a caravan looks from outside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Burden {
+    /// Nothing to speak of.
+    #[default]
+    Empty,
+    /// The beasts trot.
+    Light,
+    /// The beasts walk.
+    Laden,
+    /// The beasts groan.
+    Heavy,
+}
+
+impl Burden {
+    /// Of so many kilograms.
+    #[must_use]
+    pub fn of(weight_kg: u32) -> Self {
+        match weight_kg {
+            0..50 => Burden::Empty,
+            50..250 => Burden::Light,
+            250..600 => Burden::Laden,
+            _ => Burden::Heavy,
+        }
+    }
+}
+
+impl fmt::Display for Burden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Burden::Empty => "empty",
+            Burden::Light => "light",
+            Burden::Laden => "laden",
+            Burden::Heavy => "heavy",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caravan_looks_as_heavy_as_its_cargo() {
+        let mut cargo = Cargo::default();
+        assert_eq!(Burden::of(cargo.weight_kg()), Burden::Empty);
+        cargo.add(Good::Silk, 10);
+        assert_eq!(Burden::of(cargo.weight_kg()), Burden::Light);
+        cargo.add(Good::Iron, 3);
+        cargo.add(Good::Iron, 4);
+        assert_eq!(cargo.iter().collect::<Vec<_>>(), [(Good::Iron, 7), (Good::Silk, 10)]);
+        assert_eq!(Burden::of(cargo.weight_kg()), Burden::Heavy);
+    }
+}

@@ -1,0 +1,137 @@
+//! What a player must see of the shipped game, from its components by the naive sieve, and what the player's client holds.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use bevy_ecs::world::EntityRef;
+use terrane::caravan::{Cache, Caravan, Charter, Market};
+use terrane::cell::pool::Cells;
+use terrane::client::mirror::MirrorEntity;
+use terrane::prelude::*;
+use terrane::replication::mask::FIELD_FIRST;
+use terrane::replication::oracle::{ExpectedEntity, OracleEntity};
+use terrane::replication::policy::{ComponentPolicy, Depends, Viewing};
+use terrane::replication::{Rows, Schema};
+use terrane::session::{Session, Sessions};
+
+/// What a player sees wherever it is, looked for in everything there is.
+pub fn always(node: &World, session: &Session) -> BTreeSet<NetId> {
+    let (rows, sessions) = (node.resource::<Rows>(), node.resource::<Sessions>());
+    let of_party = |avatar: NetId| {
+        let others = sessions.iter().filter(|other| other.avatar == avatar);
+        others
+            .into_iter()
+            .any(|other| other.context.party().is_some() && other.context.party() == session.context.party())
+    };
+    let all = rows.iter().filter(|(net_id, row)| {
+        let subject = rows.subjects[row.index()].as_ref();
+        rows.placeless[row.index()]
+            || subject.is_some_and(|subject| subject.owner() == Some(&session.player))
+            || of_party(*net_id)
+    });
+    all.map(|(net_id, _)| net_id).collect()
+}
+
+/// A component as a player sees it: its value, and what of it is hidden.
+type Sight = (u64, String);
+
+/// What is seen of one component: its value, and the paths of what is hidden.
+fn told<C: Replicate + Debug>(value: &C, hidden: &[String]) -> String {
+    format!("{value:?} without {hidden:?}")
+}
+
+struct Looking<'a> {
+    schema: &'a Schema,
+    session: &'a Session,
+    subject: &'a Subject,
+    net_id: NetId,
+    seen: &'a [NetId],
+}
+
+impl Looking<'_> {
+    fn at<C: Replicate + Debug>(&self, entity: &EntityRef<'_>, blank: impl FnOnce(&mut C)) -> Option<Sight> {
+        let component = entity.get::<C>()?;
+        let reads = std::cell::Cell::new(Depends::NONE);
+        let viewing = Viewing::new(&self.session.context, self.net_id, self.subject, &reads);
+        let shows = match (C::COMPONENT_POLICY, self.subject.component_rule(C::NAME)) {
+            (ComponentPolicy::ServerOnly, _) => false,
+            (_, Some(rule)) => rule.admits(&viewing),
+            _ => component.is_visible(&viewing),
+        };
+        let index = self.schema.component(C::NAME)?;
+        let mut sieved = component.sieve(&viewing);
+        blank(&mut sieved.value);
+        shows.then(|| (1 << index, told(&sieved.value, &sieved.hidden)))
+    }
+}
+
+/// What a player must hold of something of which not everybody sees the same; `None` for all else.
+pub fn expected_of(
+    node: &World,
+    cells: &Cells,
+    session: &Session,
+    entity: &OracleEntity<'_>,
+    seen: &[NetId],
+) -> Option<ExpectedEntity> {
+    let rows = node.resource::<Rows>();
+    let row = rows.row(entity.net_id).expect("it lives");
+    let plain = Subject::default();
+    let subject = entity.subject.unwrap_or(&plain);
+    let looking = Looking { schema: rows.schema(), session, subject, net_id: entity.net_id, seen };
+    let sights: Vec<Sight> = if rows.placeless[row.index()] {
+        let market = node.entity(node.resource_entity::<Market>().expect("there is a market"));
+        looking.at::<Market>(&market, |_| {}).into_iter().collect()
+    } else {
+        let cell = cells.get(rows.owner[row.index()]).expect("it is owned");
+        let found = cell.world.entity(*cell.by_net_id.get(&entity.net_id)?);
+        let caravan = looking.at::<Caravan>(&found, |_| {});
+        let charter = looking.at::<Charter>(&found, |charter| {
+            if looking.seen.binary_search(&charter.holder).is_err() {
+                charter.holder = NetId::WORLD;
+            }
+        });
+        let cache = looking.at::<Cache>(&found, |_| {});
+        [caravan, charter, cache].into_iter().flatten().collect()
+    };
+    let [x, y, z] = terrane::space::LatticePoint::of(entity.position).0;
+    let lattice = if entity.position.is_finite() { [x, y, z] } else { [0; 3] };
+    (!sights.is_empty()).then(|| ExpectedEntity {
+        net_id: entity.net_id,
+        lattice,
+        components: sights.iter().fold(0, |all, (component, _)| all | component),
+        fields: sights.into_iter().map(|(_, told)| told.into_bytes()).collect(),
+    })
+}
+
+fn held_of<C: Replicate + Debug>(schema: &Schema, entity: &MirrorEntity) -> Option<Sight> {
+    let value = entity.component::<C>(schema)?;
+    let index = schema.component(C::NAME)?;
+    let row = entity.encoded();
+    let own = (FIELD_FIRST..).zip(schema.fields_of(entity.components())).filter(|(_, (of, ..))| *of == index);
+    let hidden: Vec<String> = own
+        .flat_map(|(bit, (_, field, _))| {
+            C::hidden_paths(field, row.field(bit)).expect("the bytes of that field")
+        })
+        .collect();
+    Some((1 << index, told(&value, &hidden)))
+}
+
+/// What a client holds of something of which not everybody sees the same; `None` for all else.
+pub fn held(schema: &Schema, entity: &MirrorEntity) -> Option<ExpectedEntity> {
+    let sights: Vec<Sight> = [
+        held_of::<Market>(schema, entity),
+        held_of::<Caravan>(schema, entity),
+        held_of::<Charter>(schema, entity),
+        held_of::<Cache>(schema, entity),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    (!sights.is_empty()).then(|| ExpectedEntity {
+        net_id: entity.net_id(),
+        lattice: entity.lattice().0,
+        // All that the client has, also what is not looked into here.
+        components: entity.components(),
+        fields: sights.into_iter().map(|(_, told)| told.into_bytes()).collect(),
+    })
+}
