@@ -109,7 +109,8 @@ fn a_running_world_says_why_and_any_save_its_rules() {
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert!(
         out.contains("which is what is looked at")
-            && out.contains("relevant wherever it is: the player's own"),
+            && out.contains("relevant wherever it is: the avatar of somebody in the player's party")
+            && out.contains(", the player's own"),
         "{out}"
     );
     assert!(out.trim_end().lines().last().is_some_and(|last| last.starts_with("seen; ")), "{out}");

@@ -3,8 +3,9 @@
 use crate::ids::{Alias, NetId, Row};
 use crate::limits::ALIASES_MAX;
 use crate::replication::mask::{FieldMask, RESEND};
+use crate::replication::policy::Depends;
 
-use super::personal::Held;
+use super::held::Held;
 
 /// What the accumulator of a waiting entity can reach; the avatar alone stands above it.
 pub(super) const PRIORITY_MAX: u8 = 254;
@@ -58,6 +59,8 @@ pub(super) struct Aliases {
     pub(super) wide: Vec<u64>,
     /// What the viewer holds of special entities.
     pub(super) personal: Vec<Option<Box<Held>>>,
+    /// Of special entities: what must change before they are looked into, while only their place does.
+    pub(super) wakes: Vec<Option<Depends>>,
     /// The last enter record is not acknowledged: the client may have another layout, or none.
     pub(super) unsettled: Vec<u64>,
     pub(super) leaving: Vec<Leaving>,
@@ -130,6 +133,7 @@ impl Aliases {
             self.structure.resize(length, 0);
             self.told_in.resize(length, 0);
             self.personal.resize_with(length, || None);
+            self.wakes.resize(length, None);
         }
         let alias = word * 64 + self.used[word].trailing_ones() as usize;
         put(&mut self.used, alias);

@@ -15,6 +15,7 @@ mod aliases;
 mod assemble;
 mod budget;
 mod check;
+mod held;
 mod in_flight;
 mod inquiry;
 mod membership;
@@ -29,8 +30,8 @@ use super::mask::{FIELD_FIRST, FIELD_XY, FieldMask, RESEND};
 use super::rows::Rows;
 use super::rule::Viewer;
 use aliases::{Aliases, aliases_of};
+use held::{ShownFields, WholeScratch};
 use in_flight::{InFlight, Sent};
-use personal::{ShownFields, WholeScratch};
 
 pub use super::layouts::FieldKey;
 pub use assemble::{Assembled, UpdateHeader};

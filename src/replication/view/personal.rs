@@ -5,7 +5,6 @@
 //! has is *special*: its own fields, public ones too, go through a hash per (viewer, entity, field), so that a
 //! change that leaves this viewer's value equal sends nothing. Its position goes the way of all positions.
 
-use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ids::{NetId, Row};
@@ -17,6 +16,7 @@ use crate::replication::rows::{EncodedRow, Rows};
 use crate::replication::rule::Viewer;
 
 use super::aliases::{Aliases, aliases_of, has, put, take};
+use super::held::{Held, ShownField, ShownFields, WholeScratch, held_of_plain};
 use super::{View, ViewScratch};
 
 /// A personal field as one viewer may see it.
@@ -74,127 +74,6 @@ impl std::fmt::Debug for Look<'_> {
             .field("context", self.context)
             .finish_non_exhaustive()
     }
-}
-
-/// What one viewer was told last of one field.
-#[derive(Clone, Copy, Debug)]
-struct HeldField {
-    key: FieldKey,
-    hash: u64,
-    /// Whether the client has, or is about to have, the value with that hash.
-    known: bool,
-    reads: Depends,
-}
-
-/// What one viewer holds of a special entity.
-#[derive(Debug, Default)]
-pub(super) struct Held {
-    /// The components that the viewer sees.
-    pub(super) components: u64,
-    /// Components that the viewer has seen and that are hidden now. What becomes of them meanwhile is not told.
-    pub(super) withdrawn: u64,
-    /// An enter record with just these was sent, and not lost.
-    pub(super) told: bool,
-    gate_reads: Depends,
-    fields: SmallVec<[HeldField; 4]>,
-    /// The components it had when it was plain before this viewer: the layout of what was sent then.
-    plain: u64,
-}
-
-impl Held {
-    fn field(&self, key: FieldKey) -> Option<&HeldField> {
-        self.fields.iter().find(|field| field.key == key)
-    }
-
-    fn set(&mut self, shown: &ShownField) {
-        let ShownField { key, hash, reads, .. } = *shown;
-        let now = HeldField { key, hash, known: true, reads };
-        match self.fields.iter_mut().find(|field| field.key == key) {
-            Some(field) => *field = now,
-            None => self.fields.push(now),
-        }
-    }
-
-    /// The value that was told last did not arrive.
-    pub(super) fn forget(&mut self, key: FieldKey) {
-        if let Some(field) = self.fields.iter_mut().find(|field| field.key == key) {
-            field.known = false;
-        }
-    }
-}
-
-/// A field evaluated in this tick and not known to the client.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ShownField {
-    alias: u16,
-    bit: u8,
-    pub(super) key: FieldKey,
-    begin: u32,
-    end: u32,
-    hash: u64,
-    reads: Depends,
-}
-
-/// The fields of one view that were evaluated in this tick, by alias and bit.
-#[derive(Debug, Default)]
-pub(super) struct ShownFields {
-    bytes: Vec<u8>,
-    /// By alias and bit.
-    fields: Vec<ShownField>,
-    /// By alias: where its fields begin in `fields`; meaningless for an alias without any.
-    begins: Vec<u32>,
-    value: PersonalValue,
-}
-
-impl ShownFields {
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.fields.clear();
-    }
-
-    fn push(&mut self, field: ShownField) {
-        let alias = usize::from(field.alias);
-        if self.begins.len() <= alias {
-            self.begins.resize(alias + 1, 0);
-        }
-        if self.fields.last().is_none_or(|last| last.alias != field.alias) {
-            self.begins[alias] = self.fields.len() as u32;
-        }
-        self.fields.push(field);
-    }
-
-    /// The field under a bit of an alias. It must have been evaluated.
-    fn field(&self, alias: usize, bit: u32) -> &ShownField {
-        let begin = self.begins.get(alias).map_or(usize::MAX, |&begin| begin as usize);
-        let of_alias = self.fields.get(begin..).unwrap_or_default();
-        of_alias
-            .iter()
-            .take_while(|field| usize::from(field.alias) == alias)
-            .find(|field| u32::from(field.bit) == bit)
-            .expect("what is pending of a special entity was evaluated in this tick")
-    }
-
-    fn bytes_of(&self, field: &ShownField) -> &[u8] {
-        &self.bytes[field.begin as usize..field.end as usize]
-    }
-
-    /// Wire bytes of the field under a bit.
-    pub(super) fn bytes(&self, alias: usize, bit: u32) -> &[u8] {
-        self.bytes_of(self.field(alias, bit))
-    }
-}
-
-/// What a viewer holds of an entity that was plain until now: all of it, but for what was pending.
-fn held_of_plain(rows: &Rows, before: &EncodedRow, pending: FieldMask) -> Held {
-    let told = pending & RESEND == 0;
-    let mut held = Held { components: before.components, plain: before.components, told, ..Held::default() };
-    let fields = (FIELD_FIRST..).zip(rows.schema().fields_of(before.components));
-    for (bit, (component, field, _)) in fields.filter(|(bit, _)| told && pending >> bit & 1 == 0) {
-        let key = FieldKey { component: component as u8, field: field as u8 };
-        let hash = xxh3_64(before.field(bit));
-        held.fields.push(HeldField { key, hash, known: true, reads: Depends::NONE });
-    }
-    held
 }
 
 /// Evaluates one field for the viewer and appends its wire bytes to the arena.
@@ -258,6 +137,7 @@ impl View {
         if rows.special[self.aliases.rows[alias].index()] {
             put(&mut self.aliases.special, alias);
             self.aliases.personal[alias] = Some(Box::default());
+            self.aliases.wakes[alias] = None;
         }
     }
 
@@ -272,17 +152,18 @@ impl View {
                     continue;
                 }
                 put(&mut self.aliases.special, alias);
-                let mut held = Held::default();
-                if has(&self.aliases.sent, alias) {
-                    held = held_of_plain(rows, rows.before_special(row), self.aliases.pending[alias]);
-                }
-                self.aliases.personal[alias] = Some(Box::new(held));
+                let sent = has(&self.aliases.sent, alias);
+                let held =
+                    sent.then(|| held_of_plain(rows, rows.before_special(row), self.aliases.pending[alias]));
+                self.aliases.personal[alias] = Some(Box::new(held.unwrap_or_default()));
+                self.aliases.wakes[alias] = None;
             }
         }
     }
 
     /// Finds out what of the special entities has to be told: after everybody came and went, before anything
-    /// is assembled. O(special entities with something pending · their fields).
+    /// is assembled. O(special entities, and the fields of those of which something but the place is pending or was asked
+    /// about).
     pub(super) fn personalise(
         &mut self,
         rows: &Rows,
@@ -297,7 +178,12 @@ impl View {
         }
         for word in 0..self.aliases.words() {
             for alias in aliases_of(word, self.aliases.special[word]) {
-                self.personalise_one(rows, look, alias, triggers, &mut scratch.shown);
+                // Nearly all: what only moves is not looked into, which would be four cache misses for each.
+                let sleeps = self.aliases.pending[alias] & !FIELDS_OF_PLACE == 0
+                    && self.aliases.wakes[alias].is_some_and(|wakes| !triggers.intersects(wakes));
+                if !sleeps {
+                    self.personalise_one(rows, look, alias, triggers, &mut scratch.shown);
+                }
             }
             if rows.policies_changed {
                 let end = self.aliases.end.min(word * 64 + 64);
@@ -361,6 +247,7 @@ impl View {
                 }
             }
         }
+        self.aliases.wakes[alias] = held.wakes();
         self.aliases.personal[alias] = Some(held);
         self.aliases.pending[alias] = pending;
     }
@@ -417,12 +304,15 @@ impl View {
             held.set(shown);
         }
         held.told = true;
+        self.aliases.wakes[alias] = held.wakes();
     }
 
     /// A pending field goes out; gives its name, for when it is lost.
     pub(super) fn told_field(&mut self, alias: usize, bit: u32, shown: &ShownFields) -> FieldKey {
         let field = shown.field(alias, bit);
-        self.aliases.personal[alias].as_mut().expect("special aliases have one").set(field);
+        let held = self.aliases.personal[alias].as_mut().expect("special aliases have one");
+        held.set(field);
+        self.aliases.wakes[alias] = held.wakes();
         field.key
     }
 
@@ -486,6 +376,7 @@ impl View {
     pub(super) fn restore_whole(&mut self, alias: usize) {
         if let Some(held) = self.aliases.personal[alias].as_mut() {
             held.told = false;
+            self.aliases.wakes[alias] = None;
         }
     }
 }
@@ -497,24 +388,6 @@ impl Aliases {
             take(&mut self.special, alias);
             self.personal[alias] = None;
         }
-    }
-}
-
-/// Memory for whole records of special entities.
-#[derive(Debug, Default)]
-pub(super) struct WholeScratch {
-    shown: ShownFields,
-}
-
-impl WholeScratch {
-    /// The wire bytes of all fields.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.shown.bytes
-    }
-
-    /// How many fields there are.
-    pub(super) fn fields(&self) -> usize {
-        self.shown.fields.len()
     }
 }
 

@@ -9,8 +9,8 @@ use crate::replication::wire::{
 
 use super::aliases::{aliases_of, has};
 use super::assemble::Assembled;
+use super::held::ShownFields;
 use super::in_flight::Sent;
-use super::personal::ShownFields;
 use super::{View, ViewScratch};
 
 /// Most bytes of one entity in the common block; one with more becomes an exception, which can be split.
