@@ -43,6 +43,13 @@ pub const SAVED_FIELD_BYTES_MAX: usize = 1_000_000_000;
 /// Updates that may be in flight to one session: an older one without an answer counts as lost.
 pub const UPDATES_IN_FLIGHT_MAX: usize = 32;
 
+/// For how many ticks something may wait in full updates before an audit calls it late, and the longest that a component
+/// may ask for.
+pub const PENDING_TICKS_MAX: u16 = 200;
+
+/// Most times as fast as usual that a component's changes may come to their turn.
+pub const URGENCY_PRIORITY_MAX: u8 = 8;
+
 /// Most distance tiers of a world.
 pub const TIERS_MAX: usize = 4;
 

@@ -8,10 +8,10 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use terrane::action::{Action, Caller, Scope};
 use terrane::ids::NetId;
-use terrane::limits::{FIELD_BYTES_MAX_DEFAULT, SENT_FIELDS_MAX};
+use terrane::limits::{FIELD_BYTES_MAX_DEFAULT, PENDING_TICKS_MAX, SENT_FIELDS_MAX, URGENCY_PRIORITY_MAX};
 use terrane::protocol::codec::DecodeError;
 use terrane::replication::field::{field_length, prefixed_payload, sent_fields};
-use terrane::replication::{FieldWire, FieldWriter, Policy, Replicate, Schema, SyncFields};
+use terrane::replication::{FieldWire, FieldWriter, Policy, Replicate, Schema, SyncFields, Urgency};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 enum Mood {
@@ -72,6 +72,7 @@ struct Everything {
 struct Pair(#[sync(broadcast)] u32, #[sync(server_only)] String);
 
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
+#[sync(priority = 8, max_staleness = 200)]
 struct Marker;
 
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
@@ -294,6 +295,15 @@ fn tuples_markers_and_silent_components_are_components_too() {
     assert_eq!(encoded(&Silent { seed: 3 }), FieldWriter::default());
     assert_eq!(Silent::load(&[3]), Ok((Silent { seed: 3 }, 1)));
     assert!(Silent::default().decode_sent(0, &[3]).is_err() && Marker.decode_sent(0, &[]).is_err());
+}
+
+/// A10: at the bounds; beyond them it does not compile.
+#[test]
+fn a_component_says_how_urgent_its_changes_are() {
+    assert_eq!(Marker::URGENCY, Urgency::new(URGENCY_PRIORITY_MAX, Some(PENDING_TICKS_MAX)));
+    assert_eq!(Pair::URGENCY, Urgency::USUAL);
+    let both = Urgency::new(2, Some(9)).and(Urgency::new(3, None));
+    assert_eq!(both, Urgency { priority: 3, staleness_ticks_max: Some(9) });
 }
 
 #[test]

@@ -46,6 +46,13 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `#[sync(custom = path)]` | whom `fn(&Self, &Viewing) -> bool` or `fn(&Viewing) -> bool` lets through |
 /// | `#[sync(server_only)]` | nobody, and no ghost has it; its fields need no policies |
 ///
+/// Options, with or without a policy for the component:
+///
+/// - `priority = 4`, 1 to 8: where an update cannot take everything, an entity with a change of this component comes to its
+///   turn that many times as fast as usual.
+/// - `max_staleness = 10`, 1 to 200 ticks: a change that has waited for so long goes before everything but the player's own
+///   avatar, far away and over the budget of bytes too. When even that is not enough, `view_overdue` counts it.
+///
 /// A type with one of these cannot be nested. An enum is one field as a component, and takes `max_bytes` on the type.
 ///
 /// The type must be `Clone + Default`; all fields `Clone + Default` and, unless nested, `Serialize + DeserializeOwned`,

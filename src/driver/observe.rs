@@ -32,6 +32,7 @@ pub(super) struct Observer {
     started: Instant,
     bytes_out: u64,
     updates: u64,
+    updates_full: u64,
     clients_max: u64,
     last: TickReport,
     publish_every: u64,
@@ -58,6 +59,7 @@ impl Observer {
             started: Instant::now(),
             bytes_out: 0,
             updates: 0,
+            updates_full: 0,
             clients_max: 0,
             last: TickReport::default(),
             publish_every: u64::from(hz).div_ceil(4),
@@ -99,6 +101,7 @@ impl Observer {
         self.tick_ns.record(took_ns);
         self.bytes_out += report.update_bytes;
         self.updates += report.updates;
+        self.updates_full += report.updates_full;
         self.clients_max = self.clients_max.max(report.players);
         if self.lately.len() == LATELY_TICKS {
             self.lately.pop_front();
@@ -160,10 +163,13 @@ impl Observer {
             ghosts: last.ghosts,
             cells: last.cells,
             joins_waiting: last.waiting,
+            pending_entities: last.pending_entities,
+            pending_ticks_max: last.pending_ticks_max,
             overruns,
             handovers: last.handovers,
             bytes_out: self.bytes_out,
             updates: self.updates,
+            updates_full: self.updates_full,
             audits: last.audits.conclusive,
             audit_failures: last.audits.failures,
         }

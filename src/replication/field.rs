@@ -6,6 +6,7 @@ use bevy_ecs::prelude::Component;
 use crate::protocol::codec::DecodeError;
 
 use super::policy::{ComponentPolicy, NodeSpec, Shown, Sieved, Viewing};
+use super::urgency::Urgency;
 
 pub use super::field_wire::{
     ABSENT, FieldWire, FieldWriter, field_length, hidden_in_node, load_node, no_such_field, prefixed_length,
@@ -143,7 +144,9 @@ pub trait SyncFields: Clone + Default {
     const FIELDS: &'static [FieldSpec];
     /// Who sees the component at all.
     const COMPONENT_POLICY: ComponentPolicy = ComponentPolicy::Everyone;
-    /// Whether that is not simply everybody who sees the entity.
+    /// How urgent its changes are where an update cannot take everything.
+    const URGENCY: Urgency = Urgency::USUAL;
+    /// Whether its policy is not simply everybody who sees the entity.
     const GATED: bool = !matches!(Self::COMPONENT_POLICY, ComponentPolicy::Everyone);
 
     /// Appends every field that is sent, in order: those that are the same for all in wire form, each closed by

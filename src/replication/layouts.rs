@@ -6,6 +6,7 @@ use crate::ids::Row;
 
 use super::mask::{FIELD_FIRST, FieldMask};
 use super::schema::Schema;
+use super::urgency::Urgency;
 
 /// Names a field of an entity whatever other components it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +31,8 @@ pub struct LayoutField {
 pub struct Layout {
     components: u64,
     fields: Vec<LayoutField>,
+    /// The bits of each component whose changes are more urgent than usual.
+    urgent: Vec<(FieldMask, Urgency)>,
 }
 
 impl Layout {
@@ -38,7 +41,14 @@ impl Layout {
             key: FieldKey { component: component as u8, field: field as u8 },
             personal: spec.personal,
         });
-        Self { components, fields: fields.collect() }
+        let mut layout = Self { components, fields: fields.collect(), urgent: Vec::new() };
+        for (component, of) in schema.components.iter().enumerate() {
+            let bits = layout.bits_of(components & 1 << component);
+            if of.urgency != Urgency::USUAL && bits != 0 {
+                layout.urgent.push((bits, of.urgency));
+            }
+        }
+        layout
     }
 
     /// The fields, in the order of their bits.
@@ -52,6 +62,13 @@ impl Layout {
     pub fn bit_of(&self, key: FieldKey) -> Option<u32> {
         let place = self.fields.iter().position(|field| field.key == key)?;
         Some(FIELD_FIRST + place as u32)
+    }
+
+    /// How urgent it is that these fields are told.
+    #[must_use]
+    pub fn urgency_of(&self, fields: FieldMask) -> Urgency {
+        let of = self.urgent.iter().filter(|(bits, _)| bits & fields != 0);
+        of.fold(Urgency::USUAL, |all, &(_, urgency)| all.and(urgency))
     }
 
     /// The bits of the fields of these components.

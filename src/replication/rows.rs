@@ -89,6 +89,8 @@ pub struct Rows {
     /// Components with a policy of their own, and those with anything that may differ from viewer to viewer.
     gated: u64,
     personal: u64,
+    /// Whether the changes of any component are more urgent than usual.
+    pub(super) any_urgent: bool,
     /// What each player owns, ascending.
     owned: FxHashMap<PlayerId, Vec<Row>>,
     /// Rows of node-wide state, ascending.
@@ -133,6 +135,7 @@ impl Default for Rows {
             layouts: Layouts::default(),
             gated: 0,
             personal: 0,
+            any_urgent: false,
             owned: FxHashMap::default(),
             placeless_rows: Vec::new(),
             subject_changes: FxHashMap::default(),
@@ -156,7 +159,13 @@ impl Rows {
     /// An empty table for entities of that schema.
     #[must_use]
     pub fn of(schema: Arc<Schema>) -> Self {
-        Self { gated: schema.gated(), personal: schema.personal(), schema, ..Self::default() }
+        Self {
+            gated: schema.gated(),
+            personal: schema.personal(),
+            any_urgent: schema.has_urgent(),
+            schema,
+            ..Self::default()
+        }
     }
 
     /// What the rows are made of.

@@ -6,6 +6,7 @@ use super::events::Delivery;
 use super::field::FieldSpec;
 use super::mask::FIELD_FIRST;
 use super::policy::{ComponentPolicy, NodeSpec};
+use super::urgency::Urgency;
 
 /// One replicated component type as both ends know it.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +15,8 @@ pub struct ComponentSchema {
     pub name: &'static str,
     /// Who sees the component at all.
     pub policy: ComponentPolicy,
+    /// How urgent its changes are. The other end need not know.
+    pub urgency: Urgency,
     /// All its fields.
     pub fields: &'static [FieldSpec],
     /// Those that are sent, in order.
@@ -100,6 +103,12 @@ impl Schema {
         self.gated() | self.set_of(|component| component.sent.iter().any(|field| field.personal))
     }
 
+    /// Whether the changes of any component are more urgent than usual.
+    #[must_use]
+    pub fn has_urgent(&self) -> bool {
+        self.components.iter().any(|component| component.urgency != Urgency::USUAL)
+    }
+
     fn set_of(&self, is_in: impl Fn(&ComponentSchema) -> bool) -> u64 {
         let components = self.components.iter().enumerate().filter(|(_, component)| is_in(component));
         components.fold(0, |set, (index, _)| set | 1 << index)
@@ -116,6 +125,7 @@ impl Schema {
         self.components.push(ComponentSchema {
             name: T::NAME,
             policy: T::COMPONENT_POLICY,
+            urgency: T::URGENCY,
             fields: T::FIELDS,
             sent: T::FIELDS.iter().filter(|field| field.is_sent()).copied().collect(),
         });

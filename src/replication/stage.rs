@@ -7,7 +7,7 @@ use crate::cell::pool::{Cells, NodeContext, with_cells};
 use crate::ghost::import::PublishedExports;
 use crate::ids::{Row, TickNumber};
 use crate::interest::{Viewer, Viewers};
-use crate::limits::FIRST_SYNC_UPDATES_PER_TICK_MAX;
+use crate::limits::{FIRST_SYNC_UPDATES_PER_TICK_MAX, PENDING_TICKS_MAX};
 use crate::net::ToNet;
 use crate::protocol::messages::{AuditOutcome, ServerControl};
 use crate::server::WorldSettings;
@@ -29,13 +29,10 @@ use super::view::{Look, UpdateHeader, ViewScratch};
 /// Fewest sessions that are worth a task of their own.
 const SESSIONS_PER_TASK_MIN: usize = 16;
 
-/// For how many ticks something may wait in a full update before the server's own audit calls it late.
-pub const PENDING_TICKS_MAX: u16 = 200;
-
 /// Rows that one audit names; all are counted.
 const ROW_FAULTS_TOLD_MAX: usize = 16;
 
-/// What `Assemble` counted. `bytes`, `updates` and `full` are of this tick, the rest since the start.
+/// What `Assemble` counted. What is above `over_the_cap` is of this tick, the rest since the start.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AssembleCounts {
     /// Bytes of updates.
@@ -44,12 +41,18 @@ pub struct AssembleCounts {
     pub updates: u64,
     /// Updates that could not take everything.
     pub full: u64,
+    /// Entities of which something waits behind the updates, over all views.
+    pub pending_entities: u64,
+    /// For how many ticks the longest-waiting of them has.
+    pub pending_ticks_max: u16,
     /// Entities near enough to a viewer whose view was full, each once a tick.
     pub over_the_cap: u64,
     /// Events told to players.
     pub events: EventCounts,
     /// Entities that could not come into a view for want of an alias, each once a tick.
     pub without_alias: u64,
+    /// Entities with a change that has waited for longer than its component allows, each once a tick and viewer.
+    pub overdue: u64,
     /// Audits.
     pub audits: AuditTotals,
 }
@@ -268,6 +271,7 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
     let change = session.view.update_membership(shared.rows, &look, hits, &shared.rule, &mut scratch.view);
     scratch.counts.over_the_cap += u64::from(change.over_the_cap);
     scratch.counts.without_alias += u64::from(change.without_alias);
+    scratch.counts.overdue += u64::from(change.overdue);
     let told = &mut scratch.counts.events;
     tell::tell(session, shared.rows, &shared.events, &mut scratch.tell, &mut scratch.view.events, told);
     let source = OwnersComponents::new(shared.node, shared.cells, &session.context);
@@ -295,7 +299,15 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
             break;
         }
     }
-    tell::send_waiting(session, &mut scratch.messages);
+    let (pending, ticks_max) = session.view.pending_entities();
+    scratch.counts.pending_entities += u64::from(pending);
+    scratch.counts.pending_ticks_max = scratch.counts.pending_ticks_max.max(ticks_max);
+    // Where the bytes per tick allowed no update at all.
+    let unsent = u64::from(scratch.view.events.clear());
+    scratch.counts.events.told -= unsent;
+    scratch.counts.events.dropped += unsent;
+    let beside = tell::send_waiting(session, &mut scratch.messages);
+    session.view.charge(beside);
     for mut reply in session.answers.drain(..) {
         reply.as_of = session.view.last_seq();
         let message = ServerControl::Reply(reply);
@@ -307,6 +319,7 @@ fn collect(world: &mut World, scratch: &mut AssembleScratch) {
     world.resource_scope(|world, mut assembled: Mut<Assembled>| {
         let mut counts = world.resource_mut::<AssembleCounts>();
         (counts.bytes, counts.updates, counts.full) = (0, 0, 0);
+        (counts.pending_entities, counts.pending_ticks_max) = (0, 0);
         // By task, which is by session index: the order does not depend on who finished first.
         for task in &mut scratch.tasks {
             assembled.0.append(&mut task.messages);
@@ -314,10 +327,13 @@ fn collect(world: &mut World, scratch: &mut AssembleScratch) {
             counts.bytes += done.bytes;
             counts.updates += done.updates;
             counts.full += done.full;
+            counts.pending_entities += done.pending_entities;
+            counts.pending_ticks_max = counts.pending_ticks_max.max(done.pending_ticks_max);
             counts.over_the_cap += done.over_the_cap;
             counts.events.told += done.events.told;
             counts.events.dropped += done.events.dropped;
             counts.without_alias += done.without_alias;
+            counts.overdue += done.overdue;
         }
     });
 }

@@ -106,8 +106,8 @@ pub(super) fn tell(
     }
 }
 
-/// Sends as many of the reliable events that wait as a tick may: at least one.
-pub(super) fn send_waiting(session: &mut Session, messages: &mut Vec<ToNet>) {
+/// Sends as many of the reliable events that wait as a tick may, at least one, and gives their bytes.
+pub(super) fn send_waiting(session: &mut Session, messages: &mut Vec<ToNet>) -> usize {
     let mut bytes = 0;
     while bytes < EVENT_BYTES_PER_TICK_MAX
         && let Some((kind, about, payload)) = session.events_waiting.pop_front()
@@ -117,4 +117,5 @@ pub(super) fn send_waiting(session: &mut Session, messages: &mut Vec<ToNet>) {
         let message = ServerControl::Event { kind, about, payload };
         messages.push(ToNet::Control { connection: session.connection, message });
     }
+    bytes
 }

@@ -159,6 +159,10 @@ pub struct TickReport {
     pub updates: u64,
     /// Updates in this tick that could not take everything that was pending.
     pub updates_full: u64,
+    /// Entities of which a player has not been told something yet, over all players, after this tick's updates.
+    pub pending_entities: u64,
+    /// For how many ticks the longest-waiting of them has waited.
+    pub pending_ticks_max: u16,
     /// Audits of clients and of the server itself since the start.
     pub audits: AuditTotals,
     /// Component values copied into ghosts in this tick.

@@ -147,6 +147,9 @@ pub fn help_of(counter: &str) -> Option<&'static str> {
             "Entities published with more bytes of fields than a row may have, seen by nobody meanwhile"
         }
         "view_over_the_cap" => "Entities near enough to a viewer whose view was full, each once a tick",
+        "view_overdue" => {
+            "Entities with a change that waited for longer than its component's max_staleness, each once a tick and viewer"
+        }
         "view_without_alias" => {
             "Entities that could not come into a view for want of an alias, each once a tick"
         }
@@ -185,6 +188,8 @@ pub fn record(world: &mut World) {
             update_bytes: assembled.bytes,
             updates: assembled.updates,
             updates_full: assembled.full,
+            pending_entities: assembled.pending_entities,
+            pending_ticks_max: assembled.pending_ticks_max,
             audits: assembled.audits,
             ghost_values_copied: sum(|cell| cell.imported.copied),
             counters: vec![
@@ -207,6 +212,7 @@ pub fn record(world: &mut World) {
                 ("view_over_the_cap", assembled.over_the_cap),
                 ("events_told", assembled.events.told),
                 ("events_dropped", assembled.events.dropped),
+                ("view_overdue", assembled.overdue),
                 ("view_without_alias", assembled.without_alias),
                 ("foreign_requests", totals.foreign_requests),
                 ("exports_stale", totals.exports_stale),

@@ -37,6 +37,10 @@ pub struct MetricsFrame {
     pub cells: u64,
     /// Players that wait to be admitted.
     pub joins_waiting: u64,
+    /// Entities of which something waits to be sent, over all players.
+    pub pending_entities: u64,
+    /// For how many ticks the longest-waiting of them has waited.
+    pub pending_ticks_max: u16,
     /// Ticks that took longer than their time, since the start.
     pub overruns: u64,
     /// Changes of owner, since the start.
@@ -45,6 +49,8 @@ pub struct MetricsFrame {
     pub bytes_out: u64,
     /// Updates handed to the transport, since the start.
     pub updates: u64,
+    /// Updates that could not take all that waited, since the start.
+    pub updates_full: u64,
     /// Audits that were compared, since the start.
     pub audits: u64,
     /// Audits that failed, since the start.
@@ -94,8 +100,8 @@ pub struct Metrics {
     tick_seconds: Histogram,
     stage_seconds: Vec<Histogram>,
     stage_cpu_seconds: Vec<Counter<f64, AtomicU64>>,
-    gauges: [(Gauge<i64>, fn(&MetricsFrame) -> u64); 6],
-    counters: [(Counter, fn(&MetricsFrame) -> u64); 6],
+    gauges: [(Gauge<i64>, fn(&MetricsFrame) -> u64); 8],
+    counters: [(Counter, fn(&MetricsFrame) -> u64); 7],
 }
 
 impl fmt::Debug for Metrics {
@@ -155,6 +161,14 @@ impl Metrics {
             gauge("ghosts", "Copies of entities in neighbouring cells", |frame| frame.ghosts),
             gauge("cells", "Cells", |frame| frame.cells),
             gauge("joins_waiting", "Players that wait to be admitted", |frame| frame.joins_waiting),
+            gauge(
+                "pending_entities",
+                "Entities of which something waits to be sent, over all players",
+                |frame| frame.pending_entities,
+            ),
+            gauge("pending_ticks_max", "Ticks for which the longest-waiting of them has waited", |frame| {
+                frame.pending_ticks_max.into()
+            }),
         ];
         let mut counter = |name: &str, help: &str, unit: Option<Unit>, read: fn(&MetricsFrame) -> u64| {
             let counter = Counter::default();
@@ -169,6 +183,9 @@ impl Metrics {
             counter("handovers", "Entities that changed their owner", None, |frame| frame.handovers),
             counter("sent", "Bytes handed to the transport", Some(Unit::Bytes), |frame| frame.bytes_out),
             counter("updates", "State updates handed to the transport", None, |frame| frame.updates),
+            counter("updates_full", "State updates that could not take all that waited", None, |frame| {
+                frame.updates_full
+            }),
             counter("audits", "Views that were compared with the oracle", None, |frame| frame.audits),
             counter("audit_failures", "Views that differ from the oracle", None, |frame| {
                 frame.audit_failures

@@ -1,5 +1,7 @@
 //! `#[sync(...)]` on a field: its policy and options.
 
+use std::ops::RangeInclusive;
+
 use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
@@ -119,6 +121,12 @@ impl Sync {
                 "reveal_ids" => set(&mut reveal_ids, item, no_value(item, at)?)?,
                 "precision" => set(&mut precision, item, positive_number(item)?)?,
                 "max_bytes" => set(&mut max_bytes, item, positive_integer(item)?)?,
+                of_component @ ("priority" | "max_staleness") => {
+                    return Err(Error::new(
+                        at,
+                        format!("`{of_component}` holds for a whole component: write it on the type"),
+                    ));
+                }
                 other => {
                     return Err(Error::new(
                         at,
@@ -173,7 +181,9 @@ pub(crate) fn set<T>(slot: &mut Option<T>, item: &Item, value: T) -> Result<()> 
     if slot.is_some() {
         let name = &item.name;
         let what = match name.to_string().as_str() {
-            "nested" | "reveal_ids" | "precision" | "max_bytes" => format!("`{name}` is given twice"),
+            "nested" | "reveal_ids" | "precision" | "max_bytes" | "priority" | "max_staleness" => {
+                format!("`{name}` is given twice")
+            }
             _ => format!("`{name}` is a second policy: there is exactly one"),
         };
         return Err(Error::new(name.span(), what));
@@ -234,13 +244,19 @@ fn positive_number(item: &Item) -> Result<(f32, Span)> {
 }
 
 pub(crate) fn positive_integer(item: &Item) -> Result<(usize, Span)> {
+    let expected = "max_bytes is a positive whole number of bytes: max_bytes = 512";
+    whole_number(item, 1..=u64::from(u32::MAX), expected).map(|(number, span)| (number as usize, span))
+}
+
+/// A whole number within bounds, or `expected` as what is wrong.
+pub(crate) fn whole_number(item: &Item, within: RangeInclusive<u64>, expected: &str) -> Result<(u64, Span)> {
     let span = item.value.as_ref().map_or_else(|| item.name.span(), Spanned::span);
     let number = match item.value.as_ref().and_then(literal) {
-        Some((Lit::Int(number), false)) => number.base10_parse::<usize>().ok(),
+        Some((Lit::Int(number), false)) => number.base10_parse::<u64>().ok(),
         _ => None,
     };
     match number {
-        Some(number) if number > 0 => Ok((number, span)),
-        _ => Err(Error::new(span, "max_bytes is a positive whole number of bytes: max_bytes = 512")),
+        Some(number) if within.contains(&number) => Ok((number, span)),
+        _ => Err(Error::new(span, expected)),
     }
 }

@@ -266,13 +266,13 @@ impl<'a> Field<'a> {
         if let Some(at) = self.sync.nested {
             let ty = self.ty();
             let message = format!(
-                "field `{}` nests a type with a policy for the whole component, which nothing would ask here: declare policies on its fields instead",
+                "field `{}` nests a type with a policy, priority or max_staleness for the whole component, which nothing would ask here: declare policies on its fields instead",
                 self.label
             );
             checks.extend(located(
                 quote! {
                     const _: () = ::core::assert!(
-                        !<#ty as ::terrane::replication::policy::SyncNode>::IS_GATED,
+                        !<#ty as ::terrane::replication::policy::SyncNode>::IS_COMPONENT_ONLY,
                         #message
                     );
                 },

@@ -30,7 +30,7 @@ pub(crate) fn implementation(ty: &Type<'_>) -> TokenStream {
     };
     // What not everybody may see of an entity is nothing that a neighbour may know, whatever its fields say.
     let project = if ty.is_gated() { quote!(*ghost = ::core::default::Default::default();) } else { project };
-    let policy = ty.container.tokens();
+    let (policy, urgency) = (ty.container.tokens(), ty.container.urgency());
     let is_visible = match &ty.container.gate {
         Gate::Custom(path, at) => {
             let asked = quote_spanned! {site(*at)=>
@@ -52,6 +52,7 @@ pub(crate) fn implementation(ty: &Type<'_>) -> TokenStream {
             const NAME: &'static str = #name;
             const FIELDS: &'static [::terrane::replication::FieldSpec] = &[#(#specs),*];
             const COMPONENT_POLICY: ::terrane::replication::policy::ComponentPolicy = #policy;
+            const URGENCY: ::terrane::replication::Urgency = #urgency;
 
             fn encode_sent(&self, out: &mut ::terrane::replication::FieldWriter) {
                 #(#encode)*

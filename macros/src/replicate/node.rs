@@ -113,7 +113,7 @@ pub(crate) fn implementation(ty: &Type<'_>) -> TokenStream {
         // What contains itself adds nothing to the question, and could not be asked.
         .filter(|(_, field)| field.is_personal() || !field.nests(ident))
         .map(|(_, field)| field.personal());
-    let is_gated = ty.is_gated();
+    let is_component_only = ty.container.is_for_components_alone();
     let variants = ty.shapes.iter().map(|shape| match &shape.variant {
         None => quote! {
             ::terrane::replication::policy::VariantSpec {
@@ -151,7 +151,7 @@ pub(crate) fn implementation(ty: &Type<'_>) -> TokenStream {
         #[allow(unused_variables, unused_mut, clippy::all, reason = "a type may have no fields of some kind")]
         impl ::terrane::replication::policy::SyncNode for #ident {
             const PERSONAL: bool = false #(|| #personal)*;
-            const IS_GATED: bool = #is_gated;
+            const IS_COMPONENT_ONLY: bool = #is_component_only;
 
             fn node_spec() -> ::terrane::replication::policy::NodeSpec {
                 const VARIANTS: &[::terrane::replication::policy::VariantSpec] = &[#(#variants,)*];

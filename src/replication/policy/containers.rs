@@ -19,7 +19,7 @@ const RESERVED_MAX: usize = 64;
 
 impl<T: SyncNode> SyncNode for Box<T> {
     const PERSONAL: bool = T::PERSONAL;
-    const IS_GATED: bool = T::IS_GATED;
+    const IS_COMPONENT_ONLY: bool = T::IS_COMPONENT_ONLY;
 
     fn node_spec() -> NodeSpec {
         T::node_spec()
@@ -46,7 +46,7 @@ impl<T: SyncNode> SyncNode for Box<T> {
 
 impl<T: SyncNode> SyncNode for Option<T> {
     const PERSONAL: bool = T::PERSONAL;
-    const IS_GATED: bool = T::IS_GATED;
+    const IS_COMPONENT_ONLY: bool = T::IS_COMPONENT_ONLY;
 
     fn node_spec() -> NodeSpec {
         T::node_spec().held(|form| format!("{form}?"))
@@ -79,7 +79,7 @@ impl<T: SyncNode> SyncNode for Option<T> {
 
 impl<T: SyncNode> SyncNode for Vec<T> {
     const PERSONAL: bool = T::PERSONAL;
-    const IS_GATED: bool = T::IS_GATED;
+    const IS_COMPONENT_ONLY: bool = T::IS_COMPONENT_ONLY;
 
     fn node_spec() -> NodeSpec {
         T::node_spec().held(|form| format!("[{form}]"))
@@ -135,7 +135,7 @@ where
     [T; N]: Default,
 {
     const PERSONAL: bool = T::PERSONAL;
-    const IS_GATED: bool = T::IS_GATED;
+    const IS_COMPONENT_ONLY: bool = T::IS_COMPONENT_ONLY;
 
     fn node_spec() -> NodeSpec {
         T::node_spec().held(|form| format!("[{form}; {N}]"))
@@ -170,7 +170,7 @@ where
     T: SyncNode,
 {
     const PERSONAL: bool = T::PERSONAL;
-    const IS_GATED: bool = T::IS_GATED;
+    const IS_COMPONENT_ONLY: bool = T::IS_COMPONENT_ONLY;
 
     fn node_spec() -> NodeSpec {
         T::node_spec().held(|form| format!("{{{form}}}"))

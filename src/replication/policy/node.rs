@@ -37,9 +37,9 @@ pub trait SyncNode: Clone + Default + Send + Sync + 'static {
     /// Whether anything in it depends on who looks, at any depth.
     const PERSONAL: bool;
 
-    /// Whether its type has a policy for the whole component. Such a one is for components and does not compile as a
-    /// nested value: nothing would ask that policy there.
-    const IS_GATED: bool;
+    /// Whether its type says what only a component has: a policy for all of it, a priority, a maximum staleness. Such a
+    /// one does not compile as a nested value: nothing would ask for that there.
+    const IS_COMPONENT_ONLY: bool;
 
     /// Its names, types and policies. O(1): nested ones are told by functions.
     fn node_spec() -> NodeSpec;

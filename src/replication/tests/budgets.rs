@@ -1,9 +1,13 @@
-//! Less than everything at once: distance tiers, and bytes per player.
+//! Less than everything at once: distance tiers, bytes per player, and what is urgent.
+
+use std::collections::BTreeMap;
 
 use super::simulation::{Network, SETTINGS, Simulation};
 use super::world::WorldPlan;
-use crate::replication::ViewSettings;
+use crate::limits::URGENCY_PRIORITY_MAX;
+use crate::replication::layouts::FieldKey;
 use crate::replication::rule::{Tier, Tiers};
+use crate::replication::{Urgency, ViewSettings};
 use crate::space::LatticePoint;
 
 fn tiers(tiers: &[(f32, u32)]) -> ViewSettings {
@@ -15,10 +19,7 @@ fn tiers(tiers: &[(f32, u32)]) -> ViewSettings {
 const NEAR_M: f32 = 10.0;
 
 /// For how many ticks each held entity's place at a client has been another than its own, by distance: the longest.
-fn oldest_place(
-    simulation: &Simulation,
-    ages: &mut std::collections::BTreeMap<(usize, u64), u32>,
-) -> [u32; 2] {
+fn oldest_place(simulation: &Simulation, ages: &mut BTreeMap<(usize, u64), u32>) -> [u32; 2] {
     let mut oldest = [0; 2];
     for (index, session) in simulation.sessions.iter().enumerate() {
         let eye = simulation.world.creatures[index].place;
@@ -107,4 +108,106 @@ fn tiers_that_make_no_sense_are_none() {
     ] {
         assert_eq!(Tiers::new(&wrong), None, "{wrong:?}");
     }
+}
+
+/// For how many ticks what each client holds of each cargo has not been what it is: the longest, and all together.
+fn age_of_cargo(simulation: &Simulation, ages: &mut BTreeMap<(usize, u64), u32>) -> (u32, u64) {
+    let (mut oldest, mut all) = (0, 0);
+    let rows = &simulation.world.rows;
+    let cargo = rows.schema().component("Cargo").expect("it is registered");
+    for (index, session) in simulation.sessions.iter().enumerate() {
+        for creature in &simulation.world.creatures {
+            let truth = &rows.encoded[creature.row.index()];
+            let held =
+                session.mirror.get(creature.net_id).filter(|held| held.components() == truth.components);
+            let key = FieldKey { component: cargo as u8, field: 0 };
+            let (Some(held), Some(bit)) = (held, rows.layout(creature.row).bit_of(key)) else {
+                ages.remove(&(index, creature.net_id.0));
+                continue;
+            };
+            let age = ages.entry((index, creature.net_id.0)).or_default();
+            *age = if held.encoded().field(bit) == truth.field(bit) { 0 } else { *age + 1 };
+            oldest = oldest.max(*age);
+            all += u64::from(*age);
+        }
+    }
+    (oldest, all)
+}
+
+/// What 150 ticks of a world give: the oldest cargo, all ages of cargo together, the mean of bytes per player and tick, and
+/// how often a cargo was overdue.
+fn cargo_in(plan: WorldPlan, settings: ViewSettings) -> (u32, u64, u64, u64) {
+    let mut simulation = Simulation::new(plan, 8, settings, Network::default());
+    for _ in 0..60 {
+        simulation.step(false);
+    }
+    let (before, mut ages) = (simulation.bytes, BTreeMap::new());
+    let (mut oldest, mut all, mut overdue) = (0, 0, 0);
+    for _ in 0..150 {
+        simulation.step(false);
+        let (now, together) = age_of_cargo(&simulation, &mut ages);
+        (oldest, all) = (oldest.max(now), all + together);
+        overdue += simulation.sessions.iter().map(|it| u64::from(it.membership.overdue)).sum::<u64>();
+    }
+    let mean = (simulation.bytes - before) / (150 * 8);
+    assert!(simulation.ticks_to_converge(400).is_some(), "all is told in the end");
+    (oldest, all, mean, overdue)
+}
+
+/// Everybody is in everybody's view, all the time.
+const CROWDED: WorldPlan = WorldPlan {
+    seed: 5,
+    entities: 250,
+    edge_m: 34.0,
+    field_change: 0.06,
+    structure_change: 0.0,
+    rebirth: 0.0,
+    shake_m: 0.0,
+    hold_max: 8,
+    classes: 1,
+    pulse: false,
+    cargo: Urgency::USUAL,
+};
+
+/// A10: a component's maximum staleness holds however far the entity is, and what has none keeps its turns.
+#[test]
+fn what_may_not_get_stale_is_told_out_of_turn() {
+    let plan = WorldPlan { entities: 200, edge_m: 90.0, ..CROWDED };
+    let settings = tiers(&[(1.0, 20)]);
+    let (oldest, all, usual_bytes, overdue) = cargo_in(plan, settings);
+    assert!(oldest > 12 && overdue == 0, "without a bound it waits for its turn, {oldest} ticks");
+    let bound = Urgency::new(1, Some(3));
+    let (oldest, sooner, bytes, overdue) = cargo_in(WorldPlan { cargo: bound, ..plan }, settings);
+    assert!(oldest <= 3 && overdue == 0, "{oldest} ticks where 3 are allowed, {overdue} overdue");
+    assert!(sooner * 2 < all, "{sooner} ticks of age, {all} without a bound");
+    assert!(bytes > usual_bytes && bytes < usual_bytes * 3, "{bytes} bytes, {usual_bytes} without a bound");
+}
+
+/// A10: with few bytes per player, what may not get stale goes first, in small updates if need be; the rest waits but comes,
+/// the budget is kept, and what is late all the same is counted.
+#[test]
+fn what_may_not_get_stale_goes_first_where_bytes_are_few() {
+    let settings = ViewSettings { bytes_per_tick: Some(400), ..SETTINGS };
+    let (usual, ..) = cargo_in(CROWDED, settings);
+    let bound = Urgency::new(1, Some(4));
+    let (oldest, _, mean, overdue) = cargo_in(WorldPlan { cargo: bound, ..CROWDED }, settings);
+    assert!(usual > 8, "without a bound it waits for {usual} ticks");
+    assert!(oldest <= 4 && overdue == 0, "{oldest} ticks where 4 are allowed, {overdue} overdue");
+    // What was saved up before comes on top.
+    assert!(mean <= 400 + 8, "{mean} of 400 bytes a tick");
+
+    let wanting = WorldPlan { cargo: Urgency::new(1, Some(1)), field_change: 1.0, ..CROWDED };
+    let (oldest, _, mean, overdue) = cargo_in(wanting, settings);
+    assert!(oldest > 1 && overdue > 0 && mean <= 400 + 8, "{oldest} ticks, {overdue} overdue, {mean} bytes");
+}
+
+/// A10: what has priority waits less, and nothing starves for it.
+#[test]
+fn what_has_priority_comes_to_its_turn_sooner() {
+    let settings = ViewSettings { bytes_per_tick: Some(400), ..SETTINGS };
+    let (_, usual, ..) = cargo_in(CROWDED, settings);
+    let cargo = Urgency::new(URGENCY_PRIORITY_MAX, None);
+    let (_, all, mean, overdue) = cargo_in(WorldPlan { cargo, ..CROWDED }, settings);
+    assert!(all * 3 < usual * 2, "{all} ticks of age, {usual} without priority");
+    assert!(mean <= 400 + 8 && overdue == 0, "{mean} of 400 bytes a tick");
 }

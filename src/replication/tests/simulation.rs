@@ -85,7 +85,7 @@ impl Simulation {
         };
         Self {
             world: World::new(plan),
-            schema: schema(),
+            schema: schema(plan.cargo),
             settings,
             network,
             sessions: (0..viewers).map(|_| session()).collect(),

@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "test data: both sides of a comparison get the same")]
 
+use std::sync::Arc;
+
 use glam::Vec3;
 
 use crate::ids::{NetId, Row, SlotIndex};
@@ -10,6 +12,7 @@ use crate::replication::mask::{FIELD_XY, FIELD_Z};
 use crate::replication::policy::ComponentPolicy;
 use crate::replication::rows::{EncodedRow, RowDelta, RowMove, Rows};
 use crate::replication::schema::{ComponentSchema, Schema};
+use crate::replication::urgency::Urgency;
 use crate::space::LatticePoint;
 
 /// Splitmix64: enough for worlds that are not the real ones.
@@ -50,12 +53,14 @@ pub(super) const CARGO_BIT: u64 = 4;
 const COMPONENTS: [(&str, &[FieldSpec]); 4] =
     [("Body", BODY), ("Label", LABEL), ("Cargo", CARGO), ("Mark", MARK)];
 
-pub(super) fn schema() -> Schema {
+/// What both ends know; `cargo` is the urgency of that component.
+pub(super) fn schema(cargo: Urgency) -> Schema {
     let components = COMPONENTS
         .iter()
         .map(|&(name, fields)| ComponentSchema {
             name,
             policy: ComponentPolicy::Everyone,
+            urgency: if name == "Cargo" { cargo } else { Urgency::USUAL },
             fields,
             sent: fields.to_vec(),
         })
@@ -119,6 +124,7 @@ pub(super) struct WorldPlan {
     /// Everybody has health, which changes together with the place every other second tick: the common mask
     /// holds a field then.
     pub(super) pulse: bool,
+    pub(super) cargo: Urgency,
 }
 
 impl Default for WorldPlan {
@@ -134,6 +140,7 @@ impl Default for WorldPlan {
             hold_max: 40,
             classes: 3,
             pulse: false,
+            cargo: Urgency::USUAL,
         }
     }
 }
@@ -151,7 +158,7 @@ impl World {
     pub(super) fn new(plan: WorldPlan) -> Self {
         let mut world = Self {
             plan,
-            rows: Rows::default(),
+            rows: Rows::of(Arc::new(schema(plan.cargo))),
             creatures: Vec::new(),
             dice: Dice(plan.seed),
             spawned: 0,

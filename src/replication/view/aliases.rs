@@ -7,8 +7,12 @@ use crate::replication::policy::Depends;
 
 use super::held::Held;
 
-/// What the accumulator of a waiting entity can reach; the avatar alone stands above it.
-pub(super) const PRIORITY_MAX: u8 = 254;
+/// What the accumulator of a waiting entity can reach.
+pub(super) const PRIORITY_MAX: u8 = 253;
+/// What of an urgent component has waited for as long as it may.
+pub(super) const PRIORITY_OF_DUE: u8 = 254;
+/// The own avatar.
+pub(super) const PRIORITY_OF_AVATAR: u8 = 255;
 /// What a loss adds: it ends most waits at the next update.
 const PRIORITY_OF_LOSS: u8 = 64;
 

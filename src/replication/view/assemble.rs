@@ -74,6 +74,10 @@ impl View {
     /// was sent for a few ticks: a client acks no more than it gets, so without such a probe the loss of the
     /// last update before everything stopped would never be noticed.
     ///
+    /// While the view's bytes per tick are spent, only small updates go, for what cannot wait: changes that are due by their
+    /// component's [`Urgency`](crate::replication::Urgency), and events. At most half of the bytes go into such, so that the
+    /// rest comes too.
+    ///
     /// What does not fit stays pending. Enters and values take turns at the larger part of the update, so
     /// neither keeps the other out. At most one separate record is made per tick.
     pub fn assemble(
@@ -91,6 +95,10 @@ impl View {
             self.in_flight.in_the_way_of(seq).is_none(),
             "membership makes room, and bursts end before it is gone"
         );
+        let is_small = self.budget.is_spent();
+        if is_small {
+            self.put_off_all_but_the_due(rows, scratch);
+        }
         let mut common = Common::new(self.common_mask);
         let mut found = self.look(rows, &common, scratch);
         if found.exceptions > found.common {
@@ -111,10 +119,11 @@ impl View {
             }
         }
 
-        if self.bytes_per_tick.is_some() && !self.can_afford(rows, &found, leaves, scratch) {
+        if is_small && scratch.events.is_empty() && found.common + found.exceptions == 0 {
             self.waiting = true;
             return None;
         }
+        let bytes_max = if is_small { self.budget.small_update_bytes() } else { UPDATE_BYTES_MAX };
         let base = out.len();
         out.reserve(UPDATE_BYTES_MAX);
         let mut update = Assembled { seq, probe, ..Assembled::default() };
@@ -128,7 +137,7 @@ impl View {
         }
         let mut flags = 0;
         scratch.rare.clear();
-        if leaves {
+        if leaves && !is_small {
             update.leaves = self.put_leaves(scratch, out);
             flags |= FLAG_LEAVES;
         }
@@ -136,12 +145,12 @@ impl View {
         let overhead = if found.common > 0 { 8 + self.aliases.end.div_ceil(8) } else { 0 }
             + if found.exceptions > 0 { 3 } else { 0 };
         let need = overhead + found.common_bytes + found.exception_bytes;
-        let mut enters_wait = false;
-        if !scratch.enters.is_empty() {
+        let mut enters_wait = !scratch.enters.is_empty();
+        if enters_wait && !is_small {
             let waiting = scratch.enters.len();
             let turn = if seq % 2 == 1 { ENTER_INLINE_BYTES_MAX } else { ENTERS_MINOR_BYTES_MAX };
-            let room_beside_values = UPDATE_BYTES_MAX.saturating_sub(out.len() - base + 3 + need);
-            let room_at_all = UPDATE_BYTES_MAX - (out.len() - base + 3);
+            let room_beside_values = bytes_max.saturating_sub(out.len() - base + 3 + need);
+            let room_at_all = bytes_max - (out.len() - base + 3);
             let room = room_beside_values.max(turn).min(room_at_all);
             self.put_enters(rows, look, header.tick, room, scratch, &mut update, out);
             if update.enters > 0 {
@@ -150,7 +159,7 @@ impl View {
             enters_wait = (update.enters as usize) < waiting;
         }
 
-        let room = UPDATE_BYTES_MAX - (out.len() - base);
+        let room = bytes_max.saturating_sub(out.len() - base);
         if !scratch.events.is_empty() {
             let beside_the_longest = room.saturating_sub(overhead + EXCEPTION_BYTES_MAX);
             let for_events = room.saturating_sub(need).max(beside_the_longest.min(EVENTS_MINOR_BYTES_MAX));
@@ -159,14 +168,14 @@ impl View {
                 flags |= FLAG_EVENTS;
             }
         }
-        let room = UPDATE_BYTES_MAX - (out.len() - base);
+        let room = bytes_max.saturating_sub(out.len() - base);
         update.overflowed = need > room;
         if update.overflowed {
             self.thin_out(rows, &common, seq, room, overhead, scratch);
         }
         flags |= self.put_values(rows, &common, scratch, &mut update, out);
         if flags == 0 && !probe {
-            // All that waits is a large record, and one was sent in this tick.
+            // All that waits is a large record, and one was sent in this tick; or is more than a small update takes.
             out.truncate(base);
             self.enters_wait = false;
             self.waiting = true;
@@ -177,8 +186,11 @@ impl View {
         update.bytes = out.len() - base;
         debug_assert!(update.bytes <= UPDATE_BYTES_MAX, "an update of {} bytes", update.bytes);
 
-        self.allowance = self.allowance.saturating_sub(update.bytes as u32);
-        self.clear_pending(&update, enters_wait || found.put_off, scratch);
+        self.budget.charge(update.bytes, is_small);
+        if let Some(record) = &update.record {
+            self.budget.charge(record.len(), false);
+        }
+        self.clear_pending(&update, enters_wait || found.put_off || (leaves && is_small), scratch);
         self.last_seq = seq;
         if !probe {
             self.last_tick = header.tick;
@@ -196,24 +208,6 @@ impl View {
         }
         self.enters_wait = enters_wait;
         Some(update)
-    }
-
-    /// Whether the budget covers all that waits, or a full update: less is not worth the headers.
-    fn can_afford(&self, rows: &Rows, found: &Found, leaves: bool, scratch: &ViewScratch) -> bool {
-        if self.allowance >= UPDATE_BYTES_MAX as u32 {
-            return true;
-        }
-        let enters: usize = scratch
-            .enters
-            .iter()
-            .map(|&(_, alias)| {
-                let row = &rows.encoded[self.aliases.rows[usize::from(alias)].index()];
-                wire::enter_length(row.components, 0, row.bytes.len())
-            })
-            .sum();
-        let leaves = if leaves { 1 + 2 * self.aliases.leaving.len() } else { 0 };
-        let values = 11 + self.aliases.end.div_ceil(8) + found.common_bytes + found.exception_bytes;
-        wire::HEADER_BYTES_MAX + leaves + enters + values <= self.allowance as usize
     }
 
     /// Sorts what is pending into enters, the common block and exceptions, all of it into `scratch`.

@@ -1,6 +1,7 @@
 //! What goes first when not everything fits.
 //!
-//! Each waiting entity's priority grows by its weight per update until it is sent. A histogram of priorities,
+//! Each waiting entity's priority grows by its weight per update until it is sent, times the priority of its urgent
+//! components. Those of which a component has waited for as long as it may go first. A histogram of priorities,
 //! weighted by bytes, gives the threshold down to which everything fits; those exactly at the threshold take
 //! turns, beginning where the last update ran full. No sort, and nothing starves: a priority that has reached
 //! its maximum has only others of the same age before it.
@@ -8,9 +9,10 @@
 use crate::ids::Row;
 use crate::replication::mask::FieldMask;
 use crate::replication::rows::Rows;
+use crate::replication::urgency::Urgency;
 use crate::space::distance_squared;
 
-use super::aliases::{PRIORITY_MAX, aliases_of, has, put};
+use super::aliases::{PRIORITY_MAX, PRIORITY_OF_AVATAR, PRIORITY_OF_DUE, aliases_of, has, put, take};
 use super::values::Common;
 use super::{View, ViewScratch, WORDS_MAX, bits_of};
 
@@ -38,7 +40,7 @@ impl View {
         if seq.is_multiple_of(WEIGHTS_EVERY) {
             self.refresh_weights(rows);
         }
-        self.age();
+        self.age(rows);
         let words = self.aliases.words();
         let shown = &scratch.shown;
         let cost = |alias: usize, exceptions: &[u64; WORDS_MAX], exception: &[(FieldMask, u16)]| {
@@ -113,17 +115,57 @@ impl View {
         }
     }
 
+    /// Whether something of a component that the entity has, and the viewer sees, has waited for as long as it may.
+    /// For games with urgent components; after [`personalise`](Self::personalise).
+    pub(super) fn is_due(&self, rows: &Rows, alias: usize) -> bool {
+        self.urgency(rows, alias).is_due(self.aliases.waited[alias])
+    }
+
+    fn urgency(&self, rows: &Rows, alias: usize) -> Urgency {
+        rows.layout(self.aliases.rows[alias]).urgency_of(self.aliases.pending[alias])
+    }
+
+    /// How many entities have a change that has waited for longer than it may.
+    pub(super) fn overdue(&self, rows: &Rows) -> u32 {
+        let waiting = |&alias: &usize| self.aliases.pending[alias] as i64 > 0;
+        let overdue = |alias: &usize| self.urgency(rows, *alias).is_overdue(self.aliases.waited[*alias]);
+        (0..self.aliases.end).filter(waiting).filter(overdue).count() as u32
+    }
+
+    /// Leaves out of the next update what is not due.
+    pub(super) fn put_off_all_but_the_due(&self, rows: &Rows, scratch: &mut ViewScratch) {
+        for word in 0..self.aliases.words() {
+            scratch.put_off[word] = u64::MAX;
+            if rows.any_urgent {
+                for alias in aliases_of(word, self.aliases.held[word]) {
+                    if self.is_due(rows, alias) {
+                        take(&mut scratch.put_off, alias);
+                    }
+                }
+            }
+        }
+    }
+
     /// Everything pending becomes more urgent. The avatar is before everybody.
-    fn age(&mut self) {
+    fn age(&mut self, rows: &Rows) {
         let each = self.aliases.priority.iter_mut().zip(&self.aliases.weight).zip(&self.aliases.pending);
         for ((priority, &weight), &pending) in each {
             *priority = if pending == 0 { 0 } else { priority.saturating_add(weight).min(PRIORITY_MAX) };
+        }
+        if rows.any_urgent {
+            for alias in (0..self.aliases.end).filter(|&alias| self.aliases.pending[alias] as i64 > 0) {
+                let urgency = self.urgency(rows, alias);
+                let more = self.aliases.weight[alias].saturating_mul(urgency.priority - 1);
+                let priority = self.aliases.priority[alias].saturating_add(more).min(PRIORITY_MAX);
+                let due = urgency.is_due(self.aliases.waited[alias]);
+                self.aliases.priority[alias] = if due { PRIORITY_OF_DUE } else { priority };
+            }
         }
         let avatar = self.viewer.avatar;
         if avatar != Row::NONE
             && let Some(own) = self.aliases.rows.iter().position(|&row| row == avatar)
         {
-            self.aliases.priority[own] = u8::MAX;
+            self.aliases.priority[own] = PRIORITY_OF_AVATAR;
         }
     }
 

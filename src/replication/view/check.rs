@@ -68,14 +68,21 @@ impl View {
         Some((request, overlooked))
     }
 
+    /// How many entities have something pending that was not sent, and for how many ticks the longest-waiting of them has
+    /// had. O(view) where anything has, O(1) where nothing has.
+    #[must_use]
+    pub fn pending_entities(&self) -> (u32, u16) {
+        if !self.waiting {
+            return (0, 0);
+        }
+        let waiting = self.aliases.waited.iter().zip(&self.aliases.pending).filter(|&(_, &mask)| mask != 0);
+        waiting.fold((0, 0), |(count, most), (&waited, _)| (count + 1, most.max(waited)))
+    }
+
     /// For how many ticks the longest-waiting entity has had something pending that was not sent.
     #[must_use]
     pub fn oldest_pending_ticks(&self) -> u16 {
-        if !self.waiting {
-            return 0;
-        }
-        let waiting = self.aliases.waited.iter().zip(&self.aliases.pending).filter(|&(_, &mask)| mask != 0);
-        waiting.map(|(&waited, _)| waited).max().unwrap_or(0)
+        self.pending_entities().1
     }
 
     /// Makes something go wrong in this view from now on, for a test of those who should notice.

@@ -3,7 +3,7 @@
 use glam::Vec3;
 
 use crate::ids::{NetId, Row};
-use crate::limits::{LEAVE_RADIUS_M_MAX, UPDATE_BYTES_MAX};
+use crate::limits::LEAVE_RADIUS_M_MAX;
 use crate::replication::mask::FieldMask;
 use crate::replication::rows::Rows;
 use crate::replication::rule::{Tiers, ViewSettings, near_key};
@@ -17,9 +17,6 @@ use super::{View, ViewScratch, bits_of, budget};
 /// distance.
 const EDGE_SLACK: u64 = 1 << 20;
 
-/// What of its budget a view may save up, bytes: a first view comes quickly.
-const ALLOWANCE_MAX: u32 = 4 * UPDATE_BYTES_MAX as u32;
-
 /// What a tick did to a view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MembershipChange {
@@ -31,6 +28,9 @@ pub struct MembershipChange {
     pub over_the_cap: u32,
     /// Could not come into view because every alias is in use or quarantined; tried again each tick.
     pub without_alias: u32,
+    /// Have a change that has waited for longer than its component's
+    /// [`Urgency`](crate::replication::Urgency) allows.
+    pub overdue: u32,
 }
 
 /// An eligible entity of a view that is too full.
@@ -72,11 +72,13 @@ impl View {
                 *waited = if pending == 0 { 0 } else { waited.saturating_add(1) };
             }
         }
+        let overdue = if rows.any_urgent && self.waiting { self.overdue(rows) } else { 0 };
         if rows.policies_changed {
             self.note_new_specials(rows);
         }
         scratch.next_epoch(rows.len());
         let mut change = self.let_go_of_the_far(rows, look, settings.leave_radius_m, scratch);
+        change.overdue = overdue;
 
         scratch.entering.clear();
         let marks = &mut scratch.marks[..];
@@ -115,12 +117,11 @@ impl View {
         scratch.entering = entering;
         self.enters_wait |= change.entered > 0;
         self.note_wide(rows, look);
-        self.put_off_the_far(rows, look, &settings.tiers, scratch);
-        self.bytes_per_tick = settings.bytes_per_tick;
-        if let Some(bytes) = settings.bytes_per_tick {
-            self.allowance = self.allowance.saturating_add(bytes).min(ALLOWANCE_MAX.max(bytes));
-        }
+        self.budget.earn(settings.bytes_per_tick);
         self.personalise(rows, look, change.entered + change.left > 0, scratch);
+        // Behind it, when nothing is pending any more that this viewer may not see: what is due by a hidden change must not
+        // be told sooner.
+        self.put_off_the_far(rows, look, &settings.tiers, scratch);
         change
     }
 
@@ -136,7 +137,8 @@ impl View {
                 let row = self.aliases.rows[alias];
                 let d2 = distance_squared(rows.position[row.index()], self.viewer.position);
                 let every = tiers.every(d2);
-                let has_its_turn = self.turn.wrapping_add(alias as u32).is_multiple_of(every);
+                let has_its_turn = self.turn.wrapping_add(alias as u32).is_multiple_of(every)
+                    || (rows.any_urgent && self.is_due(rows, alias));
                 if !has_its_turn && row != self.viewer.avatar && look.always.binary_search(&row).is_err() {
                     put(&mut scratch.put_off, alias);
                 }

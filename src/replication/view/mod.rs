@@ -14,6 +14,7 @@
 mod aliases;
 mod assemble;
 mod budget;
+mod byte_budget;
 mod check;
 mod held;
 mod in_flight;
@@ -30,6 +31,7 @@ use super::mask::{FIELD_FIRST, FIELD_XY, FieldMask, RESEND};
 use super::rows::Rows;
 use super::rule::Viewer;
 use aliases::{Aliases, aliases_of};
+use byte_budget::ByteBudget;
 use held::{ShownFields, WholeScratch};
 use in_flight::{InFlight, Sent};
 
@@ -71,10 +73,7 @@ pub struct View {
     any_wide: bool,
     /// Counts ticks, for the turns of what is far.
     turn: u32,
-    /// Bytes per tick on average, if they are limited.
-    bytes_per_tick: Option<u32>,
-    /// Bytes that may be sent now, if they are limited.
-    allowance: u32,
+    budget: ByteBudget,
     /// The fields that most entities of the last update had. Of this view alone: what others see, or what is
     /// hidden from this viewer, must not show in the form of its updates.
     common_mask: FieldMask,
@@ -99,8 +98,7 @@ impl Default for View {
             edge: 0,
             any_wide: false,
             turn: 0,
-            bytes_per_tick: None,
-            allowance: 0,
+            budget: ByteBudget::default(),
             common_mask: FIELD_XY,
             cursor: 0,
             #[cfg(any(test, feature = "planted-faults"))]
@@ -212,6 +210,11 @@ impl View {
     pub fn may_burst(&self) -> bool {
         let oldest = || self.in_flight.open_seqs().min().unwrap_or(self.last_seq);
         self.enters_wait && self.last_seq - oldest() < UPDATES_IN_FLIGHT_MAX as u32 / 2
+    }
+
+    /// Counts bytes that go to the player beside the updates into what it may be sent.
+    pub fn charge(&mut self, bytes: usize) {
+        self.budget.charge(bytes, false);
     }
 
     /// How many aliases wait for the ack of a leave.

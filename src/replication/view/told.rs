@@ -17,10 +17,12 @@ pub struct EventSection {
 }
 
 impl EventSection {
-    /// Forgets all.
-    pub fn clear(&mut self) {
+    /// Forgets all; gives how many there were.
+    pub fn clear(&mut self) -> u32 {
+        let were = self.ends.len() as u32;
         self.bytes.clear();
         self.ends.clear();
+        were
     }
 
     /// Whether there is none.

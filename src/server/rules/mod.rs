@@ -48,6 +48,10 @@ pub struct ComponentRules {
     pub node_wide: bool,
     /// Who sees it at all, as written in `#[sync(...)]`.
     pub policy: String,
+    /// How many times as fast as usual its changes come to their turn in full updates.
+    pub priority: u8,
+    /// For how many ticks a change may wait before it goes first.
+    pub staleness_ticks_max: Option<u16>,
     /// Most bytes of all its fields together in a record.
     pub bytes_max: usize,
     /// Bytes of all its fields together, as measured.
@@ -240,6 +244,8 @@ fn component_rules(schema: &ComponentSchema, node_wide: bool) -> ComponentRules 
         name: schema.name,
         node_wide,
         policy: schema.policy.to_string(),
+        priority: schema.urgency.priority,
+        staleness_ticks_max: schema.urgency.staleness_ticks_max,
         bytes_max: schema.sent.iter().map(FieldSpec::wire_bytes_max).sum(),
         measured: None,
         fields: schema.fields.iter().map(|spec| field_rules(spec, true, &mut Vec::new())).collect(),

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{FieldRules, FlagKind, Measured, NodeRules, Rules};
+use super::{ComponentRules, FieldRules, FlagKind, Measured, NodeRules, Rules};
 
 impl Display for FlagKind {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -66,15 +66,28 @@ fn write_node(f: &mut Formatter<'_>, node: &NodeRules, depth: usize) -> fmt::Res
     Ok(())
 }
 
+/// What a component says about its urgency, nothing if nothing.
+fn urgency(component: &ComponentRules) -> String {
+    let mut text = String::new();
+    if component.priority != 1 {
+        text.push_str(&format!(", priority {}", component.priority));
+    }
+    if let Some(ticks) = component.staleness_ticks_max {
+        text.push_str(&format!(", told within {ticks} ticks"));
+    }
+    text
+}
+
 impl Display for Rules {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for component in &self.components {
             let wide = if component.node_wide { ", node-wide" } else { "" };
             writeln!(
                 f,
-                "{} ({}{wide}): at most {} bytes{}",
+                "{} ({}{wide}{}): at most {} bytes{}",
                 component.name,
                 component.policy,
+                urgency(component),
                 component.bytes_max,
                 measured(component.measured)
             )?;
