@@ -177,7 +177,7 @@ fn ask_everybody(server: &mut Server, output: &mut TickOutput) {
                 let number = session.audits.next_number();
                 let source = OwnersComponents::new(world, cells, &session.context);
                 let avatar = session.avatar_row;
-                let viewer = Viewer { position: rows.place(avatar), avatar };
+                let viewer = Viewer { position: rows.position[avatar.index()], avatar };
                 let (context, changes) = (&session.context, Depends::NONE);
                 let look = Look { viewer, context, changes, always: &[], source: &source };
                 if let Some((request, _)) = session.view.audit_request(rows, &look, number, &mut scratch) {

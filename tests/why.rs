@@ -315,14 +315,14 @@ const CASES: &[Case] = &[
     },
     Case {
         what: "too many bytes",
-        field: None,
+        field: Some("Heavy.two"),
         hide: |world, wagon| {
             with_entity(world, wagon, |entity| {
                 entity.insert(Heavy { one: vec![1; 2_900], two: vec![2; 2_900] });
             });
         },
-        level: Level::Entity,
-        says: "its fields are more bytes than a record can carry",
+        level: Level::Field,
+        says: "Heavy.two (broadcast): left out, 2903 of at most 3000 bytes: what this player may see of the entity is more than a record takes",
     },
     Case {
         what: "component policy",

@@ -51,7 +51,7 @@ impl Cell {
         place: Vec3,
     ) -> Option<(&'static str, Option<&'static str>)> {
         let (index, kept) = (row.index(), &rows.encoded[row.index()]);
-        if rows.place(row) != place {
+        if rows.position[row.index()] != place {
             return Some(("Position", None));
         }
         let lattice = LatticePoint::of(place);

@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use crate::ids::Row;
 
+use super::field::FieldWire;
 use super::mask::{FIELD_FIRST, FieldMask};
 use super::schema::Schema;
 use super::urgency::Urgency;
@@ -24,6 +25,8 @@ pub struct LayoutField {
     pub key: FieldKey,
     /// Whether it is evaluated for each viewer.
     pub personal: bool,
+    /// Whether it has a length in front, and can be absent.
+    pub prefixed: bool,
 }
 
 /// The own fields of one set of components; the *i*-th has the bit [`FIELD_FIRST`] + *i*.
@@ -40,6 +43,7 @@ impl Layout {
         let fields = schema.fields_of(components).map(|(component, field, spec)| LayoutField {
             key: FieldKey { component: component as u8, field: field as u8 },
             personal: spec.personal,
+            prefixed: spec.wire == FieldWire::Prefixed,
         });
         let mut layout = Self { components, fields: fields.collect(), urgent: Vec::new() };
         for (component, of) in schema.components.iter().enumerate() {

@@ -13,7 +13,6 @@ use crate::space::{LatticePoint, distance_squared};
 use super::policy::{Subject, ViewerContext};
 use super::rows::{EncodedRow, Rows};
 use super::rule::{ViewSettings, rank};
-use super::wire::ROW_BYTES_MAX;
 
 /// One entity of the world as the oracle is told of it.
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +89,6 @@ impl Oracle {
             }
             let held = self.held.contains(&entity.net_id);
             if (always || held || within(settings.enter_radius_m))
-                && entity.encoded.bytes.len() <= ROW_BYTES_MAX
                 && entity
                     .subject
                     .is_none_or(|subject| viewer.context.is_some_and(|viewer| subject.admits(viewer)))

@@ -101,7 +101,9 @@ impl OwnersComponents<'_> {
 
 impl PersonalSource for OwnersComponents<'_> {
     fn show(&self, row: Row, field: FieldKey, value: &mut PersonalValue) -> bool {
-        self.evaluate(row, field, value).is_visible()
+        let shown = self.evaluate(row, field, value);
+        value.oversized = shown.is_oversized();
+        shown.is_visible()
     }
 
     fn shows_component(&self, row: Row, component: usize, reads: &mut Depends) -> bool {
@@ -116,6 +118,13 @@ impl PersonalSource for OwnersComponents<'_> {
         let viewing = self.viewing(row, &noted);
         let rule =
             self.rows.subjects[row.index()].as_ref().and_then(|subject| subject.component_rule(kind.name()));
+        let rule = rule.or_else(|| {
+            let is_on = self.rows.encoded[row.index()].components >> component & 1 == 1;
+            // Of what has gone nobody can be asked but the rule, and a policy of one's own would need the value.
+            (!is_on).then(|| {
+                self.rows.schema().components[component].policy.rule().unwrap_or(ComponentRule::Everyone)
+            })
+        });
         let shows =
             rule.map_or_else(|| kind.shows(&entity, &viewing), |rule: ComponentRule| rule.admits(&viewing));
         *reads |= noted.get();

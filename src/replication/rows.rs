@@ -57,8 +57,7 @@ pub struct RowSubject {
 /// The node-wide table of rows.
 #[derive(Resource, Debug)]
 pub struct Rows {
-    /// Position after `Simulate`; NaN, which is farther away than everything, for rows of nobody and for
-    /// entities whose fields are too many bytes to be told to anybody: where those are says [`place`](Self::place).
+    /// Position after `Simulate`; NaN, which is farther away than everything, for rows of nobody.
     pub position: Vec<Vec3>,
     /// The same on the lattice.
     pub lattice: Vec<LatticePoint>,
@@ -99,13 +98,6 @@ pub struct Rows {
     subject_changes: FxHashMap<Row, Depends>,
     /// What those that have become special in this tick were before.
     before_special: FxHashMap<Row, EncodedRow>,
-    /// How often an entity was published with more than [`ROW_BYTES_MAX`] bytes of fields. Nobody sees it
-    /// while it has them.
-    pub oversized: u64,
-    /// Rows whose fields are more than [`ROW_BYTES_MAX`] bytes.
-    too_long: Vec<bool>,
-    /// Where those are: a player sees from there all the same.
-    hidden: FxHashMap<Row, Vec3>,
     by_net_id: FxHashMap<NetId, Row>,
     changed_rows: Vec<Row>,
     free: Vec<Row>,
@@ -140,9 +132,6 @@ impl Default for Rows {
             placeless_rows: Vec::new(),
             subject_changes: FxHashMap::default(),
             before_special: FxHashMap::default(),
-            oversized: 0,
-            too_long: Vec::new(),
-            hidden: FxHashMap::default(),
             by_net_id: FxHashMap::default(),
             changed_rows: Vec::new(),
             free: Vec::new(),
@@ -217,7 +206,6 @@ impl Rows {
         self.placeless.push(false);
         self.marked.push(false);
         self.special.push(false);
-        self.too_long.push(false);
         row
     }
 
@@ -263,28 +251,8 @@ impl Rows {
         self.placeless[index] = false;
         self.marked[index] = false;
         self.special[index] = false;
-        self.too_long[index] = false;
-        self.hidden.remove(&row);
         self.freed.push(row);
         Some(row)
-    }
-
-    /// Where an entity is, whether it can be told to anybody or not; NaN for rows of nobody.
-    #[must_use]
-    pub fn place(&self, row: Row) -> Vec3 {
-        let told = self.position[row.index()];
-        if self.too_long[row.index()] { self.hidden.get(&row).copied().unwrap_or(told) } else { told }
-    }
-
-    /// Notes where an entity is, and shows it unless it is hidden.
-    #[inline]
-    fn put(&mut self, row: Row, place: Vec3) {
-        let index = row.index();
-        self.position[index] = place;
-        if self.too_long[index] {
-            self.position[index] = Vec3::NAN;
-            self.hidden.insert(row, place);
-        }
     }
 
     /// Forgets last tick's changes and releases the rows freed before it.
@@ -312,7 +280,7 @@ impl Rows {
                 self.low_xy[index] = point.low_xy();
                 self.note_change(row, mask);
             }
-            self.put(row, position);
+            self.position[index] = position;
         }
     }
 
@@ -322,21 +290,7 @@ impl Rows {
         deltas.retain(|delta| !self.planted.keeps_stale(&self.net_id, delta));
         for RowDelta { row, position, mask, encoded } in deltas.drain(..) {
             let index = row.index();
-            let too_long = encoded.bytes.len() > ROW_BYTES_MAX;
-            self.oversized += u64::from(too_long);
-            if too_long && !self.too_long[index] {
-                tracing::error!(
-                    net_id = %self.net_id[index],
-                    bytes = encoded.bytes.len(),
-                    most = ROW_BYTES_MAX,
-                    "the fields of an entity are more bytes than a record can carry: nobody sees it until they are fewer"
-                );
-            }
-            if !too_long {
-                self.hidden.remove(&row);
-            }
-            self.too_long[index] = too_long;
-            self.put(row, position);
+            self.position[index] = position;
             let before = std::mem::replace(&mut self.encoded[index], encoded);
             self.policies_changed |= mask & SUBJECT != 0;
             self.note_change(row, mask);
@@ -402,7 +356,9 @@ impl Rows {
         let index = row.index();
         let encoded = &self.encoded[index];
         self.layouts.note(&self.schema, row, encoded.components);
-        let special = !encoded.ids.is_empty()
+        // Of what is too much for a record each viewer is told as much as fits of what that viewer may see.
+        let special = encoded.bytes.len() > ROW_BYTES_MAX
+            || !encoded.ids.is_empty()
             || encoded.components & self.personal != 0
             || self.subjects[index]
                 .as_ref()
@@ -439,7 +395,12 @@ impl Rows {
     /// The components of an entity that have a policy of their own, or an override on this very entity.
     #[must_use]
     pub fn gated(&self, row: Row) -> u64 {
-        let components = self.encoded[row.index()].components;
+        self.gated_ever(row) & self.encoded[row.index()].components
+    }
+
+    /// The components that have a policy of their own, or an override on this very entity, whether it has them or not.
+    #[must_use]
+    pub fn gated_ever(&self, row: Row) -> u64 {
         let mut gated = self.gated;
         if let Some(subject) = &self.subjects[row.index()] {
             for (name, _) in subject.component_rules() {
@@ -448,7 +409,7 @@ impl Rows {
                 }
             }
         }
-        gated & components
+        gated
     }
 
     #[inline]

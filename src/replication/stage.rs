@@ -47,6 +47,10 @@ pub struct AssembleCounts {
     pub pending_ticks_max: u16,
     /// Entities near enough to a viewer whose view was full, each once a tick.
     pub over_the_cap: u64,
+    /// Values of personal fields that were longer than declared, not sent.
+    pub fields_oversized: u64,
+    /// Fields told as absent, because what the player may see of an entity is more than a record takes.
+    pub fields_left_out: u64,
     /// Events told to players.
     pub events: EventCounts,
     /// Entities that could not come into a view for want of an alias, each once a tick.
@@ -125,7 +129,7 @@ pub fn mirror(world: &mut World) {
         let rows = world.resource::<Rows>();
         for session in world.resource::<Sessions>().iter() {
             let row = session.avatar_row;
-            let position = rows.place(row);
+            let position = rows.position[row.index()];
             if row != Row::NONE && position.is_finite() {
                 let viewer = Viewer { session: session.id.index, position };
                 viewers.push(rows.owner[row.index()], viewer);
@@ -262,7 +266,7 @@ fn assemble_sessions(
 fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskScratch) {
     let row = session.avatar_row;
     // A player whose avatar died sees from nowhere: the view empties.
-    let viewer = rule::Viewer { position: shared.rows.place(row), avatar: row };
+    let viewer = rule::Viewer { position: shared.rows.position[row.index()], avatar: row };
     let hits = shared.hits.get(session.id.index as usize).copied().unwrap_or_default();
     let changes = session.context.take_changes();
     shared.relevance.rows_for(session, shared.rows, &mut scratch.always);
@@ -299,6 +303,8 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
             break;
         }
     }
+    scratch.counts.fields_left_out += session.view.take_left_out();
+    scratch.counts.fields_oversized += scratch.view.take_oversized();
     let (pending, ticks_max) = session.view.pending_entities();
     scratch.counts.pending_entities += u64::from(pending);
     scratch.counts.pending_ticks_max = scratch.counts.pending_ticks_max.max(ticks_max);
@@ -330,6 +336,8 @@ fn collect(world: &mut World, scratch: &mut AssembleScratch) {
             counts.pending_entities += done.pending_entities;
             counts.pending_ticks_max = counts.pending_ticks_max.max(done.pending_ticks_max);
             counts.over_the_cap += done.over_the_cap;
+            counts.fields_oversized += done.fields_oversized;
+            counts.fields_left_out += done.fields_left_out;
             counts.events.told += done.events.told;
             counts.events.dropped += done.events.dropped;
             counts.without_alias += done.without_alias;
@@ -362,7 +370,7 @@ fn audit(world: &mut World, cells: &Cells, sessions: &mut Sessions) {
                     }
                     let row = session.avatar_row;
                     let own = (row != Row::NONE).then_some(session.avatar);
-                    let place = rows.place(row);
+                    let place = rows.position[row.index()];
                     relevance.rows_for(session, rows, &mut always);
                     let viewer = OracleViewer {
                         position: place,

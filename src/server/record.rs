@@ -143,8 +143,8 @@ pub fn help_of(counter: &str) -> Option<&'static str> {
         "long_steps" => "Steps of entities beyond the top speed",
         "positions_clamped" => "Positions put back to the edge of the world",
         "fields_oversized" => "Field values longer than declared, not sent",
-        "rows_oversized" => {
-            "Entities published with more bytes of fields than a row may have, seen by nobody meanwhile"
+        "fields_left_out" => {
+            "Fields left out of what a player is told of an entity, because together they are more than a record takes"
         }
         "view_over_the_cap" => "Entities near enough to a viewer whose view was full, each once a tick",
         "view_overdue" => {
@@ -207,8 +207,8 @@ pub fn record(world: &mut World) {
                 ("entity_messages_lost", act.messages_lost),
                 ("long_steps", totals.long_steps),
                 ("positions_clamped", totals.clamped),
-                ("fields_oversized", totals.oversized_fields),
-                ("rows_oversized", rows.oversized),
+                ("fields_oversized", totals.oversized_fields + assembled.fields_oversized),
+                ("fields_left_out", assembled.fields_left_out),
                 ("view_over_the_cap", assembled.over_the_cap),
                 ("events_told", assembled.events.told),
                 ("events_dropped", assembled.events.dropped),

@@ -41,7 +41,7 @@ impl Memory {
         let mut always = Vec::new();
         Relevance::of(sessions, rows).rows_for(session, rows, &mut always);
         let viewer = OracleViewer {
-            position: rows.place(session.avatar_row),
+            position: rows.position[session.avatar_row.index()],
             own: Some(session.avatar),
             context: Some(&session.context),
             always: always.into_iter().map(|row| rows.net_id[row.index()]).collect(),

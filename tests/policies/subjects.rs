@@ -198,7 +198,14 @@ fn a_components_own_policy_says_who_sees_it() {
         }
     }
     assert_eq!(
-        [Open::GATED, Owners::GATED, ByValue::GATED, Kept::GATED, Open::IS_GATED, Staffs::IS_GATED],
+        [
+            Open::GATED,
+            Owners::GATED,
+            ByValue::GATED,
+            Kept::GATED,
+            Open::IS_COMPONENT_ONLY,
+            Staffs::IS_COMPONENT_ONLY
+        ],
         [false, true, true, true, false, true]
     );
     assert_eq!(Staffs::COMPONENT_POLICY, ComponentPolicy::Role(Role::Gm));

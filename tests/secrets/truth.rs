@@ -181,19 +181,23 @@ fn rule_admits(rule: ComponentRule, subject: &Subject, viewer: &ViewerContext) -
     }
 }
 
-fn sees_component(kind: &Kind, entity: &EntityRef, entry: &Entry, viewer: &ViewerContext, me: NetId) -> bool {
-    if kind.policy == ComponentPolicy::ServerOnly {
-        return false;
-    }
-    let rule = entry.subject.component_rule(kind.name).or(match kind.policy {
+/// The rule about a component of an entity; `None` for what a function decides.
+fn rule_about(kind: &Kind, entry: &Entry) -> Option<ComponentRule> {
+    entry.subject.component_rule(kind.name).or(match kind.policy {
         ComponentPolicy::Everyone => Some(ComponentRule::Everyone),
         ComponentPolicy::Owner => Some(ComponentRule::Owner),
         ComponentPolicy::Party => Some(ComponentRule::Party),
         ComponentPolicy::Team => Some(ComponentRule::Team),
         ComponentPolicy::Role(role) => Some(ComponentRule::Role(role)),
         ComponentPolicy::Custom | ComponentPolicy::ServerOnly => None,
-    });
-    match rule {
+    })
+}
+
+fn sees_component(kind: &Kind, entity: &EntityRef, entry: &Entry, viewer: &ViewerContext, me: NetId) -> bool {
+    if kind.policy == ComponentPolicy::ServerOnly {
+        return false;
+    }
+    match rule_about(kind, entry) {
         Some(rule) => rule_admits(rule, &entry.subject, viewer),
         None => (kind.opens)(entity, &Viewing::new(viewer, me, &entry.subject, &Cell::new(Depends::NONE))),
     }
@@ -253,7 +257,15 @@ pub fn follow(
             for &me in members {
                 let entry = &entries[&me];
                 let entity = cells[entry.cell].world.entity(entry.entity);
+                // Those that are there, or would be hidden if they were.
                 let (mut components, mut all) = (BTreeMap::new(), 0u64);
+                for kind in kinds {
+                    let would_hide = rule_about(kind, entry)
+                        .is_some_and(|rule| !rule_admits(rule, &entry.subject, viewer));
+                    if would_hide {
+                        all |= 1 << schema.component(kind.name).expect("every kind is registered");
+                    }
+                }
                 for kind in kinds.iter().filter(|kind| (kind.is_on)(&entity)) {
                     let component = schema.component(kind.name).expect("every kind is registered");
                     all |= 1 << component;

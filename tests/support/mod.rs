@@ -68,7 +68,7 @@ impl OracleViews {
                 let key = (session.player.clone(), session.id.epoch);
                 let memory = self.memories.entry(key).or_default();
                 let viewer = OracleViewer {
-                    position: rows.place(session.avatar_row),
+                    position: rows.position[session.avatar_row.index()],
                     own: Some(session.avatar),
                     context: Some(&session.context),
                     always: sights::always(node, session),

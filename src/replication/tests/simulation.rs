@@ -62,6 +62,7 @@ pub(super) struct Simulation {
     pub(super) updates: u64,
     pub(super) separate_records: u64,
     pub(super) overflows: u64,
+    pub(super) left_out: u64,
     /// Updates that a mirror refused; only where mistakes are planted.
     pub(super) refused: u64,
     pub(super) tolerant: bool,
@@ -94,6 +95,7 @@ impl Simulation {
             updates: 0,
             separate_records: 0,
             overflows: 0,
+            left_out: 0,
             refused: 0,
             tolerant: false,
             dice: Dice(plan.seed ^ 77),
@@ -164,6 +166,7 @@ impl Simulation {
             self.bytes += bytes.len() as u64;
             self.updates += 1;
             self.overflows += u64::from(update.overflowed);
+            self.left_out += session.view.take_left_out();
             if let Some(record) = update.record {
                 self.separate_records += 1;
                 // Reliable and in order: late at worst.

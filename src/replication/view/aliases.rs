@@ -23,11 +23,8 @@ const PRIORITY_OF_LOSS: u8 = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Leaving {
     pub(super) alias: Alias,
-    /// Who left: if it comes back it takes the same alias. [`NetId::WORLD`] when it died.
+    /// Who left; [`NetId::WORLD`] when it died.
     pub(super) net_id: NetId,
-    /// The first update that can carry this leave. An ack of an older one answers an earlier leave of the
-    /// same alias, after which the entity entered again: the client holds it.
-    pub(super) since: u32,
     /// Whether the leave is still to be sent, for the first time or again.
     pub(super) pending: bool,
 }
@@ -73,9 +70,6 @@ pub(super) struct Aliases {
     /// Test-only: give aliases away before the leave is acknowledged.
     #[cfg(test)]
     pub(super) quarantine_off: bool,
-    /// Test-only: let the ack of an earlier leave free the alias.
-    #[cfg(test)]
-    pub(super) old_leave_acks_count: bool,
 }
 
 #[inline]
@@ -154,14 +148,11 @@ impl Aliases {
         }
     }
 
-    /// Takes an entity into the view; `None` when there is no alias left for it. An entity that comes back
-    /// before its leave is acknowledged takes the alias it had.
-    pub(super) fn enter(&mut self, row: Row, net_id: NetId, weight: u8) -> Option<usize> {
-        let returning = self.leaving.iter().position(|leaving| leaving.net_id == net_id);
-        let alias = match returning {
-            Some(index) => usize::from(self.leaving.swap_remove(index).alias.0),
-            None => self.allocate()?,
-        };
+    /// Takes an entity into the view; `None` when there is no alias left for it. One that comes back before its leave is
+    /// acknowledged gets another alias: a client that has not heard of the leave sees by it that the entity had left, and
+    /// does not take what is missing now for what was taken off meanwhile.
+    pub(super) fn enter(&mut self, row: Row, weight: u8) -> Option<usize> {
+        let alias = self.allocate()?;
         self.rows[alias] = row;
         self.pending[alias] = RESEND;
         self.priority[alias] = 0;
@@ -172,8 +163,8 @@ impl Aliases {
         Some(alias)
     }
 
-    /// Takes an entity out of the view. `next_seq` is the first update that can tell it.
-    pub(super) fn leave(&mut self, alias: usize, net_id: NetId, next_seq: u32) {
+    /// Takes an entity out of the view.
+    pub(super) fn leave(&mut self, alias: usize, net_id: NetId) {
         take(&mut self.held, alias);
         self.held_count -= 1;
         self.rows[alias] = Row::NONE;
@@ -185,7 +176,7 @@ impl Aliases {
             self.free(alias);
             return;
         }
-        self.leaving.push(Leaving { alias: Alias(alias as u16), net_id, since: next_seq, pending: true });
+        self.leaving.push(Leaving { alias: Alias(alias as u16), net_id, pending: true });
         #[cfg(test)]
         if self.quarantine_off {
             self.leaving.last_mut().expect("just pushed").net_id = NetId::WORLD;
@@ -193,16 +184,11 @@ impl Aliases {
         }
     }
 
-    /// An update with the leave of `alias` was applied by the client.
-    pub(super) fn leave_acknowledged(&mut self, alias: usize, seq: u32) {
-        let counts = |leaving: &Leaving| {
-            #[cfg(test)]
-            if self.old_leave_acks_count {
-                return usize::from(leaving.alias.0) == alias;
-            }
-            usize::from(leaving.alias.0) == alias && seq >= leaving.since
-        };
-        if let Some(index) = self.leaving.iter().position(counts) {
+    /// An update with the leave of `alias` was applied by the client. It is the only one: a leave is sent again only when the
+    /// update before is lost for good.
+    pub(super) fn leave_acknowledged(&mut self, alias: usize) {
+        let is_it = |leaving: &Leaving| usize::from(leaving.alias.0) == alias;
+        if let Some(index) = self.leaving.iter().position(is_it) {
             self.leaving.swap_remove(index);
             #[cfg(test)]
             if self.quarantine_off {

@@ -305,6 +305,8 @@ impl View {
         let count = out.len();
         out.push(0);
         let mut leaves = 0;
+        // By alias: in which order, and why, they left must not show.
+        self.aliases.leaving.sort_unstable_by_key(|leaving| leaving.alias);
         let waiting = self.aliases.leaving.iter_mut().filter(|leaving| leaving.pending);
         for leaving in waiting.take(LEAVES_BYTES_MAX / 2) {
             #[cfg(any(test, feature = "planted-faults"))]

@@ -102,10 +102,4 @@ impl View {
     pub(crate) fn turn_quarantine_off(&mut self) {
         self.aliases.quarantine_off = true;
     }
-
-    /// Lets acks of earlier leaves free aliases, to show what that breaks.
-    #[cfg(test)]
-    pub(crate) fn let_old_leave_acks_count(&mut self) {
-        self.aliases.old_leave_acks_count = true;
-    }
 }

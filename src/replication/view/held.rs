@@ -3,10 +3,12 @@
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::replication::field::put_prefixed;
 use crate::replication::layouts::FieldKey;
 use crate::replication::mask::{FIELD_FIRST, FieldMask, RESEND};
 use crate::replication::policy::Depends;
 use crate::replication::rows::{EncodedRow, Rows};
+use crate::replication::wire::ROW_BYTES_MAX;
 
 use super::personal::PersonalValue;
 
@@ -18,6 +20,10 @@ pub(super) struct HeldField {
     /// Whether the client has, or is about to have, the value with that hash.
     pub(super) known: bool,
     pub(super) reads: Depends,
+    /// Its bytes in a record.
+    pub(super) length: u16,
+    /// It was told as absent, because all together is more than a record takes.
+    pub(super) left_out: bool,
 }
 
 /// What one viewer holds of a special entity.
@@ -33,6 +39,10 @@ pub(super) struct Held {
     pub(super) fields: SmallVec<[HeldField; 4]>,
     /// The components it had when it was plain before this viewer: the layout of what was sent then.
     pub(super) plain: u64,
+    /// Bytes of all fields together.
+    pub(super) bytes: u32,
+    /// Something was left out, because all together is more than a record takes.
+    pub(super) is_cut: bool,
 }
 
 impl Held {
@@ -41,12 +51,27 @@ impl Held {
     }
 
     pub(super) fn set(&mut self, shown: &ShownField) {
-        let ShownField { key, hash, reads, .. } = *shown;
-        let now = HeldField { key, hash, known: true, reads };
+        let ShownField { key, hash, reads, left_out, .. } = *shown;
+        let now = HeldField { key, hash, known: true, reads, length: shown.length(), left_out };
+        self.bytes += u32::from(now.length);
         match self.fields.iter_mut().find(|field| field.key == key) {
-            Some(field) => *field = now,
+            Some(field) => {
+                self.bytes -= u32::from(field.length);
+                *field = now;
+            }
             None => self.fields.push(now),
         }
+    }
+
+    /// Whether a field is told as left out that was not before.
+    pub(super) fn is_newly_left_out(&self, shown: &ShownField) -> bool {
+        shown.left_out && !self.field(shown.key).is_some_and(|last| last.left_out)
+    }
+
+    /// Forgets all fields.
+    pub(super) fn clear(&mut self) {
+        self.fields.clear();
+        self.bytes = 0;
     }
 
     /// What must change before anything of the entity has to be asked again, as long as nothing but its place does;
@@ -74,6 +99,17 @@ pub(super) struct ShownField {
     pub(super) end: u32,
     pub(super) hash: u64,
     pub(super) reads: Depends,
+    /// Whether it has a length in front.
+    pub(super) can_be_absent: bool,
+    /// It is absent because all together is more than a record takes.
+    pub(super) left_out: bool,
+}
+
+impl ShownField {
+    /// Its bytes in a record. No field is longer than a record.
+    pub(super) fn length(&self) -> u16 {
+        (self.end - self.begin) as u16
+    }
 }
 
 /// The fields of one view that were evaluated in this tick, by alias and bit.
@@ -85,6 +121,8 @@ pub(super) struct ShownFields {
     /// By alias: where its fields begin in `fields`; meaningless for an alias without any.
     begins: Vec<u32>,
     pub(super) value: PersonalValue,
+    /// How often something was too long to be sent, since somebody last asked.
+    pub(super) oversized: u64,
 }
 
 impl ShownFields {
@@ -133,15 +171,19 @@ pub(super) fn held_of_plain(rows: &Rows, before: &EncodedRow, pending: FieldMask
     for (bit, (component, field, _)) in fields.filter(|(bit, _)| told && pending >> bit & 1 == 0) {
         let key = FieldKey { component: component as u8, field: field as u8 };
         let hash = xxh3_64(before.field(bit));
-        held.fields.push(HeldField { key, hash, known: true, reads: Depends::NONE });
+        let length = before.field(bit).len() as u16;
+        held.fields.push(HeldField { key, hash, known: true, reads: Depends::NONE, length, left_out: false });
+        held.bytes += u32::from(length);
     }
     held
 }
 
-/// Memory for whole records of special entities.
+/// All that a viewer sees of one special entity, evaluated at once.
 #[derive(Debug, Default)]
 pub(super) struct WholeScratch {
     pub(super) shown: ShownFields,
+    /// Memory of [`cut`](Self::cut).
+    rest: Vec<u8>,
 }
 
 impl WholeScratch {
@@ -153,5 +195,34 @@ impl WholeScratch {
     /// How many fields there are.
     pub(super) fn fields(&self) -> usize {
         self.shown.fields.len()
+    }
+
+    /// Whether something was left out.
+    pub(super) fn is_cut(&self) -> bool {
+        self.shown.fields.iter().any(|field| field.left_out)
+    }
+
+    /// Leaves out what does not fit a record: in order, each field that would leave too little for the shortest form of those
+    /// behind it. It follows from what the viewer may see now and from nothing else.
+    pub(super) fn cut(&mut self) {
+        if self.shown.bytes.len() <= ROW_BYTES_MAX {
+            return;
+        }
+        let shortest = |field: &ShownField| if field.can_be_absent { 1 } else { usize::from(field.length()) };
+        let mut behind: usize = self.shown.fields.iter().map(shortest).sum();
+        self.rest.clear();
+        for field in &mut self.shown.fields {
+            behind -= shortest(field);
+            let begin = self.rest.len();
+            if field.can_be_absent && begin + usize::from(field.length()) + behind > ROW_BYTES_MAX {
+                put_prefixed(&mut self.rest, None);
+                field.left_out = true;
+                field.hash = xxh3_64(&self.rest[begin..]);
+            } else {
+                self.rest.extend_from_slice(&self.shown.bytes[field.begin as usize..field.end as usize]);
+            }
+            (field.begin, field.end) = (begin as u32, self.rest.len() as u32);
+        }
+        std::mem::swap(&mut self.rest, &mut self.shown.bytes);
     }
 }

@@ -27,6 +27,9 @@ pub struct Inquiry {
     /// The components that the viewer sees, and those that it has seen and does not any more; `None` where everybody
     /// who sees the entity sees the same.
     pub personal: Option<(u64, u64)>,
+    /// Fields that were left out, by the same bits, because what the viewer may see of the entity is more than a record
+    /// takes.
+    pub left_out: FieldMask,
 }
 
 /// How far the leave of an entity that the client may still hold has been told.
@@ -63,6 +66,10 @@ impl View {
             }
         }
         let fields = rows.encoded[row.index()].all_fields() | FIELDS_OF_PLACE;
+        let held = aliases.personal[alias].as_deref();
+        let cut = held.into_iter().flat_map(|held| &held.fields).filter(|field| field.left_out);
+        let left_out =
+            cut.filter_map(|field| rows.layout(row).bit_of(field.key)).fold(0, |mask, bit| mask | 1 << bit);
         let personal = has(&aliases.special, alias).then(|| aliases.personal[alias].as_deref()).flatten();
         Some(Inquiry {
             alias: alias as u16,
@@ -72,6 +79,7 @@ impl View {
             in_flight: in_flight & fields,
             waited_ticks: aliases.waited[alias],
             personal: personal.map(|held| (held.components, held.withdrawn)),
+            left_out,
         })
     }
 

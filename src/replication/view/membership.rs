@@ -106,7 +106,7 @@ impl View {
             let class = rows.class[row.index()];
             let d2 = distance_squared(rows.position[row.index()], viewer.position);
             let weight = budget::weight(class, d2, settings.leave_radius_m);
-            match self.aliases.enter(row, rows.net_id[row.index()], weight) {
+            match self.aliases.enter(row, weight) {
                 Some(alias) => {
                     self.note_special(rows, alias);
                     change.entered += 1;
@@ -212,10 +212,9 @@ impl View {
     }
 
     fn let_go(&mut self, rows: &Rows, alias: usize) {
-        // Of a row of nobody the name is WORLD, which never comes back: a dead entity's alias is not re-used
-        // by whoever is given its row.
+        // Of a row of nobody the name is WORLD, whoever is given the row next.
         let net_id: NetId = rows.net_id[self.aliases.rows[alias].index()];
-        self.aliases.leave(alias, net_id, self.last_seq + 1);
+        self.aliases.leave(alias, net_id);
     }
 
     /// More are eligible than there is room: keeps the first by rank, and leaves in `scratch.entering` only

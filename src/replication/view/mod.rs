@@ -74,6 +74,8 @@ pub struct View {
     /// Counts ticks, for the turns of what is far.
     turn: u32,
     budget: ByteBudget,
+    /// Fields left out, until somebody asks.
+    left_out: u64,
     /// The fields that most entities of the last update had. Of this view alone: what others see, or what is
     /// hidden from this viewer, must not show in the form of its updates.
     common_mask: FieldMask,
@@ -99,6 +101,7 @@ impl Default for View {
             any_wide: false,
             turn: 0,
             budget: ByteBudget::default(),
+            left_out: 0,
             common_mask: FIELD_XY,
             cursor: 0,
             #[cfg(any(test, feature = "planted-faults"))]
@@ -151,6 +154,13 @@ impl Default for ViewScratch {
             whole: WholeScratch::default(),
             events: EventSection::default(),
         }
+    }
+}
+
+impl ViewScratch {
+    /// How many values of personal fields were longer than may be sent, since the last call.
+    pub fn take_oversized(&mut self) -> u64 {
+        std::mem::take(&mut self.shown.oversized) + std::mem::take(&mut self.whole.shown.oversized)
     }
 }
 
@@ -217,6 +227,12 @@ impl View {
         self.budget.charge(bytes, false);
     }
 
+    /// How many fields the viewer was told to be absent since the last call, because what it may see of the entity is more
+    /// than a record takes.
+    pub fn take_left_out(&mut self) -> u64 {
+        std::mem::take(&mut self.left_out)
+    }
+
     /// How many aliases wait for the ack of a leave.
     #[must_use]
     pub fn quarantined(&self) -> usize {
@@ -260,7 +276,7 @@ impl View {
                         aliases::take(&mut self.aliases.unsettled, alias);
                     }
                 }
-                Sent::Leave(alias) => self.aliases.leave_acknowledged(usize::from(alias.0), seq),
+                Sent::Leave(alias) => self.aliases.leave_acknowledged(usize::from(alias.0)),
             }
         }
         self.in_flight.recycle(answered);

@@ -14,6 +14,7 @@ use crate::replication::mask::{FIELD_FIRST, FIELDS_OF_PLACE, FieldMask, RESEND, 
 use crate::replication::policy::{Depends, ViewerContext};
 use crate::replication::rows::{EncodedRow, Rows};
 use crate::replication::rule::Viewer;
+use crate::replication::wire::ROW_BYTES_MAX;
 
 use super::aliases::{Aliases, aliases_of, has, put, take};
 use super::held::{Held, ShownField, ShownFields, WholeScratch, held_of_plain};
@@ -28,6 +29,8 @@ pub struct PersonalValue {
     pub ids: Vec<u16>,
     /// What the policies looked at.
     pub reads: Depends,
+    /// Whether something that the viewer may see is longer than may be sent.
+    pub oversized: bool,
 }
 
 /// Where personal fields are evaluated: on the owner's component, wherever owner and viewer are. One source
@@ -35,7 +38,8 @@ pub struct PersonalValue {
 pub trait PersonalSource {
     /// Evaluates one personal field into `value`, which is empty before; `false` when it is hidden.
     fn show(&self, row: Row, field: FieldKey, value: &mut PersonalValue) -> bool;
-    /// Whether the viewer may see the component at all, and what decided that.
+    /// Whether the viewer may see the component at all, and what decided that. Of a component that the entity does not have
+    /// any more, whether the viewer would; of a policy that needs the value, yes.
     fn shows_component(&self, row: Row, component: usize, reads: &mut Depends) -> bool;
 }
 
@@ -85,7 +89,7 @@ fn evaluate(
     bit: u32,
     shown: &mut ShownFields,
 ) -> ShownField {
-    let LayoutField { key, personal } = rows.layout(row).fields()[(bit - FIELD_FIRST) as usize];
+    let LayoutField { key, personal, prefixed } = rows.layout(row).fields()[(bit - FIELD_FIRST) as usize];
     let begin = shown.bytes.len();
     let mut reads = Depends::default();
     let blank = |bytes: &mut [u8], at: usize| {
@@ -99,7 +103,7 @@ fn evaluate(
         let value = &mut shown.value;
         value.bytes.clear();
         value.ids.clear();
-        value.reads = Depends::default();
+        (value.reads, value.oversized) = (Depends::default(), false);
         if source.show(row, key, value) {
             put_prefixed(&mut shown.bytes, Some(&value.bytes));
             let payload = shown.bytes.len() - value.bytes.len();
@@ -111,6 +115,7 @@ fn evaluate(
             put_prefixed(&mut shown.bytes, None);
         }
         reads |= value.reads;
+        shown.oversized += u64::from(value.oversized);
     } else {
         let encoded = &rows.encoded[row.index()];
         shown.bytes.extend_from_slice(encoded.field(bit));
@@ -128,6 +133,8 @@ fn evaluate(
         end: end as u32,
         hash: xxh3_64(&shown.bytes[begin..end]),
         reads,
+        can_be_absent: prefixed,
+        left_out: false,
     }
 }
 
@@ -182,7 +189,7 @@ impl View {
                 let sleeps = self.aliases.pending[alias] & !FIELDS_OF_PLACE == 0
                     && self.aliases.wakes[alias].is_some_and(|wakes| !triggers.intersects(wakes));
                 if !sleeps {
-                    self.personalise_one(rows, look, alias, triggers, &mut scratch.shown);
+                    self.personalise_one(rows, look, alias, triggers, scratch);
                 }
             }
             if rows.policies_changed {
@@ -200,8 +207,9 @@ impl View {
         look: &Look<'_>,
         alias: usize,
         triggers: Depends,
-        shown: &mut ShownFields,
+        scratch: &mut ViewScratch,
     ) {
+        let ViewScratch { shown, whole, .. } = scratch;
         let row = self.aliases.rows[alias];
         let encoded = &rows.encoded[row.index()];
         let mut pending = std::mem::take(&mut self.aliases.pending[alias]);
@@ -231,25 +239,83 @@ impl View {
                 asked |= rows.layout(row).bit_of(field.key).map_or(0, |bit| 1 << bit);
             }
             pending &= FIELDS_OF_PLACE;
+            let (arena, fields) = (shown.bytes.len(), shown.fields.len());
+            let (was_asked, mut bytes) = (asked != 0, held.bytes as usize);
             while asked != 0 {
                 let bit = asked.trailing_zeros();
                 asked &= asked - 1;
                 let arena = shown.bytes.len();
                 let mut now = evaluate(rows, &self.aliases, look.source, row, bit, shown);
                 now.alias = alias as u16;
-                if held.field(now.key).is_some_and(|last| last.known && last.hash == now.hash) {
+                let last = held.field(now.key);
+                if last.is_some_and(|last| last.known && last.hash == now.hash) {
                     // Equal, but perhaps for another reason.
                     held.set(&now);
                     shown.bytes.truncate(arena);
                 } else {
+                    bytes += usize::from(now.length());
+                    bytes -= last.map_or(0, |last| usize::from(last.length));
                     pending |= 1 << bit;
                     shown.push(now);
                 }
+            }
+            if (was_asked && held.is_cut) || bytes > ROW_BYTES_MAX {
+                shown.bytes.truncate(arena);
+                shown.fields.truncate(fields);
+                pending = (pending & FIELDS_OF_PLACE)
+                    | self.personalise_cut(rows, look, alias, &mut held, shown, whole);
             }
         }
         self.aliases.wakes[alias] = held.wakes();
         self.aliases.personal[alias] = Some(held);
         self.aliases.pending[alias] = pending;
+    }
+
+    /// The fields to be told of an entity of which the viewer may see more than a record takes: what fits now follows from
+    /// all of it.
+    fn personalise_cut(
+        &self,
+        rows: &Rows,
+        look: &Look<'_>,
+        alias: usize,
+        held: &mut Held,
+        shown: &mut ShownFields,
+        whole: &mut WholeScratch,
+    ) -> FieldMask {
+        self.evaluate_all(rows, look.source, self.aliases.rows[alias], held.components, whole);
+        held.is_cut = whole.is_cut();
+        let mut pending = 0;
+        for now in &whole.shown.fields {
+            if held.field(now.key).is_some_and(|last| last.known && last.hash == now.hash) {
+                held.set(now);
+                continue;
+            }
+            let begin = shown.bytes.len() as u32;
+            shown.bytes.extend_from_slice(&whole.shown.bytes[now.begin as usize..now.end as usize]);
+            let end = shown.bytes.len() as u32;
+            pending |= 1 << now.bit;
+            shown.push(ShownField { alias: alias as u16, begin, end, ..*now });
+        }
+        pending
+    }
+
+    /// Evaluates all fields of the components that the viewer sees, and leaves out what does not fit a record.
+    fn evaluate_all(
+        &self,
+        rows: &Rows,
+        source: &dyn PersonalSource,
+        row: Row,
+        components: u64,
+        whole: &mut WholeScratch,
+    ) {
+        whole.shown.clear();
+        for (bit, field) in (FIELD_FIRST..).zip(rows.layout(row).fields()) {
+            if components >> field.key.component & 1 == 1 {
+                let shown = evaluate(rows, &self.aliases, source, row, bit, &mut whole.shown);
+                whole.shown.fields.push(shown);
+            }
+        }
+        whole.cut();
     }
 
     /// Which components the viewer sees now; whether that is another set than before.
@@ -268,7 +334,16 @@ impl View {
         if visible == held.components {
             return false;
         }
-        let withdrawn = held.components & !visible & encoded.components;
+        // What goes in the very tick in which it is hidden is hidden: that it has gone is nothing that the viewer may know.
+        let mut withdrawn = held.components & !visible & encoded.components;
+        let mut gone = held.components & !encoded.components & rows.gated_ever(row);
+        while gone != 0 {
+            let component = gone.trailing_zeros() as usize;
+            gone &= gone - 1;
+            if !look.source.shows_component(row, component, &mut Depends::default()) {
+                withdrawn |= 1 << component;
+            }
+        }
         held.withdrawn = (held.withdrawn | withdrawn) & !visible;
         held.components = visible;
         held.told = false;
@@ -285,24 +360,20 @@ impl View {
         scratch: &mut WholeScratch,
     ) -> (u64, u64) {
         let held = self.aliases.personal[alias].as_ref().expect("special aliases have one");
-        let row = self.aliases.rows[alias];
-        scratch.shown.clear();
-        for (bit, field) in (FIELD_FIRST..).zip(rows.layout(row).fields()) {
-            if held.components >> field.key.component & 1 == 1 {
-                let shown = evaluate(rows, &self.aliases, source, row, bit, &mut scratch.shown);
-                scratch.shown.fields.push(shown);
-            }
-        }
+        self.evaluate_all(rows, source, self.aliases.rows[alias], held.components, scratch);
         (held.components, held.withdrawn)
     }
 
     /// An enter record with what [`whole`](Self::whole) has evaluated goes out.
     pub(super) fn told_whole(&mut self, alias: usize, scratch: &WholeScratch) {
         let held = self.aliases.personal[alias].as_mut().expect("special aliases have one");
-        held.fields.clear();
-        for shown in &scratch.shown.fields {
+        let shown = &scratch.shown.fields;
+        self.left_out += shown.iter().filter(|shown| held.is_newly_left_out(shown)).count() as u64;
+        held.clear();
+        for shown in shown {
             held.set(shown);
         }
+        held.is_cut = scratch.is_cut();
         held.told = true;
         self.aliases.wakes[alias] = held.wakes();
     }
@@ -311,6 +382,7 @@ impl View {
     pub(super) fn told_field(&mut self, alias: usize, bit: u32, shown: &ShownFields) -> FieldKey {
         let field = shown.field(alias, bit);
         let held = self.aliases.personal[alias].as_mut().expect("special aliases have one");
+        self.left_out += u64::from(held.is_newly_left_out(field));
         held.set(field);
         self.aliases.wakes[alias] = held.wakes();
         field.key

@@ -174,17 +174,15 @@ fn explain_who_and_what(asked: &mut Asked<'_>) {
         },
     );
     let node_wide = rows.placeless[row.index()];
-    let (told, place) = (rows.position[row.index()], rows.place(row));
-    let too_long = !told.is_finite() && place.is_finite();
-    let died = !node_wide && !place.is_finite();
+    let died = !node_wide && !rows.position[row.index()].is_finite();
     let in_view = asked.held.is_some();
     let components = asked.names_of(rows.encoded[row.index()].components);
-    let finding = Finding::Entity { node_wide, died, too_long, in_view, components };
-    asked.decide(in_view || !(died || too_long), finding);
+    let finding = Finding::Entity { node_wide, died, in_view, components };
+    asked.decide(in_view || !died, finding);
 }
 
 fn whereabouts(layout: &Layout, rows: &Rows, row: Row) -> Option<Whereabouts> {
-    let position: Vec3 = rows.place(row);
+    let position: Vec3 = rows.position[row.index()];
     let leaf = layout.leaf(rows.owner[row.index()]).filter(|_| position.is_finite())?;
     Some(Whereabouts { cell: leaf.id, position: position.to_array() })
 }
@@ -198,8 +196,8 @@ fn explain_place(asked: &mut Asked<'_>, world: &World, sessions: &Sessions) {
     let reasons = Relevance::of(sessions, rows).reasons(sessions, session, rows, asked.net_id);
     let settings = world.resource::<WorldSettings>();
     // Where it is, also when nobody can be told: that is another level's to say.
-    let place = rows.place(row);
-    let d2 = distance_squared(place, rows.place(session.avatar_row));
+    let place = rows.position[row.index()];
+    let d2 = distance_squared(place, rows.position[session.avatar_row.index()]);
     asked.every_ticks = if d2.is_finite() { settings.tiers.every(d2) } else { 1 };
     let held = asked.held.is_some();
     let radius = if held { settings.leave_radius_m } else { settings.enter_radius_m };
@@ -270,7 +268,7 @@ fn explain_room(asked: &mut Asked<'_>, world: &World, sessions: &Sessions) {
 /// The entity's place by rank among all that could be in the view, and how many those are.
 fn place_in_view(asked: &Asked<'_>, settings: &WorldSettings, sessions: &Sessions) -> (usize, usize) {
     let (rows, session) = (asked.rows, asked.session);
-    let from = rows.place(session.avatar_row);
+    let from = rows.position[session.avatar_row.index()];
     let mut always = Vec::new();
     Relevance::of(sessions, rows).rows_for(session, rows, &mut always);
     let rank_of = |row: Row, net_id: NetId| {

@@ -114,20 +114,23 @@ fn explain_spec(asked: &mut Asked<'_>, component: usize, spec: &FieldSpec) -> bo
         asked.decide(false, finding(FieldFate::ServerOnly, Depends::NONE, None));
         return false;
     };
+    let is_left_out = asked.held.is_some_and(|held| held.left_out >> bit & 1 == 1);
     let mut wire = Vec::new();
     let mut names = Vec::new();
     if spec.personal {
         let mut value = PersonalValue::default();
         let shown = asked.source.evaluate(asked.row, key, &mut value);
         let fate = match shown {
+            Shown::Visible | Shown::CutShort if is_left_out => FieldFate::LeftOut,
             Shown::Visible => FieldFate::Visible,
             Shown::Hidden => FieldFate::Hidden,
             Shown::CutShort => FieldFate::CutShort,
             Shown::TooLong => FieldFate::TooLong,
         };
         let bytes = shown.is_visible().then_some(value.bytes.len());
-        asked.decide(shown.is_visible(), finding(fate, value.reads, bytes));
-        if !shown.is_visible() {
+        let sees = shown.is_visible() && !is_left_out;
+        asked.decide(sees, finding(fate, value.reads, bytes));
+        if !sees {
             return false;
         }
         put_prefixed(&mut wire, Some(&value.bytes));
@@ -142,12 +145,13 @@ fn explain_spec(asked: &mut Asked<'_>, component: usize, spec: &FieldSpec) -> bo
         let is_absent = payload.is_none();
         let fate = match spec.policy {
             _ if is_absent => FieldFate::TooLong,
+            _ if is_left_out => FieldFate::LeftOut,
             Policy::Masked | Policy::Computed => FieldFate::Masked,
             _ => FieldFate::Visible,
         };
         names.extend(names_in(encoded, bit));
-        asked.decide(!is_absent, finding(fate, Depends::NONE, payload));
-        if is_absent {
+        asked.decide(!is_absent && !is_left_out, finding(fate, Depends::NONE, payload));
+        if is_absent || is_left_out {
             return false;
         }
     }

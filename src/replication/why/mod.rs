@@ -187,6 +187,9 @@ pub enum FieldFate {
     TooLong,
     /// The player is told its value, but for what is nested too deeply in it.
     CutShort,
+    /// The player might see its value, but what the player may see of the entity is more than a record takes, and it is the
+    /// part that does not fit.
+    LeftOut,
 }
 
 /// How far something has been told.
@@ -248,8 +251,6 @@ pub enum Finding {
         node_wide: bool,
         /// It ended in this tick: every view loses it.
         died: bool,
-        /// Its fields are more bytes than a record can carry, so nobody sees it.
-        too_long: bool,
         /// Whether it is in the player's view.
         in_view: bool,
         /// Its components.

@@ -126,6 +126,9 @@ fn field(
         FieldFate::ServerOnly => "never sent to anybody".into(),
         FieldFate::TooLong => format!("longer than its {bytes_max} bytes, so not sent"),
         FieldFate::CutShort => format!("visible, but for what is nested too deeply{bytes}"),
+        FieldFate::LeftOut => {
+            format!("left out{bytes}: what this player may see of the entity is more than a record takes")
+        }
     };
     format!("{component}.{field} ({policy}): {fate}")
 }
@@ -153,13 +156,12 @@ impl Decision {
                     or_none(*team, "no team")
                 )
             }
-            Finding::Entity { node_wide, died, too_long, in_view, components } => {
+            Finding::Entity { node_wide, died, in_view, components } => {
                 let what = if *node_wide { "node-wide state" } else { "an entity" };
-                let state = match (died, too_long) {
+                let state = match (died, in_view) {
                     (true, _) => "; it ended in this tick",
-                    (_, true) => "; its fields are more bytes than a record can carry, so nobody sees it",
-                    _ if *in_view => "; it is in the player's view",
-                    _ => "; it is not in the player's view",
+                    (false, true) => "; it is in the player's view",
+                    (false, false) => "; it is not in the player's view",
                 };
                 format!("{what} with {}{state}", list(components))
             }

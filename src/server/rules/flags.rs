@@ -45,8 +45,9 @@ impl Flags {
                 "row_too_long",
                 name,
                 format!(
-                    "its fields may take {bytes_max} bytes together, and an entity with more than {ROW_BYTES_MAX} is \
-                     seen by nobody: lower max_bytes of some, or split the component over entities"
+                    "its fields may take {bytes_max} bytes together, and of an entity of which a player may see more than \
+                     {ROW_BYTES_MAX} the last fields are left out: lower max_bytes of some, or split the component over \
+                     entities"
                 ),
             );
         } else if bytes_max > UPDATE_BYTES_MAX {
