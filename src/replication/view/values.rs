@@ -59,7 +59,7 @@ impl View {
     }
 
     /// The fields of an exception that go, and the most bytes its record takes. Fields beyond what an update
-    /// can take wait for the next. `None` when not even the first fits.
+    /// can take wait for the next. `None` when there is one that never fits.
     pub(super) fn exception_of(
         &self,
         rows: &Rows,
@@ -87,6 +87,10 @@ impl View {
         for bit in 0..FIELD_FIRST + row.ends.len() as u32 {
             let field = pending & 1 << bit;
             let length = value_bytes(field);
+            if head(pending) + length > EXCEPTION_BYTES_MAX {
+                // It would wait for ever behind what goes without it.
+                return None;
+            }
             if bytes + length <= EXCEPTION_BYTES_MAX {
                 mask |= field;
                 bytes += length;
