@@ -29,7 +29,7 @@ use terrane::driver::Exchange;
 use terrane::net::{Conditions, NetConfig, ToNet, UdpNet};
 use terrane::prelude::*;
 use terrane::protocol::messages::{AuditOutcome, ServerControl};
-use terrane::replication::personal::OwnersComponents;
+use terrane::replication::personal::{EntitiesOfRows, OwnersComponents};
 use terrane::replication::policy::Depends;
 use terrane::replication::view::Look;
 use terrane::replication::{Rows, ViewScratch, Viewer};
@@ -172,10 +172,11 @@ fn ask_everybody(server: &mut Server, output: &mut TickOutput) {
     with_cells(server.node_mut(), |world, cells| {
         world.resource_scope(|world, mut sessions: Mut<Sessions>| {
             let rows = world.resource::<Rows>();
-            let mut scratch = ViewScratch::default();
+            let (mut scratch, mut found) = (ViewScratch::default(), EntitiesOfRows::default());
+            found.clear(rows.len());
             for session in sessions.iter_mut() {
                 let number = session.audits.next_number();
-                let source = OwnersComponents::new(world, cells, &session.context);
+                let source = OwnersComponents::new(world, cells, &session.context, &found);
                 let avatar = session.avatar_row;
                 let viewer = Viewer { position: rows.position[avatar.index()], avatar };
                 let (context, changes) = (&session.context, Depends::NONE);

@@ -7,7 +7,7 @@ use bevy_ecs::prelude::{IntoScheduleConfigs, Mut, Resource, World};
 use terrane::cell::pool::with_cells;
 use terrane::ghost::import::PublishedExports;
 use terrane::interest::{InterestSettings, Viewers};
-use terrane::replication::personal::OwnersComponents;
+use terrane::replication::personal::{EntitiesOfRows, OwnersComponents};
 use terrane::replication::policy::Depends;
 use terrane::replication::stage;
 use terrane::replication::view::Look;
@@ -29,6 +29,7 @@ pub(crate) struct Parts {
     pub(crate) aoi_ms: f64,
     pub(crate) diff_ms: f64,
     scratch: ViewScratch,
+    found: EntitiesOfRows,
 }
 
 /// Adds the parts.
@@ -74,8 +75,8 @@ fn views_apart(world: &mut World) {
             let mut rows = world.resource_mut::<Rows>();
             let publish = || {
                 for cell in cells.iter_mut() {
-                    rows.publish(&mut cell.deltas);
                     rows.publish_subjects(&mut cell.subjects);
+                    rows.publish(&mut cell.deltas);
                 }
             };
             parts.publish_ms = timed_ms(publish).0;
@@ -83,14 +84,16 @@ fn views_apart(world: &mut World) {
                 let rows = world.resource::<Rows>();
                 let cells = &*cells;
                 parts.diff_ms = timed_ms(|| {
+                    let Parts { scratch, found, .. } = &mut *parts;
+                    found.clear(rows.len());
                     for (session, hits) in cells.iter().flat_map(|cell| cell.interest.candidates.iter()) {
                         let Some(session) = sessions.at_mut(session) else { continue };
                         let row = session.avatar_row;
                         let viewer = Viewer { position: rows.position[row.index()], avatar: row };
-                        let source = OwnersComponents::new(world, cells, &session.context);
+                        let source = OwnersComponents::new(world, cells, &session.context, found);
                         let (context, changes) = (&session.context, Depends::NONE);
                         let look = Look { viewer, context, changes, always: &[], source: &source };
-                        session.view.update_membership(rows, &look, hits, &rule, &mut parts.scratch);
+                        session.view.update_membership(rows, &look, hits, &rule, scratch);
                     }
                 })
                 .0;

@@ -1,8 +1,9 @@
 //! Where personal fields are evaluated: on the owner's component, in the cell that owns it, read only.
 
 use std::cell::Cell as Shared;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use bevy_ecs::prelude::World;
+use bevy_ecs::prelude::{Entity, World};
 use bevy_ecs::world::EntityRef;
 
 use crate::cell::kinds::ComponentKind;
@@ -19,6 +20,29 @@ use super::view::{FieldKey, PersonalSource, PersonalValue};
 /// What a cell without a subject on an entity says about it.
 static PLAIN: std::sync::LazyLock<Subject> = std::sync::LazyLock::new(Subject::default);
 
+/// Which entity each row is, in its cell's world: found out once a tick, for all viewers.
+#[derive(Debug, Default)]
+pub struct EntitiesOfRows(Vec<AtomicU64>);
+
+impl EntitiesOfRows {
+    /// Forgets all, and makes room for so many rows.
+    pub fn clear(&mut self, rows: usize) {
+        self.0.iter_mut().for_each(|entity| *entity.get_mut() = 0);
+        self.0.resize_with(rows, AtomicU64::default);
+    }
+
+    fn get(&self, row: Row) -> Option<Entity> {
+        Entity::try_from_bits(self.0.get(row.index())?.load(Ordering::Relaxed))
+    }
+
+    /// Whoever else notes it at the same time notes the same.
+    fn note(&self, row: Row, entity: Entity) {
+        if let Some(place) = self.0.get(row.index()) {
+            place.store(entity.to_bits(), Ordering::Relaxed);
+        }
+    }
+}
+
 /// One viewer's look at components, wherever they are.
 pub struct OwnersComponents<'a> {
     node: &'a World,
@@ -27,6 +51,7 @@ pub struct OwnersComponents<'a> {
     game: &'a Game,
     globals: &'a Globals,
     viewer: &'a ViewerContext,
+    found: &'a EntitiesOfRows,
     /// The last entity looked up: fields are asked for one behind the other.
     last: Shared<Option<(Row, EntityRef<'a>)>>,
 }
@@ -38,14 +63,20 @@ impl std::fmt::Debug for OwnersComponents<'_> {
 }
 
 impl<'a> OwnersComponents<'a> {
-    /// For one viewer. `node` is the node's world, whose cells are out.
+    /// For one viewer. `node` is the node's world, whose cells are out; `found` is of this tick.
     ///
     /// # Panics
     /// When the node has no rows, game or node-wide state: those of a server.
     #[must_use]
-    pub fn new(node: &'a World, cells: &'a Cells, viewer: &'a ViewerContext) -> Self {
+    pub fn new(
+        node: &'a World,
+        cells: &'a Cells,
+        viewer: &'a ViewerContext,
+        found: &'a EntitiesOfRows,
+    ) -> Self {
         let (rows, game) = (node.resource::<Rows>(), &node.resource::<GameOf>().0);
-        Self { node, rows, cells, game, globals: node.resource::<Globals>(), viewer, last: Shared::new(None) }
+        let globals = node.resource::<Globals>();
+        Self { node, rows, cells, game, globals, viewer, found, last: Shared::new(None) }
     }
 
     fn kind(&self, component: usize) -> Option<&'a dyn ComponentKind> {
@@ -61,9 +92,16 @@ impl<'a> OwnersComponents<'a> {
         if self.rows.placeless[row.index()] {
             return self.globals.entity(self.node, row);
         }
-        let net_id = self.rows.net_id[row.index()];
         let cell = self.cells.get(self.rows.owner[row.index()])?;
-        let entity = cell.world.get_entity(*cell.by_net_id.get(&net_id)?).ok()?;
+        let entity = match self.found.get(row) {
+            Some(entity) => entity,
+            None => {
+                let entity = *cell.by_net_id.get(&self.rows.net_id[row.index()])?;
+                self.found.note(row, entity);
+                entity
+            }
+        };
+        let entity = cell.world.get_entity(entity).ok()?;
         self.last.set(Some((row, entity)));
         Some(entity)
     }

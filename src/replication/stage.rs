@@ -19,7 +19,7 @@ use super::audit::audit_view;
 use super::events::OutgoingEvent;
 use super::globals;
 use super::oracle::{self, Oracle, OracleViewer};
-use super::personal::OwnersComponents;
+use super::personal::{EntitiesOfRows, OwnersComponents};
 use super::policy::Depends;
 use super::rows::Rows;
 use super::rule::{self, ViewSettings};
@@ -64,6 +64,7 @@ pub struct AssembleCounts {
 /// Memory of `Assemble`, one for each task.
 #[derive(Resource, Default)]
 struct AssembleScratch {
+    found: EntitiesOfRows,
     tasks: Vec<TaskScratch>,
 }
 
@@ -207,6 +208,7 @@ struct Shared<'a> {
     rows: &'a Rows,
     cells: &'a Cells,
     node: &'a World,
+    found: &'a EntitiesOfRows,
     relevance: Relevance,
     events: Vec<OutgoingEvent>,
     rule: ViewSettings,
@@ -232,10 +234,13 @@ fn assemble_sessions(
         }
     }
     let rows = world.resource::<Rows>();
+    let AssembleScratch { found, tasks: scratches } = scratch;
+    found.clear(rows.len());
     let shared = Shared {
         rows,
         cells,
         node: world,
+        found,
         relevance: Relevance::of(sessions, rows),
         events,
         rule: world.resource::<ViewRule>().0,
@@ -244,13 +249,13 @@ fn assemble_sessions(
     };
     let tasks = (sessions.places() / SESSIONS_PER_TASK_MIN).clamp(1, settings.threads);
     let chunk = sessions.places().div_ceil(tasks);
-    scratch.tasks.resize_with(scratch.tasks.len().max(tasks), TaskScratch::default);
+    scratches.resize_with(scratches.len().max(tasks), TaskScratch::default);
     let work = |chunk: &mut [Option<Box<Session>>], scratch: &mut TaskScratch| {
         for session in chunk.iter_mut().flatten() {
             assemble_one(session, &shared, scratch);
         }
     };
-    let chunks = sessions.chunks_mut(chunk).zip(&mut scratch.tasks);
+    let chunks = sessions.chunks_mut(chunk).zip(scratches);
     if tasks == 1 {
         chunks.for_each(|(chunk, scratch)| work(chunk, scratch));
     } else {
@@ -270,7 +275,7 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
     let hits = shared.hits.get(session.id.index as usize).copied().unwrap_or_default();
     let changes = session.context.take_changes();
     shared.relevance.rows_for(session, shared.rows, &mut scratch.always);
-    let source = OwnersComponents::new(shared.node, shared.cells, &session.context);
+    let source = OwnersComponents::new(shared.node, shared.cells, &session.context, shared.found);
     let look = Look { viewer, context: &session.context, changes, always: &scratch.always, source: &source };
     let change = session.view.update_membership(shared.rows, &look, hits, &shared.rule, &mut scratch.view);
     scratch.counts.over_the_cap += u64::from(change.over_the_cap);
@@ -278,7 +283,7 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
     scratch.counts.overdue += u64::from(change.overdue);
     let told = &mut scratch.counts.events;
     tell::tell(session, shared.rows, &shared.events, &mut scratch.tell, &mut scratch.view.events, told);
-    let source = OwnersComponents::new(shared.node, shared.cells, &session.context);
+    let source = OwnersComponents::new(shared.node, shared.cells, &session.context, shared.found);
     let look = Look { viewer, context: &session.context, changes, always: &scratch.always, source: &source };
     let header = UpdateHeader { tick: shared.tick, input_seq: session.input_seq };
     for _ in 0..FIRST_SYNC_UPDATES_PER_TICK_MAX {
@@ -359,6 +364,8 @@ fn audit(world: &mut World, cells: &Cells, sessions: &mut Sessions) {
                 let entities: Vec<_> = oracle::world(rows).collect();
                 let relevance = Relevance::of(sessions, rows);
                 let (mut always, mut scratch) = (Vec::new(), ViewScratch::default());
+                let mut entities_found = EntitiesOfRows::default();
+                entities_found.clear(rows.len());
                 for session in sessions.iter_mut() {
                     let index = session.id.index as usize;
                     if oracles.by_session.len() <= index {
@@ -389,7 +396,7 @@ fn audit(world: &mut World, cells: &Cells, sessions: &mut Sessions) {
                         tracing::error!(player = %session.player, %tick, ?found, "a view is not what it must be");
                     }
                     let number = session.audits.next_number();
-                    let source = OwnersComponents::new(world, cells, &session.context);
+                    let source = OwnersComponents::new(world, cells, &session.context, &entities_found);
                     let viewer = rule::Viewer { position: place, avatar: row };
                     let (context, changes) = (&session.context, Depends::NONE);
                     let look = Look { viewer, context, changes, always: &always, source: &source };

@@ -5,7 +5,7 @@ use crate::limits::ALIASES_MAX;
 use crate::replication::mask::{FieldMask, RESEND};
 use crate::replication::policy::Depends;
 
-use super::held::Held;
+use super::held::Helds;
 
 /// What the accumulator of a waiting entity can reach.
 pub(super) const PRIORITY_MAX: u8 = 253;
@@ -59,7 +59,7 @@ pub(super) struct Aliases {
     /// In the view wherever it is, and too far for the low bits of its position.
     pub(super) wide: Vec<u64>,
     /// What the viewer holds of special entities.
-    pub(super) personal: Vec<Option<Box<Held>>>,
+    pub(super) personal: Helds,
     /// Of special entities: what must change before they are looked into, while only their place does.
     pub(super) wakes: Vec<Option<Depends>>,
     /// The last enter record is not acknowledged: the client may have another layout, or none.
@@ -130,7 +130,7 @@ impl Aliases {
             self.waited.resize(length, 0);
             self.structure.resize(length, 0);
             self.told_in.resize(length, 0);
-            self.personal.resize_with(length, || None);
+            self.personal.resize(length);
             self.wakes.resize(length, None);
         }
         let alias = word * 64 + self.used[word].trailing_ones() as usize;

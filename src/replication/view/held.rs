@@ -26,8 +26,9 @@ pub(super) struct HeldField {
     pub(super) left_out: bool,
 }
 
-/// What one viewer holds of a special entity.
+/// What one viewer holds of a special entity. Three cache lines, as long as it has few fields.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 pub(super) struct Held {
     /// The components that the viewer sees.
     pub(super) components: u64,
@@ -36,7 +37,7 @@ pub(super) struct Held {
     /// An enter record with just these was sent, and not lost.
     pub(super) told: bool,
     pub(super) gate_reads: Depends,
-    pub(super) fields: SmallVec<[HeldField; 4]>,
+    pub(super) fields: SmallVec<[HeldField; 8]>,
     /// The components it had when it was plain before this viewer: the layout of what was sent then.
     pub(super) plain: u64,
     /// Bytes of all fields together.
@@ -89,6 +90,64 @@ impl Held {
     }
 }
 
+/// What one viewer holds of all special entities in view. They lie together, since each tick goes through many of them.
+#[derive(Debug, Default)]
+pub(super) struct Helds {
+    helds: Vec<Held>,
+    /// By alias: the place in `helds`; [`NOWHERE`] for one that is not special.
+    places: Vec<u32>,
+    free: Vec<u32>,
+}
+
+const NOWHERE: u32 = u32::MAX;
+
+impl Helds {
+    /// Makes room for so many aliases.
+    pub(super) fn resize(&mut self, aliases: usize) {
+        self.places.resize(aliases, NOWHERE);
+    }
+
+    #[inline]
+    pub(super) fn get(&self, alias: usize) -> Option<&Held> {
+        self.helds.get(self.places[alias] as usize)
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, alias: usize) -> Option<&mut Held> {
+        self.helds.get_mut(self.places[alias] as usize)
+    }
+
+    /// What is held of a special alias.
+    #[inline]
+    pub(super) fn of(&self, alias: usize) -> &Held {
+        self.get(alias).expect("special aliases have one")
+    }
+
+    /// As [`of`](Self::of).
+    #[inline]
+    pub(super) fn of_mut(&mut self, alias: usize) -> &mut Held {
+        self.get_mut(alias).expect("special aliases have one")
+    }
+
+    pub(super) fn insert(&mut self, alias: usize, held: Held) {
+        self.remove(alias);
+        let place = self.free.pop().unwrap_or(self.helds.len() as u32);
+        match self.helds.get_mut(place as usize) {
+            Some(free) => *free = held,
+            None => self.helds.push(held),
+        }
+        self.places[alias] = place;
+    }
+
+    pub(super) fn remove(&mut self, alias: usize) {
+        let place = std::mem::replace(&mut self.places[alias], NOWHERE);
+        if place != NOWHERE {
+            self.helds[place as usize] = Held::default();
+            self.free.push(place);
+        }
+    }
+}
+
 /// A field evaluated in this tick and not known to the client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ShownField {
@@ -131,6 +190,12 @@ impl ShownFields {
         self.fields.clear();
     }
 
+    /// Makes room for so many fields with so many bytes.
+    pub(super) fn reserve(&mut self, fields: usize, bytes: usize) {
+        self.fields.reserve(fields);
+        self.bytes.reserve(bytes);
+    }
+
     pub(super) fn push(&mut self, field: ShownField) {
         let alias = usize::from(field.alias);
         if self.begins.len() <= alias {
@@ -142,24 +207,17 @@ impl ShownFields {
         self.fields.push(field);
     }
 
-    /// The field under a bit of an alias. It must have been evaluated.
-    pub(super) fn field(&self, alias: usize, bit: u32) -> &ShownField {
+    /// The fields of an alias, by bit.
+    pub(super) fn of(&self, alias: usize) -> &[ShownField] {
         let begin = self.begins.get(alias).map_or(usize::MAX, |&begin| begin as usize);
-        let of_alias = self.fields.get(begin..).unwrap_or_default();
-        of_alias
-            .iter()
-            .take_while(|field| usize::from(field.alias) == alias)
-            .find(|field| u32::from(field.bit) == bit)
-            .expect("what is pending of a special entity was evaluated in this tick")
+        let rest = self.fields.get(begin..).unwrap_or_default();
+        let count = rest.iter().take_while(|field| usize::from(field.alias) == alias).count();
+        &rest[..count]
     }
 
-    fn bytes_of(&self, field: &ShownField) -> &[u8] {
+    /// Wire bytes of a field.
+    pub(super) fn bytes_of(&self, field: &ShownField) -> &[u8] {
         &self.bytes[field.begin as usize..field.end as usize]
-    }
-
-    /// Wire bytes of the field under a bit.
-    pub(super) fn bytes(&self, alias: usize, bit: u32) -> &[u8] {
-        self.bytes_of(self.field(alias, bit))
     }
 }
 

@@ -6,7 +6,6 @@ use crate::replication::mask::{FIELDS_OF_PLACE, FieldMask, RESEND, SUBJECT};
 use crate::replication::rows::Rows;
 
 use super::View;
-use super::aliases::has;
 use super::in_flight::Sent;
 
 /// How far one entity of a view has been told.
@@ -66,11 +65,11 @@ impl View {
             }
         }
         let fields = rows.encoded[row.index()].all_fields() | FIELDS_OF_PLACE;
-        let held = aliases.personal[alias].as_deref();
+        let held = aliases.personal.get(alias);
         let cut = held.into_iter().flat_map(|held| &held.fields).filter(|field| field.left_out);
         let left_out =
             cut.filter_map(|field| rows.layout(row).bit_of(field.key)).fold(0, |mask, bit| mask | 1 << bit);
-        let personal = has(&aliases.special, alias).then(|| aliases.personal[alias].as_deref()).flatten();
+        let personal = held;
         Some(Inquiry {
             alias: alias as u16,
             enters: pending & RESEND != 0,

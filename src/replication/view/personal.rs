@@ -7,7 +7,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::ids::{NetId, Row};
+use crate::ids::{Alias, NetId, Row};
 use crate::replication::field::put_prefixed;
 use crate::replication::layouts::{FieldKey, LayoutField};
 use crate::replication::mask::{FIELD_FIRST, FIELDS_OF_PLACE, FieldMask, RESEND, SUBJECT};
@@ -18,6 +18,7 @@ use crate::replication::wire::ROW_BYTES_MAX;
 
 use super::aliases::{Aliases, aliases_of, has, put, take};
 use super::held::{Held, ShownField, ShownFields, WholeScratch, held_of_plain};
+use super::in_flight::Sent;
 use super::{View, ViewScratch};
 
 /// A personal field as one viewer may see it.
@@ -80,10 +81,10 @@ impl std::fmt::Debug for Look<'_> {
     }
 }
 
-/// Evaluates one field for the viewer and appends its wire bytes to the arena.
+/// Evaluates one field for the viewer, who sees the rows `seen`, and appends its wire bytes to the arena.
 fn evaluate(
     rows: &Rows,
-    aliases: &Aliases,
+    seen: &[Row],
     source: &dyn PersonalSource,
     row: Row,
     bit: u32,
@@ -94,8 +95,8 @@ fn evaluate(
     let mut reads = Depends::default();
     let blank = |bytes: &mut [u8], at: usize| {
         let (name, _) = bytes[at..].split_first_chunk_mut::<8>().expect("a name is eight bytes");
-        let seen = rows.row(NetId(u64::from_le_bytes(*name))).is_some_and(|row| aliases.rows.contains(&row));
-        if !seen {
+        let is_seen = rows.row(NetId(u64::from_le_bytes(*name))).is_some_and(|row| seen.contains(&row));
+        if !is_seen {
             *name = NetId::WORLD.0.to_le_bytes();
         }
     };
@@ -138,12 +139,91 @@ fn evaluate(
     }
 }
 
+/// The fields to be told of an entity of which the viewer may see more than a record takes: what fits now follows from
+/// all of it.
+fn personalise_cut(
+    rows: &Rows,
+    seen: &[Row],
+    look: &Look<'_>,
+    alias: usize,
+    held: &mut Held,
+    shown: &mut ShownFields,
+    whole: &mut WholeScratch,
+) -> FieldMask {
+    evaluate_all(rows, seen, look.source, seen[alias], held.components, whole);
+    held.is_cut = whole.is_cut();
+    let mut pending = 0;
+    for now in &whole.shown.fields {
+        if held.field(now.key).is_some_and(|last| last.known && last.hash == now.hash) {
+            held.set(now);
+            continue;
+        }
+        let begin = shown.bytes.len() as u32;
+        shown.bytes.extend_from_slice(&whole.shown.bytes[now.begin as usize..now.end as usize]);
+        let end = shown.bytes.len() as u32;
+        pending |= 1 << now.bit;
+        shown.push(ShownField { alias: alias as u16, begin, end, ..*now });
+    }
+    pending
+}
+
+/// Evaluates all fields of the components that the viewer sees, and leaves out what does not fit a record.
+fn evaluate_all(
+    rows: &Rows,
+    seen: &[Row],
+    source: &dyn PersonalSource,
+    row: Row,
+    components: u64,
+    whole: &mut WholeScratch,
+) {
+    whole.shown.clear();
+    for (bit, field) in (FIELD_FIRST..).zip(rows.layout(row).fields()) {
+        if components >> field.key.component & 1 == 1 {
+            let shown = evaluate(rows, seen, source, row, bit, &mut whole.shown);
+            whole.shown.fields.push(shown);
+        }
+    }
+    whole.cut();
+}
+
+/// Which components the viewer sees now; whether that is another set than before.
+fn regate(rows: &Rows, look: &Look<'_>, row: Row, gated: u64, held: &mut Held) -> bool {
+    let encoded = &rows.encoded[row.index()];
+    let mut visible = encoded.components & !gated;
+    held.gate_reads = Depends::default();
+    let mut rest = gated;
+    while rest != 0 {
+        let component = rest.trailing_zeros() as usize;
+        rest &= rest - 1;
+        if look.source.shows_component(row, component, &mut held.gate_reads) {
+            visible |= 1 << component;
+        }
+    }
+    if visible == held.components {
+        return false;
+    }
+    // What goes in the very tick in which it is hidden is hidden: that it has gone is nothing that the viewer may know.
+    let mut withdrawn = held.components & !visible & encoded.components;
+    let mut gone = held.components & !encoded.components & rows.gated_ever(row);
+    while gone != 0 {
+        let component = gone.trailing_zeros() as usize;
+        gone &= gone - 1;
+        if !look.source.shows_component(row, component, &mut Depends::default()) {
+            withdrawn |= 1 << component;
+        }
+    }
+    held.withdrawn = (held.withdrawn | withdrawn) & !visible;
+    held.components = visible;
+    held.told = false;
+    true
+}
+
 impl View {
     /// Makes the alias of who has just come special, if its entity has anything that differs from viewer to viewer.
     pub(super) fn note_special(&mut self, rows: &Rows, alias: usize) {
         if rows.special[self.aliases.rows[alias].index()] {
             put(&mut self.aliases.special, alias);
-            self.aliases.personal[alias] = Some(Box::default());
+            self.aliases.personal.insert(alias, Held::default());
             self.aliases.wakes[alias] = None;
         }
     }
@@ -162,7 +242,7 @@ impl View {
                 let sent = has(&self.aliases.sent, alias);
                 let held =
                     sent.then(|| held_of_plain(rows, rows.before_special(row), self.aliases.pending[alias]));
-                self.aliases.personal[alias] = Some(Box::new(held.unwrap_or_default()));
+                self.aliases.personal.insert(alias, held.unwrap_or_default());
                 self.aliases.wakes[alias] = None;
             }
         }
@@ -184,13 +264,22 @@ impl View {
             triggers |= Depends::NAMED_IDS;
         }
         for word in 0..self.aliases.words() {
+            // All of them first, so that the cache misses of one are waited for together with those of the next.
+            let (mut awake, mut fields, mut bytes) = (0u64, 0, 0);
             for alias in aliases_of(word, self.aliases.special[word]) {
                 // Nearly all: what only moves is not looked into, which would be four cache misses for each.
                 let sleeps = self.aliases.pending[alias] & !FIELDS_OF_PLACE == 0
                     && self.aliases.wakes[alias].is_some_and(|wakes| !triggers.intersects(wakes));
                 if !sleeps {
-                    self.personalise_one(rows, look, alias, triggers, scratch);
+                    awake |= 1 << (alias % 64);
+                    let held = self.aliases.personal.of(alias);
+                    fields += held.fields.len();
+                    bytes += held.fields.iter().map(|field| usize::from(field.length)).sum::<usize>();
                 }
+            }
+            scratch.shown.reserve(fields, bytes);
+            for alias in aliases_of(word, awake) {
+                self.personalise_one(rows, look, alias, triggers, scratch);
             }
             if rows.policies_changed {
                 let end = self.aliases.end.min(word * 64 + 64);
@@ -210,20 +299,19 @@ impl View {
         scratch: &mut ViewScratch,
     ) {
         let ViewScratch { shown, whole, .. } = scratch;
-        let row = self.aliases.rows[alias];
+        let Aliases { rows: seen, personal, pending: all_pending, wakes, .. } = &mut self.aliases;
+        let (row, held) = (seen[alias], personal.of_mut(alias));
         let encoded = &rows.encoded[row.index()];
-        let mut pending = std::mem::take(&mut self.aliases.pending[alias]);
+        let mut pending = all_pending[alias];
         let subject = pending & SUBJECT != 0;
         let triggers = if subject { triggers | rows.subject_changes(row) } else { triggers };
         pending &= !SUBJECT;
-        let mut held = self.aliases.personal[alias].take().expect("special aliases have one");
-
         let gated = rows.gated(row);
         let regate = !held.told
             || subject
             || triggers.intersects(held.gate_reads)
             || (pending & !FIELDS_OF_PLACE != 0 && (gated != 0 || held.components != encoded.components));
-        if regate && self.regate(rows, look, row, gated, &mut held) {
+        if regate && self::regate(rows, look, row, gated, held) {
             pending |= RESEND;
         } else if pending & RESEND != 0 && held.told {
             // Something has come or gone that this viewer does not see: nothing must show.
@@ -235,8 +323,10 @@ impl View {
             if held.components != encoded.components {
                 asked &= rows.layout(row).bits_of(held.components);
             }
-            for field in held.fields.iter().filter(|field| triggers.intersects(field.reads)) {
-                asked |= rows.layout(row).bit_of(field.key).map_or(0, |bit| 1 << bit);
+            if wakes[alias].is_none_or(|wakes| triggers.intersects(wakes)) {
+                for field in held.fields.iter().filter(|field| triggers.intersects(field.reads)) {
+                    asked |= rows.layout(row).bit_of(field.key).map_or(0, |bit| 1 << bit);
+                }
             }
             pending &= FIELDS_OF_PLACE;
             let (arena, fields) = (shown.bytes.len(), shown.fields.len());
@@ -245,7 +335,7 @@ impl View {
                 let bit = asked.trailing_zeros();
                 asked &= asked - 1;
                 let arena = shown.bytes.len();
-                let mut now = evaluate(rows, &self.aliases, look.source, row, bit, shown);
+                let mut now = evaluate(rows, seen, look.source, row, bit, shown);
                 now.alias = alias as u16;
                 let last = held.field(now.key);
                 if last.is_some_and(|last| last.known && last.hash == now.hash) {
@@ -263,91 +353,11 @@ impl View {
                 shown.bytes.truncate(arena);
                 shown.fields.truncate(fields);
                 pending = (pending & FIELDS_OF_PLACE)
-                    | self.personalise_cut(rows, look, alias, &mut held, shown, whole);
+                    | personalise_cut(rows, seen, look, alias, held, shown, whole);
             }
         }
-        self.aliases.wakes[alias] = held.wakes();
-        self.aliases.personal[alias] = Some(held);
-        self.aliases.pending[alias] = pending;
-    }
-
-    /// The fields to be told of an entity of which the viewer may see more than a record takes: what fits now follows from
-    /// all of it.
-    fn personalise_cut(
-        &self,
-        rows: &Rows,
-        look: &Look<'_>,
-        alias: usize,
-        held: &mut Held,
-        shown: &mut ShownFields,
-        whole: &mut WholeScratch,
-    ) -> FieldMask {
-        self.evaluate_all(rows, look.source, self.aliases.rows[alias], held.components, whole);
-        held.is_cut = whole.is_cut();
-        let mut pending = 0;
-        for now in &whole.shown.fields {
-            if held.field(now.key).is_some_and(|last| last.known && last.hash == now.hash) {
-                held.set(now);
-                continue;
-            }
-            let begin = shown.bytes.len() as u32;
-            shown.bytes.extend_from_slice(&whole.shown.bytes[now.begin as usize..now.end as usize]);
-            let end = shown.bytes.len() as u32;
-            pending |= 1 << now.bit;
-            shown.push(ShownField { alias: alias as u16, begin, end, ..*now });
-        }
-        pending
-    }
-
-    /// Evaluates all fields of the components that the viewer sees, and leaves out what does not fit a record.
-    fn evaluate_all(
-        &self,
-        rows: &Rows,
-        source: &dyn PersonalSource,
-        row: Row,
-        components: u64,
-        whole: &mut WholeScratch,
-    ) {
-        whole.shown.clear();
-        for (bit, field) in (FIELD_FIRST..).zip(rows.layout(row).fields()) {
-            if components >> field.key.component & 1 == 1 {
-                let shown = evaluate(rows, &self.aliases, source, row, bit, &mut whole.shown);
-                whole.shown.fields.push(shown);
-            }
-        }
-        whole.cut();
-    }
-
-    /// Which components the viewer sees now; whether that is another set than before.
-    fn regate(&self, rows: &Rows, look: &Look<'_>, row: Row, gated: u64, held: &mut Held) -> bool {
-        let encoded = &rows.encoded[row.index()];
-        let mut visible = encoded.components & !gated;
-        held.gate_reads = Depends::default();
-        let mut rest = gated;
-        while rest != 0 {
-            let component = rest.trailing_zeros() as usize;
-            rest &= rest - 1;
-            if look.source.shows_component(row, component, &mut held.gate_reads) {
-                visible |= 1 << component;
-            }
-        }
-        if visible == held.components {
-            return false;
-        }
-        // What goes in the very tick in which it is hidden is hidden: that it has gone is nothing that the viewer may know.
-        let mut withdrawn = held.components & !visible & encoded.components;
-        let mut gone = held.components & !encoded.components & rows.gated_ever(row);
-        while gone != 0 {
-            let component = gone.trailing_zeros() as usize;
-            gone &= gone - 1;
-            if !look.source.shows_component(row, component, &mut Depends::default()) {
-                withdrawn |= 1 << component;
-            }
-        }
-        held.withdrawn = (held.withdrawn | withdrawn) & !visible;
-        held.components = visible;
-        held.told = false;
-        true
+        wakes[alias] = held.wakes();
+        all_pending[alias] = pending;
     }
 
     /// The whole of a special entity as this viewer sees it: its row, and the components withdrawn from it.
@@ -359,14 +369,15 @@ impl View {
         alias: usize,
         scratch: &mut WholeScratch,
     ) -> (u64, u64) {
-        let held = self.aliases.personal[alias].as_ref().expect("special aliases have one");
-        self.evaluate_all(rows, source, self.aliases.rows[alias], held.components, scratch);
+        let held = self.aliases.personal.of(alias);
+        let seen = &self.aliases.rows;
+        evaluate_all(rows, seen, source, seen[alias], held.components, scratch);
         (held.components, held.withdrawn)
     }
 
     /// An enter record with what [`whole`](Self::whole) has evaluated goes out.
     pub(super) fn told_whole(&mut self, alias: usize, scratch: &WholeScratch) {
-        let held = self.aliases.personal[alias].as_mut().expect("special aliases have one");
+        let held = self.aliases.personal.of_mut(alias);
         let shown = &scratch.shown.fields;
         self.left_out += shown.iter().filter(|shown| held.is_newly_left_out(shown)).count() as u64;
         held.clear();
@@ -378,20 +389,34 @@ impl View {
         self.aliases.wakes[alias] = held.wakes();
     }
 
-    /// A pending field goes out; gives its name, for when it is lost.
-    pub(super) fn told_field(&mut self, alias: usize, bit: u32, shown: &ShownFields) -> FieldKey {
-        let field = shown.field(alias, bit);
-        let held = self.aliases.personal[alias].as_mut().expect("special aliases have one");
-        self.left_out += u64::from(held.is_newly_left_out(field));
-        held.set(field);
+    /// Pending fields go out; appends them to `out`, and their names, for when they are lost, to `rare`.
+    pub(super) fn tell_fields(
+        &mut self,
+        alias: usize,
+        mask: FieldMask,
+        shown: &ShownFields,
+        rare: &mut Vec<Sent>,
+        out: &mut Vec<u8>,
+    ) {
+        let held = self.aliases.personal.of_mut(alias);
+        debug_assert_eq!(
+            shown.of(alias).iter().fold(0, |all, field| all | 1 << field.bit) & mask,
+            mask & !FIELDS_OF_PLACE,
+            "what is pending of a special entity was evaluated in this tick"
+        );
+        for field in shown.of(alias).iter().filter(|field| mask >> field.bit & 1 == 1) {
+            out.extend_from_slice(shown.bytes_of(field));
+            self.left_out += u64::from(held.is_newly_left_out(field));
+            held.set(field);
+            rare.push(Sent::Shown(Alias(alias as u16), field.key));
+        }
         self.aliases.wakes[alias] = held.wakes();
-        field.key
     }
 
     /// The fields of a special entity that the client should have, whose value is another one now though nothing
     /// is pending: always none, unless the engine has overlooked a change. For audits.
     pub(super) fn overlooked(&self, alias: usize, scratch: &WholeScratch) -> Vec<FieldKey> {
-        let held = self.aliases.personal[alias].as_ref().expect("special aliases have one");
+        let held = self.aliases.personal.of(alias);
         let differs = |shown: &&ShownField| {
             held.field(shown.key).is_some_and(|last| last.known && last.hash != shown.hash)
         };
@@ -403,7 +428,7 @@ impl View {
         if mask & !FIELDS_OF_PLACE == 0 || !has(&self.aliases.special, alias) {
             return mask;
         }
-        let held = self.aliases.personal[alias].as_ref().expect("special aliases have one");
+        let held = self.aliases.personal.of(alias);
         let row = self.aliases.rows[alias];
         if held.components == rows.encoded[row.index()].components {
             return mask;
@@ -422,7 +447,7 @@ impl View {
     /// A field of a special entity was lost on the way.
     pub(super) fn restore_shown(&mut self, rows: &Rows, alias: usize, key: FieldKey) {
         let row = self.aliases.rows[alias];
-        let Some(held) = self.aliases.personal[alias].as_mut() else { return };
+        let Some(held) = self.aliases.personal.get_mut(alias) else { return };
         held.forget(key);
         if let Some(bit) = rows.layout(row).bit_of(key) {
             self.waiting |= self.aliases.restore(alias, 1 << bit);
@@ -433,7 +458,7 @@ impl View {
     pub(super) fn restore_plain(&mut self, rows: &Rows, alias: usize, mask: FieldMask) -> FieldMask {
         let row = self.aliases.rows[alias];
         let mut now = mask & FIELDS_OF_PLACE;
-        let Some(held) = self.aliases.personal[alias].as_mut() else { return now };
+        let Some(held) = self.aliases.personal.get_mut(alias) else { return now };
         for (bit, (component, field, _)) in (FIELD_FIRST..).zip(rows.schema().fields_of(held.plain)) {
             if mask >> bit & 1 == 1 {
                 let key = FieldKey { component: component as u8, field: field as u8 };
@@ -446,7 +471,7 @@ impl View {
 
     /// The newest enter record was lost.
     pub(super) fn restore_whole(&mut self, alias: usize) {
-        if let Some(held) = self.aliases.personal[alias].as_mut() {
+        if let Some(held) = self.aliases.personal.get_mut(alias) {
             held.told = false;
             self.aliases.wakes[alias] = None;
         }
@@ -458,7 +483,7 @@ impl Aliases {
     pub(super) fn forget_personal(&mut self, alias: usize) {
         if has(&self.special, alias) {
             take(&mut self.special, alias);
-            self.personal[alias] = None;
+            self.personal.remove(alias);
         }
     }
 }

@@ -183,10 +183,8 @@ impl View {
         out: &mut Vec<u8>,
     ) {
         let name = Alias(alias as u16);
-        for bit in bits(mask & !FIELDS_OF_PLACE) {
-            out.extend_from_slice(shown.bytes(alias, bit));
-            let key = self.told_field(alias, bit, shown);
-            rare.push(Sent::Shown(name, key));
+        if mask & !FIELDS_OF_PLACE != 0 {
+            self.tell_fields(alias, mask, shown, rare, out);
         }
         if mask & FIELDS_OF_PLACE != 0 {
             rare.push(Sent::Fields(name, mask & FIELDS_OF_PLACE));
@@ -241,7 +239,8 @@ fn place_bytes(mask: FieldMask, wide: bool) -> usize {
 
 /// How many bytes the own fields of a special entity take.
 fn shown_bytes(shown: &ShownFields, alias: usize, mask: FieldMask) -> usize {
-    bits(mask & !FIELDS_OF_PLACE).map(|bit| shown.bytes(alias, bit).len()).sum()
+    let fields = shown.of(alias).iter().filter(|field| mask >> field.bit & 1 == 1);
+    fields.map(|field| usize::from(field.length())).sum()
 }
 
 /// The bits of a mask, ascending.

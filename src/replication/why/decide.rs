@@ -9,7 +9,7 @@ use crate::cell::layout::Layout;
 use crate::cell::pool::{Cells, NodeContext, with_cells};
 use crate::ids::{NetId, Row};
 use crate::limits::ALIASES_MAX;
-use crate::replication::personal::OwnersComponents;
+use crate::replication::personal::{EntitiesOfRows, OwnersComponents};
 use crate::replication::rows::Rows;
 use crate::replication::rule::rank;
 use crate::replication::view::{Inquiry, Leave};
@@ -71,6 +71,7 @@ fn ask(world: &World, cells: &Cells, query: &WhyQuery) -> Result<Why, WhyError> 
     if let Some(field) = &query.field {
         check_field(world, rows, field)?;
     }
+    let found = EntitiesOfRows::default();
     let mut asked = Asked {
         rows,
         session,
@@ -78,7 +79,7 @@ fn ask(world: &World, cells: &Cells, query: &WhyQuery) -> Result<Why, WhyError> 
         net_id: query.entity,
         seen: session.view.rows().collect(),
         held: session.view.inquire(rows, row),
-        source: OwnersComponents::new(world, cells, &session.context),
+        source: OwnersComponents::new(world, cells, &session.context, &found),
         every_ticks: 1,
         decisions: Vec::new(),
     };
