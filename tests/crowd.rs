@@ -193,7 +193,7 @@ fn in_a_crowd_everybody_gets_their_bytes_nothing_waits_too_long_and_all_is_right
     assert!(quiet >= 10, "everything is told within {PENDING_TICKS_MAX} ticks after the crowd stops");
     let report = world.run(51).report;
     assert_eq!(report.audits.failures, 0, "{:?}", report.audits);
-    assert!(report.audits.conclusive > 2 * VIEWERS as u64, "{:?}", report.audits);
+    assert!(AUDIT_EVERY.is_none() || report.audits.conclusive > 2 * VIEWERS as u64, "{:?}", report.audits);
 
     let mut truth = BTreeMap::new();
     terrane::cell::pool::with_cells(world.server_mut().node_mut(), |_, cells| {

@@ -12,7 +12,7 @@ use crate::space::{LatticePoint, distance_squared};
 
 use super::policy::{Subject, ViewerContext};
 use super::rows::{EncodedRow, Rows};
-use super::rule::{ViewSettings, rank};
+use super::rule::{Standing, ViewSettings, rank};
 
 /// One entity of the world as the oracle is told of it.
 #[derive(Clone, Copy, Debug)]
@@ -93,8 +93,12 @@ impl Oracle {
                     .subject
                     .is_none_or(|subject| viewer.context.is_some_and(|viewer| subject.admits(viewer)))
             {
-                let first = always || viewer.own == Some(entity.net_id);
-                eligible.push((rank(first, entity.class, d2, held, entity.net_id), entity.net_id));
+                let standing = match () {
+                    () if viewer.own == Some(entity.net_id) => Standing::Avatar,
+                    () if always => Standing::Always,
+                    () => Standing::Near,
+                };
+                eligible.push((rank(standing, entity.class, d2, held, entity.net_id), entity.net_id));
             }
         }
         eligible.sort_unstable();

@@ -88,6 +88,17 @@ pub struct Viewer {
     pub avatar: Row,
 }
 
+/// What an entity is to a viewer, the most important first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// The viewer's own avatar.
+    Avatar,
+    /// In the view wherever it is: see [`Relevance`](crate::session::relevance::Relevance).
+    Always,
+    /// In the view when it is near.
+    Near,
+}
+
 /// The place in the order of who is kept when a view is full: smaller is kept first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
@@ -97,37 +108,39 @@ pub struct Rank {
 
 /// **The rule of membership.** An entity is *eligible* when it is in the view already and closer than the
 /// leave radius, or closer than the enter radius. When more than `entities_max` are eligible, the first
-/// `entities_max` by this rank stay: the own avatar, then by (class, distance, `NetId`), where the squared
+/// `entities_max` by this rank stay: by (standing, class, distance, `NetId`), where the squared
 /// distance of an entity in the view already counts 0.81 of what it is, so that two entities of nearly equal
 /// distance do not take each other's place all the time.
 ///
 /// `distance_squared` comes from [`space::distance_squared`](crate::space::distance_squared).
 #[must_use]
-pub fn rank(own: bool, class: u8, distance_squared: f32, held: bool, net_id: NetId) -> Rank {
-    Rank { near: near_key(own, class, distance_squared, held), net_id }
+pub fn rank(standing: Standing, class: u8, distance_squared: f32, held: bool, net_id: NetId) -> Rank {
+    Rank { near: near_key(standing, class, distance_squared, held), net_id }
 }
 
-/// The part of a [`Rank`] before the `NetId`, in 41 bits, so that a place in a list fits beside it.
+/// The part of a [`Rank`] before the `NetId`, in 42 bits, so that a place in a list fits beside it.
 #[inline]
-pub(super) fn near_key(own: bool, class: u8, distance_squared: f32, held: bool) -> u64 {
+pub(super) fn near_key(standing: Standing, class: u8, distance_squared: f32, held: bool) -> u64 {
     let distance = if held { distance_squared * 0.81 } else { distance_squared };
     // Bits of floats that are not negative are ordered as the floats are.
-    u64::from(!own) << 40 | u64::from(class) << 32 | u64::from(distance.to_bits())
+    (standing as u64) << 40 | u64::from(class) << 32 | u64::from(distance.to_bits())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::Standing::{Always, Avatar, Near};
     use super::*;
 
     #[test]
-    fn the_avatar_comes_first_then_class_then_distance_then_name() {
+    fn the_avatar_comes_first_then_what_is_always_relevant_then_class_then_distance_then_name() {
         let order = [
-            rank(true, 9, 100.0, false, NetId(9)),
-            rank(false, 0, 100.0, true, NetId(9)),
-            rank(false, 0, 100.0, false, NetId(9)),
-            rank(false, 1, 1.0, false, NetId(3)),
-            rank(false, 1, 1.0, false, NetId(4)),
-            rank(false, 1, 1.5, true, NetId(1)),
+            rank(Avatar, 9, 100.0, false, NetId(9)),
+            rank(Always, 3, 1e9, false, NetId(9)),
+            rank(Near, 0, 100.0, true, NetId(9)),
+            rank(Near, 0, 100.0, false, NetId(9)),
+            rank(Near, 1, 1.0, false, NetId(3)),
+            rank(Near, 1, 1.0, false, NetId(4)),
+            rank(Near, 1, 1.5, true, NetId(1)),
         ];
         assert!(order.is_sorted());
     }
@@ -135,8 +148,8 @@ mod tests {
     /// A10: who is in a full view stays until somebody is a tenth nearer, not by a hair.
     #[test]
     fn who_is_held_counts_a_tenth_nearer_than_it_is() {
-        let held = |metres: f32| rank(false, 1, metres * metres, true, NetId(2));
-        let new = |metres: f32| rank(false, 1, metres * metres, false, NetId(1));
+        let held = |metres: f32| rank(Near, 1, metres * metres, true, NetId(2));
+        let new = |metres: f32| rank(Near, 1, metres * metres, false, NetId(1));
         assert!(held(10.0) < new(9.1), "nearer by less than a tenth takes nobody's place");
         assert!(held(10.0) > new(8.9), "nearer by more than a tenth does");
         assert!(held(10.0) < held(10.1) && new(10.0) < new(10.1), "among their like the distance decides");

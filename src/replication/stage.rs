@@ -241,7 +241,7 @@ fn assemble_sessions(
         cells,
         node: world,
         found,
-        relevance: Relevance::of(sessions, rows),
+        relevance: Relevance::of(sessions, rows, settings.view_entities_max),
         events,
         rule: world.resource::<ViewRule>().0,
         tick: world.resource::<NodeContext>().0.tick,
@@ -362,7 +362,7 @@ fn audit(world: &mut World, cells: &Cells, sessions: &mut Sessions) {
                 let rows = world.resource::<Rows>();
                 let rule = world.resource::<ViewRule>().0;
                 let entities: Vec<_> = oracle::world(rows).collect();
-                let relevance = Relevance::of(sessions, rows);
+                let relevance = Relevance::of(sessions, rows, rule.entities_max);
                 let (mut always, mut scratch) = (Vec::new(), ViewScratch::default());
                 let mut entities_found = EntitiesOfRows::default();
                 entities_found.clear(rows.len());

@@ -80,13 +80,16 @@ pub struct Relevance {
     everybody: Vec<Row>,
     /// The avatars of each party.
     parties: FxHashMap<PartyId, Vec<Row>>,
+    /// How many of its own things a player always sees.
+    owned_max: usize,
 }
 
 impl Relevance {
-    /// Looks at all sessions. O(sessions + what is pinned for everybody).
+    /// Looks at all sessions. Of what a player owns a quarter of a view with `view_entities_max` entities is always relevant;
+    /// more would leave no room for what is near. O(sessions + what is pinned for everybody).
     #[must_use]
-    pub fn of(sessions: &Sessions, rows: &Rows) -> Self {
-        let mut relevance = Self::default();
+    pub fn of(sessions: &Sessions, rows: &Rows, view_entities_max: usize) -> Self {
+        let mut relevance = Self { owned_max: view_entities_max / 4, ..Self::default() };
         relevance.everybody.extend(rows.placeless_rows());
         relevance.everybody.extend(sessions.pinned_for_all.rows(rows));
         for session in sessions.iter() {
@@ -100,7 +103,7 @@ impl Relevance {
     }
 
     /// What one player always sees, ascending: what is pinned for all and for this one, the avatars of its party, and
-    /// what it owns. O(of them · log).
+    /// what it owns and may see: the first by class and name, if that is too much. O(of them · log).
     pub fn rows_for(&self, session: &Session, rows: &Rows, into: &mut Vec<Row>) {
         into.clear();
         into.extend(&self.everybody);
@@ -108,9 +111,30 @@ impl Relevance {
         if let Some(party) = session.context.party() {
             into.extend(self.parties.get(&party).into_iter().flatten());
         }
-        into.extend(rows.owned_by(&session.player));
+        self.owned(session, rows, into);
         into.sort_unstable();
         into.dedup();
+    }
+
+    /// Appends what a player owns and always sees.
+    fn owned(&self, session: &Session, rows: &Rows, into: &mut Vec<Row>) {
+        let owned = rows.owned_by(&session.player);
+        if owned.len() <= self.owned_max {
+            into.extend(owned);
+            return;
+        }
+        // Who may not be seen, or has died in this tick, must not take a place: that it is there would show.
+        let is_seen = |row: &&Row| {
+            rows.position[row.index()].is_finite()
+                && rows.subjects[row.index()].as_ref().is_none_or(|subject| subject.admits(&session.context))
+        };
+        let mut first: Vec<Row> = owned.iter().filter(is_seen).copied().collect();
+        if first.len() > self.owned_max {
+            let order = |row: &Row| (rows.class[row.index()], rows.net_id[row.index()]);
+            first.select_nth_unstable_by_key(self.owned_max, order);
+            first.truncate(self.owned_max);
+        }
+        into.append(&mut first);
     }
 
     /// For which reasons [`rows_for`](Self::rows_for) names an entity; none when it does not. O(what is always relevant).
@@ -123,6 +147,8 @@ impl Relevance {
         net_id: NetId,
     ) -> Vec<AlwaysReason> {
         let Some(row) = rows.row(net_id) else { return Vec::new() };
+        let mut owned = Vec::new();
+        self.owned(session, rows, &mut owned);
         let pinned = |pins: &Pins| Some(pins.reasons(net_id)).filter(|&reasons| reasons > 0);
         let party = session
             .context
@@ -133,7 +159,7 @@ impl Relevance {
             pinned(&sessions.pinned_for_all).map(|reasons| AlwaysReason::PinnedForAll { reasons }),
             pinned(&session.pinned).map(|reasons| AlwaysReason::Pinned { reasons }),
             party.map(|party| AlwaysReason::Party { party }),
-            rows.owned_by(&session.player).contains(&row).then_some(AlwaysReason::Owned),
+            owned.contains(&row).then_some(AlwaysReason::Owned),
         ]
         .into_iter()
         .flatten()

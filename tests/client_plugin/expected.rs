@@ -32,14 +32,14 @@ pub(crate) struct Memory(Oracle);
 impl Memory {
     /// Lets the oracle see the tick that just ran; gives what the player must see once nothing is on its way.
     pub(crate) fn follow(&mut self, world: &mut TestWorld, player: &PlayerId) -> BTreeMap<NetId, Seen> {
-        let settings = world.server().settings();
+        let settings = world.server().settings().clone();
         let rule =
             ViewSettings::new(settings.enter_radius_m, settings.leave_radius_m, settings.view_entities_max);
         let node = world.server_mut().node_mut();
         let (rows, sessions) = (node.resource::<Rows>(), node.resource::<Sessions>());
         let Some(session) = sessions.of_player(player) else { return BTreeMap::new() };
         let mut always = Vec::new();
-        Relevance::of(sessions, rows).rows_for(session, rows, &mut always);
+        Relevance::of(sessions, rows, settings.view_entities_max).rows_for(session, rows, &mut always);
         let viewer = OracleViewer {
             position: rows.position[session.avatar_row.index()],
             own: Some(session.avatar),

@@ -15,7 +15,7 @@ use terrane::replication::mask::FIELD_FIRST;
 use terrane::replication::policy::{
     ComponentPolicy, ComponentRule, Depends, Subject, ViewerContext, Viewing,
 };
-use terrane::replication::rule::rank;
+use terrane::replication::rule::{Standing, rank};
 use terrane::replication::{Rows, Schema};
 use terrane::session::Sessions;
 use terrane::space::{LatticePoint, distance_squared};
@@ -238,15 +238,28 @@ pub fn follow(
                     always.insert(mate.avatar);
                 }
             }
+            // Of what is one's own a share of the view, by class and name.
+            let mut own: Vec<(u8, NetId)> = entries
+                .iter()
+                .filter(|(_, entry)| entry.subject.owner() == Some(viewer.player()))
+                .filter(|(_, entry)| is_admitted(&entry.subject, viewer))
+                .map(|(&me, entry)| (entry.class, me))
+                .collect();
+            own.sort_unstable();
+            always.extend(own.iter().take(settings.view_entities_max / 4).map(|(_, me)| me));
             let eye = entries.get(&session.avatar).map_or(Vec3::NAN, |avatar| avatar.place);
             let mut eligible = Vec::new();
             for (&me, entry) in &entries {
-                let is_always = always.contains(&me) || entry.subject.owner() == Some(viewer.player());
+                let is_always = always.contains(&me);
                 let (held, d2) = (memory.members.contains(&me), distance_squared(entry.place, eye));
                 let radius_m = if held { settings.leave_radius_m } else { settings.enter_radius_m };
                 if (is_always || d2 < radius_m * radius_m) && is_admitted(&entry.subject, viewer) {
-                    let first = is_always || me == session.avatar;
-                    eligible.push((rank(first, entry.class, d2, held, me), me));
+                    let standing = match () {
+                        () if me == session.avatar => Standing::Avatar,
+                        () if is_always => Standing::Always,
+                        () => Standing::Near,
+                    };
+                    eligible.push((rank(standing, entry.class, d2, held, me), me));
                 }
             }
             eligible.sort_unstable();

@@ -6,7 +6,7 @@ use crate::ids::{NetId, Row};
 use crate::limits::LEAVE_RADIUS_M_MAX;
 use crate::replication::mask::FieldMask;
 use crate::replication::rows::Rows;
-use crate::replication::rule::{Tiers, ViewSettings, near_key};
+use crate::replication::rule::{Standing, Tiers, ViewSettings, near_key};
 use crate::space::distance_squared;
 
 use super::aliases::{aliases_of, has, put};
@@ -231,8 +231,12 @@ impl View {
         let key = |row: Row, held: bool| {
             let index = row.index();
             let d2 = distance_squared(rows.position[index], viewer.position);
-            let own = row == viewer.avatar || look.always.binary_search(&row).is_ok();
-            near_key(own, rows.class[index], d2, held)
+            let standing = match row {
+                _ if row == viewer.avatar => Standing::Avatar,
+                _ if look.always.binary_search(&row).is_ok() => Standing::Always,
+                _ => Standing::Near,
+            };
+            near_key(standing, rows.class[index], d2, held)
         };
         change.over_the_cap = (self.aliases.held_count + scratch.entering.len() - entities_max) as u32;
         // The edge moves little from tick to tick: those not far beyond the last one are nearly always enough

@@ -11,7 +11,7 @@ use crate::ids::{NetId, Row};
 use crate::limits::ALIASES_MAX;
 use crate::replication::personal::{EntitiesOfRows, OwnersComponents};
 use crate::replication::rows::Rows;
-use crate::replication::rule::rank;
+use crate::replication::rule::{Standing, rank};
 use crate::replication::view::{Inquiry, Leave};
 use crate::server::{GameOf, WorldSettings};
 use crate::session::relevance::Relevance;
@@ -194,8 +194,13 @@ fn explain_place(asked: &mut Asked<'_>, world: &World, sessions: &Sessions) {
     let (viewer, entity) = (whereabouts(layout, rows, session.avatar_row), whereabouts(layout, rows, row));
     asked.note(Verdict::Says, Finding::Cell { viewer, entity });
 
-    let reasons = Relevance::of(sessions, rows).reasons(sessions, session, rows, asked.net_id);
     let settings = world.resource::<WorldSettings>();
+    let reasons = Relevance::of(sessions, rows, settings.view_entities_max).reasons(
+        sessions,
+        session,
+        rows,
+        asked.net_id,
+    );
     // Where it is, also when nobody can be told: that is another level's to say.
     let place = rows.position[row.index()];
     let d2 = distance_squared(place, rows.position[session.avatar_row.index()]);
@@ -271,11 +276,15 @@ fn place_in_view(asked: &Asked<'_>, settings: &WorldSettings, sessions: &Session
     let (rows, session) = (asked.rows, asked.session);
     let from = rows.position[session.avatar_row.index()];
     let mut always = Vec::new();
-    Relevance::of(sessions, rows).rows_for(session, rows, &mut always);
+    Relevance::of(sessions, rows, settings.view_entities_max).rows_for(session, rows, &mut always);
     let rank_of = |row: Row, net_id: NetId| {
-        let first = row == session.avatar_row || always.binary_search(&row).is_ok();
+        let standing = match row {
+            _ if row == session.avatar_row => Standing::Avatar,
+            _ if always.binary_search(&row).is_ok() => Standing::Always,
+            _ => Standing::Near,
+        };
         let d2 = distance_squared(rows.position[row.index()], from);
-        rank(first, rows.class[row.index()], d2, asked.seen.contains(&row), net_id)
+        rank(standing, rows.class[row.index()], d2, asked.seen.contains(&row), net_id)
     };
     let eligible = |row: Row| {
         let index = row.index();
