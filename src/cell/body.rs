@@ -105,6 +105,8 @@ pub struct Cell {
     pub(super) writer: FieldWriter,
     pub(super) saved: Vec<u8>,
     pub(super) prints: Vec<(usize, u64)>,
+    #[cfg(any(test, feature = "planted-faults"))]
+    pub(crate) planted: Option<Arc<crate::replication::planted::LeftOutMask>>,
     pub(super) kind_ids: Vec<ComponentId>,
     archetypes: ArchetypeWatch,
     pub(super) ghosts_frozen_at: Tick,
@@ -217,6 +219,8 @@ impl Cell {
             writer: FieldWriter::default(),
             saved: Vec::new(),
             prints: Vec::new(),
+            #[cfg(any(test, feature = "planted-faults"))]
+            planted: None,
             kind_ids,
             archetypes,
             ghosts_frozen_at,

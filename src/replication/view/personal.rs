@@ -203,6 +203,9 @@ impl View {
         shown: &mut ShownFields,
     ) {
         let row = self.aliases.rows[alias];
+        let source = look.source;
+        #[cfg(any(test, feature = "planted-faults"))]
+        let source = &self.planted.leaving_out(source, true);
         let encoded = &rows.encoded[row.index()];
         let mut pending = std::mem::take(&mut self.aliases.pending[alias]);
         let subject = pending & SUBJECT != 0;
@@ -235,7 +238,7 @@ impl View {
                 let bit = asked.trailing_zeros();
                 asked &= asked - 1;
                 let arena = shown.bytes.len();
-                let mut now = evaluate(rows, &self.aliases, look.source, row, bit, shown);
+                let mut now = evaluate(rows, &self.aliases, source, row, bit, shown);
                 now.alias = alias as u16;
                 if held.field(now.key).is_some_and(|last| last.known && last.hash == now.hash) {
                     // Equal, but perhaps for another reason.
@@ -286,6 +289,8 @@ impl View {
     ) -> (u64, u64) {
         let held = self.aliases.personal[alias].as_ref().expect("special aliases have one");
         let row = self.aliases.rows[alias];
+        #[cfg(any(test, feature = "planted-faults"))]
+        let source = &self.planted.leaving_out(source, false);
         scratch.shown.clear();
         for (bit, field) in (FIELD_FIRST..).zip(rows.layout(row).fields()) {
             if held.components >> field.key.component & 1 == 1 {
