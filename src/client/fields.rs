@@ -104,7 +104,7 @@ mod tests {
         let walker = Walker { heading: -1.25, name: "a\x1b[2J".into(), ..Walker::default() };
         let printed = printed(&walker);
         assert_eq!(printed[1], "heading = -1.25");
-        assert_eq!(printed[3], "name = \"a?[2J\"", "nobody writes to another's terminal");
+        assert_eq!(printed[0], "name = \"a?[2J\"", "nobody writes to another's terminal");
     }
 
     #[test]

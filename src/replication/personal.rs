@@ -139,7 +139,9 @@ impl OwnersComponents<'_> {
                 }
                 let bytes = match self.before_blanking(row, field) {
                     None => Cow::Borrowed(field.bytes),
-                    Some(source) if same_but_for_names(field.bytes, &source, is_hidden) => Cow::Owned(source),
+                    Some((source, names)) if same_but_for_names(field.bytes, &source, &names, is_hidden) => {
+                        Cow::Owned(source)
+                    }
                     Some(_) => {
                         wrong.push((component, Some(number), AuditFault::PersonalField));
                         continue;
@@ -160,18 +162,21 @@ impl OwnersComponents<'_> {
         wrong
     }
 
-    /// The wire bytes of a field in which names of entities are, with all of them. To be compared as values they have to
+    /// The wire bytes of a field in which names of entities are, with all of them, and where those stand. To be compared as values they have to
     /// be whole: two hidden names are two keys of a map, but blank they are one.
-    fn before_blanking(&self, row: Row, field: &ToldField<'_>) -> Option<Vec<u8>> {
+    fn before_blanking(&self, row: Row, field: &ToldField<'_>) -> Option<(Vec<u8>, Vec<usize>)> {
         let layout = self.rows.layout(row);
         let bit = layout.bit_of(field.key).filter(|_| field.has_names)?;
         if !layout.fields()[(bit - FIELD_FIRST) as usize].personal {
-            return Some(self.rows.encoded[row.index()].field(bit).to_vec());
+            let encoded = &self.rows.encoded[row.index()];
+            return Some((encoded.field(bit).to_vec(), encoded.ids_in(bit).collect()));
         }
         let (mut value, mut bytes) = (PersonalValue::default(), Vec::new());
         let shows = self.evaluate(row, field.key, &mut value).is_visible();
         put_prefixed(&mut bytes, shows.then_some(&value.bytes));
-        Some(bytes)
+        let payload = bytes.len().saturating_sub(value.bytes.len());
+        let names = value.ids.iter().filter(|_| shows).map(|&at| payload + usize::from(at));
+        Some((bytes, names.collect()))
     }
 
     /// Whether nothing is told of a field because its value is too long, of which the sieve knows nothing.

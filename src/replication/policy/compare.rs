@@ -55,25 +55,25 @@ pub fn as_anybody<R>(net_id: NetId, look: impl FnOnce(&Viewing<'_>) -> R) -> R {
     look(&Viewing::new(&anybody, net_id, &subject, &reads))
 }
 
-/// Whether `told` is `source` but for names of entities that are hidden from who is told: those are blank.
+/// Whether `told` is `source` but for names of entities that are hidden from who is told: those, and no others, are blank.
+/// The names stand at `names`.
 #[must_use]
-pub fn same_but_for_names(told: &[u8], source: &[u8], is_hidden: &dyn Fn(NetId) -> bool) -> bool {
-    if told.len() != source.len() {
-        return false;
-    }
-    let mut from = 0;
-    while let Some(at) = (from..told.len()).find(|&at| told[at] != source[at]) {
-        let is_blanked = |begin: &usize| {
-            let name = source[*begin..].first_chunk::<8>();
-            told[*begin..].starts_with(&[0; 8])
-                && name.is_some_and(|name| is_hidden(NetId(u64::from_le_bytes(*name))))
+pub fn same_but_for_names(
+    told: &[u8],
+    source: &[u8],
+    names: &[usize],
+    is_hidden: &dyn Fn(NetId) -> bool,
+) -> bool {
+    let mut wanted = source.to_vec();
+    for &at in names {
+        let Some(name) = wanted.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<8>()) else {
+            return false;
         };
-        match (at.saturating_sub(7).max(from)..=at).find(is_blanked) {
-            Some(begin) => from = begin + 8,
-            None => return false,
+        if is_hidden(NetId(u64::from_le_bytes(*name))) {
+            *name = [0; 8];
         }
     }
-    true
+    told == wanted
 }
 
 /// What in these bytes reads as the name of an entity of which `is_one` says that it is one to be found.
@@ -98,16 +98,18 @@ mod tests {
         let source = [&[9, 0, 0][..], &name.to_le_bytes(), &[5]].concat();
         let blank = [&[9, 0, 0][..], &[0; 8], &[5]].concat();
         let is_hidden = |id: NetId| id.0 == name;
-        assert!(same_but_for_names(&source, &source, &is_hidden));
-        assert!(same_but_for_names(&blank, &source, &is_hidden));
-        assert!(!same_but_for_names(&blank, &source, &|_| false), "it is seen");
-        assert!(!same_but_for_names(&source, &blank, &is_hidden), "a name where none is");
+        let same = |told: &[u8], source: &[u8]| same_but_for_names(told, source, &[3], &is_hidden);
+        assert!(same(&blank, &source));
+        assert!(!same(&source, &source), "it is hidden");
+        assert!(same_but_for_names(&source, &source, &[3], &|_| false), "it is seen");
+        assert!(!same_but_for_names(&blank, &source, &[3], &|_| false), "it is seen");
         for at in 0..source.len() {
-            let mut other = source.clone();
+            let mut other = blank.clone();
             other[at] ^= 0x40;
-            assert!(!same_but_for_names(&other, &source, &is_hidden), "byte {at}");
+            assert!(!same(&other, &source), "byte {at}");
         }
-        assert!(!same_but_for_names(&blank[1..], &source, &is_hidden));
+        assert!(!same(&blank[1..], &source));
+        assert!(!same_but_for_names(&blank, &source, &[5], &is_hidden), "no name stands there");
         assert_eq!(names_in(&source, &is_hidden).collect::<Vec<_>>(), [(3, NetId(name))]);
     }
 }

@@ -12,7 +12,7 @@ use crate::replication::field::put_prefixed;
 use crate::replication::layouts::{FieldKey, LayoutField};
 use crate::replication::mask::{FIELD_FIRST, FIELDS_OF_PLACE, FieldMask, RESEND, SUBJECT};
 use crate::replication::policy::{Depends, ViewerContext};
-use crate::replication::rows::{EncodedRow, Rows};
+use crate::replication::rows::Rows;
 use crate::replication::rule::Viewer;
 
 use super::aliases::{Aliases, aliases_of, has, put, take};
@@ -393,15 +393,5 @@ impl Aliases {
             take(&mut self.special, alias);
             self.personal[alias] = None;
         }
-    }
-}
-
-impl EncodedRow {
-    /// Where in the field under a bit names of entities stand, relative to its first byte.
-    fn ids_in(&self, bit: u32) -> impl Iterator<Item = usize> + '_ {
-        let end = usize::from(self.ends[(bit - FIELD_FIRST) as usize]);
-        let begin = end - self.field(bit).len();
-        let ids = self.ids.iter().map(|&at| usize::from(at));
-        ids.filter(move |at| (begin..end).contains(at)).map(move |at| at - begin)
     }
 }
