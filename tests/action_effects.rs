@@ -229,14 +229,48 @@ fn what_handlers_ask_for_is_the_same_on_every_layout() {
 #[action(scope = global, caller = player, reply = ())]
 struct Claim;
 
+/// Tries the same as an action that says that it reaches the caller alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
+#[action(scope = self, caller = player, reply = ())]
+struct ClaimQuietly;
+
+/// C3: an action of scope `self` changes what is known of its caller, and of nobody else.
+#[test]
+fn an_action_of_scope_self_changes_its_caller_alone() {
+    let game = ServerBuilder::default()
+        .add_cell_plugins(Rivals)
+        .avatars(|_| SpawnRequest::new(NetId::WORLD, Vec3::splat(100.0), Person::default()));
+    let mut world = TestWorld::new(game, WorldSettings::default());
+    let [b, other] = ["b", "other"].map(|name| world.connect(name));
+    world.run(6);
+    let party = |world: &TestWorld, name: &str| {
+        let sessions = world.server().node().resource::<Sessions>();
+        sessions.of_player(&PlayerId::new(name).expect("a name")).expect("in").context.party()
+    };
+    world[other].act(&ClaimQuietly).expect("sent");
+    world.run(3);
+    assert_eq!(party(&world, "b"), None, "b is another");
+    world[b].act(&ClaimQuietly).expect("sent");
+    world.run(3);
+    assert_eq!(party(&world, "b"), Some(PartyId(1)), "b itself");
+}
+
 struct Rivals;
 impl Plugin for Rivals {
     fn build(&self, app: &mut App) {
-        app.replicate::<Person>().add_action::<Claim, Person>(|_, _, context| {
+        fn claim(context: &mut ActionContext<'_>) {
             let party = PartyId(context.player.as_str().len() as u64);
             let b = PlayerId::new("b").expect("a name");
             context.change_viewer(b, move |viewer| viewer.set_party(Some(party)));
-            Ok(())
-        });
+        }
+        app.replicate::<Person>()
+            .add_action::<Claim, Person>(|_, _, context| {
+                claim(context);
+                Ok(())
+            })
+            .add_action::<ClaimQuietly, Person>(|_, _, context| {
+                claim(context);
+                Ok(())
+            });
     }
 }

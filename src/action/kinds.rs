@@ -33,6 +33,9 @@ pub struct ActionContext<'a> {
     pub role: Role,
     /// The tick, its time and its chance.
     pub tick: &'a TickContext,
+    /// The action, and whose data it may reach.
+    name: &'static str,
+    scope: Scope,
     effects: &'a mut ActionEffects,
 }
 
@@ -57,12 +60,18 @@ impl ActionContext<'_> {
 
     /// Changes what sync policies may know of a player, the caller or another (party, team, role, permissions, facts), as
     /// [`WorldRequests::change_viewer`](crate::cell::requests::WorldRequests::change_viewer) does: at the next tick, in the
-    /// order (avatar of who asks, order of asking). An action that changes others declares a scope beyond `self`.
+    /// order (avatar of who asks, order of asking). An action of scope `self` changes its caller alone: what it asks for of
+    /// others is not done, and logged as the game's mistake that it is.
     pub fn change_viewer(
         &mut self,
         player: PlayerId,
         change: impl FnOnce(&mut ViewerContext) + Send + Sync + 'static,
     ) {
+        if self.scope == Scope::SelfOnly && player != *self.player {
+            let (action, by) = (self.name, self.player);
+            tracing::error!(action, %by, %player, "an action of scope `self` asked to change another player: not done");
+            return;
+        }
         self.effects.viewers.push(ViewerRequest { by: self.actor, player, change: Box::new(change) });
     }
 }
@@ -202,6 +211,8 @@ impl<A: Action, D: Component<Mutability = Mutable>> ActionKind for TypedActionKi
             player: &routed.player,
             role: routed.role,
             tick: &tick,
+            name: A::NAME,
+            scope: A::SCOPE,
             effects: &mut *effects,
         };
         let result = (self.handler)(action, &mut data, &mut context);
