@@ -43,14 +43,13 @@ pub(crate) fn public_fault<'k>(
     let fields: Vec<_> = (FIELD_FIRST..).zip(rows.schema().fields_of(encoded.components)).collect();
     for of_component in fields.chunk_by(|(_, a), (_, b)| a.0 == b.0) {
         let component = of_component[0].1.0;
-        let is_told = |spec: &FieldSpec, bytes: &[u8]| {
-            // What is too long to be told is counted where it is encoded.
-            !spec.personal && !(spec.wire == FieldWire::Prefixed && bytes == [ABSENT])
-        };
+        // What is too long to be told is counted where it is encoded.
+        let is_too_long =
+            |spec: &FieldSpec, bytes: &[u8]| spec.wire == FieldWire::Prefixed && bytes == [ABSENT];
         let told: Vec<(usize, &[u8])> = of_component
             .iter()
             .map(|(bit, (_, number, spec))| (*number, encoded.field(*bit), *spec))
-            .filter(|(_, bytes, spec)| is_told(spec, bytes))
+            .filter(|(_, bytes, spec)| !spec.personal && !is_too_long(spec, bytes))
             .map(|(number, bytes, _)| (number, bytes))
             .collect();
         let kind = kind_of(component)?;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use terrane::caravan::bots::{BotBrain, BotMap};
 use terrane::caravan::caravan_plugins;
 use terrane::client::{Connection, ConnectionError, Player};
-use terrane::ids::{PlayerId, Role};
+use terrane::ids::PlayerId;
 use terrane::net::auth::KeyFileError;
 use terrane::net::{Authentication, Identity, SecretKey, issue_token};
 use terrane::replication::Schema;
