@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::replication::audit::AuditFinding;
+use crate::telemetry::finding::AuditFinding;
 use crate::telemetry::quantiles::Quantiles;
 use crate::telemetry::stages::StageSummary;
 
