@@ -2,22 +2,28 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use support::{caravan_world, oracle_views};
-use terrane::caravan::Steer;
-use terrane::caravan::bots::{BotBrain, BotMap, BotProfile, Bots};
+use terrane::caravan::allegiance::SUSPECT;
+use terrane::caravan::bots::{BotBrain, BotMap, BotProfile, Bots, HeardByBot};
+use terrane::caravan::{Burden, Caravan, Charter, Market, Steer};
+use terrane::cell::markers::Owned;
+use terrane::cell::pool::with_cells;
 use terrane::client::{Connection, Player};
 use terrane::driver::Exchange;
 use terrane::net::loopback::LoopbackPort;
 use terrane::net::{Identity, Loopback, LoopbackConditions};
 use terrane::prelude::*;
-use terrane::replication::Schema;
+use terrane::replication::{Rows, Schema};
 use terrane::server::{Server, TickInput};
+use terrane::session::Sessions;
 use terrane::testing::{ClientId, TestWorld};
 
-const PROFILES: [BotProfile; 3] = [BotProfile::Walk, BotProfile::Crowd, BotProfile::Border];
+const PROFILES: [BotProfile; 4] =
+    [BotProfile::Walk, BotProfile::Crowd, BotProfile::Border, BotProfile::Caravan];
 
 struct Played {
     world: TestWorld,
@@ -35,7 +41,8 @@ fn play(profile: BotProfile, ticks: u64, mut each: impl FnMut(&TestWorld, &[Clie
     let settings = WorldSettings { audit_every: Some(5), ..WorldSettings::default() };
     let mut world = caravan_world(settings, 600);
     let map = Arc::new(BotMap::shipped());
-    let clients: Vec<_> = (0..8).map(|number| world.connect(&format!("bot {number}"))).collect();
+    let connect = |number| world.connect_as(&format!("bot {number}"), BotBrain::role(profile, number));
+    let clients: Vec<_> = (0..8).map(connect).collect();
     let mut brains: Vec<_> = (0..8).map(|number| BotBrain::new(profile, map.clone(), 7, number)).collect();
     let mut oracles = oracle_views(&world);
     for tick in 1..=ticks {
@@ -66,6 +73,127 @@ fn views_of_playing_bots_equal_the_oracles() {
             assert_eq!(played.world[client].counts().decode_errors, 0);
         }
     }
+}
+
+/// What of a world's policies, and of what they decide by, has changed since the last look.
+#[derive(Default)]
+struct Changes {
+    last: BTreeMap<(&'static str, String), String>,
+    seen: BTreeSet<&'static str>,
+}
+
+impl Changes {
+    fn note(&mut self, what: &'static str, whose: impl ToString, value: impl std::fmt::Debug) {
+        let value = format!("{value:?}");
+        let last = self.last.insert((what, whose.to_string()), value.clone());
+        if last.is_some_and(|last| last != value) {
+            self.seen.insert(what);
+        }
+    }
+
+    fn look(&mut self, world: &TestWorld) {
+        let node = world.server().node();
+        for session in node.resource::<Sessions>().iter() {
+            let (player, viewer) = (&session.player, &session.context);
+            self.note("party", player, viewer.party());
+            self.note("role", player, viewer.role());
+            self.note("scouts", player, viewer.facts().collect::<Vec<_>>());
+        }
+        let market = node.resource::<Market>();
+        self.note("market.prices", "", market.prices.values().map(|price| price.silver).collect::<Vec<_>>());
+        self.note(
+            "market.stock",
+            "",
+            market.prices.values().map(|price| price.stock / 100).collect::<Vec<_>>(),
+        );
+        self.note(
+            "market.surplus",
+            "",
+            market.prices.values().map(|price| price.surplus).collect::<Vec<_>>(),
+        );
+        let cells = node.resource::<Rows>();
+        for (net_id, row) in cells.iter() {
+            let subject = cells.subjects[row.index()].as_deref();
+            self.note("subject.owner", net_id, subject.and_then(Subject::owner));
+            self.note("subject.party", net_id, subject.and_then(Subject::party));
+            self.note("subject.tags", net_id, subject.map(|subject| subject.has_tag(SUSPECT)));
+        }
+    }
+
+    fn look_at_caravans(&mut self, world: &mut TestWorld) {
+        let mut caravans = Vec::new();
+        with_cells(world.server_mut().node_mut(), |_, cells| {
+            for cell in cells.iter_mut() {
+                let mut all =
+                    cell.world.query_filtered::<(&NetId, &Caravan, Option<&Charter>), With<Owned>>();
+                let copy = |(net_id, caravan, charter): (&NetId, &Caravan, Option<&Charter>)| {
+                    (*net_id, caravan.clone(), charter.is_some())
+                };
+                caravans.extend(all.iter(&cell.world).map(copy));
+            }
+        });
+        for (net_id, caravan, chartered) in caravans {
+            self.note("purse", net_id, caravan.purse / 100);
+            self.note("burden", net_id, Burden::of(caravan.cargo.weight_kg()));
+            self.note("cargo", net_id, &caravan.cargo);
+            self.note("route", net_id, &caravan.route);
+            self.note("offer", net_id, &caravan.offer);
+            self.note("bids", net_id, &caravan.bids);
+            self.note("crew", net_id, &caravan.crew);
+            self.note("seed", net_id, caravan.seed);
+            self.note("charter", net_id, chartered);
+        }
+    }
+}
+
+/// B9: under the caravan profile nothing that policies hide or decide by stays as it is, and audits find nothing.
+#[test]
+fn of_all_that_policies_decide_by_nothing_stays_as_it_is() {
+    let mut changes = Changes::default();
+    let settings = WorldSettings { audit_every: Some(5), ..WorldSettings::default() };
+    let mut world = caravan_world(settings, 900);
+    let map = Arc::new(BotMap::shipped());
+    let profile = BotProfile::Caravan;
+    let connect = |number| world.connect_as(&format!("bot {number}"), BotBrain::role(profile, number));
+    let clients: Vec<_> = (0..24).map(connect).collect();
+    let mut brains: Vec<_> = (0..24).map(|number| BotBrain::new(profile, map.clone(), 7, number)).collect();
+    for tick in 1..=700 {
+        for (brain, &client) in brains.iter_mut().zip(&clients) {
+            brain.think(&mut world[client], tick);
+        }
+        world.tick();
+        if tick % 10 == 0 {
+            changes.look(&world);
+            changes.look_at_caravans(&mut world);
+        }
+    }
+    let all = [
+        "bids",
+        "burden",
+        "cargo",
+        "charter",
+        "crew",
+        "market.prices",
+        "market.stock",
+        "market.surplus",
+        "offer",
+        "party",
+        "purse",
+        "role",
+        "route",
+        "scouts",
+        "seed",
+        "subject.owner",
+        "subject.party",
+        "subject.tags",
+    ];
+    assert_eq!(changes.seen.into_iter().collect::<Vec<_>>(), all);
+    let heard = |of: fn(HeardByBot) -> u64| brains.iter().map(|brain| of(brain.heard())).sum::<u64>();
+    assert!(heard(|heard| heard.around) > 100, "{}", heard(|heard| heard.around));
+    assert!(heard(|heard| heard.in_party) > 50, "{}", heard(|heard| heard.in_party));
+    let report = world.tick().report;
+    assert_eq!(report.audits.failures, 0, "{:?}", report.audits);
+    assert!(report.audits.conclusive > 24 * 100, "{:?}", report.audits);
 }
 
 /// C1: what bots do follows from seed, number and tick.

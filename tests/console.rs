@@ -55,7 +55,9 @@ fn the_sample_scenario_holds_in_lockstep() {
     assert_eq!(progress, Progress::Done, "{told:#?}");
     let told = told.join("\n");
     assert!(told.contains("walking E (90°) at 6 m/s"), "{told}");
-    assert!(told.contains("Walker.says = \"hello there\""), "{told}");
+    assert!(told.contains("tester: \"hello there\""), "{told}");
+    assert!(told.contains("tester to the party: \"where are you\""), "{told}");
+    assert!(told.contains("refused: you are in no party"), "{told}");
     assert!(told.contains("refused: the next coach leaves in"), "{told}");
 }
 
@@ -104,6 +106,10 @@ fn every_wrong_line_is_told_with_what_was_expected() {
         ("walk n 3 4", "walk: `4` is too much: expected a direction and a speed"),
         ("stop it", "stop it: expected nothing after `stop`"),
         ("say", "say: expected what to say"),
+        ("party", "party: expected what to say"),
+        ("join 65", "join 65: expected a party, 1 to 64, or `none`"),
+        ("scout", "scout : expected `out` or `home`"),
+        ("appoint king bob", "appoint king: expected `gm` or `player`, and a name"),
         ("look far", "look far: expected a whole number"),
         ("find", "find: expected a name"),
         ("wait", "wait : expected seconds, 0 to 3600"),
@@ -166,7 +172,7 @@ fn a_person_at_a_terminal_is_answered() {
         "walk DIR|DEGREES [SPEED]",
         "there is no command `fly`: `help` tells those there are",
         "done after",
-        "says \"good evening\"",
+        "anna: \"good evening\"",
         "0 decode errors",
     ] {
         assert!(out.contains(expected), "{expected}: {out}");

@@ -77,12 +77,12 @@ struct Tax {
     percent: u32,
 }
 
-fn open(action: &Open, shop: &mut Shop, _: &ActionContext<'_>) -> Result<(), String> {
+fn open(action: &Open, shop: &mut Shop, _: &mut ActionContext<'_>) -> Result<(), String> {
     shop.till = u32::from(action.wide);
     Ok(())
 }
 
-fn tax(action: &Tax, shop: &mut Shop, _: &ActionContext<'_>) -> Result<(), String> {
+fn tax(action: &Tax, shop: &mut Shop, _: &mut ActionContext<'_>) -> Result<(), String> {
     shop.till = action.percent;
     Ok(())
 }
@@ -191,7 +191,7 @@ fn one_sees(viewing: &Viewing) -> bool {
 #[action(scope = global, caller = player, reply = ())]
 struct Revolt;
 
-fn revolt(_: &Revolt, _: &mut Shop, _: &ActionContext<'_>) -> Result<(), String> {
+fn revolt(_: &Revolt, _: &mut Shop, _: &mut ActionContext<'_>) -> Result<(), String> {
     Ok(())
 }
 

@@ -31,7 +31,7 @@ expect() {
     server=$(sed -n 's/.*"shards": *\["\([^"]*\)".*/\1/p' "$saves/$1/run.json")
     code=0
     unset TERRANE_PLANTED_FAULT
-    "${programs}swarm" --server "$server" --clients 20 --seconds 10 --json >"$saves/result" || code=$?
+    "${programs}swarm" --server "$server" --clients 20 --seconds 10 --profile caravan --json >"$saves/result" || code=$?
     kill -INT "$world"
     wait "$world" || true
     world=
@@ -53,3 +53,14 @@ grep -q "a row is not what its entity is" "$saves/stale-row.log" || {
     echo "planted fault stale-row: the server did not notice"; exit 1
 }
 echo "planted fault stale-row: found by the server, as expected"
+for fault in left-out-mask left-out-policy; do
+    expect "$fault" 0
+    case $fault in
+    left-out-mask) what="told to all otherwise than its policy says" ;;
+    *) what="told to a player otherwise than its policies say" ;;
+    esac
+    grep "$what" "$saves/$fault.log" | grep -q "field=\"*Caravan\..*entity=.*players=" || {
+        echo "planted fault $fault: the server did not name it:"; cat "$saves/$fault.log"; exit 1
+    }
+    echo "planted fault $fault: found and named by the server, as expected"
+done

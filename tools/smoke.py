@@ -138,6 +138,9 @@ class Smoke:
             "clients": 50, "connected": 50, "lost": 0, "decode_errors": 0, "audit_failures": 0,
             "audits": positive, "updates": positive, "visible_p50": positive,
         })
+        busy = start(self.swarm, "--server", shard, "--clients", 50, "--seconds", 6, "--profile", "caravan", "--loss", 5, "--seed", 2, "--json")
+        out, _ = finish(busy, 0)
+        agree(one_json_line(out), {"connected": 50, "lost": 0, "decode_errors": 0, "audit_failures": 0, "audits": positive})
         scenario = ROOT / "tests/scenarios/a_walk.txt"
         finish(start(self.terrane, "client", "--server", shard, "--player", "tester", "script", scenario), 0)
 
@@ -148,7 +151,7 @@ class Smoke:
         world.send_signal(signal.SIGINT)
         out, _ = finish(world, 0)
         report = one_json_line(out)
-        agree(report, {"clients_max": lambda most: most >= 50, "entities": 1000 + CACHES, "audits": positive, "audit_failures": 0})
+        agree(report, {"clients_max": lambda most: most >= 50, "entities": 1000 + CACHES, "audits": positive, "audit_failures": 0, "audit_findings": []})
         expect(not (self.saves / "paced/run.json").exists(), "run.json must be gone when the world has ended")
 
         again = self.world("paced", "--http", "off", "--npcs", 1000, "--ticks", 20, "--report", "json")

@@ -1,10 +1,11 @@
 //! A client that draws its surroundings as characters. Arrow keys walk, the space bar stops; what is typed is a command:
-//! `walk ne 3`, `stop`, `say hello`, `coach`, `quit`.
+//! `walk ne 3`, `stop`, `say hello`, `party hello`, `join 3`, `scout out`, `coach`, `quit`.
 //!
 //! Run it beside the shipped world: `cargo run --release --example terminal -- --player ann`
 mod draw;
 mod screen;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,10 +17,13 @@ use bevy_ecs::message::MessageReader;
 use clap::Parser;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use terrane::caravan::console::{CaravanCommand, CaravanConsole};
-use terrane::caravan::{Caravan, Roads, Say, Steer, TakeCoach, Walker, caravan_plugins};
+use terrane::caravan::{
+    Appoint, Caravan, Chat, JoinParty, Roads, Say, Scout, Steer, TakeCoach, TellParty, Walker,
+    caravan_plugins,
+};
 use terrane::client::fields::clean;
 use terrane::client::plugin::{
-    Answer, Client, ClientAppExt, ClientClock, ClientPlugin, Disconnected, Hidden, Mirrored, Notice,
+    Answer, Client, ClientAppExt, ClientClock, ClientPlugin, Disconnected, Heard, Hidden, Mirrored, Notice,
     OwnAvatar,
 };
 use terrane::client::{As, ClientFailure, ClientGame, ClientTarget, compass};
@@ -48,28 +52,45 @@ const REACH_M: f32 = 40.0;
 const WALK_M_S: f32 = 4.0;
 /// Between two pictures.
 const FRAME: Duration = Duration::from_millis(50);
+/// How long what somebody said stands beside them.
+const SPEECH: Duration = Duration::from_secs(5);
 /// Longest line that can be typed.
 const TYPED_CHARS_MAX: usize = 160;
 
-/// What the world said last, and whether it is over.
+/// What the world said last, what those in view are saying until when, and whether it is over.
 #[derive(Resource, Default)]
 struct Told {
     last: String,
+    speeches: BTreeMap<NetId, (String, Duration)>,
     ended: Option<String>,
+}
+
+fn refused<A: Action>(mut told: ResMut<Told>, mut answers: MessageReader<Answer<A>>) {
+    for refusal in answers.read().filter_map(|answer| answer.result.as_ref().err()) {
+        told.last = clean(&refusal.to_string());
+    }
 }
 
 fn listen(
     mut told: ResMut<Told>,
+    clock: Res<ClientClock>,
     mut notices: MessageReader<Notice>,
-    mut said: MessageReader<Answer<Say>>,
-    mut aboard: MessageReader<Answer<TakeCoach>>,
+    mut chats: MessageReader<Heard<Chat>>,
     mut disconnected: MessageReader<Disconnected>,
 ) {
-    let refusals = said.read().filter_map(|answer| Some(answer.result.as_ref().err()?.to_string()));
-    let refusals =
-        refusals.chain(aboard.read().filter_map(|answer| Some(answer.result.as_ref().err()?.to_string())));
-    for text in refusals.chain(notices.read().map(|notice| notice.0.clone())) {
-        told.last = clean(&text);
+    for notice in notices.read() {
+        told.last = clean(&notice.0);
+    }
+    let now = clock.now();
+    told.speeches.retain(|_, (_, until)| *until > now);
+    for Heard { about, event, .. } in chats.read() {
+        let text = clean(&event.text);
+        match about {
+            Some(speaker) if !event.to_party => {
+                told.speeches.insert(*speaker, (text, now + SPEECH));
+            }
+            _ => told.last = format!("{} to the party: {text}", clean(&event.by)),
+        }
     }
     for end in disconnected.read() {
         told.ended = Some(end.why.to_string());
@@ -80,6 +101,7 @@ fn listen(
 fn scene_of(app: &mut App, typed: &str) -> Scene {
     let mut marks = Vec::new();
     let mut centre = Vec2::ZERO;
+    let speeches = app.world().resource::<Told>().speeches.clone();
     let mut seen = app.world_mut().query_filtered::<(
         &NetId,
         &Position,
@@ -108,7 +130,7 @@ fn scene_of(app: &mut App, typed: &str) -> Scene {
             place,
             glyph,
             name: name.map_or_else(|| net_id.to_string(), |name| clean(name)),
-            says: walker.map(|walker| clean(&walker.says)).unwrap_or_default(),
+            says: speeches.get(net_id).map(|(text, _)| text.clone()).unwrap_or_default(),
             hidden: caravan_hidden.chain(walker_hidden).collect(),
         });
     }
@@ -167,15 +189,21 @@ fn obey(client: &mut Client, console: &CaravanConsole, line: &str) -> Result<boo
     if matches!(verb, "quit" | "exit") {
         return Ok(false);
     }
-    let command = console
-        .parse(verb, rest.trim())
-        .ok_or_else(|| format!("there is no command `{}`: walk, stop, say, coach, quit", clean(verb)))?;
+    let command = console.parse(verb, rest.trim()).ok_or_else(|| {
+        format!("there is no command `{}`: walk, stop, say, party, join, scout, coach, quit", clean(verb))
+    })?;
     let sent = match command? {
         CaravanCommand::Walk { bearing, speed_m_s } => {
             client.want(&Steer { heading: compass::heading(bearing), speed_m_s })
         }
         CaravanCommand::Stop => client.want(&Steer { heading: 0.0, speed_m_s: 0.0 }),
         CaravanCommand::Say(text) => client.call(&Say { text }).map(drop),
+        CaravanCommand::TellParty(text) => client.call(&TellParty { text }).map(drop),
+        CaravanCommand::Join(party) => client.call(&JoinParty { party }).map(drop),
+        CaravanCommand::Scout(out) => client.call(&Scout { out }).map(drop),
+        CaravanCommand::Appoint(player, game_master) => {
+            client.call(&Appoint { player, game_master }).map(drop)
+        }
         CaravanCommand::Coach => client.call(&TakeCoach).map(drop),
     };
     sent.map(|()| true).map_err(|error| error.to_string())
@@ -207,9 +235,24 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
         .mirror::<Caravan>()
         .mirror::<Walker>()
         .answers::<Say>()
+        .answers::<TellParty>()
+        .answers::<JoinParty>()
+        .answers::<Appoint>()
         .answers::<TakeCoach>()
+        .hear::<Chat>()
         .init_resource::<Told>()
-        .add_systems(Update, listen);
+        .add_systems(
+            Update,
+            (
+                refused::<Say>,
+                refused::<TellParty>,
+                refused::<JoinParty>,
+                refused::<Appoint>,
+                refused::<TakeCoach>,
+                listen,
+            )
+                .chain(),
+        );
     let console = CaravanConsole::new(Roads::shipped());
     let until = options.seconds.map(|seconds| Duration::from_secs_f32(seconds.clamp(0.0, 1e6)));
     let terminated = Arc::new(AtomicBool::new(false));

@@ -1,6 +1,7 @@
 //! Actions whose type only their kind knows, and the handlers that run them.
 
 use std::any::Any;
+use std::fmt;
 use std::marker::PhantomData;
 
 use bevy_ecs::component::Mutable;
@@ -8,16 +9,19 @@ use bevy_ecs::prelude::{Component, Entity, World};
 use glam::Vec3;
 
 use crate::cell::context::TickContext;
+use crate::cell::requests::{Requests, ViewerRequest};
 use crate::ids::{ActionId, NetId, PlayerId, Role};
 use crate::limits::CLIENT_MESSAGE_BYTES_MAX;
 use crate::protocol::codec::{self, DecodeError};
 use crate::protocol::messages::ActionRefusal;
+use crate::replication::events::{Audience, EventOutbox, PlayerEvent};
+use crate::replication::policy::ViewerContext;
 use crate::space::Position;
 
 use super::declare::{Action, Caller, Scope};
 
-/// What a handler may know besides the caller's data and the action.
-#[derive(Debug)]
+/// What a handler may know and do besides the caller's data and the action: tell players something, change what policies
+/// know of one. What it tells and changes goes the way of what systems of cells do, and nothing of it when it refuses.
 pub struct ActionContext<'a> {
     /// The caller's avatar.
     pub actor: NetId,
@@ -29,11 +33,76 @@ pub struct ActionContext<'a> {
     pub role: Role,
     /// The tick, its time and its chance.
     pub tick: &'a TickContext,
+    /// The action, and whose data it may reach.
+    name: &'static str,
+    scope: Scope,
+    effects: &'a mut ActionEffects,
+}
+
+impl fmt::Debug for ActionContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ActionContext")
+            .field("actor", &self.actor)
+            .field("player", self.player)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ActionContext<'_> {
+    /// Tells an audience of an event about the caller's avatar, as
+    /// [`PlayerEvents::send`](crate::replication::PlayerEvents::send) does: it leaves with the update of this tick.
+    ///
+    /// # Panics
+    /// When the type was not registered with `add_player_event`.
+    pub fn tell<E: PlayerEvent>(&mut self, to: Audience, event: E) {
+        self.effects.events.send(self.actor, to, event);
+    }
+
+    /// Changes what sync policies may know of a player, the caller or another (party, team, role, permissions, facts), as
+    /// [`WorldRequests::change_viewer`](crate::cell::requests::WorldRequests::change_viewer) does: at the next tick, in the
+    /// order (avatar of who asks, order of asking). An action of scope `self` changes its caller alone: what it asks for of
+    /// others is not done, and logged as the game's mistake that it is.
+    pub fn change_viewer(
+        &mut self,
+        player: PlayerId,
+        change: impl FnOnce(&mut ViewerContext) + Send + Sync + 'static,
+    ) {
+        if self.scope == Scope::SelfOnly && player != *self.player {
+            let (action, by) = (self.name, self.player);
+            tracing::error!(action, %by, %player, "an action of scope `self` asked to change another player: not done");
+            return;
+        }
+        self.effects.viewers.push(ViewerRequest { by: self.actor, player, change: Box::new(change) });
+    }
+}
+
+/// What the handlers of one cell and tick tell and ask for, taken out of the cell's world while they run: they hold a
+/// component of it.
+#[derive(Debug)]
+pub struct ActionEffects {
+    events: EventOutbox,
+    viewers: Vec<ViewerRequest>,
+}
+
+impl ActionEffects {
+    /// Takes over what the cell's own outboxes hold.
+    pub(crate) fn take(world: &mut World) -> Self {
+        Self {
+            events: std::mem::take(&mut *world.resource_mut::<EventOutbox>()),
+            viewers: std::mem::take(&mut world.resource_mut::<Requests>().viewers),
+        }
+    }
+
+    /// Puts it back.
+    pub(crate) fn put_back(self, world: &mut World) {
+        *world.resource_mut::<EventOutbox>() = self.events;
+        world.resource_mut::<Requests>().viewers = self.viewers;
+    }
 }
 
 /// Does an action to the caller's own data: the new state is in `D`, the answer is returned, and a refusal is
-/// a text for the player. A refused action must leave `D` as it was.
-pub type ActionHandler<A, D> = fn(&A, &mut D, &ActionContext<'_>) -> Result<<A as Action>::Reply, String>;
+/// a text for the player. A refused action must leave `D` as it was; what it told and asked for is dropped.
+pub type ActionHandler<A, D> = fn(&A, &mut D, &mut ActionContext<'_>) -> Result<<A as Action>::Reply, String>;
 
 /// A decoded action whose type only its kind knows.
 pub type DecodedAction = Box<dyn Any + Send + Sync>;
@@ -87,8 +156,13 @@ pub trait ActionKind: Send + Sync {
     ///
     /// # Errors
     /// When the handler refuses, or the actor lacks the data that the action works on.
-    fn run(&self, world: &mut World, entity: Entity, action: &RoutedAction)
-    -> Result<Vec<u8>, ActionRefusal>;
+    fn run(
+        &self,
+        world: &mut World,
+        entity: Entity,
+        action: &RoutedAction,
+        effects: &mut ActionEffects,
+    ) -> Result<Vec<u8>, ActionRefusal>;
 }
 
 pub(crate) struct TypedActionKind<A: Action, D> {
@@ -123,20 +197,29 @@ impl<A: Action, D: Component<Mutability = Mutable>> ActionKind for TypedActionKi
         world: &mut World,
         entity: Entity,
         routed: &RoutedAction,
+        effects: &mut ActionEffects,
     ) -> Result<Vec<u8>, ActionRefusal> {
         let action = routed.action.downcast_ref::<A>().expect("an action has the type of its kind");
         let tick = world.resource::<TickContext>().clone();
         let Ok(mut actor) = world.get_entity_mut(entity) else { return Err(ActionRefusal::NotInWorld) };
         let position = actor.get::<Position>().map_or(Vec3::ZERO, |position| position.0);
-        let context = ActionContext {
+        let Some(mut data) = actor.get_mut::<D>() else { return Err(ActionRefusal::NotInWorld) };
+        let before = (effects.events.len(), effects.viewers.len());
+        let mut context = ActionContext {
             actor: routed.actor,
             position,
             player: &routed.player,
             role: routed.role,
             tick: &tick,
+            name: A::NAME,
+            scope: A::SCOPE,
+            effects: &mut *effects,
         };
-        let Some(mut data) = actor.get_mut::<D>() else { return Err(ActionRefusal::NotInWorld) };
-        let reply = (self.handler)(action, &mut data, &context).map_err(ActionRefusal::Game)?;
-        Ok(codec::encode(&reply))
+        let result = (self.handler)(action, &mut data, &mut context);
+        if result.is_err() {
+            effects.events.truncate(before.0);
+            effects.viewers.truncate(before.1);
+        }
+        result.map(|reply| codec::encode(&reply)).map_err(ActionRefusal::Game)
     }
 }

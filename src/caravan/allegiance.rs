@@ -1,11 +1,13 @@
 //! Whose side a player is on: what policies decide by.
 //!
-//! It follows from the player's name, so it is the same after every return, on both ends of a message between cells,
-//! and for the avatar as for the session.
+//! How a player begins follows from its name, so it is the same after every return, for the avatar as for the session.
+//! From then on players change parties and go scouting as they like, and game masters appoint each other.
 
-use crate::ids::{FactKey, PartyId, Tag, TeamId};
+use crate::ids::{FactKey, PartyId, Role, Tag, TeamId};
 use crate::prelude::*;
 use crate::session::Sessions;
+
+use super::walk::Walker;
 
 /// Who brings goods past the wardens. Their caches are hidden from everybody else.
 pub const SMUGGLERS: TeamId = TeamId(1);
@@ -16,10 +18,78 @@ pub const SUSPECT: Tag = Tag(1);
 /// How many roads a player has scouted; who has none is no scout.
 pub const ROADS_SCOUTED: FactKey = FactKey(1);
 
-/// How many parties players are spread over.
-const PARTIES: usize = 64;
+/// How many parties there are.
+pub const PARTIES: u64 = 64;
 /// One player in so many is a scout.
 const SCOUTS_EVERY: usize = 4;
+
+/// Travel with another party, or with none. Who is in it sees you and the caravans you charter from then on wherever they
+/// are, and you see them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
+#[action(scope = group, caller = player, reply = ())]
+pub struct JoinParty {
+    /// 1 to [`PARTIES`]; `None` to travel alone.
+    pub party: Option<PartyId>,
+}
+
+/// Go out and scout one more road, or give it up and forget them all. Scouts find out where caravans go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
+#[action(scope = self, caller = player, reply = ())]
+pub struct Scout {
+    /// Out, and not home.
+    pub out: bool,
+}
+
+/// Make a player who is in the world a game master, or an ordinary player again, for as long as it stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
+#[action(scope = global, caller = gm, reply = ())]
+pub struct Appoint {
+    /// Whom.
+    pub player: PlayerId,
+    /// A game master, and not an ordinary player.
+    pub game_master: bool,
+}
+
+pub(super) fn join_party(
+    action: &JoinParty,
+    avatar: &mut Subject,
+    context: &mut ActionContext<'_>,
+) -> Result<(), String> {
+    let party = action.party;
+    if party.is_some_and(|party| !(1..=PARTIES).contains(&party.0)) {
+        return Err(format!("there are parties 1 to {PARTIES}"));
+    }
+    avatar.set_party(party);
+    context.change_viewer(context.player.clone(), move |viewer| viewer.set_party(party));
+    Ok(())
+}
+
+pub(super) fn scout(action: &Scout, _: &mut Walker, context: &mut ActionContext<'_>) -> Result<(), String> {
+    let out = action.out;
+    context.change_viewer(context.player.clone(), move |viewer| {
+        let roads = viewer.fact(ROADS_SCOUTED).unwrap_or(0).saturating_add(1);
+        viewer.set_fact(ROADS_SCOUTED, out.then_some(roads));
+    });
+    Ok(())
+}
+
+pub(super) fn appoint(
+    action: &Appoint,
+    _: &mut Walker,
+    context: &mut ActionContext<'_>,
+) -> Result<(), String> {
+    if action.player == *context.player {
+        return Err("nobody appoints themselves".into());
+    }
+    let role = if action.game_master { Role::Gm } else { Role::Player };
+    context.change_viewer(action.player.clone(), move |viewer| {
+        // Who stands above game masters is not theirs to appoint.
+        if viewer.role() <= Role::Gm {
+            viewer.set_role(role);
+        }
+    });
+    Ok(())
+}
 
 /// A player's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +103,12 @@ pub struct Allegiance {
 }
 
 impl Allegiance {
-    /// The side of the player of that name.
+    /// The side on which the player of that name begins.
     #[must_use]
     pub fn of(name: &str) -> Self {
         let mut chance = Random::named(0, name);
         Self {
-            party: PartyId(chance.below(PARTIES) as u64 + 1),
+            party: PartyId(chance.below(PARTIES as usize) as u64 + 1),
             team: if chance.below(2) == 0 { SMUGGLERS } else { WARDENS },
             roads_scouted: (chance.below(SCOUTS_EVERY) == 0).then(|| 1 + chance.below(9) as i64),
         }

@@ -17,7 +17,9 @@ use crate::prelude::*;
 use crate::protocol::messages::Refusal;
 use crate::replication::Schema;
 
-use super::{Roads, Say, Steer, TakeCoach, WALK_M_S_MAX};
+use super::{
+    Appoint, Chat, JoinParty, PARTIES, Roads, Say, Scout, Steer, TakeCoach, TellParty, WALK_M_S_MAX, Walker,
+};
 
 /// Where a bot likes to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +31,9 @@ pub enum BotProfile {
     Crowd,
     /// On the borders of cells and around their corners, to and fro.
     Border,
+    /// As `Walk`; besides they speak to their parties, change them, scout and come home, and appoint each other if they
+    /// may: of all that policies decide by, nothing stays as it is.
+    Caravan,
 }
 
 /// What bots know of the land before they see it.
@@ -69,6 +74,12 @@ const LEG_TICKS_MAX: u64 = 1_200;
 const SAY_EVERY: u64 = 60;
 /// Every so many ticks it asks again for the coach.
 const COACH_EVERY: u64 = 100;
+/// Every so many ticks a player of the caravan profile does something about its side, one thing after the other.
+const SIDE_EVERY: u64 = 50;
+/// One player in so many tries to appoint others: in a world that knows who its game masters are, the first may.
+const APPOINTS_EVERY: u64 = 100;
+/// Ticks between two of its appointments.
+const APPOINT_EVERY: u64 = 40;
 /// Every so many ticks it forgets what has happened in its view.
 const FORGET_EVERY: u64 = 32;
 /// How far from a trade node it goes, m.
@@ -82,6 +93,7 @@ const ROUND_TRIPS_MAX: usize = 1_024;
 
 /// Purposes of chance.
 const NEXT_LEG: u32 = 0;
+const SIDE: u32 = 2;
 
 /// Where a bot is going.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -105,13 +117,42 @@ pub struct BotBrain {
     legs: u64,
     leg: Option<Leg>,
     round_trips: Vec<Duration>,
+    /// How often it has done something about its side.
+    turns: u64,
+    heard: HeardByBot,
+}
+
+/// What a bot has heard others say, and itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeardByBot {
+    /// By somebody in view.
+    pub around: u64,
+    /// By somebody of the party.
+    pub in_party: u64,
 }
 
 impl BotBrain {
     /// Bot number `number` of those with this seed.
     #[must_use]
     pub fn new(profile: BotProfile, map: Arc<BotMap>, seed: u64, number: u64) -> Self {
-        Self { profile, map, seed, number, legs: 0, leg: None, round_trips: Vec::new() }
+        Self {
+            profile,
+            map,
+            seed,
+            number,
+            legs: 0,
+            leg: None,
+            round_trips: Vec::new(),
+            turns: 0,
+            heard: HeardByBot::default(),
+        }
+    }
+
+    /// The role that a bot needs to play its part. A world without a key takes everybody for an ordinary player.
+    #[must_use]
+    pub fn role(profile: BotProfile, number: u64) -> Role {
+        let appoints = profile == BotProfile::Caravan && number.is_multiple_of(APPOINTS_EVERY);
+        if appoints { Role::Gm } else { Role::Player }
     }
 
     /// Decides on the tick's wishes, and hears the answers to earlier ones. Does nothing until the player is in.
@@ -129,6 +170,10 @@ impl BotBrain {
         if turn.is_multiple_of(FORGET_EVERY) {
             let schema = player.schema().clone();
             drop(player.view_mut().drain_events(&schema));
+            let chats = player.events().filter_map(|event| event.read::<Chat>(&schema)?.ok());
+            for chat in chats {
+                *if chat.to_party { &mut self.heard.in_party } else { &mut self.heard.around } += 1;
+            }
         }
         let Some((place, area)) = whereabouts(player) else { return };
         if turn.is_multiple_of(SAY_EVERY) {
@@ -140,7 +185,47 @@ impl BotBrain {
         {
             let _ = player.act(&TakeCoach);
         }
+        if self.profile == BotProfile::Caravan {
+            if turn.is_multiple_of(SIDE_EVERY) {
+                self.change_side(player, tick);
+            }
+            if Self::role(self.profile, self.number) == Role::Gm && turn.is_multiple_of(APPOINT_EVERY) {
+                self.appoint(player, tick);
+            }
+        }
         self.walk(player, place, &area, tick);
+    }
+
+    /// Changes what policies know of the player, or speaks to those who are on its side.
+    fn change_side(&mut self, player: &mut Player, tick: u64) {
+        let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), SIDE);
+        // What the connection does not take is left out.
+        let _ = match self.turns % 4 {
+            0 => {
+                let alone = chance.chance(0.2);
+                let party = 1 + chance.below(PARTIES as usize) as u64;
+                player.act(&JoinParty { party: (!alone).then_some(PartyId(party)) })
+            }
+            2 => player.act(&Scout { out: self.turns % 8 == 2 }),
+            _ => player.act(&TellParty { text: format!("{} is here after {} ways", self.number, self.legs) }),
+        };
+        self.turns += 1;
+    }
+
+    /// Makes somebody in view a game master, or an ordinary player again.
+    fn appoint(&mut self, player: &mut Player, tick: u64) {
+        let schema = player.schema().clone();
+        let own = player.avatar();
+        let others = player.view().entities().filter(|entity| Some(entity.net_id()) != own);
+        let mut names: Vec<PlayerId> = others
+            .filter_map(|entity| PlayerId::new(&entity.component::<Walker>(&schema)?.name).ok())
+            .collect();
+        names.sort_unstable();
+        let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), SIDE);
+        if !names.is_empty() {
+            let whom = names.swap_remove(chance.below(names.len()));
+            let _ = player.act(&Appoint { player: whom, game_master: chance.chance(0.5) });
+        }
     }
 
     fn walk(&mut self, player: &mut Player, place: Vec2, area: &Area, tick: u64) {
@@ -162,7 +247,7 @@ impl BotBrain {
     fn set_out(&mut self, player: &mut Player, place: Vec2, area: &Area, tick: u64) {
         let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), NEXT_LEG);
         let (to, rests) = match self.profile {
-            BotProfile::Walk => {
+            BotProfile::Walk | BotProfile::Caravan => {
                 let node = match self.map.places.len() {
                     0 => (area.min + area.max) / 2.0,
                     places => self.map.places[chance.below(places)],
@@ -207,6 +292,12 @@ impl BotBrain {
     #[must_use]
     pub fn legs(&self) -> u64 {
         self.legs
+    }
+
+    /// What it has heard.
+    #[must_use]
+    pub fn heard(&self) -> HeardByBot {
+        self.heard
     }
 
     /// From each action to its answer, since the last call; at most 1,024 are kept.

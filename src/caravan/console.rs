@@ -2,12 +2,15 @@
 
 use crate::client::Player;
 use crate::client::compass;
-use crate::client::console::{ClientGame, Done, Verb};
+use crate::client::console::{ClientGame, Done, Speech, Verb};
 use crate::client::mirror::MirrorEntity;
 use crate::prelude::*;
-use crate::replication::Schema;
+use crate::replication::{ReceivedEvent, Schema};
 
-use super::{Cache, Caravan, Charter, Market, Roads, Say, Steer, TakeCoach, WALK_M_S_MAX, Walker};
+use super::{
+    Appoint, Cache, Caravan, Charter, Chat, JoinParty, Market, PARTIES, Roads, Say, Scout, Steer, TakeCoach,
+    TellParty, WALK_M_S_MAX, Walker,
+};
 
 /// The caravan game, for [`run_repl`](crate::client::run_repl) and [`run_script`](crate::client::run_script).
 #[derive(Clone, Debug)]
@@ -37,6 +40,14 @@ pub enum CaravanCommand {
     Stop,
     /// Say this.
     Say(String),
+    /// Say this to the party.
+    TellParty(String),
+    /// Travel with that party, or with none.
+    Join(Option<PartyId>),
+    /// Go scouting, or home.
+    Scout(bool),
+    /// Make somebody a game master, or an ordinary player again.
+    Appoint(PlayerId, bool),
     /// Take the coach.
     Coach,
 }
@@ -48,6 +59,10 @@ impl ClientGame for CaravanConsole {
         Verb { usage: "walk DIR|DEGREES [SPEED]", does: "walk n, ne, e … or by degrees, at SPEED m/s (4)" },
         Verb { usage: "stop", does: "stand still" },
         Verb { usage: "say TEXT", does: "say something to everybody who sees you" },
+        Verb { usage: "party TEXT", does: "say something to your party, wherever it is" },
+        Verb { usage: "join PARTY|none", does: "travel with party 1 to 64, or with none" },
+        Verb { usage: "scout out|home", does: "scout one more road, or give it up" },
+        Verb { usage: "appoint gm|player NAME", does: "game masters: make NAME one too, or a player again" },
         Verb { usage: "coach", does: "take the coach to the middle of the map" },
     ];
 
@@ -65,6 +80,15 @@ impl ClientGame for CaravanConsole {
             "coach" => alone(CaravanCommand::Coach),
             "say" if rest.is_empty() => Err("say: expected what to say".into()),
             "say" => Ok(CaravanCommand::Say(rest.into())),
+            "party" if rest.is_empty() => Err("party: expected what to say".into()),
+            "party" => Ok(CaravanCommand::TellParty(rest.into())),
+            "join" => parse_party(rest),
+            "scout" => match rest {
+                "out" => Ok(CaravanCommand::Scout(true)),
+                "home" => Ok(CaravanCommand::Scout(false)),
+                _ => Err(format!("scout {rest}: expected `out` or `home`")),
+            },
+            "appoint" => parse_appoint(rest),
             _ => return None,
         })
     }
@@ -82,6 +106,12 @@ impl ClientGame for CaravanConsole {
                 return Ok(Done::Said("standing still".into()));
             }
             CaravanCommand::Say(text) => player.act(&Say { text: text.clone() }),
+            CaravanCommand::TellParty(text) => player.act(&TellParty { text: text.clone() }),
+            CaravanCommand::Join(party) => player.act(&JoinParty { party: *party }),
+            CaravanCommand::Scout(out) => player.act(&Scout { out: *out }),
+            CaravanCommand::Appoint(whom, game_master) => {
+                player.act(&Appoint { player: whom.clone(), game_master: *game_master })
+            }
             CaravanCommand::Coach => player.act(&TakeCoach),
         };
         asked.map(Done::Asked).map_err(|error| error.to_string())
@@ -118,8 +148,9 @@ impl ClientGame for CaravanConsole {
         }
     }
 
-    fn says(&self, schema: &Schema, entity: &MirrorEntity) -> Option<String> {
-        entity.component::<Walker>(schema).map(|walker| walker.says)
+    fn speech(&self, schema: &Schema, event: &ReceivedEvent) -> Option<Speech> {
+        let chat = event.read::<Chat>(schema)?.ok()?;
+        Some(Speech { by: chat.by, to: chat.to_party.then_some("the party"), text: chat.text })
     }
 
     fn is_player(&self, schema: &Schema, entity: &MirrorEntity) -> bool {
@@ -129,6 +160,25 @@ impl ClientGame for CaravanConsole {
 
 /// How fast people walk who do not say, m/s.
 const WALK_M_S_DEFAULT: f32 = 4.0;
+
+fn parse_party(rest: &str) -> Result<CaravanCommand, String> {
+    match rest.parse::<u64>() {
+        _ if rest == "none" => Ok(CaravanCommand::Join(None)),
+        Ok(party) if (1..=PARTIES).contains(&party) => Ok(CaravanCommand::Join(Some(PartyId(party)))),
+        _ => Err(format!("join {rest}: expected a party, 1 to {PARTIES}, or `none`")),
+    }
+}
+
+fn parse_appoint(rest: &str) -> Result<CaravanCommand, String> {
+    let (role, name) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let game_master = match role {
+        "gm" => true,
+        "player" => false,
+        _ => return Err(format!("appoint {role}: expected `gm` or `player`, and a name")),
+    };
+    let whom = PlayerId::new(name.trim()).map_err(|error| format!("appoint {role}: {error}"))?;
+    Ok(CaravanCommand::Appoint(whom, game_master))
+}
 
 fn parse_walk(rest: &str) -> Result<CaravanCommand, String> {
     let mut words = rest.split_whitespace();

@@ -6,7 +6,9 @@
 use crate::prelude::*;
 use crate::replication::policy::ComponentRule;
 
-use super::allegiance::{Allegiance, SUSPECT};
+use crate::ids::{PartyId, TeamId};
+
+use super::allegiance::SUSPECT;
 use super::travel::Caravan;
 use super::walk::Walker;
 
@@ -50,6 +52,10 @@ pub struct Charter {
 pub struct Haggle {
     /// Who bids.
     pub player: PlayerId,
+    /// Whom the bidder travels with.
+    pub party: Option<PartyId>,
+    /// Whose side it is on.
+    pub team: Option<TeamId>,
     /// How much, silver.
     pub silver: u32,
 }
@@ -70,11 +76,11 @@ const BID: u32 = 2;
 /// Lets walkers bid for what stands near them.
 pub(super) fn bid(
     context: Res<TickContext>,
-    walkers: Query<(&NetId, &Position, &Walker)>,
+    walkers: Query<(&NetId, &Position, &Walker, &Subject)>,
     nearby: Nearby,
     mut outbox: EntityOutbox<Haggle>,
 ) {
-    for (&net_id, position, walker) in &walkers {
+    for (&net_id, position, walker, subject) in &walkers {
         // Each at its own time.
         if !context.tick.0.wrapping_add(net_id.0).is_multiple_of(BID_EVERY) {
             continue;
@@ -88,7 +94,8 @@ pub(super) fn bid(
         let mut chance = context.random(net_id, BID);
         // Whoever is no caravan does not listen.
         if let Some(&to) = others.get(chance.below(others.len())) {
-            outbox.send(net_id, to, Haggle { player, silver: chance.between(SILVER) as u32 });
+            let (party, team) = (subject.party(), subject.team());
+            outbox.send(net_id, to, Haggle { player, party, team, silver: chance.between(SILVER) as u32 });
         }
     }
 }
@@ -109,16 +116,15 @@ pub(super) fn hear(
     for (entity, &net_id, mut caravan, mut subject) in &mut caravans {
         let first = heard.partition_point(|addressed| addressed.to < net_id);
         for addressed in heard[first..].iter().take_while(|addressed| addressed.to == net_id) {
-            let Haggle { player, silver } = &addressed.message;
+            let Haggle { player, party, team, silver } = &addressed.message;
             // Who has it needs no other bidders.
             if subject.owner().is_some() {
                 break;
             }
             if caravan.take_bid(player, *silver, context.random(net_id, BID).below(100) as u32) {
-                let allegiance = Allegiance::of(player.as_str());
                 subject.set_owner(Some(player.clone()));
-                subject.set_party(Some(allegiance.party));
-                subject.set_team(Some(allegiance.team));
+                subject.set_party(*party);
+                subject.set_team(*team);
                 let open = subject.has_tag(SUSPECT).then_some(ComponentRule::Everyone);
                 subject.override_component("Charter", open);
                 let until = context.tick.0 + context.ticks(CHARTER_S);

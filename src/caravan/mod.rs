@@ -16,17 +16,19 @@ mod goods;
 mod haggle;
 mod market;
 pub mod roads;
+mod speech;
 mod travel;
 mod walk;
 
-pub use allegiance::Allegiance;
+pub use allegiance::{Allegiance, Appoint, JoinParty, PARTIES, Scout};
 pub use caches::Cache;
 pub use goods::{Burden, Cargo, Good};
 pub use haggle::{Bid, Charter, Haggle, Offer};
 pub use market::{Market, Price, Prices, TradedHere};
 pub use roads::{RoadError, Roads};
+pub use speech::{Chat, SAY_BYTES_MAX, Said, Say, TellParty};
 pub use travel::{Caravan, Crew, Journey, Member};
-pub use walk::{Aboard, SAY_BYTES_MAX, Said, Say, Steer, TakeCoach, WALK_M_S_MAX, Walker};
+pub use walk::{Aboard, Steer, TakeCoach, WALK_M_S_MAX, Walker};
 
 use crate::prelude::*;
 use crate::replication::stage;
@@ -47,13 +49,18 @@ impl Plugin for CaravanPlugin {
             .scratch::<TradedHere>()
             .add_entity_message::<Haggle>()
             .add_action::<Steer, Walker>(walk::steer)
-            .add_action::<Say, Walker>(walk::say)
+            .add_action::<Say, Walker>(speech::say)
             .add_action::<TakeCoach, Walker>(walk::take_coach)
+            .add_action::<TellParty, Subject>(speech::tell_party)
+            .add_action::<JoinParty, Subject>(allegiance::join_party)
+            .add_action::<Scout, Walker>(allegiance::scout)
+            .add_action::<Appoint, Walker>(allegiance::appoint)
+            .add_player_event::<Chat>(Delivery::Reliable)
             .add_systems(
                 Simulate,
                 (
                     (haggle::hear, haggle::end_charters, travel::travel).chain(),
-                    (haggle::bid, walk::walk, walk::ride, walk::fall_silent).chain(),
+                    (haggle::bid, walk::walk, walk::ride).chain(),
                 )
                     .chain(),
             );

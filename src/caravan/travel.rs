@@ -109,6 +109,12 @@ const PLANNED_AHEAD: usize = 2;
 const LOADS_MAX: usize = 6;
 /// What its driver brings along, silver.
 const FIRST_PURSE: std::ops::Range<f32> = 150.0..900.0;
+/// Most people of a caravan.
+const CREW_MAX: usize = 3;
+/// So often people come and go where a caravan arrives.
+const CREW_CHANGES_SHARE: f32 = 0.3;
+/// So often a caravan that arrives takes up another habit.
+const NEW_HABIT_SHARE: f32 = 0.2;
 /// So often a caravan that arrives looks suspect.
 const SUSPECT_SHARE: f32 = 0.15;
 
@@ -145,6 +151,12 @@ pub(super) fn travel(
         journey.rests_until = context.tick.0 + context.ticks(chance.between(REST_S));
         let mut chance = context.random(net_id, TRADE);
         caravan.trade(&mut chance, &prices, &mut traded);
+        if chance.chance(CREW_CHANGES_SHARE) {
+            caravan.crew.change(&mut chance);
+        }
+        if chance.chance(NEW_HABIT_SHARE) {
+            caravan.seed = chance.bits();
+        }
         let suspect = chance.chance(SUSPECT_SHARE);
         if suspect != subject.has_tag(SUSPECT) {
             subject.set_tag(SUSPECT, suspect);
@@ -196,6 +208,24 @@ impl Caravan {
     }
 }
 
+impl Crew {
+    /// Somebody comes along, or, where all are there, the first one leaves.
+    fn change(&mut self, chance: &mut Random) {
+        if self.members.len() < CREW_MAX {
+            self.members.push(Member::somebody(chance));
+        } else {
+            self.members.remove(0);
+        }
+    }
+}
+
+impl Member {
+    fn somebody(chance: &mut Random) -> Self {
+        let name = NAMES[chance.below(NAMES.len())].to_owned();
+        Self { name, wage: 1 + chance.below(5) as u32 }
+    }
+}
+
 /// Any neighbour but the one it came from, unless there is no other; some caravans like to turn the same way.
 fn choose_next(chance: &mut Random, roads: &Roads, here: NodeId, from: NodeId, seed: u64) -> NodeId {
     let neighbours = &roads.node(here).neighbours;
@@ -221,9 +251,8 @@ pub(super) fn spawn_caravan(world: &mut Population<'_>, roads: &Roads, number: u
         ..Caravan::default()
     };
     let place = start.lerp(end, chance.unit());
-    for _ in 0..1 + chance.below(3) {
-        let name = NAMES[chance.below(NAMES.len())].to_owned();
-        caravan.crew.members.push(Member { name, wage: 1 + chance.below(5) as u32 });
+    for _ in 0..1 + chance.below(CREW_MAX) {
+        caravan.crew.members.push(Member::somebody(&mut chance));
     }
     caravan.cargo.add(Good::ALL[chance.below(Good::ALL.len())], 1 + chance.below(LOADS_MAX) as u16);
     caravan.plan(&mut chance, roads, from);

@@ -1,4 +1,4 @@
-//! Players: they walk where they head, and say things.
+//! Players: they walk where they head, or take the coach.
 
 use crate::prelude::*;
 
@@ -17,12 +17,6 @@ pub struct Walker {
     /// How fast it walks, m/s.
     #[sync(broadcast, precision = 0.01)]
     pub speed_m_s: f32,
-    /// What it last said; empty after a while.
-    #[sync(broadcast, max_bytes = 124)]
-    pub says: String,
-    /// When it falls silent, in ticks.
-    #[sync(server_only)]
-    pub silent_from: u64,
     /// Where the coach that it has boarded takes it.
     #[sync(server_only)]
     pub coach_to: Option<Vec2>,
@@ -33,10 +27,6 @@ pub struct Walker {
 
 /// How fast a player can walk, m/s.
 pub const WALK_M_S_MAX: f32 = 6.0;
-/// Longest thing to say, bytes.
-pub const SAY_BYTES_MAX: usize = 120;
-/// How long it stands in the air, s.
-const SAY_S: f32 = 5.0;
 /// How long a player waits for the next coach, s.
 const COACH_EVERY_S: f32 = 10.0;
 /// How far from the middle of the map the coach stops, m.
@@ -55,21 +45,6 @@ pub struct Steer {
     pub speed_m_s: f32,
 }
 
-/// Say something to everybody who sees you.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = Said)]
-pub struct Say {
-    /// What.
-    pub text: String,
-}
-
-/// It was said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
-    /// In which tick.
-    pub tick: u64,
-}
-
 /// Take the coach to the middle of the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
 #[action(scope = self, caller = player, reply = Aboard)]
@@ -82,26 +57,16 @@ pub struct Aboard {
     pub tick: u64,
 }
 
-pub(super) fn steer(action: &Steer, walker: &mut Walker, _: &ActionContext<'_>) -> Result<(), String> {
+pub(super) fn steer(action: &Steer, walker: &mut Walker, _: &mut ActionContext<'_>) -> Result<(), String> {
     walker.heading = action.heading.rem_euclid(std::f32::consts::TAU);
     walker.speed_m_s = action.speed_m_s.clamp(0.0, WALK_M_S_MAX);
     Ok(())
 }
 
-pub(super) fn say(action: &Say, walker: &mut Walker, context: &ActionContext<'_>) -> Result<Said, String> {
-    let text = action.text.trim();
-    if text.is_empty() || text.len() > SAY_BYTES_MAX || text.chars().any(char::is_control) {
-        return Err(format!("say 1 to {SAY_BYTES_MAX} bytes of plain text"));
-    }
-    walker.says = text.to_owned();
-    walker.silent_from = context.tick.tick.0 + context.tick.ticks(SAY_S);
-    Ok(Said { tick: context.tick.tick.0 })
-}
-
 pub(super) fn take_coach(
     _: &TakeCoach,
     walker: &mut Walker,
-    context: &ActionContext<'_>,
+    context: &mut ActionContext<'_>,
 ) -> Result<Aboard, String> {
     let now = context.tick.tick.0;
     if now < walker.next_coach {
@@ -132,15 +97,6 @@ pub(super) fn walk(context: Res<TickContext>, mut walkers: Query<(&mut Position,
         if walker.speed_m_s > 0.0 {
             let step = Vec2::from_angle(walker.heading) * walker.speed_m_s * context.dt;
             position.0 += step.extend(0.0);
-        }
-    }
-}
-
-/// What was said fades.
-pub(super) fn fall_silent(context: Res<TickContext>, mut walkers: Query<&mut Walker>) {
-    for mut walker in &mut walkers {
-        if !walker.says.is_empty() && context.tick.0 >= walker.silent_from {
-            walker.says.clear();
         }
     }
 }

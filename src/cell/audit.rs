@@ -1,17 +1,21 @@
 //! Whether a cell is what others take it for. Its rows say what the components are: everything owned is encoded anew,
-//! whatever change detection has noticed, and compared with what views and audits of clients rest on. And its ghosts are
-//! as their owners told.
+//! whatever change detection has noticed, and compared with what views and audits of clients rest on; and it is decoded and
+//! compared with what the naive sieve makes of the components. And its ghosts are as their owners told.
 
 use bevy_ecs::prelude::{DetectChanges, Entity};
+use bevy_ecs::world::EntityRef;
 use glam::Vec3;
 
 use crate::ids::{NetId, Row};
 use crate::replication::Rows;
+use crate::replication::audit::AuditFault;
+use crate::replication::field::{ABSENT, FieldSpec, FieldWire};
 use crate::replication::mask::FIELD_FIRST;
+use crate::replication::policy::compare::as_anybody;
 use crate::space::LatticePoint;
 
 use super::Cell;
-use super::kinds::Reach;
+use super::kinds::{ComponentKind, Reach};
 use super::markers::Ghost;
 
 /// A row that is not what its entity is.
@@ -23,6 +27,39 @@ pub struct RowFault {
     pub component: &'static str,
     /// The first of its fields that differs; none when the whole component does.
     pub field: Option<&'static str>,
+    /// What is wrong with it.
+    pub fault: AuditFault,
+}
+
+/// The first of the fields that everybody sees alike whose bytes in the row are not what the sieve makes of the entity's
+/// components: a mask left out, or another value. O(bytes of the components).
+pub(crate) fn public_fault<'k>(
+    rows: &Rows,
+    row: Row,
+    entity: &EntityRef<'_>,
+    kind_of: impl Fn(usize) -> Option<&'k dyn ComponentKind>,
+) -> Option<RowFault> {
+    let (net_id, encoded) = (rows.net_id[row.index()], &rows.encoded[row.index()]);
+    let fields: Vec<_> = (FIELD_FIRST..).zip(rows.schema().fields_of(encoded.components)).collect();
+    for of_component in fields.chunk_by(|(_, a), (_, b)| a.0 == b.0) {
+        let component = of_component[0].1.0;
+        // What is too long to be told is counted where it is encoded.
+        let is_too_long =
+            |spec: &FieldSpec, bytes: &[u8]| spec.wire == FieldWire::Prefixed && bytes == [ABSENT];
+        let told: Vec<(usize, &[u8])> = of_component
+            .iter()
+            .map(|(bit, (_, number, spec))| (*number, encoded.field(*bit), *spec))
+            .filter(|(_, bytes, spec)| !spec.personal && !is_too_long(spec, bytes))
+            .map(|(number, bytes, _)| (number, bytes))
+            .collect();
+        let kind = kind_of(component)?;
+        let wrong = as_anybody(net_id, |viewing| kind.told_wrong(entity, viewing, &told));
+        if let Some(&number) = wrong.first() {
+            let field = Some(rows.schema().components[component].sent[number].name);
+            return Some(RowFault { net_id, component: kind.name(), field, fault: AuditFault::PublicField });
+        }
+    }
+    None
 }
 
 impl Cell {
@@ -36,8 +73,11 @@ impl Cell {
             .map(|(entity, &net_id, owned, place)| (entity, net_id, owned.row, place.0))
             .collect();
         let of_entity = |(entity, net_id, row, place): (Entity, NetId, Row, Vec3)| {
-            let (component, field) = self.difference(rows, entity, row, place)?;
-            Some(RowFault { net_id, component, field })
+            if let Some((component, field)) = self.difference(rows, entity, row, place) {
+                return Some(RowFault { net_id, component, field, fault: AuditFault::StaleRow });
+            }
+            let (game, entity) = (&self.game, self.world.entity(entity));
+            public_fault(rows, row, &entity, |component| game.replicated(component))
         };
         owned.into_iter().filter_map(of_entity).collect()
     }
@@ -59,15 +99,17 @@ impl Cell {
             return Some(("Position", Some("lattice")));
         }
         let entity = self.world.entity(entity);
-        self.writer.clear();
-        let mut components = 0u64;
-        for kind in &self.game.kinds {
-            if let Reach::Replicated(of_schema) = kind.reach()
-                && kind.is_on(&entity)
-            {
-                components |= 1 << of_schema;
-                kind.encode_sent(&entity, &mut self.writer);
-            }
+        let components = self.game.kinds.iter().fold(0u64, |components, kind| match kind.reach() {
+            Reach::Replicated(of_schema) if kind.is_on(&entity) => components | 1 << of_schema,
+            _ => components,
+        });
+        self.game.encode_sent(&entity, components, &mut self.writer);
+        #[cfg(any(test, feature = "planted-faults"))]
+        if let Some(fault) = self.planted.as_ref().filter(|fault| fault.is_of(rows.net_id[index])) {
+            let (game, net_id) = (&self.game, rows.net_id[index]);
+            fault.leave_mask_out(net_id, &mut self.writer, |writer| {
+                game.encode_sent(&entity, components, writer);
+            });
         }
         let schema = &self.game.schema;
         let surplus = components ^ kept.components;

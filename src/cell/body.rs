@@ -12,7 +12,7 @@ use bevy_ecs::schedule::SingleThreadedExecutor;
 use glam::Vec3;
 use rustc_hash::FxHashMap;
 
-use crate::action::kinds::{Answer, RoutedAction};
+use crate::action::kinds::{ActionEffects, Answer, RoutedAction};
 use crate::ghost::column::Column;
 use crate::ghost::export::{Export, Member};
 use crate::ghost::import::{GhostPlaces, ImportCounts, ImportTarget, Links, PublishedExports};
@@ -105,6 +105,8 @@ pub struct Cell {
     pub(super) writer: FieldWriter,
     pub(super) saved: Vec<u8>,
     pub(super) prints: Vec<(usize, u64)>,
+    #[cfg(any(test, feature = "planted-faults"))]
+    pub(crate) planted: Option<Arc<crate::replication::planted::LeftOutMask>>,
     pub(super) kind_ids: Vec<ComponentId>,
     archetypes: ArchetypeWatch,
     pub(super) ghosts_frozen_at: Tick,
@@ -217,6 +219,8 @@ impl Cell {
             writer: FieldWriter::default(),
             saved: Vec::new(),
             prints: Vec::new(),
+            #[cfg(any(test, feature = "planted-faults"))]
+            planted: None,
             kind_ids,
             archetypes,
             ghosts_frozen_at,
@@ -370,17 +374,22 @@ impl Cell {
     }
 
     fn run_actions(&mut self) {
+        if self.actions.is_empty() {
+            return;
+        }
+        let mut effects = ActionEffects::take(&mut self.world);
         for action in std::mem::take(&mut self.actions) {
             let kind = &self.game.actions[usize::from(action.kind)];
             let entity = self.by_net_id.get(&action.actor).copied();
             let result = match entity {
-                Some(entity) => kind.run(&mut self.world, entity, &action),
+                Some(entity) => kind.run(&mut self.world, entity, &action, &mut effects),
                 None => Err(ActionRefusal::NotInWorld),
             };
             if let Some(id) = action.id {
                 self.answers.push(Answer { session: action.session, id, result });
             }
         }
+        effects.put_back(&mut self.world);
     }
 
     /// Brings the ghosts up to date with what the neighbours published.

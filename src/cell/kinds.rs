@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::ghost::column::{Column, ReplicatedColumn, ServerColumn};
 use crate::protocol::codec::{self, DecodeError};
+use crate::replication::policy::compare::fields_told_wrong;
 use crate::replication::policy::{Shown, Viewing};
 use crate::replication::view::PersonalValue;
 use crate::replication::{FieldWriter, Replicate};
@@ -64,6 +65,14 @@ pub trait ComponentKind: Send + Sync {
     ) -> Shown;
     /// The paths of what is hidden in the wire bytes of a sent field; none when they are not such a field's.
     fn hidden_paths(&self, field: usize, bytes: &[u8]) -> Vec<String>;
+    /// The sent fields, by number, whose wire bytes are not what this viewer is to see of the component, found naively:
+    /// see [`fields_told_wrong`]. The entity must have the component.
+    fn told_wrong(
+        &self,
+        entity: &EntityRef<'_>,
+        viewing: &Viewing<'_>,
+        told: &[(usize, &[u8])],
+    ) -> Vec<usize>;
     /// Whether the component's own policy lets a viewer see it. The entity must have it.
     fn shows(&self, entity: &EntityRef<'_>, viewing: &Viewing<'_>) -> bool;
     /// Moves it from one world to another, and says whether the entity has it and it travels; with
@@ -126,6 +135,14 @@ impl<C: Replicate> ComponentKind for ReplicatedKind<C> {
     }
     fn hidden_paths(&self, field: usize, bytes: &[u8]) -> Vec<String> {
         C::hidden_paths(field, bytes).unwrap_or_default()
+    }
+    fn told_wrong(
+        &self,
+        entity: &EntityRef<'_>,
+        viewing: &Viewing<'_>,
+        told: &[(usize, &[u8])],
+    ) -> Vec<usize> {
+        entity.get::<C>().map_or_else(Vec::new, |component| fields_told_wrong(component, viewing, told))
     }
     fn shows(&self, entity: &EntityRef<'_>, viewing: &Viewing<'_>) -> bool {
         entity.get::<C>().is_some_and(|component| component.is_visible(viewing))
@@ -207,6 +224,9 @@ impl<C: Component<Mutability = Mutable> + Serialize + DeserializeOwned> Componen
     fn hidden_paths(&self, _: usize, _: &[u8]) -> Vec<String> {
         Vec::new()
     }
+    fn told_wrong(&self, _: &EntityRef<'_>, _: &Viewing<'_>, _: &[(usize, &[u8])]) -> Vec<usize> {
+        Vec::new()
+    }
     fn shows(&self, _: &EntityRef<'_>, _: &Viewing<'_>) -> bool {
         false
     }
@@ -264,6 +284,9 @@ impl<C: Component> ComponentKind for CellLocalKind<C> {
         Shown::Hidden
     }
     fn hidden_paths(&self, _: usize, _: &[u8]) -> Vec<String> {
+        Vec::new()
+    }
+    fn told_wrong(&self, _: &EntityRef<'_>, _: &Viewing<'_>, _: &[(usize, &[u8])]) -> Vec<usize> {
         Vec::new()
     }
     fn shows(&self, _: &EntityRef<'_>, _: &Viewing<'_>) -> bool {

@@ -8,6 +8,7 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::component::Mutable;
 use bevy_ecs::prelude::{Component, Resource, World};
 use bevy_ecs::schedule::{ScheduleLabel, Schedules};
+use bevy_ecs::world::EntityRef;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,9 +19,9 @@ use crate::replication::events::{Delivery, EventKinds, PlayerEvent};
 use crate::replication::field::SyncFields;
 use crate::replication::policy::Subject;
 use crate::replication::schema::EventSchema;
-use crate::replication::{Replicate, Schema};
+use crate::replication::{FieldWriter, Replicate, Schema};
 
-use super::kinds::{CellLocalKind, ComponentKind, ReplicatedKind, ServerOnlyKind};
+use super::kinds::{CellLocalKind, ComponentKind, Reach, ReplicatedKind, ServerOnlyKind};
 use super::message::{EntityMessage, MessageKind, TypedMessageKind};
 use super::published::Published;
 use super::survey::AllowLongSteps;
@@ -311,6 +312,18 @@ impl Game {
     #[must_use]
     pub fn replicated(&self, component: usize) -> Option<&dyn ComponentKind> {
         self.kinds.get(*self.replicated.get(component)?).map(|kind| &**kind)
+    }
+
+    /// Writes what is sent of an entity with these replicated components, and nothing else.
+    pub(crate) fn encode_sent(&self, entity: &EntityRef<'_>, components: u64, writer: &mut FieldWriter) {
+        writer.clear();
+        for kind in &self.kinds {
+            if let Reach::Replicated(index) = kind.reach()
+                && components >> index & 1 == 1
+            {
+                kind.encode_sent(entity, writer);
+            }
+        }
     }
 
     /// Sets every scratch resource of a cell to its default.

@@ -176,8 +176,6 @@ impl Cell {
         for of_entity in changed.chunk_by(|a, b| a.entity == b.entity) {
             let entity = of_entity[0].entity;
             let components = self.components_of(entity);
-            let writer = &mut self.writer;
-            writer.clear();
             let reference = self.world.entity(entity);
             let net_id = *reference.get::<NetId>().expect("owned entities are named");
             let owned = reference.get::<Owned>().expect("changes are collected of owned entities");
@@ -201,12 +199,14 @@ impl Cell {
                 let saved = self.game.kinds[kind].save(&entity_ref, &mut self.saved);
                 self.prints.push((kind, if saved { print_of(net_id, kind, &self.saved) } else { 0 }));
             }
-            for kind in &self.game.kinds {
-                if let super::kinds::Reach::Replicated(index) = kind.reach()
-                    && components >> index & 1 == 1
-                {
-                    kind.encode_sent(&entity_ref, writer);
-                }
+            let writer = &mut self.writer;
+            self.game.encode_sent(&entity_ref, components, writer);
+            #[cfg(any(test, feature = "planted-faults"))]
+            if let Some(fault) = &self.planted {
+                let game = &self.game;
+                fault.leave_mask_out(net_id, writer, |writer| {
+                    game.encode_sent(&entity_ref, components, writer)
+                });
             }
             self.counts.oversized_fields += u64::from(writer.oversized);
             let mut data = self.world.get_mut::<OwnedData>(entity).expect("owned entities have it");

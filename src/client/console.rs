@@ -3,15 +3,15 @@
 //! *Does*: understands lines, carries them out on a [`Player`], and says in words what there is and what came.
 //! *Does not*: read or write anything, nor wait: the [repl](super::repl) and the [script](super::script) do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 use std::time::Duration;
 
 use glam::{Vec2, Vec3};
 
 use crate::ids::ActionId;
-use crate::replication::Schema;
 use crate::replication::mask::FIELD_FIRST;
+use crate::replication::{ReceivedEvent, Schema};
 
 use super::compass;
 use super::fields::{clean, print_field};
@@ -20,6 +20,8 @@ use super::player::Player;
 
 /// How many entities `look` tells of unless told otherwise.
 const LOOK_DEFAULT: usize = 10;
+/// How many of the newest things that were said are remembered.
+const SPEECHES_MAX: usize = 32;
 /// Longest `wait`, in seconds.
 const WAIT_S_MAX: f32 = 3_600.0;
 
@@ -39,6 +41,26 @@ pub enum Done {
     Said(String),
     /// The world was asked; its answer comes later.
     Asked(ActionId),
+}
+
+/// Something that somebody said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Speech {
+    /// Who.
+    pub by: String,
+    /// To whom, if not to everybody around: `the party`.
+    pub to: Option<&'static str>,
+    /// What.
+    pub text: String,
+}
+
+impl Speech {
+    fn line(&self) -> String {
+        match self.to {
+            Some(to) => format!("{} to {to}: {:?}", self.by, self.text),
+            None => format!("{}: {:?}", self.by, self.text),
+        }
+    }
 }
 
 /// What a game adds to the console: its verbs, and words for what is in view.
@@ -68,8 +90,8 @@ pub trait ClientGame {
         String::new()
     }
 
-    /// What it is saying.
-    fn says(&self, _schema: &Schema, _entity: &MirrorEntity) -> Option<String> {
+    /// What somebody says with an event; `None` when the event is none of that kind.
+    fn speech(&self, _schema: &Schema, _event: &ReceivedEvent) -> Option<Speech> {
         None
     }
 
@@ -122,8 +144,6 @@ pub struct Sight {
     pub name: String,
     /// What else there is to say of it.
     pub description: String,
-    /// What it says.
-    pub says: Option<String>,
     /// How far away it is, m.
     pub distance_m: f32,
     /// In which direction, degrees clockwise from north.
@@ -147,8 +167,7 @@ impl Sight {
         };
         let description =
             if self.description.is_empty() { String::new() } else { format!("  {}", self.description) };
-        let says = self.says.as_ref().map(|says| format!("  says {says:?}")).unwrap_or_default();
-        format!("{:<24} {way}{description}{says}", self.name)
+        format!("{:<24} {way}{description}", self.name)
     }
 }
 
@@ -162,13 +181,15 @@ pub struct Console<G> {
     /// Actions whose answers have not come, with the lines they came of.
     asked: BTreeMap<ActionId, String>,
     last_answer: Option<Answer>,
+    /// What was said, the newest last.
+    speeches: VecDeque<Speech>,
 }
 
 impl<G: ClientGame> Console<G> {
     /// For a game.
     #[must_use]
     pub fn new(game: G) -> Self {
-        Self { game, asked: BTreeMap::new(), last_answer: None }
+        Self { game, asked: BTreeMap::new(), last_answer: None, speeches: VecDeque::new() }
     }
 
     /// Understands a line; `None` when nothing is on it but a comment.
@@ -242,9 +263,17 @@ impl<G: ClientGame> Console<G> {
         })
     }
 
-    /// What has come since the last call: answers and notices, in words.
+    /// What has come since the last call: notices, what was said, and answers, in words.
     pub fn hear(&mut self, player: &mut Player) -> Vec<String> {
         let mut heard: Vec<String> = player.notices().map(|notice| format!("* {}", clean(&notice))).collect();
+        let schema = player.schema().clone();
+        for speech in player.events().filter_map(|event| self.game.speech(&schema, &event)) {
+            let speech = Speech { by: clean(&speech.by), text: clean(&speech.text), ..speech };
+            heard.push(speech.line());
+            self.speeches.push_back(speech);
+        }
+        let surplus = self.speeches.len().saturating_sub(SPEECHES_MAX);
+        self.speeches.drain(..surplus);
         for reply in player.replies() {
             let asked = self.asked.remove(&reply.id).unwrap_or_else(|| "action".into());
             let waited_ms = reply.waited.as_millis();
@@ -259,6 +288,11 @@ impl<G: ClientGame> Console<G> {
             self.last_answer = Some(answer);
         }
         heard
+    }
+
+    /// The newest things that were said, at most 32, the newest last.
+    pub fn speeches(&self) -> impl Iterator<Item = &Speech> {
+        self.speeches.iter()
     }
 
     /// What became of the last action; `None` while its answer is on its way, or before there was any.
@@ -289,7 +323,6 @@ impl<G: ClientGame> Console<G> {
         Sight {
             name: clean(&name),
             description: clean(&self.game.describe(schema, entity)),
-            says: self.game.says(schema, entity).filter(|says| !says.is_empty()).map(|says| clean(&says)),
             distance_m: way.length(),
             bearing: compass::bearing(if way.truncate() == Vec2::ZERO { Vec2::Y } else { way.truncate() }),
             is_player: self.game.is_player(schema, entity),

@@ -101,10 +101,10 @@ mod tests {
         let caravan = printed(&Caravan { purse: 777, ..caravan });
         assert_eq!(caravan[..3], ["name = \"Caravan 7\"", "destination = 300", "speed_m_s = 2.50"]);
         assert_eq!(caravan[4], "purse = 700", "what is told of it");
-        let walker = Walker { heading: -1.25, says: "a\x1b[2J".into(), ..Walker::default() };
+        let walker = Walker { heading: -1.25, name: "a\x1b[2J".into(), ..Walker::default() };
         let printed = printed(&walker);
         assert_eq!(printed[1], "heading = -1.25");
-        assert_eq!(printed[3], "says = \"a?[2J\"", "nobody writes to another's terminal");
+        assert_eq!(printed[0], "name = \"a?[2J\"", "nobody writes to another's terminal");
     }
 
     #[test]

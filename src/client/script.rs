@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `expect see NAME [within M]` | somebody of that name is in view, at most M metres away; `NAME*` is any name that begins so |
 //! | `expect gone NAME` | nobody of that name is in view |
-//! | `expect said TEXT` | somebody in view says something with TEXT in it |
+//! | `expect said TEXT` | something with TEXT in it is among the last 32 things that were heard |
 //! | `expect done`, `expect refused` | the last action was done, or was refused |
 //! | `expect moved M` | the avatar is at least M metres from where it was at the last command |
 //!
@@ -28,7 +28,7 @@ use glam::Vec3;
 
 use crate::replication::Schema;
 
-use super::console::{ClientGame, Command, Console, Sight, parse_seconds, whereabouts};
+use super::console::{ClientGame, Command, Console, Sight, Speech, parse_seconds, whereabouts};
 use super::player::Player;
 use super::reach::{ClientFailure, ClientTarget, Clock, leave};
 
@@ -53,7 +53,7 @@ pub enum Expectation {
     },
     /// Nobody of this name is in view.
     Gone(String),
-    /// Somebody in view says something with this in it.
+    /// Something with this in it was said not long ago.
     Said(String),
     /// The last action was done.
     Done,
@@ -263,14 +263,12 @@ impl<'a, C: Clone + PartialEq + std::fmt::Debug> ScriptRun<'a, C> {
                 Some(format!("expected {name} to be gone; {} is {:.1} m away", found.name, found.distance_m))
             }
             Expectation::Said(text) => {
-                let sights = console.sights(player);
-                let mut said = sights.iter().filter_map(|sight| Some((&sight.name, sight.says.as_ref()?)));
-                if said.clone().any(|(_, says)| says.contains(text.as_str())) {
+                if console.speeches().any(|speech| speech.text.contains(text.as_str())) {
                     return None;
                 }
                 let mut heard = String::new();
-                for (name, says) in said.by_ref().take(SEEN_MAX) {
-                    write!(heard, "{}{name}: {says:?}", if heard.is_empty() { "" } else { ", " })
+                for Speech { by, text, .. } in console.speeches().take(SEEN_MAX) {
+                    write!(heard, "{}{by}: {text:?}", if heard.is_empty() { "" } else { ", " })
                         .expect("writing into memory");
                 }
                 let heard = if heard.is_empty() { "nothing".into() } else { heard };

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::config::Settings;
 use crate::net::{NetCounters, Transport};
+use crate::replication::audit::AuditFindings;
 use crate::server::record::help_of;
 use crate::server::{Server, TickReport};
 use crate::store::StoreStats;
@@ -232,6 +233,7 @@ impl Observer {
             audit_fields: last.audits.fields,
             audit_fields_skipped: last.audits.fields_skipped,
             audit_failures: last.audits.failures,
+            audit_findings: server.node().resource::<AuditFindings>().all().to_vec(),
             fingerprint: last.fingerprint,
             game,
             stages: server.node().resource::<StageTimes>().summary(),

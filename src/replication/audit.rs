@@ -1,12 +1,15 @@
-//! Whether both ends hold the same: sums over what is held, and views against the oracle.
+//! Whether both ends hold the same: sums over what is held, views against the oracle; and what audits find.
 
+use bevy_ecs::prelude::Resource;
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::ids::{NetId, Row};
+use crate::ids::{NetId, PlayerId, Row};
 use crate::space::LatticePoint;
 
 use super::rows::Rows;
 use super::view::View;
+
+pub use crate::telemetry::{AuditFault, AuditFinding, PLAYERS_NAMED_MAX};
 
 /// The sum of one entity as a view shows it. Sums of entities add up, wrapping, in any order.
 ///
@@ -72,5 +75,43 @@ pub fn audit_view(view: &View, rows: &Rows, expected: &[NetId], pending_ticks_ma
         surplus: without(&held, &expected),
         oldest_pending_ticks,
         late: oldest_pending_ticks > pending_ticks_max,
+    }
+}
+
+/// What audits have found since the start, each thing once: the first few.
+#[derive(Resource, Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFindings(Vec<AuditFinding>);
+
+impl AuditFindings {
+    /// Findings that are kept, and told in the log.
+    pub const KEPT_MAX: usize = 64;
+
+    /// Takes note of a finding, and logs it the first time.
+    pub(super) fn note(&mut self, finding: AuditFinding) {
+        if let Some(known) = self.0.iter_mut().find(|known| known.is_as(&finding)) {
+            let new = finding.players.into_iter().filter(|player| !known.players.contains(player));
+            let new: Vec<PlayerId> = new.collect();
+            known.players.extend(new);
+            known.players.truncate(PLAYERS_NAMED_MAX);
+            return;
+        }
+        if self.0.len() == Self::KEPT_MAX {
+            return;
+        }
+        tracing::error!(
+            field = finding.what(),
+            entity = finding.entity.map(tracing::field::display),
+            players = finding.players.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            tick = %finding.tick,
+            "audit: {}",
+            finding.fault.text()
+        );
+        self.0.push(finding);
+    }
+
+    /// All of them, in the order in which they were found first.
+    #[must_use]
+    pub fn all(&self) -> &[AuditFinding] {
+        &self.0
     }
 }

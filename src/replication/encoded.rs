@@ -26,6 +26,14 @@ impl EncodedRow {
         &self.bytes[begin..usize::from(self.ends[index])]
     }
 
+    /// Where in the field under a bit names of entities stand, relative to its first byte.
+    pub(super) fn ids_in(&self, bit: u32) -> impl Iterator<Item = usize> + '_ {
+        let end = usize::from(self.ends[(bit - FIELD_FIRST) as usize]);
+        let begin = end - self.field(bit).len();
+        let ids = self.ids.iter().map(|&at| usize::from(at));
+        ids.filter(move |at| (begin..end).contains(at)).map(move |at| at - begin)
+    }
+
     /// A mask with one bit per field that this row has, position included.
     #[must_use]
     #[inline]

@@ -122,6 +122,27 @@ impl EventOutbox {
         Self { kinds, events: Vec::new() }
     }
 
+    /// Sends an event about an entity.
+    ///
+    /// # Panics
+    /// When the type was not registered.
+    pub(crate) fn send<E: PlayerEvent>(&mut self, about: NetId, to: Audience, event: E) {
+        let &(kind, delivery) = self.kinds.by_type.get(&TypeId::of::<E>()).unwrap_or_else(|| {
+            panic!("event {} is not registered: call add_player_event", <E as SyncFields>::NAME)
+        });
+        self.events.push(OutgoingEvent { kind, delivery, about, to, event: Box::new(event) });
+    }
+
+    /// How many events wait in it.
+    pub(crate) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Takes back all but the first so many.
+    pub(crate) fn truncate(&mut self, events: usize) {
+        self.events.truncate(events);
+    }
+
     /// Takes what was sent.
     pub(crate) fn take(&mut self) -> Vec<OutgoingEvent> {
         std::mem::take(&mut self.events)
@@ -168,10 +189,7 @@ impl PlayerEvents<'_> {
     /// # Panics
     /// When the type was not registered with `add_player_event`.
     pub fn send<E: PlayerEvent>(&mut self, about: NetId, to: Audience, event: E) {
-        let &(kind, delivery) = self.outbox.kinds.by_type.get(&TypeId::of::<E>()).unwrap_or_else(|| {
-            panic!("event {} is not registered: call add_player_event", <E as SyncFields>::NAME)
-        });
-        self.outbox.events.push(OutgoingEvent { kind, delivery, about, to, event: Box::new(event) });
+        self.outbox.send(about, to, event);
     }
 }
 

@@ -5,7 +5,7 @@ use bevy_ecs::prelude::Component;
 
 use crate::protocol::codec::DecodeError;
 
-use super::policy::{ComponentPolicy, NodeSpec, Shown, Sieved, Viewing};
+use super::policy::{ComponentPolicy, NodeSpec, Shown, Sieved, VariantSpec, Viewing};
 use super::urgency::Urgency;
 
 pub use super::field_wire::{
@@ -118,6 +118,23 @@ impl FieldSpec {
     #[must_use]
     pub fn is_sent(&self) -> bool {
         self.policy != Policy::ServerOnly
+    }
+
+    /// Whether names of entities are told to viewers who do not see those entities, by the field itself or at any depth in it.
+    #[must_use]
+    pub fn reveals_any_ids(&self) -> bool {
+        fn reveals(spec: &FieldSpec, around: &mut Vec<&'static [VariantSpec]>) -> bool {
+            if spec.reveals_ids {
+                return true;
+            }
+            let Some(node) = spec.nested.map(|node| node()) else { return false };
+            if around.iter().any(|variants| std::ptr::eq(*variants, node.variants)) {
+                return false;
+            }
+            around.push(node.variants);
+            node.variants.iter().flat_map(|variant| variant.fields).any(|field| reveals(field, around))
+        }
+        reveals(self, &mut Vec::new())
     }
 
     /// Most bytes that one value of it takes in an update, its length prefix included; 0 when it is never sent.

@@ -7,6 +7,7 @@
 use bevy_app::App;
 use bevy_ecs::prelude::{EntityRef, FromWorld, Mut, Resource, World};
 
+use crate::cell::audit::{RowFault, public_fault};
 use crate::cell::kinds::{ComponentKind, ReplicatedKind};
 use crate::cell::survey::print_of;
 use crate::ids::{NetId, Row};
@@ -142,6 +143,15 @@ impl Globals {
     pub(crate) fn entity<'w>(&self, world: &'w World, row: Row) -> Option<EntityRef<'w>> {
         let global = self.living.iter().find(|global| global.row == row)?;
         (global.find)(world)
+    }
+
+    /// Compares the row of each with the resource, as [`Cell::audit_rows`](crate::cell::Cell::audit_rows) does.
+    pub(crate) fn audit_rows(&self, world: &World, rows: &Rows) -> Vec<RowFault> {
+        let audit = |global: &Living| {
+            let entity = (global.find)(world)?;
+            public_fault(rows, global.row, &entity, |component| self.kind(component))
+        };
+        self.living.iter().filter_map(audit).collect()
     }
 
     /// Their part of the fingerprint.

@@ -6,6 +6,7 @@
 //! *Reads*: rows, candidates, acks. *Writes*: views, update bytes.
 
 pub mod audit;
+mod auditing;
 pub mod encoded;
 pub mod events;
 pub mod field;

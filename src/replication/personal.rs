@@ -1,5 +1,6 @@
 //! Where personal fields are evaluated: on the owner's component, in the cell that owns it, read only.
 
+use std::borrow::Cow;
 use std::cell::Cell as Shared;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,13 +10,17 @@ use bevy_ecs::world::EntityRef;
 use crate::cell::kinds::ComponentKind;
 use crate::cell::pool::Cells;
 use crate::cell::registration::Game;
-use crate::ids::Row;
+use crate::ids::{NetId, Row};
 use crate::server::GameOf;
 
+use super::audit::AuditFault;
+use super::field::{ABSENT, FieldSpec, FieldWire, put_prefixed};
 use super::globals::Globals;
+use super::mask::FIELD_FIRST;
+use super::policy::compare::{names_in, same_but_for_names};
 use super::policy::{ComponentPolicy, ComponentRule, Depends, Shown, Subject, ViewerContext, Viewing};
 use super::rows::Rows;
-use super::view::{FieldKey, PersonalSource, PersonalValue};
+use super::view::{FieldKey, PersonalSource, PersonalValue, ToldEntity, ToldField};
 
 /// What a cell without a subject on an entity says about it.
 static PLAIN: std::sync::LazyLock<Subject> = std::sync::LazyLock::new(Subject::default);
@@ -134,6 +139,90 @@ impl OwnersComponents<'_> {
     pub(super) fn hidden_paths(&self, field: FieldKey, bytes: &[u8]) -> Vec<String> {
         let kind = self.kind(usize::from(field.component));
         kind.map_or_else(Vec::new, |kind| kind.hidden_paths(usize::from(field.field), bytes))
+    }
+}
+
+/// What is told of one entity otherwise than its policies say: the component, and the number of its sent field; none when the
+/// component itself is shown or hidden wrongly.
+pub(super) type ToldWrong = (usize, Option<usize>, AuditFault);
+
+impl OwnersComponents<'_> {
+    /// What of an entity the viewer is told otherwise than the naive sieve says, found by decoding what it is told.
+    /// `is_hidden` are the entities that it does not see. O(bytes of the components).
+    pub(super) fn told_wrong(
+        &self,
+        told: &ToldEntity<'_>,
+        is_hidden: &dyn Fn(NetId) -> bool,
+    ) -> Vec<ToldWrong> {
+        let (row, schema) = (told.row, self.rows.schema());
+        let on_entity = self.rows.encoded[row.index()].components;
+        let mut wrong = Vec::new();
+        for component in (0..schema.components.len()).filter(|component| on_entity >> component & 1 == 1) {
+            let is_told = told.components >> component & 1 == 1;
+            if is_told != self.shows_component(row, component, &mut Depends::default()) {
+                wrong.push((component, None, AuditFault::Component));
+            }
+        }
+        let lives_hidden = |name: NetId| is_hidden(name) && self.rows.row(name).is_some();
+        for fields in told.fields.chunk_by(|a, b| a.key.component == b.key.component) {
+            let component = usize::from(fields[0].key.component);
+            let (Some(entity), Some(kind)) = (self.entity(row), self.kind(component)) else { continue };
+            let specs = &schema.components[component].sent;
+            let mut judged: Vec<(usize, Cow<'_, [u8]>)> = Vec::with_capacity(fields.len());
+            // Of what is left out the sieve knows nothing.
+            for field in fields.iter().filter(|field| !field.left_out) {
+                let number = usize::from(field.key.field);
+                let reveals = || specs[number].reveals_any_ids();
+                if names_in(field.bytes, &lives_hidden).next().is_some() && !reveals() {
+                    wrong.push((component, Some(number), AuditFault::Name));
+                }
+                let bytes = match self.before_blanking(row, field) {
+                    None => Cow::Borrowed(field.bytes),
+                    Some((source, names)) if same_but_for_names(field.bytes, &source, &names, is_hidden) => {
+                        Cow::Owned(source)
+                    }
+                    Some(_) => {
+                        wrong.push((component, Some(number), AuditFault::PersonalField));
+                        continue;
+                    }
+                };
+                if !self.is_too_long(row, field.key, &specs[number], &bytes) {
+                    judged.push((number, bytes));
+                }
+            }
+            let judged: Vec<(usize, &[u8])> =
+                judged.iter().map(|(number, bytes)| (*number, &**bytes)).collect();
+            let reads = Shared::new(Depends::NONE);
+            let told_wrong = kind.told_wrong(&entity, &self.viewing(row, &reads), &judged);
+            wrong.extend(
+                told_wrong.into_iter().map(|number| (component, Some(number), AuditFault::PersonalField)),
+            );
+        }
+        wrong
+    }
+
+    /// The wire bytes of a field in which names of entities are, with all of them, and where those stand. To be compared as values they have to
+    /// be whole: two hidden names are two keys of a map, but blank they are one.
+    fn before_blanking(&self, row: Row, field: &ToldField<'_>) -> Option<(Vec<u8>, Vec<usize>)> {
+        let layout = self.rows.layout(row);
+        let bit = layout.bit_of(field.key).filter(|_| field.has_names)?;
+        if !layout.fields()[(bit - FIELD_FIRST) as usize].personal {
+            let encoded = &self.rows.encoded[row.index()];
+            return Some((encoded.field(bit).to_vec(), encoded.ids_in(bit).collect()));
+        }
+        let (mut value, mut bytes) = (PersonalValue::default(), Vec::new());
+        let shows = self.evaluate(row, field.key, &mut value).is_visible();
+        put_prefixed(&mut bytes, shows.then_some(&value.bytes));
+        let payload = bytes.len().saturating_sub(value.bytes.len());
+        let names = value.ids.iter().filter(|_| shows).map(|&at| payload + usize::from(at));
+        Some((bytes, names.collect()))
+    }
+
+    /// Whether nothing is told of a field because its value is too long, of which the sieve knows nothing.
+    fn is_too_long(&self, row: Row, key: FieldKey, spec: &FieldSpec, bytes: &[u8]) -> bool {
+        spec.wire == FieldWire::Prefixed
+            && bytes == [ABSENT]
+            && (!spec.personal || self.evaluate(row, key, &mut PersonalValue::default()) == Shown::TooLong)
     }
 }
 

@@ -4,12 +4,18 @@
 //! [`View::plant`](super::View::plant) plants one in a session of choice, [`Rows::plant`](super::Rows::plant) one in the
 //! rows; with the feature, `TERRANE_PLANTED_FAULT` names one to plant in the first session of a process, or in its rows.
 
+use std::cell::Cell;
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
 use crate::ids::{NetId, Row};
 
+use super::field::FieldWriter;
+use super::layouts::FieldKey;
 use super::mask::{FIELD_FIRST, FieldMask, RESEND};
+use super::policy::Depends;
 use super::rows::{RowDelta, Rows};
+use super::view::{PersonalSource, PersonalValue};
 use super::wire::EnterHead;
 
 /// The environment variable that names the fault of the process's first session.
@@ -26,6 +32,10 @@ pub enum PlantedFault {
     WithheldField,
     /// The changes of one entity's components never get into its row: everybody is told what was, and all agree.
     StaleRow,
+    /// One mask is left out whenever one entity is encoded: everybody is told the value as it is.
+    LeftOutMask,
+    /// The policies of one personal field of one entity are left out for one viewer, who is told it as it is.
+    LeftOutPolicy,
 }
 
 impl FromStr for PlantedFault {
@@ -36,8 +46,11 @@ impl FromStr for PlantedFault {
             "skipped-leave" => Ok(Self::SkippedLeave),
             "withheld-field" => Ok(Self::WithheldField),
             "stale-row" => Ok(Self::StaleRow),
+            "left-out-mask" => Ok(Self::LeftOutMask),
+            "left-out-policy" => Ok(Self::LeftOutPolicy),
             _ => Err(format!(
-                "{VARIABLE}={name} names no fault: expected wrong-field, skipped-leave, withheld-field or stale-row"
+                "{VARIABLE}={name} names no fault: expected wrong-field, skipped-leave, withheld-field, stale-row, \
+                 left-out-mask or left-out-policy"
             )),
         }
     }
@@ -51,11 +64,31 @@ pub(super) struct Planted {
     victim: Option<NetId>,
     /// Which of its fields is withheld.
     withheld: FieldMask,
+    /// What the encoders of cells do wrong.
+    left_out: Option<Arc<LeftOutMask>>,
+    /// Whose personal field is told without its policies.
+    bare: OnceLock<(Row, FieldKey)>,
 }
 
 impl Planted {
     pub(super) fn plant(&mut self, fault: PlantedFault) {
-        *self = Self { fault: Some(fault), ..Self::default() };
+        let left_out = (fault == PlantedFault::LeftOutMask).then(Arc::default);
+        *self = Self { fault: Some(fault), left_out, ..Self::default() };
+    }
+
+    /// What the encoders of cells are to do wrong, if anything.
+    pub(super) fn left_out_mask(&self) -> Option<&Arc<LeftOutMask>> {
+        self.left_out.as_ref()
+    }
+
+    /// A source that leaves the policies of one field out, if this is the fault. `is_change`: what it gives is told as a
+    /// change, so the field may be chosen now.
+    pub(super) fn leaving_out<'a>(
+        &'a self,
+        source: &'a dyn PersonalSource,
+        is_change: bool,
+    ) -> LeavingOut<'a> {
+        LeavingOut { planted: self, source, is_change }
     }
 
     /// Makes the enter record of the first entity told wrong, every time it is told.
@@ -98,6 +131,101 @@ impl Planted {
     /// Whether this leave is the one to be skipped.
     pub(super) fn skips_leave(&mut self) -> bool {
         self.fault.take_if(|fault| *fault == PlantedFault::SkippedLeave).is_some()
+    }
+}
+
+/// What is left out of the policies that this thread evaluates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum LeftOut {
+    #[default]
+    Nothing,
+    NextMask,
+    Personal,
+}
+
+thread_local! {
+    static LEFT_OUT: Cell<LeftOut> = const { Cell::new(LeftOut::Nothing) };
+}
+
+fn leaving_out<R>(what: LeftOut, evaluate: impl FnOnce() -> R) -> R {
+    LEFT_OUT.set(what);
+    let done = evaluate();
+    LEFT_OUT.set(LeftOut::Nothing);
+    done
+}
+
+/// Whether the mask that is about to be put on is left out: asked by it.
+pub(super) fn next_mask_is_left_out() -> bool {
+    let is_left_out = LEFT_OUT.get() == LeftOut::NextMask;
+    if is_left_out {
+        LEFT_OUT.set(LeftOut::Nothing);
+    }
+    is_left_out
+}
+
+/// Whether policies that look at the viewer are left out: asked by them.
+pub(super) fn policies_are_left_out() -> bool {
+    LEFT_OUT.get() == LeftOut::Personal
+}
+
+/// One mask of one entity, which all cells leave out when they encode that entity: the first mask of the first entity of
+/// which one makes a difference. As if the encoder were wrong, and not what it has written.
+#[derive(Debug, Default)]
+pub struct LeftOutMask(OnceLock<NetId>);
+
+impl LeftOutMask {
+    /// Whether this is the entity. Asked by audits, which encode again what has been told and choose nobody.
+    pub(crate) fn is_of(&self, net_id: NetId) -> bool {
+        self.0.get() == Some(&net_id)
+    }
+
+    /// Encodes the entity again without its first mask, if it is the one, or if there is none yet and it can be.
+    pub(crate) fn leave_mask_out(
+        &self,
+        net_id: NetId,
+        writer: &mut FieldWriter,
+        encode: impl Fn(&mut FieldWriter),
+    ) {
+        if self.0.get().is_some() && !self.is_of(net_id) {
+            return;
+        }
+        let masked = writer.clone();
+        leaving_out(LeftOut::NextMask, || encode(writer));
+        if *writer != masked && *self.0.get_or_init(|| net_id) != net_id {
+            *writer = masked;
+        }
+    }
+}
+
+/// See [`Planted::leaving_out`].
+pub(super) struct LeavingOut<'a> {
+    planted: &'a Planted,
+    source: &'a dyn PersonalSource,
+    is_change: bool,
+}
+
+impl PersonalSource for LeavingOut<'_> {
+    fn show(&self, row: Row, field: FieldKey, value: &mut PersonalValue) -> bool {
+        let shown = self.source.show(row, field, value);
+        let Planted { fault, bare: victim, .. } = self.planted;
+        let may_be = victim.get().map_or(self.is_change, |victim| *victim == (row, field));
+        if *fault != Some(PlantedFault::LeftOutPolicy) || !may_be {
+            return shown;
+        }
+        let mut bare = PersonalValue::default();
+        let bare_shown = leaving_out(LeftOut::Personal, || self.source.show(row, field, &mut bare));
+        if (shown, &value.bytes) == (bare_shown, &bare.bytes)
+            || *victim.get_or_init(|| (row, field)) != (row, field)
+        {
+            return shown;
+        }
+        bare.reads |= value.reads;
+        *value = bare;
+        bare_shown
+    }
+
+    fn shows_component(&self, row: Row, component: usize, reads: &mut Depends) -> bool {
+        self.source.shows_component(row, component, reads)
     }
 }
 

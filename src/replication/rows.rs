@@ -427,6 +427,12 @@ impl Rows {
         self.planted.plant(fault);
     }
 
+    /// What the encoders of cells are to do wrong.
+    #[cfg(any(test, feature = "planted-faults"))]
+    pub(super) fn left_out_mask(&self) -> Option<&Arc<super::planted::LeftOutMask>> {
+        self.planted.left_out_mask()
+    }
+
     /// The rows that changed in this tick.
     #[must_use]
     pub fn changed_rows(&self) -> &[Row] {

@@ -7,20 +7,18 @@ use crate::cell::pool::{Cells, NodeContext, with_cells};
 use crate::ghost::import::PublishedExports;
 use crate::ids::{Row, TickNumber};
 use crate::interest::{Viewer, Viewers};
-use crate::limits::{FIRST_SYNC_UPDATES_PER_TICK_MAX, PENDING_TICKS_MAX};
+use crate::limits::FIRST_SYNC_UPDATES_PER_TICK_MAX;
 use crate::net::ToNet;
-use crate::protocol::messages::{AuditOutcome, ServerControl};
+use crate::protocol::messages::ServerControl;
 use crate::server::WorldSettings;
 use crate::server::io::{AuditTotals, TickInput, TickOutput};
 use crate::session::relevance::Relevance;
 use crate::session::{Session, Sessions};
 
-use super::audit::audit_view;
+use super::auditing;
 use super::events::OutgoingEvent;
 use super::globals;
-use super::oracle::{self, Oracle, OracleViewer};
 use super::personal::{EntitiesOfRows, OwnersComponents};
-use super::policy::Depends;
 use super::rows::Rows;
 use super::rule::{self, ViewSettings};
 use super::tell::{self, EventCounts, TellScratch};
@@ -28,9 +26,6 @@ use super::view::{Look, UpdateHeader, ViewScratch};
 
 /// Fewest sessions that are worth a task of their own.
 const SESSIONS_PER_TASK_MIN: usize = 16;
-
-/// Rows that one audit names; all are counted.
-const ROW_FAULTS_TOLD_MAX: usize = 16;
 
 /// What `Assemble` counted. What is above `over_the_cap` is of this tick, the rest since the start.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,25 +75,18 @@ struct TaskScratch {
 
 /// The messages that `Assemble` made, until `Send`.
 #[derive(Resource, Default)]
-pub struct Assembled(Vec<ToNet>);
-
-/// The server's own memory of what each session must see, kept while audits are on.
-#[derive(Resource, Default)]
-struct Oracles {
-    /// By session index: the epoch it is for, and the memory.
-    by_session: Vec<(u32, Oracle)>,
-}
+pub struct Assembled(pub(super) Vec<ToNet>);
 
 /// How far players see, for views.
 #[derive(Resource, Clone, Copy)]
-struct ViewRule(ViewSettings);
+pub(super) struct ViewRule(pub(super) ViewSettings);
 
 /// Puts what this module keeps into the node's world.
 pub(crate) fn install(world: &mut World, settings: &WorldSettings) {
     world.init_resource::<AssembleCounts>();
     world.init_resource::<AssembleScratch>();
     world.init_resource::<Assembled>();
-    world.init_resource::<Oracles>();
+    auditing::install(world);
     world.insert_resource(ViewRule(ViewSettings {
         enter_radius_m: settings.enter_radius_m,
         leave_radius_m: settings.leave_radius_m,
@@ -147,6 +135,8 @@ pub fn assemble(world: &mut World) {
         {
             let mut rows = world.resource_mut::<Rows>();
             for cell in cells.iter_mut() {
+                #[cfg(any(test, feature = "planted-faults"))]
+                cell.planted.clone_from(&rows.left_out_mask().cloned());
                 rows.publish_subjects(&mut cell.subjects);
                 rows.publish(&mut cell.deltas);
             }
@@ -154,11 +144,12 @@ pub fn assemble(world: &mut World) {
         world.resource_scope(|world, mut sessions: Mut<Sessions>| {
             world.resource_scope(|world, mut scratch: Mut<AssembleScratch>| {
                 take_acks(world, &mut sessions);
+                auditing::take_reports(world, &mut sessions);
                 let events = tell::gather(world, cells);
                 assemble_sessions(world, cells, events, &mut sessions, &mut scratch);
                 collect(world, &mut scratch);
-                audit(world, cells, &mut sessions);
-                audit_rows(world, cells);
+                auditing::audit(world, cells, &mut sessions);
+                auditing::audit_rows(world, cells, &sessions);
             });
         });
     });
@@ -170,34 +161,6 @@ fn take_acks(world: &mut World, sessions: &mut Sessions) {
         for ack in &input.acks {
             if let Some(session) = sessions.current_mut(ack.connection, ack.epoch) {
                 session.view.on_ack(rows, ack.newest, ack.bits);
-            }
-        }
-        let mut counts = world.resource_mut::<AssembleCounts>();
-        for report in &input.audits {
-            // A report on what was never asked, or was answered already, counts for nothing.
-            let Some(asked) = sessions
-                .of_connection_mut(report.connection)
-                .and_then(|session| session.audits.answer(report.audit))
-            else {
-                continue;
-            };
-            if report.outcome != AuditOutcome::Inconclusive {
-                counts.audits.conclusive += 1;
-                counts.audits.fields += u64::from(asked.compared);
-                counts.audits.fields_skipped += u64::from(asked.skipped);
-            }
-            match report.outcome {
-                AuditOutcome::Equal => {}
-                AuditOutcome::Inconclusive => counts.audits.inconclusive += 1,
-                AuditOutcome::Different { sum } => {
-                    counts.audits.failures += 1;
-                    tracing::error!(
-                        connection = report.connection.0,
-                        audit = report.audit,
-                        sum = format!("{sum:016x}"),
-                        "a client holds something else than it was sent"
-                    );
-                }
             }
         }
     });
@@ -349,94 +312,6 @@ fn collect(world: &mut World, scratch: &mut AssembleScratch) {
             counts.overdue += done.overdue;
         }
     });
-}
-
-/// Compares every view with the oracle, and asks every client to compare what it holds with what it was sent.
-/// The oracle has to follow every tick, since who is in view depends on who was: O(entities × sessions).
-fn audit(world: &mut World, cells: &Cells, sessions: &mut Sessions) {
-    let Some(every) = world.resource::<WorldSettings>().audit_every else { return };
-    let tick = world.resource::<NodeContext>().0.tick;
-    world.resource_scope(|world, mut oracles: Mut<Oracles>| {
-        world.resource_scope(|world, mut assembled: Mut<Assembled>| {
-            world.resource_scope(|world, mut counts: Mut<AssembleCounts>| {
-                let rows = world.resource::<Rows>();
-                let rule = world.resource::<ViewRule>().0;
-                let entities: Vec<_> = oracle::world(rows).collect();
-                let relevance = Relevance::of(sessions, rows, rule.entities_max);
-                let (mut always, mut scratch) = (Vec::new(), ViewScratch::default());
-                let mut entities_found = EntitiesOfRows::default();
-                entities_found.clear(rows.len());
-                for session in sessions.iter_mut() {
-                    let index = session.id.index as usize;
-                    if oracles.by_session.len() <= index {
-                        oracles.by_session.resize_with(index + 1, Default::default);
-                    }
-                    let (epoch, oracle) = &mut oracles.by_session[index];
-                    if *epoch != session.id.epoch {
-                        (*epoch, *oracle) = (session.id.epoch, Oracle::default());
-                    }
-                    let row = session.avatar_row;
-                    let own = (row != Row::NONE).then_some(session.avatar);
-                    let place = rows.position[row.index()];
-                    relevance.rows_for(session, rows, &mut always);
-                    let viewer = OracleViewer {
-                        position: place,
-                        own,
-                        context: Some(&session.context),
-                        always: always.iter().map(|row| rows.net_id[row.index()]).collect(),
-                    };
-                    let expected = oracle.membership(entities.iter().copied(), &viewer, &rule);
-                    if !tick.0.is_multiple_of(every) {
-                        continue;
-                    }
-                    let found = audit_view(&session.view, rows, &expected, PENDING_TICKS_MAX);
-                    counts.audits.conclusive += 1;
-                    if !found.passed() {
-                        counts.audits.failures += 1;
-                        tracing::error!(player = %session.player, %tick, ?found, "a view is not what it must be");
-                    }
-                    let number = session.audits.next_number();
-                    let source = OwnersComponents::new(world, cells, &session.context, &entities_found);
-                    let viewer = rule::Viewer { position: place, avatar: row };
-                    let (context, changes) = (&session.context, Depends::NONE);
-                    let look = Look { viewer, context, changes, always: &always, source: &source };
-                    if let Some((request, overlooked)) =
-                        session.view.audit_request(rows, &look, number, &mut scratch)
-                    {
-                        if !overlooked.is_empty() {
-                            counts.audits.failures += 1;
-                            tracing::error!(player = %session.player, %tick, ?overlooked, "fields have changed for a player who was not told");
-                        }
-                        let held = session.view.rows();
-                        let all: u32 =
-                            held.map(|row| rows.encoded[row.index()].all_fields().count_ones()).sum();
-                        session.audits.ask(request.fields, all.saturating_sub(request.fields));
-                        let message = ServerControl::Audit(request);
-                        assembled.0.push(ToNet::Control { connection: session.connection, message });
-                    }
-                }
-            });
-        });
-    });
-}
-
-/// Compares every row with the components that it is of: views, oracle and clients all rest on the rows, so none of
-/// them would notice. Once per entity, however many see it: O(entities × sent bytes).
-fn audit_rows(world: &mut World, cells: &mut Cells) {
-    let Some(every) = world.resource::<WorldSettings>().audit_every else { return };
-    let tick = world.resource::<NodeContext>().0.tick;
-    if !tick.0.is_multiple_of(every) {
-        return;
-    }
-    let rows = world.resource::<Rows>();
-    let found: Vec<_> = cells.iter_mut().flat_map(|cell| cell.audit_rows(rows)).collect();
-    for fault in found.iter().take(ROW_FAULTS_TOLD_MAX) {
-        let (component, field) = (fault.component, fault.field.unwrap_or("all of it"));
-        tracing::error!(net_id = %fault.net_id, component, field, %tick, "a row is not what its entity is");
-    }
-    let audits = &mut world.resource_mut::<AssembleCounts>().audits;
-    audits.conclusive += 1;
-    audits.failures += found.len() as u64;
 }
 
 /// Runs `Send`: hands this tick's updates and replies to the output, behind the messages of earlier sets.

@@ -12,6 +12,7 @@
 
 pub mod breadcrumb;
 pub mod clock;
+pub mod finding;
 pub mod heartbeat;
 pub mod marks;
 pub mod metrics;
@@ -27,6 +28,7 @@ pub mod watchdog;
 
 pub use breadcrumb::{CellCrumb, Place};
 pub use clock::StageClock;
+pub use finding::{AuditFault, AuditFinding, PLAYERS_NAMED_MAX};
 pub use heartbeat::{Health, Heartbeat};
 pub use marks::instrument;
 pub use metrics::{Metrics, MetricsFrame};

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::telemetry::finding::AuditFinding;
 use crate::telemetry::quantiles::Quantiles;
 use crate::telemetry::stages::StageSummary;
 
@@ -52,6 +53,8 @@ pub struct RunReport {
     pub audit_fields_skipped: u64,
     /// Audits that failed.
     pub audit_failures: u64,
+    /// What audits found, each thing once: the first few.
+    pub audit_findings: Vec<AuditFinding>,
     /// Fingerprint of the world at the end; 16 hexadecimal digits in JSON.
     #[serde(serialize_with = "as_hex")]
     pub fingerprint: u64,
@@ -120,6 +123,9 @@ impl fmt::Display for RunReport {
                 self.audit_failures
             )?;
         }
+        for finding in &self.audit_findings {
+            writeln!(f, "            {finding}")?;
+        }
         for (name, count) in &self.game {
             writeln!(f, "  {name:<9} {count}")?;
         }
@@ -175,6 +181,7 @@ mod tests {
             "audit_fields",
             "audit_fields_skipped",
             "audit_failures",
+            "audit_findings",
             "fingerprint",
             "trades",
         ];

@@ -102,12 +102,12 @@ pub(crate) struct Renamed {
     pub(crate) before: String,
 }
 
-fn shout(action: &Shout, stall: &mut Stall, _: &ActionContext<'_>) -> Result<(), String> {
+fn shout(action: &Shout, stall: &mut Stall, _: &mut ActionContext<'_>) -> Result<(), String> {
     stall.price = action.price;
     Ok(())
 }
 
-fn rename(action: &Rename, stall: &mut Stall, _: &ActionContext<'_>) -> Result<Renamed, String> {
+fn rename(action: &Rename, stall: &mut Stall, _: &mut ActionContext<'_>) -> Result<Renamed, String> {
     if action.name.is_empty() {
         return Err("a stall has a name".into());
     }

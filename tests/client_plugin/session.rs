@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bevy_app::Update;
 use bevy_ecs::message::{Message, MessageReader};
 use bevy_ecs::prelude::{DetectChanges, Ref, ResMut};
-use terrane::caravan::{Said, Say, Walker};
+use terrane::caravan::{Chat, Said, Say, Walker};
 use terrane::client::player::ReplyError;
 use terrane::client::plugin::{
     Answer, Client, ClientAppExt, ClientClock, ClientPlugin, ComponentNews, Disconnected, Entered, FieldNews,
@@ -355,6 +355,8 @@ fn over_udp_the_same_plugin_sees_speaks_and_leaves() {
         .answers::<Say>()
         .init_resource::<Answered>()
         .add_systems(Update, hear_said)
+        .hear::<Chat>()
+        .keep::<Heard<Chat>>()
         .keep::<Disconnected>();
     let until = |app: &mut App, what: &str, holds: fn(&mut App) -> bool| {
         let begun = Instant::now();
@@ -371,8 +373,9 @@ fn over_udp_the_same_plugin_sees_speaks_and_leaves() {
     app.world_mut().resource_mut::<Client>().call(&Say { text: "hello".into() }).expect("sent");
     until(&mut app, "answered", |app| !app.world().resource::<Answered>().0.is_empty());
     assert!(app.world().resource::<Answered>().0[0].is_ok());
-    let mut own = app.world_mut().query_filtered::<&Walker, With<OwnAvatar>>();
-    assert_eq!(own.single(app.world()).expect("one").says, "hello");
+    until(&mut app, "heard", |app| !app.kept::<Heard<Chat>>().is_empty());
+    let heard = &app.kept::<Heard<Chat>>()[0];
+    assert_eq!((heard.event.by.as_str(), heard.event.text.as_str()), ("ann", "hello"));
     app.world_mut().resource_mut::<Client>().leave();
     until(&mut app, "over", |app| !app.kept::<Disconnected>().is_empty());
     for _ in 0..5 {

@@ -47,7 +47,7 @@ fn a_component_or_an_action_registered_twice_is_refused_by_name() {
     #[derive(Serialize, Deserialize, Action)]
     #[action(scope = self, caller = player, reply = ())]
     struct Push;
-    fn push(_: &Push, _: &mut Stone, _: &ActionContext<'_>) -> Result<(), String> {
+    fn push(_: &Push, _: &mut Stone, _: &mut ActionContext<'_>) -> Result<(), String> {
         Ok(())
     }
     let refused = refusal(|app| {

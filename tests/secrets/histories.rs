@@ -70,7 +70,7 @@ fn every_player_is_told_what_is_true_for_it_on_every_tick_and_layout() {
                 }
             }
             let audits = stage.report.audits;
-            assert_eq!(audits.failures, 0, "seed {seed}, {layout}: {audits:?}");
+            assert_eq!(audits.failures, 0, "seed {seed}, {layout}: {audits:?} {:#?}", stage.findings());
         }
     }
     assert!(steps > 100_000 && skipped < steps / 10, "{steps} steps, {skipped} more while something waited");
@@ -101,7 +101,7 @@ fn players_hold_what_is_true_in_the_end_whatever_the_network_does() {
                 let when = format!("{network:?}, {layout}, {}", client.name);
                 assert_equal(&stage, &stage.held(number), stage.expected(&client.name), &when);
             }
-            assert_eq!(stage.report.audits.failures, 0, "{network:?}, {layout}");
+            assert_eq!(stage.report.audits.failures, 0, "{network:?}, {layout}: {:#?}", stage.findings());
         }
     }
 }

@@ -11,6 +11,7 @@ use terrane::prelude::*;
 use terrane::protocol::codec;
 use terrane::protocol::messages::ServerControl;
 use terrane::replication::Schema;
+use terrane::replication::audit::{AuditFinding, AuditFindings};
 use terrane::replication::policy::Subject;
 use terrane::server::io::{ClientAck, Join};
 use terrane::server::{Server, TickInput, TickReport};
@@ -117,6 +118,11 @@ impl Stage {
 
     pub fn client(&self, name: &str) -> &Client {
         self.clients.iter().find(|client| client.name.as_str() == name).expect("it is here")
+    }
+
+    /// What audits have found.
+    pub fn findings(&self) -> &[AuditFinding] {
+        self.server.node().resource::<AuditFindings>().all()
     }
 
     /// What the client called so holds.

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::ids::PlayerId;
+#[cfg(any(test, feature = "planted-faults"))]
+use crate::replication::planted;
 
 use super::viewing::Viewing;
 
@@ -133,11 +135,19 @@ pub fn per_player<'v, V: Clone, Form>(
     value: &'v V,
     viewing: &Viewing<'_>,
 ) -> Option<Cow<'v, V>> {
+    #[cfg(any(test, feature = "planted-faults"))]
+    if planted::policies_are_left_out() {
+        return Some(Cow::Borrowed(value));
+    }
     policy.show(value, viewing).map(Cow::Owned)
 }
 
 /// What `per_player_slice` shows this viewer.
 pub fn per_player_slice<'v, V: Clone + PlayerMap>(value: &'v V, viewing: &Viewing<'_>) -> Option<Cow<'v, V>> {
+    #[cfg(any(test, feature = "planted-faults"))]
+    if planted::policies_are_left_out() {
+        return Some(Cow::Borrowed(value));
+    }
     Some(Cow::Owned(value.slice(viewing.viewer.player())))
 }
 
@@ -147,6 +157,10 @@ pub fn custom<'v, V: Clone, Form>(
     value: &'v V,
     viewing: &Viewing<'_>,
 ) -> Option<Cow<'v, V>> {
+    #[cfg(any(test, feature = "planted-faults"))]
+    if planted::policies_are_left_out() {
+        return Some(Cow::Borrowed(value));
+    }
     policy.show(value, viewing)
 }
 
@@ -156,7 +170,11 @@ pub fn gate<C, Form>(policy: impl Gate<C, Form>, component: &C, viewing: &Viewin
 }
 
 /// What `masked` shows everybody.
-pub fn masked<V>(policy: fn(&V) -> V, value: &V) -> V {
+pub fn masked<V: Clone>(policy: fn(&V) -> V, value: &V) -> V {
+    #[cfg(any(test, feature = "planted-faults"))]
+    if planted::next_mask_is_left_out() {
+        return value.clone();
+    }
     policy(value)
 }
 

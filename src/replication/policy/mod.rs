@@ -10,6 +10,7 @@
 //! component ([`ComponentPolicy`]), the field ([`Policy`](super::field::Policy)), and the fields of nested values.
 //! A policy is a pure function: what it says may depend on its arguments alone.
 
+pub mod compare;
 pub mod component;
 mod containers;
 pub mod depends;

@@ -1,20 +1,75 @@
 //! What a view can be asked about itself, for audits.
 
-use crate::ids::NetId;
+use crate::ids::{NetId, Row};
 use crate::protocol::messages::AuditRequest;
 use crate::replication::audit::{entity_sum, row_sum};
 use crate::replication::mask::FIELDS_OF_PLACE;
 use crate::replication::rows::Rows;
 
 use super::aliases::{aliases_of, has, put};
+use super::held::{ShownField, ShownFields};
 use super::personal::Look;
 use super::{View, ViewScratch};
 use crate::replication::layouts::FieldKey;
+use crate::replication::policy::Depends;
 
 /// Fields of special entities that have another value than the client was told last, though nothing of them is pending.
 pub type Overlooked = Vec<(NetId, FieldKey)>;
 
+/// What a viewer is told of an entity of which not everybody sees the same.
+#[derive(Debug)]
+pub struct ToldEntity<'a> {
+    /// Which.
+    pub row: Row,
+    /// The components that the viewer sees.
+    pub components: u64,
+    /// Their fields, as the viewer is told them.
+    pub fields: Vec<ToldField<'a>>,
+}
+
+/// One field of it.
+#[derive(Clone, Copy, Debug)]
+pub struct ToldField<'a> {
+    /// Which.
+    pub key: FieldKey,
+    /// In wire form.
+    pub bytes: &'a [u8],
+    /// Whether names of entities are known to be in it, which are blank where the viewer does not see the entity.
+    pub has_names: bool,
+    /// Whether it is absent because all together is more than a record takes.
+    pub left_out: bool,
+}
+
 impl View {
+    /// Gives what the viewer is told of every entity of which not everybody sees the same, evaluated anew by the same code
+    /// that updates are made with. Call after the tick's last [`assemble`](Self::assemble). O(those entities and their bytes);
+    /// gives how many they were.
+    pub fn each_told(
+        &self,
+        rows: &Rows,
+        look: &Look<'_>,
+        scratch: &mut ViewScratch,
+        each: &mut dyn FnMut(&ToldEntity<'_>),
+    ) -> usize {
+        let mut entities = 0;
+        for word in 0..self.aliases.words() {
+            for alias in aliases_of(word, self.aliases.special[word]) {
+                let (components, _) = self.whole(rows, look.source, alias, &mut scratch.whole);
+                let ShownFields { bytes, fields, .. } = &scratch.whole.shown;
+                let told = |field: &ShownField| ToldField {
+                    key: field.key,
+                    bytes: &bytes[field.begin as usize..field.end as usize],
+                    has_names: field.reads.contains(Depends::NAMED_IDS),
+                    left_out: field.left_out,
+                };
+                let fields = fields.iter().map(told).collect();
+                each(&ToldEntity { row: self.aliases.rows[alias], components, fields });
+                entities += 1;
+            }
+        }
+        entities
+    }
+
     /// Asks the client to compare sums: over every entity that was sent and has nothing pending, as the rows
     /// have it now, and over nothing else that it could still hold but for leaves that wait. Call after the tick's last [`assemble`](Self::assemble). `None` before the first update.
     ///
@@ -93,7 +148,7 @@ impl View {
 
     /// The alias of an entity in the view.
     #[cfg(test)]
-    pub(crate) fn alias_of(&self, row: crate::ids::Row) -> Option<u16> {
+    pub(crate) fn alias_of(&self, row: Row) -> Option<u16> {
         (0..self.aliases.end).find(|&alias| self.aliases.rows[alias] == row).map(|alias| alias as u16)
     }
 

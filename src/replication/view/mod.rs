@@ -37,7 +37,7 @@ use in_flight::{InFlight, Sent};
 
 pub use super::layouts::FieldKey;
 pub use assemble::{Assembled, UpdateHeader};
-pub use check::Overlooked;
+pub use check::{Overlooked, ToldEntity, ToldField};
 pub use inquiry::{Inquiry, Leave};
 pub use membership::MembershipChange;
 pub use personal::{Look, NothingPersonal, PersonalSource, PersonalValue};

@@ -12,7 +12,7 @@ use crate::replication::field::put_prefixed;
 use crate::replication::layouts::{FieldKey, LayoutField};
 use crate::replication::mask::{FIELD_FIRST, FIELDS_OF_PLACE, FieldMask, RESEND, SUBJECT};
 use crate::replication::policy::{Depends, ViewerContext};
-use crate::replication::rows::{EncodedRow, Rows};
+use crate::replication::rows::Rows;
 use crate::replication::rule::Viewer;
 use crate::replication::wire::ROW_BYTES_MAX;
 
@@ -299,6 +299,9 @@ impl View {
         scratch: &mut ViewScratch,
     ) {
         let ViewScratch { shown, whole, .. } = scratch;
+        let source = look.source;
+        #[cfg(any(test, feature = "planted-faults"))]
+        let source = &self.planted.leaving_out(source, true);
         let Aliases { rows: seen, personal, pending: all_pending, wakes, .. } = &mut self.aliases;
         let (row, held) = (seen[alias], personal.of_mut(alias));
         let encoded = &rows.encoded[row.index()];
@@ -335,7 +338,7 @@ impl View {
                 let bit = asked.trailing_zeros();
                 asked &= asked - 1;
                 let arena = shown.bytes.len();
-                let mut now = evaluate(rows, seen, look.source, row, bit, shown);
+                let mut now = evaluate(rows, seen, source, row, bit, shown);
                 now.alias = alias as u16;
                 let last = held.field(now.key);
                 if last.is_some_and(|last| last.known && last.hash == now.hash) {
@@ -369,8 +372,9 @@ impl View {
         alias: usize,
         scratch: &mut WholeScratch,
     ) -> (u64, u64) {
-        let held = self.aliases.personal.of(alias);
-        let seen = &self.aliases.rows;
+        #[cfg(any(test, feature = "planted-faults"))]
+        let source = &self.planted.leaving_out(source, false);
+        let (held, seen) = (self.aliases.personal.of(alias), &self.aliases.rows);
         evaluate_all(rows, seen, source, seen[alias], held.components, scratch);
         (held.components, held.withdrawn)
     }
@@ -485,15 +489,5 @@ impl Aliases {
             take(&mut self.special, alias);
             self.personal.remove(alias);
         }
-    }
-}
-
-impl EncodedRow {
-    /// Where in the field under a bit names of entities stand, relative to its first byte.
-    fn ids_in(&self, bit: u32) -> impl Iterator<Item = usize> + '_ {
-        let end = usize::from(self.ends[(bit - FIELD_FIRST) as usize]);
-        let begin = end - self.field(bit).len();
-        let ids = self.ids.iter().map(|&at| usize::from(at));
-        ids.filter(move |at| (begin..end).contains(at)).map(move |at| at - begin)
     }
 }

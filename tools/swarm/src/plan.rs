@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use terrane::caravan::bots::{BotBrain, BotMap};
 use terrane::caravan::caravan_plugins;
 use terrane::client::{Connection, ConnectionError, Player};
-use terrane::ids::{PlayerId, Role};
+use terrane::ids::PlayerId;
 use terrane::net::auth::KeyFileError;
 use terrane::net::{Authentication, Identity, SecretKey, issue_token};
 use terrane::replication::Schema;
@@ -75,7 +75,8 @@ impl Plan {
         let address = self.args.shard(shard).expect("checked at the start");
         let name = format!("swarm {} {}", self.args.seed, number + 1);
         let player = PlayerId::new(&name).expect("at most 32 printable bytes");
-        let identity = Identity { player, role: Role::Player, resume: None };
+        let role = BotBrain::role(self.args.profile.into(), u64::from(number));
+        let identity = Identity { player, role, resume: None };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let token = issue_token(&self.authentication, &identity, &[address], now, TOKEN_EXPIRES)?;
         let conditions = self.args.conditions(number);

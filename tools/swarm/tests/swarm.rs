@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
 /// A12, A13: in every profile, over two shards, nobody is lost, nothing fails, and everything is measured.
 #[test]
 fn every_profile_plays_without_a_fault() {
-    for profile in ["walk", "crowd", "border"] {
+    for profile in ["walk", "crowd", "border", "caravan"] {
         let world = PacedWorld::start(settings(), 2, None, |_| {});
         let flags = format!("--shards 2 --clients 30 --seconds 6 --ramp 0.5 --profile {profile} --json");
         let output = swarm(world.addresses[0], &flags);
@@ -74,6 +74,55 @@ fn a_bad_network_makes_nothing_wrong() {
     let result = result(&output);
     assert_eq!(output.status.code(), Some(0), "{result} {}", stderr(&output));
     assert!(result["action_rtt_ms_p50"].as_f64() > Some(100.0), "there and back: {result}");
+}
+
+/// A8, B9, B15: with a key and so with game masters, under loss, of all that policies decide by nothing stays as it is,
+/// and no audit fails.
+#[test]
+fn all_policies_in_use_on_a_bad_network_make_nothing_wrong() {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::{Arc, Mutex};
+    use terrane::ids::{FactKey, PartyId, PlayerId, Role};
+    use terrane::session::Sessions;
+
+    type Sides = BTreeMap<PlayerId, (BTreeSet<Option<PartyId>>, BTreeSet<Role>, BTreeSet<bool>)>;
+    let folder = std::env::temp_dir().join(format!("swarm-busy-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("key");
+    std::fs::write(&file, [7; 32]).expect("written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("own file");
+    let sides = Arc::new(Mutex::new(Sides::new()));
+    let seen = sides.clone();
+    let world = PacedWorld::start(settings(), 1, Some(SecretKey::new([7; 32])), move |server| {
+        let mut seen = seen.lock().expect("not poisoned");
+        for session in server.node().resource::<Sessions>().iter() {
+            let (parties, roles, scouts) = seen.entry(session.player.clone()).or_default();
+            parties.insert(session.context.party());
+            roles.insert(session.context.role());
+            scouts.insert(session.context.fact(FactKey(1)).is_some());
+        }
+    });
+    let flags = format!(
+        "--clients 30 --seconds 12 --ramp 0.5 --profile caravan --loss 5 --json --key-file {}",
+        file.display()
+    );
+    let output = swarm(world.addresses[0], &flags);
+    let result = result(&output);
+    assert_eq!(output.status.code(), Some(0), "{result} {}", stderr(&output));
+    assert!(result["audits"].as_u64() > Some(0), "{result}");
+    let report = world.stop();
+    assert_eq!(report.audits.failures, 0);
+    let sides = sides.lock().expect("not poisoned");
+    let changed = |of: fn(&(BTreeSet<Option<PartyId>>, BTreeSet<Role>, BTreeSet<bool>)) -> usize| {
+        sides.values().filter(|side| of(side) > 1).count()
+    };
+    assert!(changed(|side| side.0.len()) >= 10, "parties: {sides:?}");
+    assert!(changed(|side| side.2.len()) >= 5, "scouts: {sides:?}");
+    assert!(changed(|side| side.1.len()) >= 1, "roles: {sides:?}");
+    let told = report.counters.iter().find(|(name, _)| *name == "events_told").expect("counted").1;
+    assert!(told > 100, "{told} events were told");
+    std::fs::remove_dir_all(&folder).expect("own folder");
 }
 
 /// A world with a key lets in who has it, and nobody else.
@@ -140,6 +189,50 @@ fn wrong_usage_is_exit_code_2() {
         let output = swarm(server.parse().expect("an address"), flags);
         assert_eq!(output.status.code(), Some(2), "{server} {flags}: {}", stderr(&output));
         assert!(output.stdout.is_empty());
+    }
+}
+
+/// B9: a policy that is left out is told consistently, so no client can notice: the world's own audit does, while the
+/// swarm plays, and names component, field, entity and players.
+#[cfg(feature = "planted-faults")]
+#[test]
+fn planted_policy_faults_are_found_and_named() {
+    use std::sync::{Arc, Mutex};
+    use terrane::replication::Rows;
+    use terrane::replication::audit::{AuditFault, AuditFindings};
+    use terrane::replication::planted::PlantedFault;
+    use terrane::session::Sessions;
+    for (fault, expected) in [
+        (PlantedFault::LeftOutMask, AuditFault::PublicField),
+        (PlantedFault::LeftOutPolicy, AuditFault::PersonalField),
+    ] {
+        let found = Arc::new(Mutex::new(Vec::new()));
+        let (findings, mut planted) = (found.clone(), false);
+        let world = PacedWorld::start(settings(), 1, None, move |server| {
+            let node = server.node_mut();
+            *findings.lock().expect("not poisoned") = node.resource::<AuditFindings>().all().to_vec();
+            if planted {
+                return;
+            }
+            if fault == PlantedFault::LeftOutMask {
+                planted = true;
+                node.resource_mut::<Rows>().plant(fault);
+            } else if let Some(session) = node.resource_mut::<Sessions>().iter_mut().next() {
+                planted = true;
+                session.view.plant(fault);
+            }
+        });
+        let output = swarm(world.addresses[0], "--clients 10 --seconds 8 --ramp 0 --profile caravan --json");
+        let result = result(&output);
+        assert_eq!(output.status.code(), Some(0), "{fault:?}: all agree on what is wrong: {result}");
+        assert!(world.stop().audits.failures > 0, "{fault:?}");
+        let found = found.lock().expect("not poisoned");
+        let [finding] = &found[..] else { panic!("{fault:?}: one thing is wrong: {found:#?}") };
+        assert_eq!(finding.fault, expected, "{finding}");
+        assert!(finding.entity.is_some() && finding.what().starts_with("Caravan."), "{finding}");
+        if fault == PlantedFault::LeftOutPolicy {
+            assert_eq!(finding.players.len(), 1, "{finding}");
+        }
     }
 }
 

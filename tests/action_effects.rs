@@ -1,0 +1,276 @@
+//! What handlers of actions tell players and change of them: everybody concerned holds it next tick, nobody else hears,
+//! and a refusal leaves nothing behind.
+
+use terrane::prelude::*;
+use terrane::session::Sessions;
+use terrane::testing::{ClientId, TestWorld};
+
+/// A person, whose plans only the own party knows.
+#[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
+struct Person {
+    #[sync(broadcast)]
+    calls: u32,
+    #[sync(custom = own_party)]
+    plans: u32,
+}
+
+fn own_party(viewing: &Viewing) -> bool {
+    viewing.same_party()
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Replicate)]
+struct Cry {
+    #[sync(broadcast)]
+    number: u32,
+}
+
+/// To whom a call goes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum To {
+    Viewers,
+    Player(PlayerId),
+    Party(u64),
+    Team(u32),
+    All,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
+#[action(scope = global, caller = player, reply = ())]
+struct Call {
+    number: u32,
+    to: To,
+    /// Tell, and then refuse.
+    then_refuse: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
+#[action(scope = group, caller = player, reply = ())]
+struct Join {
+    party: u64,
+    then_refuse: bool,
+}
+
+fn call(action: &Call, person: &mut Person, context: &mut ActionContext<'_>) -> Result<(), String> {
+    let to = match action.to.clone() {
+        To::Viewers => Audience::ViewersOf(context.actor),
+        To::Player(player) => Audience::Player(player),
+        To::Party(party) => Audience::Party(PartyId(party)),
+        To::Team(team) => Audience::Team(TeamId(team)),
+        To::All => Audience::All,
+    };
+    context.tell(to, Cry { number: action.number });
+    if action.then_refuse {
+        return Err("thought better of it".into());
+    }
+    person.calls += 1;
+    Ok(())
+}
+
+fn join(action: &Join, subject: &mut Subject, context: &mut ActionContext<'_>) -> Result<(), String> {
+    let party = Some(PartyId(action.party));
+    context.change_viewer(context.player.clone(), move |viewer| viewer.set_party(party));
+    if action.then_refuse {
+        return Err("the party is full".into());
+    }
+    subject.set_party(party);
+    Ok(())
+}
+
+struct People;
+impl Plugin for People {
+    fn build(&self, app: &mut App) {
+        app.replicate::<Person>()
+            .add_player_event::<Cry>(Delivery::Reliable)
+            .add_action::<Call, Person>(call)
+            .add_action::<Join, Subject>(join);
+    }
+}
+
+const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
+
+/// Alice and Bob see each other over a border of cells; Carol and Dave are far from them and from each other.
+fn world(grid: [u32; 2]) -> (TestWorld, [ClientId; 4]) {
+    let game = ServerBuilder::default().add_cell_plugins(People).avatars(|request| {
+        let x = match request.player.as_str() {
+            "alice" => 199.0,
+            "bob" => 202.0,
+            "carol" => 600.0,
+            _ => 900.0,
+        };
+        let plans = request.player.as_str().len() as u32;
+        let person = (Person { calls: 0, plans }, Subject::owned_by(request.player.clone()));
+        SpawnRequest::new(NetId::WORLD, Vec3::new(x, 100.0, 0.0), person)
+    });
+    let mut world = TestWorld::new(game, WorldSettings { grid, ..WorldSettings::default() });
+    let clients = NAMES.map(|name| world.connect(name));
+    world.run(8);
+    (world, clients)
+}
+
+fn heard(world: &mut TestWorld, clients: [ClientId; 4]) -> [Vec<u32>; 4] {
+    let schema = world.server().game().schema.clone();
+    clients.map(|client| {
+        let events: Vec<_> = world[client].events().collect();
+        events
+            .iter()
+            .map(|event| event.read::<Cry>(&schema).expect("one kind").expect("ours").number)
+            .collect()
+    })
+}
+
+fn set_team(world: &mut TestWorld, player: &str, team: u32) {
+    let mut sessions = world.server_mut().node_mut().resource_mut::<Sessions>();
+    let session = sessions.iter_mut().find(|session| session.player.as_str() == player).expect("it is in");
+    session.context.set_team(Some(TeamId(team)));
+}
+
+/// B14: what a handler says is heard in the very next update by whom it is for, across borders and the map, and by
+/// nobody else; what it says before it refuses is not said.
+#[test]
+fn what_a_handler_says_is_heard_by_whom_it_is_for_and_nobody_else() {
+    for grid in [[1, 1], [5, 5]] {
+        let (mut world, clients) = world(grid);
+        let [alice, _, carol, dave] = clients;
+        for (client, party) in [(alice, 7), (dave, 7), (carol, 8)] {
+            world[client].act(&Join { party, then_refuse: false }).expect("sent");
+        }
+        set_team(&mut world, "carol", 3);
+        world.run(3);
+        world[alice].replies().for_each(drop);
+        let bob = PlayerId::new("bob").expect("a name");
+        for (number, to, expected) in [
+            // Dave sees his party wherever it is.
+            (1, To::Viewers, [true, true, false, true]),
+            (2, To::Player(bob), [false, true, false, false]),
+            (3, To::Party(7), [true, false, false, true]),
+            (4, To::Team(3), [false, false, true, false]),
+            (5, To::All, [true; 4]),
+            (6, To::Party(99), [false; 4]),
+        ] {
+            let refused = Call { number: number + 100, to: to.clone(), then_refuse: true };
+            world[alice].act(&refused).expect("sent");
+            world[alice].act(&Call { number, to: to.clone(), then_refuse: false }).expect("sent");
+            world.tick();
+            let expected = expected.map(|hears| if hears { vec![number] } else { Vec::new() });
+            assert_eq!(heard(&mut world, clients), expected, "{to:?}, {grid:?}");
+            let results: Vec<bool> = world[alice].replies().map(|reply| reply.result.is_ok()).collect();
+            world.run(2);
+            assert_eq!(results, [false, true], "{to:?}");
+            assert_eq!(heard(&mut world, clients), [const { Vec::<u32>::new() }; 4], "once");
+        }
+    }
+}
+
+fn plans(world: &TestWorld, viewer: ClientId, of: ClientId) -> Option<u32> {
+    let avatar = world[of].avatar().expect("in");
+    world.component::<Person>(viewer, avatar).map(|person| person.plans)
+}
+
+/// B7: who joins a party by an action sees at the next tick what it sees, wherever its members are, and is seen so by
+/// them; others see what they saw, and a refused action changes nobody's party.
+#[test]
+fn who_joins_a_party_sees_what_it_sees_at_the_next_tick() {
+    for grid in [[1, 1], [5, 5]] {
+        let (mut world, [alice, bob, carol, dave]) = world(grid);
+        world[alice].act(&Join { party: 7, then_refuse: false }).expect("sent");
+        world.run(3);
+        world[bob].act(&Join { party: 7, then_refuse: true }).expect("sent");
+        world[dave].act(&Join { party: 7, then_refuse: true }).expect("sent");
+        world.run(3);
+        assert_eq!(plans(&world, bob, alice), Some(0), "a refused action changes nothing");
+        assert_eq!(plans(&world, dave, alice), None);
+
+        world[bob].act(&Join { party: 7, then_refuse: false }).expect("sent");
+        world[dave].act(&Join { party: 7, then_refuse: false }).expect("sent");
+        world.run(2);
+        for viewer in [alice, bob, dave] {
+            for (of, expected) in [(alice, 5), (bob, 3), (dave, 4)] {
+                assert_eq!(plans(&world, viewer, of), Some(expected), "{grid:?}");
+            }
+            assert_eq!(plans(&world, viewer, carol), None, "she is in no party, and far away");
+        }
+        assert_eq!(plans(&world, carol, carol), Some(0), "nobody's party is not her own");
+        for of in [alice, bob, dave] {
+            assert_eq!(plans(&world, carol, of), None, "nothing has changed for her");
+        }
+    }
+}
+
+/// C1: what handlers ask for is done in the order of those who ask: the same on every layout and number of threads.
+#[test]
+fn what_handlers_ask_for_is_the_same_on_every_layout() {
+    let outcomes: Vec<_> = [([1, 1], 1), ([5, 5], 1), ([5, 5], 4), ([3, 7], 2)]
+        .into_iter()
+        .map(|(grid, threads)| {
+            let settings = WorldSettings { grid, threads, ..WorldSettings::default() };
+            let game = ServerBuilder::default().add_cell_plugins(Rivals).avatars(|request| {
+                let x = 100.0 * request.player.as_str().len() as f32;
+                SpawnRequest::new(NetId::WORLD, Vec3::new(x, 100.0, 0.0), Person::default())
+            });
+            let mut world = TestWorld::new(game, settings);
+            let clients: Vec<_> =
+                ["b", "ba", "baa", "baaa", "baaaaaa"].map(|name| world.connect(name)).into();
+            world.run(6);
+            for &client in &clients {
+                world[client].act(&Claim).expect("sent");
+            }
+            world.run(3);
+            let sessions = world.server_mut().node_mut().resource::<Sessions>();
+            let all = sessions.iter().map(|session| (session.player.to_string(), session.context.party()));
+            all.collect::<std::collections::BTreeMap<_, _>>()
+        })
+        .collect();
+    assert!(outcomes.windows(2).all(|pair| pair[0] == pair[1]), "{outcomes:#?}");
+    assert!(outcomes[0]["b"].is_some(), "somebody put b into a party");
+}
+
+/// Puts player `b` into the caller's own party: the last to ask decides.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
+#[action(scope = global, caller = player, reply = ())]
+struct Claim;
+
+/// Tries the same as an action that says that it reaches the caller alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
+#[action(scope = self, caller = player, reply = ())]
+struct ClaimQuietly;
+
+/// C3: an action of scope `self` changes what is known of its caller, and of nobody else.
+#[test]
+fn an_action_of_scope_self_changes_its_caller_alone() {
+    let game = ServerBuilder::default()
+        .add_cell_plugins(Rivals)
+        .avatars(|_| SpawnRequest::new(NetId::WORLD, Vec3::splat(100.0), Person::default()));
+    let mut world = TestWorld::new(game, WorldSettings::default());
+    let [b, other] = ["b", "other"].map(|name| world.connect(name));
+    world.run(6);
+    let party = |world: &TestWorld, name: &str| {
+        let sessions = world.server().node().resource::<Sessions>();
+        sessions.of_player(&PlayerId::new(name).expect("a name")).expect("in").context.party()
+    };
+    world[other].act(&ClaimQuietly).expect("sent");
+    world.run(3);
+    assert_eq!(party(&world, "b"), None, "b is another");
+    world[b].act(&ClaimQuietly).expect("sent");
+    world.run(3);
+    assert_eq!(party(&world, "b"), Some(PartyId(1)), "b itself");
+}
+
+struct Rivals;
+impl Plugin for Rivals {
+    fn build(&self, app: &mut App) {
+        fn claim(context: &mut ActionContext<'_>) {
+            let party = PartyId(context.player.as_str().len() as u64);
+            let b = PlayerId::new("b").expect("a name");
+            context.change_viewer(b, move |viewer| viewer.set_party(Some(party)));
+        }
+        app.replicate::<Person>()
+            .add_action::<Claim, Person>(|_, _, context| {
+                claim(context);
+                Ok(())
+            })
+            .add_action::<ClaimQuietly, Person>(|_, _, context| {
+                claim(context);
+                Ok(())
+            });
+    }
+}
