@@ -76,7 +76,8 @@ fn dance(
             let angle = (chance >> 40) as f32;
             // Towards the spot, more or less.
             let home = (SPOT - place.0).normalize_or(Vec3::X) * 0.2;
-            dancer.velocity = [home.x + 0.05 * angle.cos(), home.y + 0.05 * angle.sin()];
+            let aside = Vec2::from_angle(angle) * 0.05;
+            dancer.velocity = [home.x + aside.x, home.y + aside.y];
         }
         place.0 += Vec3::new(dancer.velocity[0], dancer.velocity[1], 0.0);
         if chance.is_multiple_of(7) {
@@ -102,7 +103,7 @@ impl Plugin for Crowd {
 /// In rings about the spot, evenly.
 fn place(number: u64) -> Vec3 {
     let (angle, share) = (number as f32 * 2.399_963, (number % 3_000) as f32 / 3_000.0);
-    SPOT + Vec3::new(angle.cos(), angle.sin(), 0.0) * (CROWD_RADIUS_M * share.sqrt())
+    SPOT + Vec2::from_angle(angle).extend(0.0) * (CROWD_RADIUS_M * share.sqrt())
 }
 
 fn counter(report: &TickReport, name: &str) -> u64 {
