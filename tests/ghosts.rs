@@ -203,7 +203,7 @@ fn who_has_just_left_the_box_of_an_owner_beyond_the_margin_is_seen_all_the_same(
             }
             let audits = server.tick(input).report.audits;
             assert!(
-                audits.conclusive == 2 * number && audits.failures == 0,
+                audits.conclusive == 3 * number && audits.failures == 0,
                 "{grid:?}, tick {number}: who is nearer than the enter radius is in view: {audits:?}"
             );
         }
