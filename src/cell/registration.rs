@@ -207,9 +207,12 @@ impl CellAppExt for App {
             let known = registrar.game.events.names().len();
             if !registrar.game.events.add::<E>(delivery) {
                 registrar.fault.get_or_insert(GameError::DuplicateEvent(<E as SyncFields>::NAME));
+            } else if <E as SyncFields>::COMPONENT_POLICY == ComponentPolicy::ServerOnly {
+                registrar.fault.get_or_insert(GameError::ServerOnlyEvent(<E as SyncFields>::NAME));
             } else if registrar.game.events.names().len() > known {
                 let (name, fields) = (<E as SyncFields>::NAME, <E as SyncFields>::FIELDS);
-                registrar.game.schema.events.push(EventSchema { name, delivery, fields });
+                let policy = <E as SyncFields>::COMPONENT_POLICY;
+                registrar.game.schema.events.push(EventSchema { name, policy, delivery, fields });
             }
         }
         self
@@ -267,6 +270,10 @@ impl CellPlugins {
         }
         if game.schema.components.len() > COMPONENT_KINDS_MAX {
             return Err(GameError::TooManyComponents(game.schema.components.len()));
+        }
+        let mut kinds = game.kinds.iter().map(|kind| &**kind);
+        if let Some(kind) = kinds.find(|kind| game.events.is_another(kind.name(), kind.type_id())) {
+            return Err(GameError::EventNamedLikeComponent(kind.name()));
         }
         let simulate = format!("{Simulate:?}");
         let stray = filled_schedules(app.world())

@@ -151,6 +151,9 @@ pub fn help_of(counter: &str) -> Option<&'static str> {
             "Entities that could not come into a view for want of an alias, each once a tick"
         }
         "events_told" => "Events told to players, each once per player",
+        "events_refused" => {
+            "Events that game systems sent beyond what a cell, or the node, may send in a tick, told to nobody"
+        }
         "events_dropped" => "Events that were too long or had no room, each once per player",
         "foreign_requests" => {
             "Spawns, teleports and messages in the name of an entity that is not the cell's, not done"
@@ -207,6 +210,7 @@ pub fn record(world: &mut World) {
                 ("view_over_the_cap", assembled.over_the_cap),
                 ("events_told", assembled.events.told),
                 ("events_dropped", assembled.events.dropped),
+                ("events_refused", assembled.events.refused),
                 ("view_without_alias", assembled.without_alias),
                 ("foreign_requests", totals.foreign_requests),
                 ("exports_stale", totals.exports_stale),
