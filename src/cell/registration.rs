@@ -16,7 +16,7 @@ use crate::action::kinds::{ActionHandler, ActionKind, TypedActionKind};
 use crate::limits::{COMPONENT_KINDS_MAX, FIELDS_PER_ENTITY_MAX};
 use crate::replication::events::{Delivery, EventKinds, PlayerEvent};
 use crate::replication::field::SyncFields;
-use crate::replication::policy::Subject;
+use crate::replication::policy::{ComponentName, ComponentPolicy, Subject};
 use crate::replication::schema::EventSchema;
 use crate::replication::{Replicate, Schema};
 
@@ -318,6 +318,16 @@ impl Game {
     #[must_use]
     pub fn replicated(&self, component: usize) -> Option<&dyn ComponentKind> {
         self.kinds.get(*self.replicated.get(component)?).map(|kind| &**kind)
+    }
+
+    /// The first override of a subject that is about nothing the game knows, and so hides nothing.
+    pub(crate) fn unknown_override<'s>(&self, subject: &'s Subject) -> Option<&'s ComponentName> {
+        let is_known = |name: &str| {
+            let component = self.schema.component(name);
+            component.is_some_and(|index| self.schema.globals >> index & 1 == 0)
+                || self.events.names().contains(&name)
+        };
+        subject.component_rules().map(|(name, _)| name).find(|name| !is_known(name.as_str()))
     }
 
     /// Sets every scratch resource of a cell to its default.
