@@ -24,6 +24,6 @@ pub use crate::replication::{
     Audience, Delivery, NodeAppExt, PlayerEvents, Replicate, Subject, ViewerContext, Viewing,
 };
 pub use crate::server::{Population, ServerBuilder, WorldSettings};
-pub use crate::session::AvatarRequest;
+pub use crate::session::{AvatarRequest, PinnedFor};
 pub use crate::space::{Area, Position};
 pub use crate::tick::{Tick, TickSystems};

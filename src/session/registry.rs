@@ -13,7 +13,7 @@ use crate::replication::policy::{Depends, ViewerContext};
 use crate::replication::view::View;
 use crate::server::io::Join;
 
-use super::relevance::Pins;
+use super::relevance::{PinnedFor, Pins};
 
 /// One player in the world.
 #[derive(Debug)]
@@ -210,6 +210,14 @@ impl Sessions {
     /// The session of a player.
     pub fn of_player_mut(&mut self, player: &PlayerId) -> Option<&mut Session> {
         self.slots[*self.by_player.get(player)? as usize].as_deref_mut()
+    }
+
+    /// What is kept in the view of that player, or of all; `None` for a player who is not in the world.
+    pub fn pins_mut(&mut self, of: &PinnedFor) -> Option<&mut Pins> {
+        match of {
+            PinnedFor::All => Some(&mut self.pinned_for_all),
+            PinnedFor::Player(player) => self.of_player_mut(player).map(|session| &mut session.pinned),
+        }
     }
 
     /// Opens a session with the next epoch in the lowest free place.
