@@ -89,6 +89,23 @@ pub enum GameError {
     /// Two types of events share a name.
     #[error("two types of player events are called `{0}`: both ends know them by their names, so rename one")]
     DuplicateEvent(&'static str),
+    /// A type of event that nobody may be told.
+    #[error(
+        "the player event `{0}` is server_only, so nobody would ever be told: take #[sync(server_only)] off the type, or \
+         do not send it"
+    )]
+    ServerOnlyEvent(&'static str),
+    /// A component and another type of event share a name.
+    #[error(
+        "a component and another type of player event are called `{0}`: overrides name them by their names, so rename one"
+    )]
+    EventNamedLikeComponent(&'static str),
+    /// Node-wide state has the name of something else.
+    #[error(
+        "node-wide state and another type are both called `{0}`: both ends and saves know them by their names, so rename \
+         one"
+    )]
+    DuplicateGlobal(&'static str),
     /// Systems of a cell contradict each other.
     #[error("the cells' systems cannot be scheduled: {0}")]
     Systems(String),

@@ -211,7 +211,10 @@ pub fn record(world: &mut World) {
                 ("entity_messages_lost", act.messages_lost),
                 ("long_steps", totals.long_steps),
                 ("positions_clamped", totals.clamped),
-                ("fields_oversized", totals.oversized_fields),
+                (
+                    "fields_oversized",
+                    totals.oversized_fields + world.resource::<Globals>().oversized_fields(),
+                ),
                 ("rows_oversized", rows.oversized),
                 ("view_over_the_cap", assembled.over_the_cap),
                 ("events_told", assembled.events.told),
