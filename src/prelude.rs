@@ -20,6 +20,7 @@ pub use crate::cell::requests::{SpawnRequest, WorldRequests};
 pub use crate::driver::WorldServer;
 pub use crate::ids::{FactKey, NetId, PartyId, PlayerId, Role, Tag, TeamId, TickNumber};
 pub use crate::interest::Nearby;
+pub use crate::replication::policy::MapKey;
 pub use crate::replication::{
     Audience, Delivery, NodeAppExt, PlayerEvents, Replicate, Subject, ViewerContext, Viewing,
 };

@@ -8,7 +8,7 @@ use bevy_ecs::world::EntityRef;
 use crate::cell::kinds::ComponentKind;
 use crate::cell::pool::Cells;
 use crate::cell::registration::Game;
-use crate::ids::Row;
+use crate::ids::{NetId, Row};
 use crate::server::GameOf;
 
 use super::globals::Globals;
@@ -79,12 +79,20 @@ impl<'a> OwnersComponents<'a> {
 }
 
 impl OwnersComponents<'_> {
-    /// Evaluates one personal field into `value`, which is empty before, and says what became of it.
-    pub(super) fn evaluate(&self, row: Row, field: FieldKey, value: &mut PersonalValue) -> Shown {
+    /// Evaluates one personal field into `value`, which is empty before, and says what became of it. The viewer `sees`
+    /// those entities.
+    pub(super) fn evaluate(
+        &self,
+        row: Row,
+        field: FieldKey,
+        value: &mut PersonalValue,
+        sees: &dyn Fn(NetId) -> bool,
+    ) -> Shown {
         let reads = Shared::new(Depends::NONE);
         let shown = match (self.entity(row), self.kind(usize::from(field.component))) {
             (Some(entity), Some(kind)) => {
-                kind.encode_personal(&entity, usize::from(field.field), &self.viewing(row, &reads), value)
+                let viewing = self.viewing(row, &reads).seeing(sees);
+                kind.encode_personal(&entity, usize::from(field.field), &viewing, value)
             }
             _ => Shown::Hidden,
         };
@@ -100,8 +108,14 @@ impl OwnersComponents<'_> {
 }
 
 impl PersonalSource for OwnersComponents<'_> {
-    fn show(&self, row: Row, field: FieldKey, value: &mut PersonalValue) -> bool {
-        self.evaluate(row, field, value).is_visible()
+    fn show(
+        &self,
+        row: Row,
+        field: FieldKey,
+        value: &mut PersonalValue,
+        sees: &dyn Fn(NetId) -> bool,
+    ) -> bool {
+        self.evaluate(row, field, value, sees).is_visible()
     }
 
     fn shows_component(&self, row: Row, component: usize, reads: &mut Depends) -> bool {

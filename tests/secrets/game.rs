@@ -239,7 +239,11 @@ impl Dice {
                 camp.reserve = self.closed(|dice| (0..dice.open.below(3)).map(|_| dice.wagon()).collect());
             }
             10 => camp.bids = self.by_player(Self::chest),
-            _ => camp.leader = if self.open.chance(0.5) { Some(Box::new(self.wagon())) } else { None },
+            11 => camp.leader = if self.open.chance(0.5) { Some(Box::new(self.wagon())) } else { None },
+            _ => {
+                let debts = self.open.below(4);
+                camp.debts = (0..debts).map(|_| (Self::somebody(&mut self.open), self.item())).collect();
+            }
         }
     }
 
@@ -428,7 +432,7 @@ impl Dice {
 
 /// What [`Body::kind`] says of players.
 const AVATAR: u8 = 9;
-const CAMP_FIELDS: usize = 12;
+const CAMP_FIELDS: usize = 13;
 const BODY_FIELDS: usize = 6;
 
 pub fn alice() -> PlayerId {

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::ids::{FactKey, NetId, PartyId, PlayerId, Role, Tag, TeamId};
 
@@ -157,6 +158,17 @@ pub struct Viewing<'a> {
     pub viewer: ViewerLens<'a>,
     /// What is looked at.
     pub subject: SubjectLens<'a>,
+    /// Which entities the viewer sees, where that is known.
+    sees: Option<&'a dyn Fn(NetId) -> bool>,
+}
+
+impl fmt::Debug for Viewing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Viewing")
+            .field("viewer", &self.viewer)
+            .field("subject", &self.subject)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Viewing<'a> {
@@ -171,7 +183,20 @@ impl<'a> Viewing<'a> {
         Self {
             viewer: ViewerLens { context: viewer, reads },
             subject: SubjectLens { net_id, subject, reads },
+            sees: None,
         }
+    }
+
+    /// The same by a viewer who sees those entities. Who does not say sees all: then names are blanked by others alone.
+    #[must_use]
+    pub fn seeing(self, sees: &'a dyn Fn(NetId) -> bool) -> Self {
+        Self { sees: Some(sees), ..self }
+    }
+
+    /// Whether the viewer may know the name of an entity; a blank one names nobody.
+    pub(crate) fn may_name(&self, net_id: NetId) -> bool {
+        self.note(Depends::NAMED_IDS);
+        net_id == NetId::WORLD || self.sees.is_none_or(|sees| sees(net_id))
     }
 
     /// Whether the viewer owns the subject. Nobody owns what has no owner.
