@@ -62,6 +62,9 @@ pub const CLIENT_BYTES_PER_TICK_MIN: u32 = 150;
 /// Most bytes of one event to a player, as that player sees it.
 pub const EVENT_BYTES_MAX: usize = 512;
 
+/// Most events that the systems of one cell, or of the node, may send in one tick; what is more is not sent, and counted.
+pub const EVENTS_PER_CELL_MAX: usize = 1_024;
+
 /// Bytes of reliable events that one session is sent in a tick; what is more waits.
 pub const EVENT_BYTES_PER_TICK_MAX: usize = 1_024;
 

@@ -305,6 +305,6 @@ fn positions_between_updates_lie_on_the_way() {
         (x(newest.0 as f64 - 2.0), x(newest.0 as f64 - 1.5), x(newest.0 as f64 - 1.0));
     assert!((after - before - 0.3).abs() < 0.02, "6 m/s are 0.3 m a tick, not {}", after - before);
     assert!((between - (before + after) / 2.0).abs() < 1e-3);
-    assert_eq!(interpolation.tick_to_show(0.05, 2.0), newest.0 as f64 - 1.0);
+    assert_eq!(interpolation.tick_to_show(0.05), newest.0 as f64 - 1.0);
     assert_eq!(interpolation.position_at(NetId(1), 0.0), None);
 }

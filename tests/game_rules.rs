@@ -87,9 +87,22 @@ fn tax(action: &Tax, shop: &mut Shop, _: &mut ActionContext<'_>) -> Result<(), S
     Ok(())
 }
 
+/// A theft is told to the owner, however many see the shop.
+#[derive(Clone, Debug, Default, PartialEq, Replicate)]
+#[sync(owner)]
+struct Theft {
+    #[sync(broadcast)]
+    silver: u32,
+    #[sync(broadcast, reveal_ids)]
+    thieves: Vec<NetId>,
+    #[sync(server_only)]
+    seed: u64,
+}
+
 struct Shops;
 impl Plugin for Shops {
     fn build(&self, app: &mut App) {
+        app.add_player_event::<Theft>(Delivery::Reliable);
         app.replicate::<Shop>().server_only::<Ledger>().add_action::<Open, Shop>(open);
     }
 }
@@ -138,9 +151,14 @@ fn the_rules_lay_every_type_and_action_open() {
             "whisper per_player u64 at most 9 bytes",
             "double computed u64 at most 9 bytes",
             "kept on the server: game_rules::Ledger",
+            "event Theft (owner, reliable): at most 512 bytes",
+            "silver broadcast u32 at most 5 bytes",
+            "thieves broadcast, reveal_ids Vec<NetId> at most 512 bytes",
+            "seed server_only u64",
             "action Open scope self, caller player, the newest counts",
             "1 of 1 actions reach no further than a group",
             "note contains_itself Shop.orders.parts: `Order` contains itself: 16 levels of it are told, what lies deeper is not",
+            "note reveals_ids Theft.thieves: names entities to viewers who do not see them, as it declares",
         ]
     );
     let json = serde_json::to_value(rules(&game())).expect("it is JSON");
@@ -149,6 +167,8 @@ fn the_rules_lay_every_type_and_action_open() {
     assert_eq!(orders["nested"]["form"], "{Order}");
     assert_eq!(orders["nested"]["variants"][0]["fields"][1]["policy"], "custom");
     assert_eq!(orders["nested"]["variants"][0]["fields"][2]["nested"]["recursive"], true);
+    let theft = &json["events"][0];
+    assert_eq!((&theft["policy"], &theft["bytes_max"]), (&"owner".into(), &512.into()));
     assert_eq!(
         json["actions"][0],
         serde_json::json!({
@@ -225,6 +245,7 @@ fn what_breaks_a_rule_is_flagged_where_it_is() {
             (FlagKind::Note, "contains_itself", "Shop.orders.parts"),
             (FlagKind::Note, "contains_itself", "Wide.list.parts"),
             (FlagKind::Note, "reveals_ids", "Wide.leader"),
+            (FlagKind::Note, "reveals_ids", "Theft.thieves"),
         ]
     );
     assert!(rules.has_errors());

@@ -139,3 +139,33 @@ fn node_wide_state_survives_a_restart() {
     assert_eq!(second.server().node().resource::<Market>(), whole.server().node().resource::<Market>());
     assert_eq!(report.fingerprint, expected);
 }
+
+#[derive(Resource, Clone, Debug, Default, PartialEq, Replicate)]
+struct Notice {
+    #[sync(broadcast, max_bytes = 8)]
+    text: String,
+    #[sync(broadcast)]
+    number: u64,
+}
+
+/// What is too long is not told, and counted, as it is of components.
+#[test]
+fn a_value_that_is_too_long_is_counted() {
+    fn write(mut notice: ResMut<Notice>) {
+        notice.number += 1;
+        notice.text = "x".repeat(if notice.number > 10 { 30 } else { 3 });
+    }
+    fn notices(app: &mut App) {
+        app.replicate_global::<Notice>().add_systems(Tick, write.in_set(TickSystems::Settle));
+    }
+    let mut world = TestWorld::new(game().add_plugins(notices), WorldSettings::default());
+    let alice = world.connect("alice");
+    let oversized = |report: &terrane::server::TickReport| {
+        report.counters.iter().find(|(name, _)| *name == "fields_oversized").expect("it is counted").1
+    };
+    assert_eq!(oversized(&world.run(10).report), 0);
+    assert_eq!(oversized(&world.run(5).report), 5, "once in each tick in which it is told");
+    let schema = world.server().game().schema.clone();
+    let notices = world[alice].view().entities().filter_map(|entity| entity.component::<Notice>(&schema));
+    assert_eq!(notices.collect::<Vec<_>>(), [Notice { text: String::new(), number: 15 }]);
+}

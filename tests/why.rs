@@ -335,7 +335,7 @@ const CASES: &[Case] = &[
         what: "component override",
         field: Some("Flag.colour"),
         hide: |world, wagon| {
-            mark(world, wagon, |subject| subject.override_component("Flag", Some(ComponentRule::Party)));
+            mark(world, wagon, |subject| subject.override_component::<Flag>(Some(ComponentRule::Party)));
         },
         level: Level::Component,
         says: "Flag: hidden by this entity's override, party (went by: viewer's party, subject's party)",
@@ -697,8 +697,13 @@ fn something_happens(world: &mut TestWorld, wagons: &[NetId], dice: &mut Dice) {
         }),
         8 => {
             let rules = [None, Some(ComponentRule::Owner), Some(ComponentRule::Everyone)];
-            let component = ["Flag", "Orders", "Wagon"][dice.below(3) as usize];
-            mark(world, wagon, |subject| subject.override_component(component, rules[number as usize]));
+            let rule = rules[number as usize];
+            let which = dice.below(3);
+            mark(world, wagon, |subject| match which {
+                0 => subject.override_component::<Flag>(rule),
+                1 => subject.override_component::<Orders>(rule),
+                _ => subject.override_component::<Wagon>(rule),
+            });
         }
         9 => context(world, name, |context| context.set_party(party)),
         10 => context(world, name, |context| context.set_team(team)),
@@ -799,7 +804,7 @@ fn paths_hidden(
 #[test]
 fn no_override_shows_what_is_server_only() {
     let (mut world, alice, wagon) = alice_and_a_wagon();
-    mark(&mut world, wagon, |subject| subject.override_component("Plot", Some(ComponentRule::Everyone)));
+    mark(&mut world, wagon, |subject| subject.override_component::<Plot>(Some(ComponentRule::Everyone)));
     world.run(3);
     let plot = world.server().game().schema.component("Plot").expect("it is registered");
     let held = world[alice].view().get(wagon).expect("alice sees the wagon");

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{DeriveInput, Error, Result, Type};
+use syn::{DeriveInput, Error, GenericArgument, PathArguments, Result, Type};
 
 /// Bevy's names for an entity and for what is keyed by one.
 const RAW_ENTITIES: [&str; 6] =
@@ -40,6 +40,50 @@ fn find_raw_entity(tokens: TokenStream) -> Option<Ident> {
         TokenTree::Group(group) => find_raw_entity(group.stream()),
         _ => None,
     })
+}
+
+/// The key of the first map in a type that is keyed by what holds a `NetId`, as far as the type says so itself.
+pub(crate) fn map_by_net_id(ty: &Type) -> Option<Ident> {
+    fn arguments(ty: &Type) -> Vec<&Type> {
+        match ty {
+            Type::Group(group) => vec![&group.elem],
+            Type::Paren(paren) => vec![&paren.elem],
+            Type::Array(array) => vec![&array.elem],
+            Type::Tuple(tuple) => tuple.elems.iter().collect(),
+            Type::Path(path) => {
+                let arguments = path.path.segments.iter().filter_map(|segment| match &segment.arguments {
+                    PathArguments::AngleBracketed(arguments) => Some(&arguments.args),
+                    _ => None,
+                });
+                let arguments = arguments.flatten();
+                let types = arguments.filter_map(|argument| match argument {
+                    GenericArgument::Type(ty) => Some(ty),
+                    _ => None,
+                });
+                types.collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+    fn net_id(ty: &Type) -> Option<Ident> {
+        let last = match ty {
+            Type::Path(path) => path.path.segments.last(),
+            _ => None,
+        };
+        match last {
+            Some(segment) if segment.ident == "NetId" => Some(segment.ident.clone()),
+            _ => arguments(ty).into_iter().find_map(net_id),
+        }
+    }
+    let is_map = match ty {
+        Type::Path(path) => {
+            path.path.segments.last().is_some_and(|segment| segment.ident.to_string().ends_with("Map"))
+        }
+        _ => false,
+    };
+    let arguments = arguments(ty);
+    let key = if is_map { arguments.first().and_then(|key| net_id(key)) } else { None };
+    key.or_else(|| arguments.into_iter().find_map(map_by_net_id))
 }
 
 /// The tokens without blanks but where two words would grow together: the same text from every compiler, since

@@ -9,7 +9,7 @@ use bevy_ecs::prelude::{Component, Entity, World};
 use glam::Vec3;
 
 use crate::cell::context::TickContext;
-use crate::cell::requests::{Requests, ViewerRequest};
+use crate::cell::requests::{Requests, ViewerChange, ViewerRequest};
 use crate::ids::{ActionId, NetId, PlayerId, Role};
 use crate::limits::CLIENT_MESSAGE_BYTES_MAX;
 use crate::protocol::codec::{self, DecodeError};
@@ -72,7 +72,8 @@ impl ActionContext<'_> {
             tracing::error!(action, %by, %player, "an action of scope `self` asked to change another player: not done");
             return;
         }
-        self.effects.viewers.push(ViewerRequest { by: self.actor, player, change: Box::new(change) });
+        let change = ViewerChange::Context(player, Box::new(change));
+        self.effects.viewers.push(ViewerRequest { by: self.actor, change });
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Good {
     Silk,
 }
 
+impl MapKey for Good {}
+
 impl Good {
     /// All of them.
     pub const ALL: [Good; 5] = [Good::Salt, Good::Iron, Good::Glass, Good::Wine, Good::Silk];

@@ -126,7 +126,7 @@ pub(super) fn hear(
                 subject.set_party(*party);
                 subject.set_team(*team);
                 let open = subject.has_tag(SUSPECT).then_some(ComponentRule::Everyone);
-                subject.override_component("Charter", open);
+                subject.override_component::<Charter>(open);
                 let until = context.tick.0 + context.ticks(CHARTER_S);
                 commands.entity(entity).insert(Charter { holder: addressed.from, silver: *silver, until });
             }
@@ -169,7 +169,7 @@ pub(super) fn end_charters(
         subject.set_owner(None);
         subject.set_party(None);
         subject.set_team(None);
-        subject.override_component("Charter", None);
+        subject.override_component::<Charter>(None);
         commands.entity(entity).remove::<Charter>();
     }
 }

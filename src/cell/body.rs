@@ -49,6 +49,8 @@ pub struct CellCounts {
     pub oversized_fields: u64,
     /// Spawns, teleports and messages asked for in the name of an entity that is not the cell's.
     pub foreign_requests: u64,
+    /// Subjects that changed and override the policy of what the game does not register.
+    pub unknown_overrides: u64,
 }
 
 /// One cell.

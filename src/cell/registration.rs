@@ -17,7 +17,7 @@ use crate::action::kinds::{ActionHandler, ActionKind, TypedActionKind};
 use crate::limits::{COMPONENT_KINDS_MAX, FIELDS_PER_ENTITY_MAX};
 use crate::replication::events::{Delivery, EventKinds, PlayerEvent};
 use crate::replication::field::SyncFields;
-use crate::replication::policy::Subject;
+use crate::replication::policy::{ComponentName, ComponentPolicy, Subject};
 use crate::replication::schema::EventSchema;
 use crate::replication::{FieldWriter, Replicate, Schema};
 
@@ -90,6 +90,23 @@ pub enum GameError {
     /// Two types of events share a name.
     #[error("two types of player events are called `{0}`: both ends know them by their names, so rename one")]
     DuplicateEvent(&'static str),
+    /// A type of event that nobody may be told.
+    #[error(
+        "the player event `{0}` is server_only, so nobody would ever be told: take #[sync(server_only)] off the type, or \
+         do not send it"
+    )]
+    ServerOnlyEvent(&'static str),
+    /// A component and another type of event share a name.
+    #[error(
+        "a component and another type of player event are called `{0}`: overrides name them by their names, so rename one"
+    )]
+    EventNamedLikeComponent(&'static str),
+    /// Node-wide state has the name of something else.
+    #[error(
+        "node-wide state and another type are both called `{0}`: both ends and saves know them by their names, so rename \
+         one"
+    )]
+    DuplicateGlobal(&'static str),
     /// Systems of a cell contradict each other.
     #[error("the cells' systems cannot be scheduled: {0}")]
     Systems(String),
@@ -208,9 +225,12 @@ impl CellAppExt for App {
             let known = registrar.game.events.names().len();
             if !registrar.game.events.add::<E>(delivery) {
                 registrar.fault.get_or_insert(GameError::DuplicateEvent(<E as SyncFields>::NAME));
+            } else if <E as SyncFields>::COMPONENT_POLICY == ComponentPolicy::ServerOnly {
+                registrar.fault.get_or_insert(GameError::ServerOnlyEvent(<E as SyncFields>::NAME));
             } else if registrar.game.events.names().len() > known {
                 let (name, fields) = (<E as SyncFields>::NAME, <E as SyncFields>::FIELDS);
-                registrar.game.schema.events.push(EventSchema { name, delivery, fields });
+                let policy = <E as SyncFields>::COMPONENT_POLICY;
+                registrar.game.schema.events.push(EventSchema { name, policy, delivery, fields });
             }
         }
         self
@@ -269,6 +289,10 @@ impl CellPlugins {
         if game.schema.components.len() > COMPONENT_KINDS_MAX {
             return Err(GameError::TooManyComponents(game.schema.components.len()));
         }
+        let mut kinds = game.kinds.iter().map(|kind| &**kind);
+        if let Some(kind) = kinds.find(|kind| game.events.is_another(kind.name(), kind.type_id())) {
+            return Err(GameError::EventNamedLikeComponent(kind.name()));
+        }
         let simulate = format!("{Simulate:?}");
         let stray = filled_schedules(app.world())
             .into_iter()
@@ -324,6 +348,16 @@ impl Game {
                 kind.encode_sent(entity, writer);
             }
         }
+    }
+
+    /// The first override of a subject that is about nothing the game knows, and so hides nothing.
+    pub(crate) fn unknown_override<'s>(&self, subject: &'s Subject) -> Option<&'s ComponentName> {
+        let is_known = |name: &str| {
+            let component = self.schema.component(name);
+            component.is_some_and(|index| self.schema.globals >> index & 1 == 0)
+                || self.events.names().contains(&name)
+        };
+        subject.component_rules().map(|(name, _)| name).find(|name| !is_known(name.as_str()))
     }
 
     /// Sets every scratch resource of a cell to its default.

@@ -10,6 +10,7 @@ use glam::Vec3;
 use crate::ids::{NetId, PlayerId, Row};
 use crate::replication::events::EventOutbox;
 use crate::replication::policy::ViewerContext;
+use crate::session::relevance::PinnedFor;
 
 use super::Cell;
 use super::markers::Owned;
@@ -68,22 +69,39 @@ pub struct Death {
     pub prints: Vec<u64>,
 }
 
-/// A change of what sync policies may know of a player.
+/// A change of what sync policies may know of a player, or of what is always in a view.
 pub struct ViewerRequest {
     /// On behalf of which entity: the order of changes goes by it.
     pub by: NetId,
-    /// Of whom.
-    pub player: PlayerId,
     /// What is done.
-    pub change: Box<dyn FnOnce(&mut ViewerContext) + Send + Sync>,
+    pub change: ViewerChange,
+}
+
+/// What is done to the context of a player, or to what is pinned.
+pub enum ViewerChange {
+    /// That player's context is changed.
+    Context(PlayerId, Box<dyn FnOnce(&mut ViewerContext) + Send + Sync>),
+    /// One more reason to keep the entity in view.
+    Pin(NetId, PinnedFor),
+    /// One reason less.
+    Unpin(NetId, PinnedFor),
 }
 
 impl std::fmt::Debug for ViewerRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ViewerRequest")
-            .field("by", &self.by)
-            .field("player", &self.player)
-            .finish_non_exhaustive()
+        f.debug_struct("ViewerRequest").field("by", &self.by).field("change", &self.change).finish()
+    }
+}
+
+impl std::fmt::Debug for ViewerChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ViewerChange::Context(player, _) => {
+                f.debug_tuple("Context").field(player).finish_non_exhaustive()
+            }
+            ViewerChange::Pin(entity, of) => f.debug_tuple("Pin").field(entity).field(of).finish(),
+            ViewerChange::Unpin(entity, of) => f.debug_tuple("Unpin").field(entity).field(of).finish(),
+        }
     }
 }
 
@@ -96,7 +114,7 @@ pub struct Requests {
     pub deaths: Vec<Death>,
     /// To be put elsewhere, however far.
     pub teleports: Vec<(NetId, Vec3)>,
-    /// What policies may know of players is to be another.
+    /// What policies may know of players, or what they always see, is to be another.
     pub viewers: Vec<ViewerRequest>,
     /// A ghost that a game system despawned.
     pub lost_ghost: Option<NetId>,
@@ -112,7 +130,12 @@ impl Requests {
         let teleports = self.teleports.extract_if(.., |(net_id, _)| !is_own(*net_id));
         foreign.extend(teleports.map(|(net_id, _)| ("teleported", net_id)));
         let viewers = self.viewers.extract_if(.., |request| !is_own(request.by));
-        foreign.extend(viewers.map(|request| ("changed a player's context on behalf of", request.by)));
+        let what = |request: ViewerRequest| match request.change {
+            ViewerChange::Context(..) => ("changed a player's context on behalf of", request.by),
+            ViewerChange::Pin(..) => ("pinned something on behalf of", request.by),
+            ViewerChange::Unpin(..) => ("unpinned something on behalf of", request.by),
+        };
+        foreign.extend(viewers.map(what));
         foreign
     }
 }
@@ -200,6 +223,20 @@ impl WorldRequests<'_> {
         player: PlayerId,
         change: impl FnOnce(&mut ViewerContext) + Send + Sync + 'static,
     ) {
-        self.requests.viewers.push(ViewerRequest { by, player, change: Box::new(change) });
+        let change = ViewerChange::Context(player, Box::new(change));
+        self.requests.viewers.push(ViewerRequest { by, change });
+    }
+
+    /// One more reason to keep `entity` in the view of a player, or of all, wherever it is; from the next tick on, if it
+    /// lives then. `by` must be an entity of this cell, and may be the entity itself: a boss that all shall see.
+    ///
+    /// It stays until as many reasons are taken back, it dies, or the player leaves.
+    pub fn pin(&mut self, by: NetId, entity: NetId, of: PinnedFor) {
+        self.requests.viewers.push(ViewerRequest { by, change: ViewerChange::Pin(entity, of) });
+    }
+
+    /// One reason less, from the next tick on; when there is none nothing changes.
+    pub fn unpin(&mut self, by: NetId, entity: NetId, of: PinnedFor) {
+        self.requests.viewers.push(ViewerRequest { by, change: ViewerChange::Unpin(entity, of) });
     }
 }

@@ -184,6 +184,16 @@ impl Cell {
             self.prints.clear();
             if of_entity.iter().any(|change| usize::from(change.kind) == SUBJECT_KIND) {
                 let subject = entity_ref.get::<Subject>().filter(|subject| !subject.is_plain());
+                if let Some(name) = subject.and_then(|subject| self.game.unknown_override(subject)) {
+                    assert!(
+                        !self.checks_invariants,
+                        "cell {}: the subject of {net_id} overrides the policy of `{name}`, which this game does not \
+                         register: it would hide nothing",
+                        self.leaf.id
+                    );
+                    self.counts.unknown_overrides += 1;
+                    tracing::error!(cell = %self.leaf.id, %net_id, %name, "an override of a policy names what this game does not register: it hides nothing");
+                }
                 self.subjects.push(RowSubject { row, subject: subject.cloned().map(Box::new) });
             }
             // Who sees it may depend on what of it is never sent.

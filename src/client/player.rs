@@ -242,7 +242,7 @@ impl Player {
                 self.queued_behind = None;
                 self.mirror = Mirror::default();
                 if let Some(interpolation) = &mut self.interpolation {
-                    *interpolation = Interpolation::new(welcome.hz);
+                    *interpolation = interpolation.restarted(welcome.hz);
                 }
                 self.complete = false;
                 self.input_seqs.1 = 0;
@@ -352,6 +352,13 @@ impl Player {
     /// What the player sees, to drain its events.
     pub fn view_mut(&mut self) -> &mut Mirror {
         &mut self.mirror
+    }
+
+    /// Shows the world so many ticks behind the newest update; nothing without interpolation.
+    pub fn set_interpolation_delay(&mut self, delay_ticks: f64) {
+        if let Some(interpolation) = &mut self.interpolation {
+            interpolation.set_delay_ticks(delay_ticks);
+        }
     }
 
     /// Positions between updates; `None` unless asked for by [`with_interpolation`](Self::with_interpolation).

@@ -11,12 +11,15 @@ use bevy_ecs::system::SystemParam;
 use rustc_hash::FxHashMap;
 
 use crate::ids::{NetId, PartyId, PlayerId, TeamId};
+use crate::limits::EVENTS_PER_CELL_MAX;
 use crate::protocol::codec::DecodeError;
 
 use super::field::SyncFields;
 use super::policy::{NodeReader, NodeWriter, SyncNode, Viewing};
 
-/// Something that can be told: any type that derives `Replicate`, component or not.
+/// Something that can be told: any type that derives `Replicate`, component or not. The policy of the type, as
+/// `#[sync(owner)]`, decides who of an audience is told at all, the policies of the fields what; the subject of both is the
+/// entity that the event is about, whose overrides count for events of that name too.
 pub trait PlayerEvent: SyncFields + SyncNode {}
 impl<E: SyncFields + SyncNode> PlayerEvent for E {}
 
@@ -46,13 +49,29 @@ pub enum Audience {
 
 /// An event whose type only its kind knows.
 pub trait AnyEvent: Send + Sync {
-    /// Appends what a viewer sees of it, and where in that the names of entities lie.
-    fn encode(&self, viewing: &Viewing<'_>, bytes: &mut Vec<u8>, ids: &mut Vec<u16>);
+    /// Name of its type.
+    fn name(&self) -> &'static str;
+    /// Whether anything of what is told depends on who is told.
+    fn is_personal(&self) -> bool;
+    /// Whether the policy of its type lets this viewer be told. Asked only where the subject does not override it.
+    fn is_visible(&self, viewing: &Viewing<'_>) -> bool;
+    /// Appends what a viewer sees of it, and where in that the names of entities lie. Without a `viewing`, what everybody
+    /// sees.
+    fn encode(&self, viewing: Option<&Viewing<'_>>, bytes: &mut Vec<u8>, ids: &mut Vec<u16>);
 }
 
 impl<E: PlayerEvent> AnyEvent for E {
-    fn encode(&self, viewing: &Viewing<'_>, bytes: &mut Vec<u8>, ids: &mut Vec<u16>) {
-        self.encode_node(Some(viewing), &mut NodeWriter::new(bytes.len(), bytes, ids));
+    fn name(&self) -> &'static str {
+        <E as SyncFields>::NAME
+    }
+    fn is_personal(&self) -> bool {
+        E::PERSONAL
+    }
+    fn is_visible(&self, viewing: &Viewing<'_>) -> bool {
+        SyncFields::is_visible(self, viewing)
+    }
+    fn encode(&self, viewing: Option<&Viewing<'_>>, bytes: &mut Vec<u8>, ids: &mut Vec<u16>) {
+        self.encode_node(viewing, &mut NodeWriter::new(bytes.len(), bytes, ids));
     }
 }
 
@@ -101,6 +120,12 @@ impl EventKinds {
         true
     }
 
+    /// Whether a kind of that name is registered which is of another type.
+    #[must_use]
+    pub(crate) fn is_another(&self, name: &str, type_id: TypeId) -> bool {
+        self.names.contains(&name) && !self.by_type.contains_key(&type_id)
+    }
+
     /// The names, by index.
     #[must_use]
     pub fn names(&self) -> &[&'static str] {
@@ -113,13 +138,14 @@ impl EventKinds {
 pub struct EventOutbox {
     kinds: EventKinds,
     events: Vec<OutgoingEvent>,
+    refused: u64,
 }
 
 impl EventOutbox {
     /// An empty one for these kinds.
     #[must_use]
     pub fn of(kinds: EventKinds) -> Self {
-        Self { kinds, events: Vec::new() }
+        Self { kinds, events: Vec::new(), refused: 0 }
     }
 
     /// Sends an event about an entity.
@@ -130,6 +156,10 @@ impl EventOutbox {
         let &(kind, delivery) = self.kinds.by_type.get(&TypeId::of::<E>()).unwrap_or_else(|| {
             panic!("event {} is not registered: call add_player_event", <E as SyncFields>::NAME)
         });
+        if self.events.len() == EVENTS_PER_CELL_MAX {
+            self.refused += 1;
+            return;
+        }
         self.events.push(OutgoingEvent { kind, delivery, about, to, event: Box::new(event) });
     }
 
@@ -143,9 +173,9 @@ impl EventOutbox {
         self.events.truncate(events);
     }
 
-    /// Takes what was sent.
-    pub(crate) fn take(&mut self) -> Vec<OutgoingEvent> {
-        std::mem::take(&mut self.events)
+    /// Takes what was sent, and how many were too many.
+    pub(crate) fn take(&mut self) -> (Vec<OutgoingEvent>, u64) {
+        (std::mem::take(&mut self.events), std::mem::take(&mut self.refused))
     }
 
     /// Drops what was sent about entities that are not the sender's own, and gives their names.
@@ -183,8 +213,11 @@ pub struct PlayerEvents<'w> {
 
 impl PlayerEvents<'_> {
     /// Tells an audience of an event about an entity: one of this cell, or, in systems of the node, anyone. Players who do
-    /// not see that entity are not told its name. In the order (entity, order of sending) it leaves with the update of this
-    /// tick.
+    /// not see that entity are not told its name; who saw it die in this tick does. In the order (entity, order of sending)
+    /// it leaves with the update of this tick.
+    ///
+    /// All systems of a cell may send [`EVENTS_PER_CELL_MAX`] in a tick, and so may those of the node: what is more is told
+    /// to nobody, and counted.
     ///
     /// # Panics
     /// When the type was not registered with `add_player_event`.

@@ -4,16 +4,20 @@
 //! fields have the same policies as those of components. *Does not*: decide who changes it (node systems do).
 //! *Reads*: resources of the node. *Writes*: rows, a part of the fingerprint.
 
+use std::any::TypeId;
+
 use bevy_app::App;
 use bevy_ecs::prelude::{EntityRef, FromWorld, Mut, Resource, World};
 
 use crate::cell::audit::{RowFault, public_fault};
 use crate::cell::kinds::{ComponentKind, ReplicatedKind};
+use crate::cell::registration::{Game, GameError};
 use crate::cell::survey::print_of;
 use crate::ids::{NetId, Row};
+use crate::limits::{COMPONENT_KINDS_MAX, FIELDS_PER_ENTITY_MAX};
 
 use super::field::FieldWriter;
-use super::mask::SUBJECT;
+use super::mask::{FIELD_FIRST, SUBJECT};
 use super::policy::ComponentPolicy;
 use super::rows::{EncodedRow, RowDelta, Rows};
 use super::schema::Schema;
@@ -25,6 +29,7 @@ type Find = fn(&World) -> Option<EntityRef<'_>>;
 /// One registered resource.
 struct Global {
     name: &'static str,
+    type_id: TypeId,
     init: fn(&mut World),
     push: fn(&mut Schema) -> usize,
     kind: fn(usize) -> Box<dyn ComponentKind>,
@@ -56,6 +61,7 @@ pub struct Globals {
     living: Vec<Living>,
     writer: FieldWriter,
     saved: Vec<u8>,
+    oversized_fields: u64,
 }
 
 impl std::fmt::Debug for Globals {
@@ -67,7 +73,8 @@ impl std::fmt::Debug for Globals {
 /// What node plugins may register.
 pub trait NodeAppExt {
     /// Sends a resource of the node to every player, by the policies of its fields, and saves it. It is made with its
-    /// [`FromWorld`] when no plugin has inserted it. The second registration of a type changes nothing.
+    /// [`FromWorld`] when no plugin has inserted it. The second registration of a type changes nothing; two types of one
+    /// name are refused when the server is built.
     ///
     /// In policies the subject is the plain one: nobody's, in no party and no team.
     fn replicate_global<G: Replicate + Resource + FromWorld>(&mut self) -> &mut Self;
@@ -76,9 +83,10 @@ pub trait NodeAppExt {
 impl NodeAppExt for App {
     fn replicate_global<G: Replicate + Resource + FromWorld>(&mut self) -> &mut Self {
         let mut registered = self.world_mut().get_resource_or_init::<RegisteredGlobals>();
-        if registered.0.iter().all(|global| global.name != <G as SyncFields>::NAME) {
+        if registered.0.iter().all(|global| global.type_id != TypeId::of::<G>()) {
             registered.0.push(Global {
                 name: <G as SyncFields>::NAME,
+                type_id: TypeId::of::<G>(),
                 init: |world| {
                     world.init_resource::<G>();
                 },
@@ -93,13 +101,31 @@ impl NodeAppExt for App {
 }
 
 impl RegisteredGlobals {
-    /// Adds them to the schema, behind the components.
-    pub(crate) fn extend(&self, schema: &mut Schema) {
-        for global in &self.0 {
+    /// Adds them to what the cells have registered: to its schema, behind the components.
+    ///
+    /// # Errors
+    /// When one has the name of another, of a component or of another type of event, or there are too many.
+    pub(crate) fn extend(&self, game: &mut Game) -> Result<(), GameError> {
+        for (index, global) in self.0.iter().enumerate() {
+            let name = global.name;
+            let is_taken = self.0[..index].iter().any(|other| other.name == name)
+                || game.kinds.iter().any(|kind| kind.name() == name)
+                || game.events.is_another(name, global.type_id);
+            if is_taken {
+                return Err(GameError::DuplicateGlobal(name));
+            }
+            let schema = &mut game.schema;
             let component = (global.push)(schema);
-            // Too many are refused by whoever asked.
-            schema.globals |= 1u64.checked_shl(component as u32).unwrap_or(0);
+            let sent = schema.components[component].sent.len();
+            if sent + FIELD_FIRST as usize > FIELDS_PER_ENTITY_MAX {
+                return Err(GameError::TooManyFields(name, sent));
+            }
+            if component >= COMPONENT_KINDS_MAX {
+                return Err(GameError::TooManyComponents(schema.components.len()));
+            }
+            schema.globals |= 1 << component;
         }
+        Ok(())
     }
 
     /// Their kinds, in order of registration: the last ones of the schema that they extended.
@@ -152,6 +178,12 @@ impl Globals {
             public_fault(rows, global.row, &entity, |component| self.kind(component))
         };
         self.living.iter().filter_map(audit).collect()
+    }
+
+    /// Field values that were longer than declared and not sent, since the start.
+    #[must_use]
+    pub fn oversized_fields(&self) -> u64 {
+        self.oversized_fields
     }
 
     /// Their part of the fingerprint.
@@ -207,7 +239,7 @@ impl Globals {
 /// Publishes what has changed since the last tick: with the rows of cells, at the beginning of `Assemble`.
 pub(crate) fn publish(world: &mut World) {
     world.resource_scope(|world, mut globals: Mut<Globals>| {
-        let Globals { living, writer, saved } = &mut *globals;
+        let Globals { living, writer, saved, oversized_fields } = &mut *globals;
         let mut deltas = Vec::new();
         for global in living {
             if global.published && !(global.is_changed)(world) {
@@ -216,6 +248,7 @@ pub(crate) fn publish(world: &mut World) {
             let entity = (global.find)(world).expect("node-wide state is not taken away");
             writer.clear();
             global.kind.encode_sent(&entity, writer);
+            *oversized_fields += u64::from(writer.oversized);
             saved.clear();
             global.kind.save(&entity, saved);
             global.print = print_of(global.net_id, global.component, saved);

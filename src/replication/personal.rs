@@ -122,12 +122,20 @@ impl<'a> OwnersComponents<'a> {
 }
 
 impl OwnersComponents<'_> {
-    /// Evaluates one personal field into `value`, which is empty before, and says what became of it.
-    pub(super) fn evaluate(&self, row: Row, field: FieldKey, value: &mut PersonalValue) -> Shown {
+    /// Evaluates one personal field into `value`, which is empty before, and says what became of it. The viewer `sees`
+    /// those entities.
+    pub(super) fn evaluate(
+        &self,
+        row: Row,
+        field: FieldKey,
+        value: &mut PersonalValue,
+        sees: &dyn Fn(NetId) -> bool,
+    ) -> Shown {
         let reads = Shared::new(Depends::NONE);
         let shown = match (self.entity(row), self.kind(usize::from(field.component))) {
             (Some(entity), Some(kind)) => {
-                kind.encode_personal(&entity, usize::from(field.field), &self.viewing(row, &reads), value)
+                let viewing = self.viewing(row, &reads).seeing(sees);
+                kind.encode_personal(&entity, usize::from(field.field), &viewing, value)
             }
             _ => Shown::Hidden,
         };
@@ -163,6 +171,7 @@ impl OwnersComponents<'_> {
                 wrong.push((component, None, AuditFault::Component));
             }
         }
+        let sees = |name: NetId| !is_hidden(name);
         let lives_hidden = |name: NetId| is_hidden(name) && self.rows.row(name).is_some();
         for fields in told.fields.chunk_by(|a, b| a.key.component == b.key.component) {
             let component = usize::from(fields[0].key.component);
@@ -176,7 +185,7 @@ impl OwnersComponents<'_> {
                 if names_in(field.bytes, &lives_hidden).next().is_some() && !reveals() {
                     wrong.push((component, Some(number), AuditFault::Name));
                 }
-                let bytes = match self.before_blanking(row, field) {
+                let bytes = match self.before_blanking(row, field, &sees) {
                     None => Cow::Borrowed(field.bytes),
                     Some((source, names)) if same_but_for_names(field.bytes, &source, &names, is_hidden) => {
                         Cow::Owned(source)
@@ -186,14 +195,14 @@ impl OwnersComponents<'_> {
                         continue;
                     }
                 };
-                if !self.is_too_long(row, field.key, &specs[number], &bytes) {
+                if !self.is_too_long(row, field.key, &specs[number], &bytes, &sees) {
                     judged.push((number, bytes));
                 }
             }
             let judged: Vec<(usize, &[u8])> =
                 judged.iter().map(|(number, bytes)| (*number, &**bytes)).collect();
             let reads = Shared::new(Depends::NONE);
-            let told_wrong = kind.told_wrong(&entity, &self.viewing(row, &reads), &judged);
+            let told_wrong = kind.told_wrong(&entity, &self.viewing(row, &reads).seeing(&sees), &judged);
             wrong.extend(
                 told_wrong.into_iter().map(|number| (component, Some(number), AuditFault::PersonalField)),
             );
@@ -203,7 +212,12 @@ impl OwnersComponents<'_> {
 
     /// The wire bytes of a field in which names of entities are, with all of them, and where those stand. To be compared as values they have to
     /// be whole: two hidden names are two keys of a map, but blank they are one.
-    fn before_blanking(&self, row: Row, field: &ToldField<'_>) -> Option<(Vec<u8>, Vec<usize>)> {
+    fn before_blanking(
+        &self,
+        row: Row,
+        field: &ToldField<'_>,
+        sees: &dyn Fn(NetId) -> bool,
+    ) -> Option<(Vec<u8>, Vec<usize>)> {
         let layout = self.rows.layout(row);
         let bit = layout.bit_of(field.key).filter(|_| field.has_names)?;
         if !layout.fields()[(bit - FIELD_FIRST) as usize].personal {
@@ -211,7 +225,7 @@ impl OwnersComponents<'_> {
             return Some((encoded.field(bit).to_vec(), encoded.ids_in(bit).collect()));
         }
         let (mut value, mut bytes) = (PersonalValue::default(), Vec::new());
-        let shows = self.evaluate(row, field.key, &mut value).is_visible();
+        let shows = self.evaluate(row, field.key, &mut value, sees).is_visible();
         put_prefixed(&mut bytes, shows.then_some(&value.bytes));
         let payload = bytes.len().saturating_sub(value.bytes.len());
         let names = value.ids.iter().filter(|_| shows).map(|&at| payload + usize::from(at));
@@ -219,16 +233,30 @@ impl OwnersComponents<'_> {
     }
 
     /// Whether nothing is told of a field because its value is too long, of which the sieve knows nothing.
-    fn is_too_long(&self, row: Row, key: FieldKey, spec: &FieldSpec, bytes: &[u8]) -> bool {
+    fn is_too_long(
+        &self,
+        row: Row,
+        key: FieldKey,
+        spec: &FieldSpec,
+        bytes: &[u8],
+        sees: &dyn Fn(NetId) -> bool,
+    ) -> bool {
         spec.wire == FieldWire::Prefixed
             && bytes == [ABSENT]
-            && (!spec.personal || self.evaluate(row, key, &mut PersonalValue::default()) == Shown::TooLong)
+            && (!spec.personal
+                || self.evaluate(row, key, &mut PersonalValue::default(), sees) == Shown::TooLong)
     }
 }
 
 impl PersonalSource for OwnersComponents<'_> {
-    fn show(&self, row: Row, field: FieldKey, value: &mut PersonalValue) -> bool {
-        let shown = self.evaluate(row, field, value);
+    fn show(
+        &self,
+        row: Row,
+        field: FieldKey,
+        value: &mut PersonalValue,
+        sees: &dyn Fn(NetId) -> bool,
+    ) -> bool {
+        let shown = self.evaluate(row, field, value, sees);
         value.oversized = shown.is_oversized();
         shown.is_visible()
     }

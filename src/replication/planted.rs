@@ -205,15 +205,21 @@ pub(super) struct LeavingOut<'a> {
 }
 
 impl PersonalSource for LeavingOut<'_> {
-    fn show(&self, row: Row, field: FieldKey, value: &mut PersonalValue) -> bool {
-        let shown = self.source.show(row, field, value);
+    fn show(
+        &self,
+        row: Row,
+        field: FieldKey,
+        value: &mut PersonalValue,
+        sees: &dyn Fn(NetId) -> bool,
+    ) -> bool {
+        let shown = self.source.show(row, field, value, sees);
         let Planted { fault, bare: victim, .. } = self.planted;
         let may_be = victim.get().map_or(self.is_change, |victim| *victim == (row, field));
         if *fault != Some(PlantedFault::LeftOutPolicy) || !may_be {
             return shown;
         }
         let mut bare = PersonalValue::default();
-        let bare_shown = leaving_out(LeftOut::Personal, || self.source.show(row, field, &mut bare));
+        let bare_shown = leaving_out(LeftOut::Personal, || self.source.show(row, field, &mut bare, sees));
         if (shown, &value.bytes) == (bare_shown, &bare.bytes)
             || *victim.get_or_init(|| (row, field)) != (row, field)
         {

@@ -15,7 +15,7 @@ use crate::space::LatticePoint;
 
 use super::layouts::{Layout, Layouts};
 use super::mask::{FieldMask, SUBJECT};
-use super::policy::{Depends, Subject};
+use super::policy::{Depends, Subject, ViewerContext};
 use super::schema::Schema;
 use super::wire::ROW_BYTES_MAX;
 
@@ -96,6 +96,8 @@ pub struct Rows {
     placeless_rows: Vec<Row>,
     /// What changed of the subjects in this tick.
     subject_changes: FxHashMap<Row, Depends>,
+    /// Whose row was taken away in this tick. Their subjects stay to its end: events tell of them.
+    buried: FxHashMap<NetId, Row>,
     /// What those that have become special in this tick were before.
     before_special: FxHashMap<Row, EncodedRow>,
     by_net_id: FxHashMap<NetId, Row>,
@@ -131,6 +133,7 @@ impl Default for Rows {
             owned: FxHashMap::default(),
             placeless_rows: Vec::new(),
             subject_changes: FxHashMap::default(),
+            buried: FxHashMap::default(),
             before_special: FxHashMap::default(),
             by_net_id: FxHashMap::default(),
             changed_rows: Vec::new(),
@@ -245,9 +248,10 @@ impl Rows {
         self.encoded[index] = EncodedRow::default();
         self.net_id[index] = NetId::WORLD;
         self.class[index] = u8::MAX;
-        if let Some(owner) = self.subjects[index].take().and_then(|subject| subject.owner().cloned()) {
+        if let Some(owner) = self.subjects[index].as_ref().and_then(|subject| subject.owner().cloned()) {
             self.disown(&owner, row);
         }
+        self.buried.insert(net_id, row);
         self.placeless[index] = false;
         self.marked[index] = false;
         self.special[index] = false;
@@ -264,10 +268,28 @@ impl Rows {
         for row in self.changed_rows.drain(..) {
             self.changed[row.index()] = 0;
         }
+        for row in &self.freed {
+            self.subjects[row.index()] = None;
+        }
         self.free.append(&mut self.freed);
         self.policies_changed = false;
         self.subject_changes.clear();
         self.before_special.clear();
+        self.buried.clear();
+    }
+
+    /// The row and the subject of an entity that lives, or whose row was taken away in this tick.
+    pub(crate) fn of_this_tick(&self, net_id: NetId) -> Option<(Row, Option<&Subject>)> {
+        let row = self.row(net_id).or_else(|| self.buried.get(&net_id).copied())?;
+        Some((row, self.subjects[row.index()].as_deref()))
+    }
+
+    /// Whether who had that row a tick ago has died since, under the eyes of that viewer.
+    pub(super) fn died_before(&self, row: Row, viewer: &ViewerContext) -> bool {
+        let index = row.index();
+        let is_dead = self.net_id[index] == NetId::WORLD
+            || (!self.placeless[index] && !self.position[index].is_finite());
+        is_dead && self.subjects[index].as_ref().is_none_or(|subject| subject.admits(viewer))
     }
 
     /// Publishes what moved in one cell.

@@ -41,6 +41,8 @@ pub struct Schema {
 pub struct EventSchema {
     /// Name of the type.
     pub name: &'static str,
+    /// Who of its audience is told at all.
+    pub policy: ComponentPolicy,
     /// How it travels.
     pub delivery: Delivery,
     /// All its fields.
@@ -62,7 +64,7 @@ impl Schema {
         }
         text.push_str(&format!("globals:{:x}\n", self.globals));
         for event in &self.events {
-            text.push_str(&format!("{}:{:?}", event.name, event.delivery));
+            text.push_str(&format!("{}:{}:{:?}", event.name, event.policy, event.delivery));
             for field in event.fields.iter().filter(|field| field.is_sent()) {
                 describe(field, &mut Vec::new(), &mut text);
             }

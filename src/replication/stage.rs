@@ -16,12 +16,11 @@ use crate::session::relevance::Relevance;
 use crate::session::{Session, Sessions};
 
 use super::auditing;
-use super::events::OutgoingEvent;
 use super::globals;
 use super::personal::{EntitiesOfRows, OwnersComponents};
 use super::rows::Rows;
 use super::rule::{self, ViewSettings};
-use super::tell::{self, EventCounts, TellScratch};
+use super::tell::{self, EventCounts, TellScratch, TickEvents};
 use super::view::{Look, UpdateHeader, ViewScratch};
 
 /// Fewest sessions that are worth a task of their own.
@@ -146,6 +145,7 @@ pub fn assemble(world: &mut World) {
                 take_acks(world, &mut sessions);
                 auditing::take_reports(world, &mut sessions);
                 let events = tell::gather(world, cells);
+                world.resource_mut::<AssembleCounts>().events.refused += events.refused;
                 assemble_sessions(world, cells, events, &mut sessions, &mut scratch);
                 collect(world, &mut scratch);
                 auditing::audit(world, cells, &mut sessions);
@@ -173,7 +173,7 @@ struct Shared<'a> {
     node: &'a World,
     found: &'a EntitiesOfRows,
     relevance: Relevance,
-    events: Vec<OutgoingEvent>,
+    events: TickEvents,
     rule: ViewSettings,
     tick: TickNumber,
     /// By session index.
@@ -183,7 +183,7 @@ struct Shared<'a> {
 fn assemble_sessions(
     world: &World,
     cells: &Cells,
-    events: Vec<OutgoingEvent>,
+    events: TickEvents,
     sessions: &mut Sessions,
     scratch: &mut AssembleScratch,
 ) {
@@ -236,7 +236,7 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
     // A player whose avatar died sees from nowhere: the view empties.
     let viewer = rule::Viewer { position: shared.rows.position[row.index()], avatar: row };
     let hits = shared.hits.get(session.id.index as usize).copied().unwrap_or_default();
-    let changes = session.context.take_changes();
+    let changes = session.take_context_changes();
     shared.relevance.rows_for(session, shared.rows, &mut scratch.always);
     let source = OwnersComponents::new(shared.node, shared.cells, &session.context, shared.found);
     let look = Look { viewer, context: &session.context, changes, always: &scratch.always, source: &source };
@@ -245,7 +245,8 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
     scratch.counts.without_alias += u64::from(change.without_alias);
     scratch.counts.overdue += u64::from(change.overdue);
     let told = &mut scratch.counts.events;
-    tell::tell(session, shared.rows, &shared.events, &mut scratch.tell, &mut scratch.view.events, told);
+    let ViewScratch { died, events: update, .. } = &mut scratch.view;
+    tell::tell(session, shared.rows, &shared.events, died, &mut scratch.tell, update, told);
     let source = OwnersComponents::new(shared.node, shared.cells, &session.context, shared.found);
     let look = Look { viewer, context: &session.context, changes, always: &scratch.always, source: &source };
     let header = UpdateHeader { tick: shared.tick, input_seq: session.input_seq };

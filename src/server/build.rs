@@ -19,7 +19,6 @@ use crate::cell::{Cell, Layout, SpaceLimits};
 use crate::ghost::import::PublishedExports;
 use crate::ids::{CellId, TickNumber};
 use crate::interest::{InterestSettings, Viewers};
-use crate::limits::COMPONENT_KINDS_MAX;
 use crate::replication::events::EventOutbox;
 use crate::replication::globals::RegisteredGlobals;
 use crate::replication::{Rows, stage};
@@ -180,11 +179,7 @@ impl ServerBuilder {
     pub fn learn(&self) -> Result<Arc<crate::cell::registration::Game>, ServerError> {
         let mut game = self.cell_plugins.learn()?;
         if let Some(globals) = self.node.world().get_resource::<RegisteredGlobals>() {
-            let schema = &mut Arc::get_mut(&mut game).expect("nobody else has it yet").schema;
-            globals.extend(schema);
-            if schema.components.len() > COMPONENT_KINDS_MAX {
-                return Err(GameError::TooManyComponents(schema.components.len()).into());
-            }
+            globals.extend(Arc::get_mut(&mut game).expect("nobody else has it yet"))?;
         }
         Ok(game)
     }

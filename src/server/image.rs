@@ -16,6 +16,7 @@ use crate::cell::requests::SpawnRequest;
 use crate::ids::NetId;
 use crate::interest::{IndexEntry, LastIndex};
 use crate::protocol::codec;
+use crate::replication::policy::Subject;
 use crate::replication::{Globals, Rows};
 use crate::session::Sessions;
 use crate::space::Position;
@@ -304,7 +305,14 @@ fn load_components(world: &mut World, net_id: NetId, components: &[(usize, Vec<u
                     ));
                 }
             }
-            Ok(())
+            // What was hidden by a name that nobody knows any more would be shown to all.
+            match entity.get::<Subject>().and_then(|subject| game.unknown_override(subject)) {
+                Some(name) => Err(format!(
+                    "the subject of {net_id} overrides the policy of `{name}`, which this game does not register: register \
+                     it or migrate the save"
+                )),
+                None => Ok(()),
+            }
         })
     })
 }

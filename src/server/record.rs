@@ -34,6 +34,8 @@ pub struct CellTotals {
     pub oversized_fields: u64,
     /// Spawns, teleports and messages asked for in the name of an entity of another cell: not done.
     pub foreign_requests: u64,
+    /// Subjects that changed and override the policy of what the game does not register.
+    pub unknown_overrides: u64,
     /// Exports that were not imported because they are another owner's.
     pub exports_stale: u64,
 }
@@ -44,6 +46,7 @@ impl CellTotals {
         self.clamped += cell.counts.clamped;
         self.oversized_fields += cell.counts.oversized_fields;
         self.foreign_requests += cell.counts.foreign_requests;
+        self.unknown_overrides += cell.counts.unknown_overrides;
         self.exports_stale += cell.imported.stale;
     }
 }
@@ -154,9 +157,15 @@ pub fn help_of(counter: &str) -> Option<&'static str> {
             "Entities that could not come into a view for want of an alias, each once a tick"
         }
         "events_told" => "Events told to players, each once per player",
+        "events_refused" => {
+            "Events that game systems sent beyond what a cell, or the node, may send in a tick, told to nobody"
+        }
         "events_dropped" => "Events that were too long or had no room, each once per player",
         "foreign_requests" => {
             "Spawns, teleports and messages in the name of an entity that is not the cell's, not done"
+        }
+        "overrides_unknown" => {
+            "Changed subjects that override the policy of what the game does not register, which hides nothing"
         }
         "exports_stale" => "Imports left out because the neighbour had published for another owner",
         _ => return None,
@@ -207,14 +216,21 @@ pub fn record(world: &mut World) {
                 ("entity_messages_lost", act.messages_lost),
                 ("long_steps", totals.long_steps),
                 ("positions_clamped", totals.clamped),
-                ("fields_oversized", totals.oversized_fields + assembled.fields_oversized),
+                (
+                    "fields_oversized",
+                    totals.oversized_fields
+                        + assembled.fields_oversized
+                        + world.resource::<Globals>().oversized_fields(),
+                ),
                 ("fields_left_out", assembled.fields_left_out),
                 ("view_over_the_cap", assembled.over_the_cap),
                 ("events_told", assembled.events.told),
                 ("events_dropped", assembled.events.dropped),
+                ("events_refused", assembled.events.refused),
                 ("view_overdue", assembled.overdue),
                 ("view_without_alias", assembled.without_alias),
                 ("foreign_requests", totals.foreign_requests),
+                ("overrides_unknown", totals.unknown_overrides),
                 ("exports_stale", totals.exports_stale),
             ],
         }

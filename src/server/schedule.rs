@@ -31,7 +31,7 @@ pub(super) fn install_tick(world: &mut World, clock: StageClock, heartbeat: Hear
         (begin_tick, take_exports_back).chain().in_set(TickSystems::Receive),
         admit::admit.in_set(TickSystems::Admit),
         record::note_saved_images.in_set(TickSystems::Settle),
-        (partition, admit::follow_avatars, admit::change_viewers, image::make_image)
+        (partition, admit::follow_deaths, admit::change_viewers, image::make_image)
             .chain()
             .in_set(TickSystems::Partition),
         act::act.in_set(TickSystems::Act),
@@ -62,7 +62,7 @@ pub(super) fn install_close(world: &mut World) {
             begin_tick,
             admit::admit,
             partition,
-            admit::follow_avatars,
+            admit::follow_deaths,
             image::make_image,
             image::hand_over_image,
         )

@@ -4,7 +4,7 @@ use bevy_ecs::prelude::{Mut, World};
 
 use crate::cell::partition::{LifeEvents, despawn_now, spawn_now};
 use crate::cell::pool::{NodeContext, with_cells};
-use crate::cell::requests::Requests;
+use crate::cell::requests::{Requests, ViewerChange};
 use crate::ids::{ConnectionId, Row};
 use crate::limits::JOINS_PER_TICK_MAX;
 use crate::net::ToNet;
@@ -132,7 +132,8 @@ fn admit_one(world: &mut World, sessions: &mut Sessions, join: &Join) {
     say(world, ToNet::Control { connection: join.connection, message });
 }
 
-/// Does what cells have asked for of the contexts of players, in the order (entity on whose behalf, order of asking).
+/// Does what cells have asked for of the contexts of players and of what they always see, in the order (entity on whose
+/// behalf, order of asking).
 pub fn change_viewers(world: &mut World) {
     let mut requests = Vec::new();
     with_cells(world, |_, cells| {
@@ -142,24 +143,44 @@ pub fn change_viewers(world: &mut World) {
     });
     // Stable: one entity's requests keep their order, and one entity lives in one cell.
     requests.sort_by_key(|request| request.by);
-    let mut sessions = world.resource_mut::<Sessions>();
-    for request in requests {
-        if let Some(session) = sessions.of_player_mut(&request.player) {
-            (request.change)(&mut session.context);
+    world.resource_scope(|world, mut sessions: Mut<Sessions>| {
+        let rows = world.resource::<Rows>();
+        for request in requests {
+            match request.change {
+                ViewerChange::Context(player, change) => {
+                    if let Some(session) = sessions.of_player_mut(&player) {
+                        change(&mut session.context);
+                    }
+                }
+                ViewerChange::Pin(entity, of) => {
+                    // Who has died meanwhile would stay pinned for ever.
+                    if let (Some(_), Some(pins)) = (rows.row(entity), sessions.pins_mut(&of)) {
+                        pins.pin(entity);
+                    }
+                }
+                ViewerChange::Unpin(entity, of) => {
+                    if let Some(pins) = sessions.pins_mut(&of) {
+                        pins.unpin(entity);
+                    }
+                }
+            }
         }
-    }
+    });
 }
 
-/// Follows avatars that died: their sessions see from nowhere, so their views empty, and get no new one by
-/// themselves.
-pub fn follow_avatars(world: &mut World) {
+/// Follows who died: nobody keeps them in view any longer, and sessions whose avatar it was see from nowhere, so their
+/// views empty, and get no new one by themselves.
+pub fn follow_deaths(world: &mut World) {
     world.resource_scope(|world, mut sessions: Mut<Sessions>| {
         // A row is the same from birth to death: without a death nothing is to be done.
-        if world.resource::<LifeEvents>().died.is_empty() {
+        let died = &world.resource::<LifeEvents>().died;
+        if died.is_empty() {
             return;
         }
         let rows = world.resource::<Rows>();
+        sessions.pinned_for_all.forget(died);
         for session in sessions.iter_mut() {
+            session.pinned.forget(died);
             session.avatar_row = rows.row(session.avatar).unwrap_or(Row::NONE);
         }
     });

@@ -9,11 +9,11 @@ use crate::action::memory::ReplyMemory;
 use crate::ids::{ConnectionId, NetId, PlayerId, Row, SessionId, TickNumber};
 use crate::limits::{PLAYERS_REMEMBERED_MAX, REPLIES_KEPT_S};
 use crate::protocol::messages::{ActionCall, ActionReply};
-use crate::replication::policy::ViewerContext;
+use crate::replication::policy::{Depends, ViewerContext};
 use crate::replication::view::View;
 use crate::server::io::Join;
 
-use super::relevance::Pins;
+use super::relevance::{PinnedFor, Pins};
 
 /// One player in the world.
 #[derive(Debug)]
@@ -24,8 +24,11 @@ pub struct Session {
     pub connection: ConnectionId,
     /// Whose.
     pub player: PlayerId,
-    /// What sync policies may decide by.
+    /// What sync policies may decide by. It may be changed, or replaced by one that was kept, at any time: what differs
+    /// from the last tick is found by comparison.
     pub context: ViewerContext,
+    /// What it was when the view was last brought up to date.
+    context_before: ViewerContext,
     /// What the game keeps in this player's view wherever it is, and for how many reasons.
     pub pinned: Pins,
     /// The entity the player steers.
@@ -48,6 +51,24 @@ pub struct Session {
     pub events_waiting_bytes: usize,
     /// Audits that the client was asked for.
     pub audits: AskedAudits,
+}
+
+impl Session {
+    /// What of the context is another than when this was asked last. One of another player is taken to be this player's:
+    /// nobody sees as somebody else. O(facts).
+    pub(crate) fn take_context_changes(&mut self) -> Depends {
+        if self.context == self.context_before {
+            return Depends::NONE;
+        }
+        if *self.context.player() != self.player {
+            let other = self.context.player();
+            tracing::error!(player = %self.player, %other, "a session was given the context of another player");
+            self.context.belong_to(&self.player);
+        }
+        let changes = self.context.changes_since(&self.context_before);
+        self.context_before = self.context.clone();
+        changes
+    }
 }
 
 /// How many fields an audit covers.
@@ -191,6 +212,14 @@ impl Sessions {
         self.slots[*self.by_player.get(player)? as usize].as_deref_mut()
     }
 
+    /// What is kept in the view of that player, or of all; `None` for a player who is not in the world.
+    pub fn pins_mut(&mut self, of: &PinnedFor) -> Option<&mut Pins> {
+        match of {
+            PinnedFor::All => Some(&mut self.pinned_for_all),
+            PinnedFor::Player(player) => self.of_player_mut(player).map(|session| &mut session.pinned),
+        }
+    }
+
     /// Opens a session with the next epoch in the lowest free place.
     pub fn open(&mut self, join: &Join, avatar: NetId, avatar_row: Row) -> &mut Session {
         self.last_epoch += 1;
@@ -212,6 +241,7 @@ impl Sessions {
             connection: join.connection,
             player: join.player.clone(),
             context: ViewerContext::new(join.player.clone(), join.role),
+            context_before: ViewerContext::new(join.player.clone(), join.role),
             pinned: Pins::default(),
             avatar,
             avatar_row,

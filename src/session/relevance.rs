@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use crate::ids::{NetId, PartyId, Row};
+use crate::ids::{NetId, PartyId, PlayerId, Row};
 use crate::replication::Rows;
 
 use super::{Session, Sessions};
 
-/// Entities that are kept in view, and for how many reasons each.
+/// Entities that are kept in view, and for how many reasons each. Who dies is unpinned whatever the reasons.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pins(BTreeMap<NetId, u32>);
 
@@ -31,6 +31,11 @@ impl Pins {
         true
     }
 
+    /// Forgets who has died; the names must be ascending. A name is never given again.
+    pub(crate) fn forget(&mut self, died: &[NetId]) {
+        self.0.retain(|net_id, _| died.binary_search(net_id).is_err());
+    }
+
     /// For how many reasons the entity is kept in view.
     #[must_use]
     pub fn reasons(&self, net_id: NetId) -> u32 {
@@ -46,6 +51,15 @@ impl Pins {
     fn rows<'a>(&'a self, rows: &'a Rows) -> impl Iterator<Item = Row> + 'a {
         self.0.keys().filter_map(|&net_id| rows.row(net_id))
     }
+}
+
+/// In whose view something is kept wherever it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PinnedFor {
+    /// In everybody's, whoever comes later included.
+    All,
+    /// In one player's, until that player leaves.
+    Player(PlayerId),
 }
 
 /// A reason for which a player sees an entity wherever it is.

@@ -258,12 +258,12 @@ fn hide_and_show(context: Res<TickContext>, mut subjects: Query<(&NetId, &Stall,
         match chance.below(if stall.name.is_empty() { 7 } else { 4 }) {
             0 => subject.set_owner(yes.then_some(player)),
             1 => subject.set_party(yes.then_some(PARTY)),
-            2 => subject.override_component("Wares", yes.then_some(ComponentRule::Everyone)),
+            2 => subject.override_component::<Wares>(yes.then_some(ComponentRule::Everyone)),
             3 => subject
-                .override_component("Stall", (yes && stall.name.is_empty()).then_some(ComponentRule::Owner)),
+                .override_component::<Stall>((yes && stall.name.is_empty()).then_some(ComponentRule::Owner)),
             4 => subject.set_hidden_from(player, yes),
             5 => subject.set_party_only(yes && chance.chance(0.5)),
-            _ => subject.override_component("Wares", yes.then_some(ComponentRule::Nobody)),
+            _ => subject.override_component::<Wares>(yes.then_some(ComponentRule::Nobody)),
         }
     }
 }

@@ -17,6 +17,7 @@ use terrane::client::{As, ClientTarget};
 use terrane::limits::LATTICE_STEPS_PER_M;
 use terrane::net::LoopbackConditions;
 use terrane::prelude::*;
+use terrane::replication::rule::{Tier, Tiers};
 use terrane::testing::TestWorld;
 
 use crate::fair::{
@@ -180,6 +181,38 @@ fn an_entity_is_shown_on_its_way_and_never_goes_back() {
         f64::from(last.expect("seen")),
         f64::from((runner_at(1e9) as f32 * 128.0).floor() + 0.5) / 128.0
     );
+}
+
+/// B9: what is told of every few ticks only goes on at its own pace in between.
+#[test]
+fn an_entity_that_is_told_of_seldom_does_not_leap() {
+    for every in [3, 9] {
+        let tiers = Tiers::new(&[Tier { beyond_m: 0.0, every }]).expect("a sound tier");
+        let mut world = TestWorld::new(yard(), WorldSettings { tiers, ..WorldSettings::default() });
+        let mut app = yard_app(&mut world, "alice");
+        let frame = Duration::from_micros(16_667);
+        let (mut last, mut way, mut frames) = (None, 0.0, 0);
+        for tick in 1..RUNS_UNTIL {
+            world.tick();
+            for _ in 0..3 {
+                update(&mut app, frame);
+                let mut stalls = app.world_mut().query::<(&Stall, &Position)>();
+                let stalls = stalls.iter(app.world());
+                let Some((_, place)) = stalls.into_iter().find(|(stall, _)| stall.name == RUNNER) else {
+                    continue;
+                };
+                if tick < 40 {
+                    continue;
+                }
+                let moved = place.0.x - last.replace(place.0.x).unwrap_or(place.0.x);
+                // 0.4 m a tick, three frames a tick.
+                assert!((0.0..0.27).contains(&moved), "every {every}, tick {tick}: {moved} m in one frame");
+                way += moved;
+                frames += 1;
+            }
+        }
+        assert!(frames > 200 && way > 0.12 * frames as f32, "every {every}: {way} m in {frames} frames");
+    }
 }
 
 /// Whoever goes far away leaves nothing behind: no entity, no name, no component of the plugin's.

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use terrane::ids::{NetId, TeamId};
 use terrane::protocol::codec;
 use terrane::replication::field::sent_fields;
-use terrane::replication::policy::Subject;
+use terrane::replication::policy::{Depends, MapKey, Subject, Viewing};
 use terrane::replication::{Replicate, SyncFields};
 
-use super::support::{Dice, looking, player, row, viewer};
+use super::support::{Dice, expected, looking, player, row, seen as seen_by, viewer};
 use super::world::{Camp, camp, net_id};
 
 /// Ids in every place that serde has for a value.
@@ -118,10 +118,8 @@ proptest! {
         prop_assert_eq!(held.open.by.unwrap_or_default(), NetId::WORLD);
         prop_assert_eq!(held.open.light, camp.open.light);
         prop_assert!(held.open.wick.held_by.iter().all(|(_, id)| *id == NetId::WORLD));
-        prop_assert!(held.lamps.keys().all(|id| *id == NetId::WORLD));
-        let named = [&camp.open].into_iter().chain(camp.lamps.values());
-        let named: usize = named.map(|plain| usize::from(plain.by.is_some()) + plain.wick.held_by.len()).sum();
-        prop_assert_eq!(writer.ids.len(), named + camp.lamps.len());
+        let named = usize::from(camp.open.by.is_some()) + camp.open.wick.held_by.len();
+        prop_assert_eq!(writer.ids.len(), named);
 
         let mut subject = Subject::owned_by(player("alice"));
         subject.set_team(Some(TeamId(1)));
@@ -142,6 +140,82 @@ proptest! {
                 assert!(spec.name != "rival" || ids.is_empty(), "it reveals them");
             }
         });
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+struct Lane {
+    from: NetId,
+    to: NetId,
+}
+
+impl MapKey for Lane {
+    const NAMES_ENTITIES: bool = true;
+
+    fn names(&self, entity: &mut dyn FnMut(NetId)) {
+        entity(self.from);
+        entity(self.to);
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Replicate)]
+struct Toll {
+    #[sync(broadcast)]
+    silver: u16,
+    #[sync(custom = for_owner)]
+    bribe: u16,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Replicate)]
+struct Roads {
+    #[sync(broadcast, nested)]
+    lanes: BTreeMap<Lane, Toll>,
+    #[sync(custom = for_owner, nested)]
+    inns: Vec<BTreeMap<(NetId, u8), Toll>>,
+    #[sync(broadcast, nested)]
+    goods: BTreeMap<u8, Toll>,
+}
+
+fn for_owner(viewing: &Viewing<'_>) -> bool {
+    viewing.is_owner()
+}
+
+proptest! {
+    /// B16: keys of whom a viewer does not see would all be one, so the entries are not told; the sieve, the bytes and the
+    /// paths of what is hidden say the same.
+    #[test]
+    fn entries_of_a_map_whose_key_names_the_unseen_are_left_out(
+        lanes in proptest::collection::btree_map((0u64..6, 0u64..6), (any::<u16>(), any::<u16>()), 0..8),
+        seen in 0u64..64,
+        owns: bool,
+    ) {
+        let toll = |(silver, bribe): &(u16, u16)| Toll { silver: *silver, bribe: *bribe };
+        let roads = Roads {
+            lanes: lanes.iter().map(|((a, b), toll_)| (Lane { from: NetId(*a), to: NetId(*b) }, toll(toll_))).collect(),
+            inns: vec![lanes.iter().map(|((a, b), toll_)| ((NetId(*a), *b as u8), toll(toll_))).collect(); 2],
+            goods: lanes.iter().map(|((a, _), toll_)| (*a as u8, toll(toll_))).collect(),
+        };
+        let subject = Subject::owned_by(player("alice"));
+        let sees = |id: NetId| seen >> id.0 & 1 == 1;
+        let knows = |id: u64| id == 0 || sees(NetId(id));
+        let viewer = viewer(if owns { "alice" } else { "bob" });
+        let (told, reads) = looking(&viewer, &subject, |viewing| {
+            let viewing = viewing.seeing(&sees);
+            let told = seen_by(&roads, &viewing);
+            let (value, hidden) = expected(&roads, &viewing, &[]);
+            assert_eq!((&told.value, &told.hidden), (&value, &hidden));
+            told
+        });
+        let known: Vec<_> = lanes.keys().filter(|(a, b)| knows(*a) && knows(*b)).collect();
+        prop_assert_eq!(told.value.lanes.keys().map(|lane| (lane.from.0, lane.to.0)).collect::<Vec<_>>(), known.into_iter().copied().collect::<Vec<_>>());
+        let inns = lanes.keys().filter(|(a, _)| knows(*a)).count();
+        prop_assert!(told.value.inns.iter().all(|inn| inn.len() == inns));
+        prop_assert_eq!(told.value.inns.len(), if owns { 2 } else { 0 });
+        prop_assert_eq!(told.value.goods.len(), roads.goods.len(), "they name nobody");
+        prop_assert_eq!(reads.contains(Depends::NAMED_IDS), !lanes.is_empty(), "it is asked again when the view changes");
+        let mut ghost = Roads::default();
+        roads.project(&mut ghost);
+        prop_assert!(ghost.lanes.is_empty(), "not everybody sees whom they name");
     }
 }
 

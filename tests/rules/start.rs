@@ -59,6 +59,113 @@ fn a_component_or_an_action_registered_twice_is_refused_by_name() {
     );
 }
 
+#[derive(Clone, Debug, Default, PartialEq, Replicate)]
+#[sync(server_only)]
+struct Secret {
+    #[sync(broadcast)]
+    number: u32,
+}
+
+mod others {
+    use super::*;
+
+    /// Named like a component, but another type.
+    #[derive(Clone, Debug, Default, PartialEq, Replicate)]
+    pub(super) struct Stone {
+        #[sync(broadcast)]
+        pub(super) weight: u32,
+    }
+
+    #[derive(Resource, Clone, Debug, Default, PartialEq, Replicate)]
+    pub(super) struct Round {
+        #[sync(broadcast)]
+        pub(super) number: u64,
+    }
+
+    pub(super) mod more {
+        use super::*;
+
+        #[derive(Resource, Clone, Debug, Default, PartialEq, Replicate)]
+        pub(in super::super) struct Round {
+            #[sync(broadcast)]
+            pub(in super::super) number: u64,
+        }
+
+        #[derive(Resource, Clone, Debug, Default, PartialEq, Replicate)]
+        pub(in super::super) struct Stone {
+            #[sync(broadcast)]
+            pub(in super::super) weight: u32,
+        }
+    }
+}
+
+/// B14: nobody would ever be told.
+#[test]
+fn an_event_that_is_server_only_is_refused_by_name() {
+    let refused = refusal(|app| {
+        app.replicate::<Stone>().add_player_event::<Secret>(Delivery::Reliable);
+    });
+    assert_eq!(
+        refused,
+        "the player event `Secret` is server_only, so nobody would ever be told: take #[sync(server_only)] off the \
+         type, or do not send it"
+    );
+}
+
+/// Overrides, saves and both ends of a connection know types by their names.
+#[test]
+fn two_types_of_one_name_are_refused_wherever_they_are_registered() {
+    let refused = refusal(|app| {
+        app.replicate::<Stone>().add_player_event::<others::Stone>(Delivery::Reliable);
+    });
+    let end = "are called `Stone`: overrides name them by their names, so rename one";
+    assert_eq!(refused, format!("a component and another type of player event {end}"));
+    assert!(
+        build(|app| {
+            app.replicate::<Stone>().add_player_event::<Stone>(Delivery::Reliable);
+        })
+        .is_ok(),
+        "a component may be told as an event"
+    );
+    struct Twice<A, B>(std::marker::PhantomData<fn() -> (A, B)>);
+    impl<A, B> Plugin for Twice<A, B>
+    where
+        A: Resource + Replicate + Default,
+        B: Resource + Replicate + Default,
+    {
+        fn build(&self, app: &mut App) {
+            app.replicate_global::<A>().replicate_global::<B>();
+        }
+    }
+    struct Stones;
+    impl Plugin for Stones {
+        fn build(&self, app: &mut App) {
+            app.replicate::<Stone>();
+        }
+    }
+    let refused = |plugin: fn(&mut App)| {
+        let game = ServerBuilder::default().add_cell_plugins(Stones).add_plugins(plugin);
+        game.build(settings(), None).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let twice = |name: &str| {
+        Err(format!(
+            "node-wide state and another type are both called `{name}`: both ends and saves know them by their names, so \
+             rename one"
+        ))
+    };
+    use others::{Round, more};
+    fn both<A, B>(app: &mut App)
+    where
+        A: Resource + Replicate + Default,
+        B: Resource + Replicate + Default,
+    {
+        app.add_plugins(Twice::<A, B>(std::marker::PhantomData));
+    }
+    assert_eq!(refused(both::<Round, more::Round>), twice("Round"));
+    assert_eq!(refused(both::<Round, more::Stone>), twice("Stone"));
+    assert_eq!(refused(both::<Round, Round>), Ok(()), "the same again changes nothing");
+}
+
 #[test]
 fn data_that_nobody_publishes_is_refused_by_name() {
     let refused = refusal(|app| {

@@ -239,7 +239,11 @@ impl Dice {
                 camp.reserve = self.closed(|dice| (0..dice.open.below(3)).map(|_| dice.wagon()).collect());
             }
             10 => camp.bids = self.by_player(Self::chest),
-            _ => camp.leader = if self.open.chance(0.5) { Some(Box::new(self.wagon())) } else { None },
+            11 => camp.leader = if self.open.chance(0.5) { Some(Box::new(self.wagon())) } else { None },
+            _ => {
+                let debts = self.open.below(4);
+                camp.debts = (0..debts).map(|_| (Self::somebody(&mut self.open), self.item())).collect();
+            }
         }
     }
 
@@ -342,7 +346,7 @@ impl Dice {
                 } else {
                     None
                 };
-                subject.override_component("Load", rule);
+                subject.override_component::<Load>(rule);
             }
             _ => match self.sealed.below(6) {
                 0 => {
@@ -358,11 +362,11 @@ impl Dice {
                 }
                 4 => {
                     let rules = [None, Some(ComponentRule::Nobody), Some(ComponentRule::Owner)];
-                    subject.override_component("Vault", rules[self.sealed.below(3)]);
+                    subject.override_component::<Vault>(rules[self.sealed.below(3)]);
                 }
                 _ => {
                     let rules = [None, Some(ComponentRule::Party), Some(ComponentRule::Role(Role::Gm))];
-                    subject.override_component("File", rules[self.sealed.below(3)]);
+                    subject.override_component::<File>(rules[self.sealed.below(3)]);
                 }
             },
         }
@@ -400,7 +404,6 @@ impl Dice {
             }
             9 => subject.set_visible_to_role(open.chance(0.2).then_some(Role::Gm)),
             _ => {
-                let names = ["Vault", "Orders", "File", "Body", "Load", "Load", "Plot", "Camp", "Fate"];
                 let rules = [
                     ComponentRule::Everyone,
                     ComponentRule::Owner,
@@ -410,7 +413,18 @@ impl Dice {
                     ComponentRule::Nobody,
                 ];
                 let rule = rules[open.below(rules.len())];
-                subject.override_component(names[open.below(names.len())], open.chance(0.5).then_some(rule));
+                let which = open.below(9);
+                let rule = open.chance(0.5).then_some(rule);
+                match which {
+                    0 => subject.override_component::<Vault>(rule),
+                    1 => subject.override_component::<Orders>(rule),
+                    2 => subject.override_component::<File>(rule),
+                    3 => subject.override_component::<Body>(rule),
+                    4 | 5 => subject.override_component::<Load>(rule),
+                    6 => subject.override_component::<Plot>(rule),
+                    7 => subject.override_component::<Camp>(rule),
+                    _ => subject.override_component::<Fate>(rule),
+                }
             }
         }
     }
@@ -418,7 +432,7 @@ impl Dice {
 
 /// What [`Body::kind`] says of players.
 const AVATAR: u8 = 9;
-const CAMP_FIELDS: usize = 12;
+const CAMP_FIELDS: usize = 13;
 const BODY_FIELDS: usize = 6;
 
 pub fn alice() -> PlayerId {

@@ -134,7 +134,7 @@ fn a_change_that_leaves_the_viewers_value_equal_sends_nothing() {
             subject.set_hidden_from(PlayerId::new("bob").expect("a name"), true);
         }),
         ("everybody may see its load, as before", |subject| {
-            subject.override_component("Load", Some(ComponentRule::Everyone));
+            subject.override_component::<Load>(Some(ComponentRule::Everyone));
         }),
     ];
     for (what, change) in subjects {
@@ -186,8 +186,8 @@ fn what_is_granted_arrives_in_the_same_tick_and_what_is_hidden_goes_in_it() {
 fn a_component_is_hidden_granted_removed_and_added() {
     let mut stage = with_one(plain);
     let (one, load) = (name_of(1), component(&stage, "Load"));
-    let hide = |subject: &mut Subject| subject.override_component("Load", Some(ComponentRule::Nobody));
-    let show = |subject: &mut Subject| subject.override_component("Load", None);
+    let hide = |subject: &mut Subject| subject.override_component::<Load>(Some(ComponentRule::Nobody));
+    let show = |subject: &mut Subject| subject.override_component::<Load>(None);
     change_subject(&mut stage, one, hide);
     let (_, events) = tell(&mut stage, "its load is hidden");
     assert_eq!(events, [MirrorEvent::ComponentHidden { net_id: one, component: load }]);
@@ -295,7 +295,7 @@ fn no_override_shows_what_is_for_the_server_alone() {
         entity.insert(Fate { thread: 3 });
     });
     change_subject(&mut stage, name_of(1), |subject| {
-        subject.override_component("Fate", Some(ComponentRule::Everyone));
+        subject.override_component::<Fate>(Some(ComponentRule::Everyone));
     });
     tell_nothing(&mut stage, "everybody may see its fate");
 }

@@ -10,9 +10,9 @@ use terrane::net::ToNet;
 use terrane::prelude::*;
 use terrane::protocol::codec;
 use terrane::protocol::messages::ServerControl;
-use terrane::replication::Schema;
 use terrane::replication::audit::{AuditFinding, AuditFindings};
 use terrane::replication::policy::Subject;
+use terrane::replication::{Rows, Schema};
 use terrane::server::io::{ClientAck, Join};
 use terrane::server::{Server, TickInput, TickReport};
 use terrane::session::{Session, Sessions};
@@ -181,6 +181,7 @@ impl Stage {
     fn meddle(&mut self, tick: TickNumber) {
         let plan = self.plan.clone();
         let node = self.server.node_mut();
+        let alive: BTreeSet<NetId> = node.resource::<Rows>().iter().map(|(net_id, _)| net_id).collect();
         let mut sessions = node.resource_mut::<Sessions>();
         let clients = &self.clients;
         let stays =
@@ -198,7 +199,7 @@ impl Stage {
             }
             if !pins.is_empty() && chance.chance(0.04) {
                 let one = pins.swap_remove(chance.below(pins.len()));
-                assert!(session.pinned.unpin(one), "it was pinned");
+                assert!(session.pinned.unpin(one) || !alive.contains(&one), "it was pinned, or is dead");
             }
         }
         let mut chance = Random::named(plan.seed ^ tick.0 << 22, "everybody");
@@ -209,7 +210,7 @@ impl Stage {
         }
         if !self.pinned_for_all.is_empty() && chance.chance(0.01) {
             let one = self.pinned_for_all.remove(0);
-            assert!(sessions.pinned_for_all.unpin(one), "it was pinned");
+            assert!(sessions.pinned_for_all.unpin(one) || !alive.contains(&one), "it was pinned, or is dead");
         }
         let who = name_of(1 + chance.below(POPULATION as usize) as u64);
         with_cells(node, |_, cells| {

@@ -139,6 +139,9 @@ pub struct Camp {
     pub bids: BTreeMap<PlayerId, Chest>,
     #[sync(masked = without_secret, nested, max_bytes = 900)]
     pub leader: Option<Box<Wagon>>,
+    /// Of each only who sees who owes it.
+    #[sync(broadcast, nested)]
+    pub debts: BTreeMap<NetId, Item>,
 }
 
 /// As deep as one likes.
@@ -315,6 +318,14 @@ impl<T: Blank> Blank for Box<T> {
     }
 }
 
+/// The entries of those that are not seen are no part of what is sieved.
+impl<T: Blank> Blank for BTreeMap<NetId, T> {
+    fn blank(&mut self, seen: &dyn Fn(NetId) -> bool) {
+        assert!(self.keys().all(|id| seen(*id)));
+        self.values_mut().for_each(|one| one.blank(seen));
+    }
+}
+
 impl<T: Blank> Blank for BTreeMap<PlayerId, T> {
     fn blank(&mut self, seen: &dyn Fn(NetId) -> bool) {
         self.values_mut().for_each(|one| one.blank(seen));
@@ -375,8 +386,8 @@ things! {
     Fate {} names {}
     Tree { fruit, branches } names {}
     Camp {
-        name, purse, omen, lot, rumour, password, rival, shares, size, goal, wagons, reserve, bids, leader
-    } names { password, wagons, reserve, bids, leader }
+        name, purse, omen, lot, rumour, password, rival, shares, size, goal, wagons, reserve, bids, leader, debts
+    } names { password, wagons, reserve, bids, leader, debts }
 }
 
 impl Blank for (NetId, u8) {

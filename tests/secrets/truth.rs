@@ -75,7 +75,7 @@ fn kind<C: Thing>() -> Kind {
         is_on: |entity| entity.contains::<C>(),
         opens: |entity, viewing| entity.get::<C>().expect("it is there").is_visible(viewing),
         truth: |entity, viewing, seen| {
-            let mut sieved = entity.get::<C>().expect("it is there").sieve(viewing);
+            let mut sieved = entity.get::<C>().expect("it is there").sieve(&viewing.seeing(seen));
             sieved.value.blank(seen);
             Told::of(&sieved.value, sieved.hidden)
         },

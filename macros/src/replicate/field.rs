@@ -11,7 +11,7 @@ use syn::{GenericArgument, Index, Member, PathArguments, Result, Type};
 
 use super::attribute::{Policy, Sync};
 use super::wire::Wire;
-use crate::checks::{compact, no_raw_entity};
+use crate::checks::{compact, map_by_net_id, no_raw_entity};
 
 /// One field, checked.
 pub(crate) struct Field<'a> {
@@ -34,6 +34,17 @@ impl<'a> Field<'a> {
         };
         no_raw_entity(&field.ty)?;
         let sync = if is_sent { Sync::of(field, &label)? } else { Sync::server_only(field.ty.span()) };
+        let blanks_names = is_sent
+            && sync.nested.is_none()
+            && !sync.reveal_ids
+            && !matches!(sync.policy, Policy::ServerOnly);
+        if blanks_names && let Some(key) = map_by_net_id(&field.ty) {
+            return Err(syn::Error::new(
+                key.span(),
+                "names that a player may not know are blanked, and as keys of a map all blank ones would be one: send a \
+                 list of pairs, make the field `nested` (entries of unseen entities are then left out), or write reveal_ids",
+            ));
+        }
         let wire = Wire::of(&field.ty, &sync)?;
         Ok(Self { member, binding: format_ident!("field_{index}"), label, ty: &field.ty, sync, wire })
     }

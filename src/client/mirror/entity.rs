@@ -52,6 +52,8 @@ pub struct MirrorEntity {
     /// Fields whose value was announced by the update `announced` but comes separately, and did not yet.
     pub(super) missing: FieldMask,
     pub(super) announced: u32,
+    /// The update that told its place last.
+    pub(super) placed: u32,
     /// All of it has been there once, so that it was told as entered.
     pub(super) entered: bool,
     /// Components that were seen and are hidden now.
@@ -77,6 +79,18 @@ impl MirrorEntity {
     #[must_use]
     pub fn lattice(&self) -> LatticePoint {
         self.lattice
+    }
+
+    /// Under which alias it is held.
+    #[cfg(test)]
+    pub(crate) fn alias_for_tests(&self) -> u16 {
+        self.alias.0
+    }
+
+    /// The number of the update that told last where it is, whether or not it had moved.
+    #[must_use]
+    pub fn placed_in(&self) -> u32 {
+        self.placed
     }
 
     /// Its components: bit *i* is the *i*-th of the schema.
@@ -147,7 +161,8 @@ impl MirrorEntity {
         entity_sum(self.net_id, self.lattice, [self.row.components, self.withdrawn], &self.row.bytes)
     }
 
-    /// Sets a field and notes whether that changed anything. The caller has checked the length.
+    /// Sets a field and notes whether that changed anything. The caller has checked that the row stays within what a
+    /// record carries.
     pub(super) fn set_field(&mut self, bit: u32, bytes: &[u8]) {
         let index = (bit - FIELD_FIRST) as usize;
         if self.row.field(bit) == bytes {
@@ -161,10 +176,5 @@ impl MirrorEntity {
             *end = (i32::from(*end) + longer) as u16;
         }
         self.changed |= 1 << bit;
-    }
-
-    /// The most bytes its row could have after a field of `length` bytes replaced one.
-    pub(super) fn bytes_with(&self, length: usize) -> usize {
-        self.row.bytes.len() + length
     }
 }

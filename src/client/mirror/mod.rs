@@ -228,7 +228,7 @@ impl Mirror {
         let room = EVENTS_MAX.saturating_sub(self.told.len());
         self.told.extend(parsed.events.into_iter().take(room));
         for values in &parsed.values {
-            self.set_values(values, &parsed.fields);
+            self.set_values(header.seq, values, &parsed.fields);
         }
     }
 
@@ -284,6 +284,7 @@ impl Mirror {
             wires,
             missing,
             announced: seq,
+            placed: seq,
             entered: old.is_some_and(|old| old.entered),
             withdrawn: head.withdrawn,
             told_components: old.map_or(0, |old| old.told_components),
@@ -324,9 +325,12 @@ impl Mirror {
         }
     }
 
-    fn set_values(&mut self, values: &Values, fields: &[(u32, &[u8])]) {
+    fn set_values(&mut self, seq: u32, values: &Values, fields: &[(u32, &[u8])]) {
         let Some(entity) = self.by_alias[usize::from(values.alias.0)].as_mut() else { return };
         let (was_whole, from) = (entity.missing == 0, entity.lattice);
+        if values.xy.is_some() || values.z.is_some() {
+            entity.placed = seq;
+        }
         if let Some([x, y]) = values.xy {
             (entity.lattice.0[0], entity.lattice.0[1]) = (x, y);
         }

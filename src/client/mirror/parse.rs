@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::ids::{Alias, NetId, TickNumber};
-use crate::limits::{ALIASES_MAX, UPDATE_BYTES_MAX};
+use crate::limits::{ALIASES_MAX, RECORD_BYTES_MAX, UPDATE_BYTES_MAX};
 use crate::protocol::codec::DecodeError;
 use crate::replication::field::{FieldWire, field_length};
 use crate::replication::mask::{FIELD_FIRST, FIELD_XY, FIELD_Z, FieldMask, SUBJECT};
@@ -56,6 +56,29 @@ pub(super) struct Parsed<'a> {
     pub(super) events: Vec<ReceivedEvent>,
     /// (bit, bytes).
     pub(super) fields: Vec<(u32, &'a [u8])>,
+    named: Named,
+}
+
+/// The aliases that an update has named: each is taken, given or changed once, so that what is checked against what the
+/// mirror holds is still so when it is applied.
+#[derive(Debug)]
+struct Named([u64; ALIASES_MAX / 64]);
+
+impl Default for Named {
+    fn default() -> Self {
+        Self([0; ALIASES_MAX / 64])
+    }
+}
+
+impl Named {
+    fn name(&mut self, alias: Alias) -> Result<(), DecodeError> {
+        let (word, bit) = (&mut self.0[usize::from(alias.0) / 64], 1 << (alias.0 % 64));
+        if *word & bit != 0 {
+            return Err(malformed("an alias named twice"));
+        }
+        *word |= bit;
+        Ok(())
+    }
 }
 
 fn malformed(detail: &'static str) -> DecodeError {
@@ -99,24 +122,20 @@ pub(super) fn read_parts<'a>(
 ) -> Result<Parsed<'a>, DecodeError> {
     let (flags, reference) = (header.flags, header.reference);
     let mut parsed = Parsed::default();
-    // Aliases that this update takes or gives: their values are in their enter record, never beside it.
-    let mut structural = [0u64; ALIASES_MAX / 64];
-    let mut note = |alias: Alias| structural[usize::from(alias.0) / 64] |= 1 << (alias.0 % 64);
     if flags & FLAG_LEAVES != 0 {
         for _ in 0..reader.varint_max(ALIASES_MAX, "leaves")? {
             let alias = checked_alias(usize::from(reader.u16()?))?;
-            note(alias);
+            parsed.named.name(alias)?;
             parsed.leaves.push(alias);
         }
     }
     if flags & FLAG_ENTERS != 0 {
         for _ in 0..reader.varint_max(ALIASES_MAX, "enters")? {
             let enter = read_enter(schema, reader)?;
-            note(enter.head.alias);
+            parsed.named.name(enter.head.alias)?;
             parsed.enters.push(enter);
         }
     }
-    let is_structural = |alias: Alias| structural[usize::from(alias.0) / 64] >> (alias.0 % 64) & 1 == 1;
     if flags & FLAG_EVENTS != 0 {
         for _ in 0..reader.varint_max(UPDATE_BYTES_MAX, "events")? {
             let kind = reader.varint_max(schema.events.len().saturating_sub(1), "kinds of events")? as u16;
@@ -135,9 +154,7 @@ pub(super) fn read_parts<'a>(
         for (index, &byte) in reader.take(length)?.iter().enumerate() {
             for bit in (0..8).filter(|bit| byte >> bit & 1 == 1) {
                 let alias = checked_alias(index * 8 + bit)?;
-                if is_structural(alias) {
-                    return Err(malformed("an alias both entered and changed"));
-                }
+                parsed.named.name(alias)?;
                 parsed.read_values(mirror, alias, mask, Some(reference), reader)?;
             }
         }
@@ -150,9 +167,7 @@ pub(super) fn read_parts<'a>(
             let code = reader.varint()?;
             let mask = read_mask(code >> 2)?;
             let reference = (code & 2 == 0).then_some(reference);
-            if is_structural(alias) {
-                return Err(malformed("an alias both entered and changed"));
-            }
+            parsed.named.name(alias)?;
             if code & 1 == 0 {
                 parsed.read_values(mirror, alias, mask, reference, reader)?;
                 continue;
@@ -204,17 +219,18 @@ impl<'a> Parsed<'a> {
         if rest != 0 {
             // Only what the client has acknowledged comes without a guard.
             let entity = held.ok_or_else(|| malformed("fields of an entity that never came"))?;
-            let mut bytes = 0;
+            let mut length = entity.encoded().bytes.len();
             while rest != 0 {
                 let bit = rest.trailing_zeros();
                 rest &= rest - 1;
                 let wire = entity.wires.get((bit - FIELD_FIRST) as usize);
                 let &wire = wire.ok_or_else(|| malformed("a field that the entity does not have"))?;
                 let field = reader.take(field_length(wire, reader.peek())?)?;
-                bytes += field.len();
+                length = length - entity.encoded().field(bit).len() + field.len();
                 self.fields.push((bit, field));
             }
-            if entity.bytes_with(bytes) > usize::from(u16::MAX) {
+            // Where not all fields fit, some grow an update before others shrink.
+            if length > 2 * RECORD_BYTES_MAX {
                 return Err(malformed("an entity with too many bytes"));
             }
         }

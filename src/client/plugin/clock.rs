@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bevy_ecs::prelude::{Res, ResMut, Resource};
+use bevy_ecs::prelude::{DetectChanges, Res, ResMut, Resource};
 
 use crate::ids::TickNumber;
 
@@ -116,11 +116,14 @@ impl ShownTick {
 }
 
 pub(super) fn choose_shown_tick(
-    client: Res<Client>,
+    mut client: ResMut<Client>,
     clock: Res<ClientClock>,
     delay: Res<InterpolationDelay>,
     mut shown: ResMut<ShownTick>,
 ) {
+    if delay.is_changed() {
+        client.player_mut().set_interpolation_delay(delay.0);
+    }
     if let Some(interpolation) = client.player().interpolation() {
         let hz = f64::from(client.hz());
         shown.follow(interpolation.newest(), clock.now().as_secs_f64(), hz, delay.0);

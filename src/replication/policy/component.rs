@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Role;
+use crate::replication::field::SyncFields;
 
 use super::viewing::Viewing;
 
@@ -14,16 +15,16 @@ use super::viewing::Viewing;
 pub struct ComponentName(Cow<'static, str>);
 
 impl ComponentName {
+    /// The name of that type.
+    #[must_use]
+    pub fn of<C: SyncFields>() -> Self {
+        Self(Cow::Borrowed(C::NAME))
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl From<&'static str> for ComponentName {
-    fn from(name: &'static str) -> Self {
-        Self(Cow::Borrowed(name))
     }
 }
 

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use crate::protocol::codec::{self, DecodeError};
 
+use super::key::MapKey;
 use super::node::{NodeSpec, SyncNode};
 use super::reader::NodeReader;
 use super::saved::SaveReader;
@@ -164,20 +162,31 @@ where
     }
 }
 
-impl<K, T> SyncNode for BTreeMap<K, T>
-where
-    K: Ord + Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
-    T: SyncNode,
-{
-    const PERSONAL: bool = T::PERSONAL;
+/// The entries of a map whose keys name nobody whom the viewer does not see.
+fn entries_seen<'m, K: MapKey, T>(
+    map: &'m BTreeMap<K, T>,
+    viewing: Option<&'m Viewing<'_>>,
+) -> impl Iterator<Item = (&'m K, &'m T)> + Clone {
+    map.iter().filter(move |(key, _)| {
+        let mut seen = true;
+        if K::NAMES_ENTITIES {
+            key.names(&mut |entity| seen &= viewing.is_some_and(|viewing| viewing.may_name(entity)));
+        }
+        seen
+    })
+}
+
+impl<K: MapKey, T: SyncNode> SyncNode for BTreeMap<K, T> {
+    const PERSONAL: bool = T::PERSONAL || K::NAMES_ENTITIES;
     const IS_COMPONENT_ONLY: bool = T::IS_COMPONENT_ONLY;
 
     fn node_spec() -> NodeSpec {
         T::node_spec().held(|form| format!("{{{form}}}"))
     }
     fn encode_node(&self, viewing: Option<&Viewing<'_>>, out: &mut NodeWriter<'_>) {
-        out.put_number(self.len());
-        for (key, node) in self {
+        let entries = entries_seen(self, viewing);
+        out.put_number(entries.clone().count());
+        for (key, node) in entries {
             out.put(key);
             node.encode_node(viewing, out);
         }
@@ -193,10 +202,11 @@ where
         Ok(nodes)
     }
     fn project_node(&self) -> Self {
-        self.iter().map(|(key, node)| (key.clone(), node.project_node())).collect()
+        entries_seen(self, None).map(|(key, node)| (key.clone(), node.project_node())).collect()
     }
     fn sieve_node(&self, viewing: &Viewing<'_>, sieve: &mut Sieve) -> Self {
-        self.iter().map(|(key, node)| (key.clone(), sieve.element(key, node, viewing))).collect()
+        let entries = entries_seen(self, Some(viewing));
+        entries.map(|(key, node)| (key.clone(), sieve.element(key, node, viewing))).collect()
     }
     fn save_node(&self, out: &mut Vec<u8>) {
         codec::encode_into(&self.len(), out);

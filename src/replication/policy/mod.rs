@@ -15,6 +15,7 @@ pub mod component;
 mod containers;
 pub mod depends;
 pub mod functions;
+pub mod key;
 pub mod node;
 pub mod payload;
 pub mod reader;
@@ -26,6 +27,7 @@ pub mod writer;
 
 pub use component::{ComponentName, ComponentPolicy, ComponentRule};
 pub use depends::Depends;
+pub use key::MapKey;
 pub use node::{NodeSpec, SyncNode, VariantSpec};
 pub use payload::Shown;
 pub use reader::NodeReader;

@@ -10,7 +10,8 @@ use super::viewing::Viewing;
 use super::writer::NodeWriter;
 
 /// A node: a struct or enum whose fields have sync policies, whether or not it is a component. `derive(Replicate)` writes
-/// it; `Option`, `Box`, `Vec`, arrays and `BTreeMap`s of nodes, also of each other, are nodes too.
+/// it; `Option`, `Box`, `Vec`, arrays and `BTreeMap`s of nodes, also of each other, are nodes too. Of a map whose keys name
+/// entities a viewer is told the entries of those that it sees (see [`MapKey`](super::MapKey)).
 ///
 /// Each level decides alone: the policy of the field that holds the node picks it, drops it or changes it; the policies
 /// of the node's own fields then decide about those, and so on to any depth. What a parent hides stays hidden.

@@ -4,6 +4,7 @@ use bevy_ecs::prelude::Component;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{PartyId, PlayerId, Role, Tag, TeamId};
+use crate::replication::field::SyncFields;
 
 use super::component::{ComponentName, ComponentRule};
 use super::depends::Depends;
@@ -16,7 +17,8 @@ use super::viewing::ViewerContext;
 /// another: the owner of a `party_only` entity who is in another party does not see it, and one who is `hidden_from`
 /// does not either.
 ///
-/// It changes only through its setters. A setter that is given what is there already changes nothing.
+/// What changed is found by comparison with what was there a tick before, however it came about; what was set to what was
+/// there already is no change.
 #[derive(Component, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     owner: Option<PlayerId>,
@@ -32,21 +34,14 @@ pub struct Subject {
     visible_to_role: Option<Role>,
     /// Ascending by name.
     overrides: Vec<(ComponentName, ComponentRule)>,
-    version: u64,
 }
 
-/// Puts a value into a sorted list or takes it out, and says whether that changed anything.
-fn set_member<T: Ord>(list: &mut Vec<T>, value: T, is_in: bool) -> bool {
+/// Puts a value into a sorted list or takes it out.
+fn set_member<T: Ord>(list: &mut Vec<T>, value: T, is_in: bool) {
     match (list.binary_search(&value), is_in) {
-        (Err(place), true) => {
-            list.insert(place, value);
-            true
-        }
-        (Ok(place), false) => {
-            list.remove(place);
-            true
-        }
-        _ => false,
+        (Err(place), true) => list.insert(place, value),
+        (Ok(place), false) => drop(list.remove(place)),
+        _ => {}
     }
 }
 
@@ -54,9 +49,7 @@ macro_rules! setters {
     ($($(#[$doc:meta])* $name:ident($field:ident: $type:ty);)*) => {$(
         $(#[$doc])*
         pub fn $name(&mut self, $field: $type) {
-            let changed = self.$field != $field;
             self.$field = $field;
-            self.note(changed);
         }
     )*};
 }
@@ -66,10 +59,6 @@ impl Subject {
     #[must_use]
     pub fn owned_by(owner: PlayerId) -> Self {
         Self { owner: Some(owner), ..Self::default() }
-    }
-
-    fn note(&mut self, changed: bool) {
-        self.version += u64::from(changed);
     }
 
     setters! {
@@ -91,33 +80,27 @@ impl Subject {
 
     /// Gives it a tag or takes it away.
     pub fn set_tag(&mut self, tag: Tag, has: bool) {
-        let changed = set_member(&mut self.tags, tag, has);
-        self.note(changed);
+        set_member(&mut self.tags, tag, has);
     }
 
     /// Hides it from a player, or no longer.
     pub fn set_hidden_from(&mut self, player: PlayerId, hidden: bool) {
-        let changed = set_member(&mut self.hidden_from, player, hidden);
-        self.note(changed);
+        set_member(&mut self.hidden_from, player, hidden);
     }
 
     /// Lets `rule` decide on this entity who sees that component, in place of the component's own policy; `None` leaves
-    /// it to that policy again. A component that is `server_only` stays so.
-    pub fn override_component(&mut self, name: impl Into<ComponentName>, rule: Option<ComponentRule>) {
-        let name = name.into();
-        let changed = match (self.overrides.binary_search_by(|(known, _)| known.cmp(&name)), rule) {
-            (Ok(place), Some(rule)) => std::mem::replace(&mut self.overrides[place].1, rule) != rule,
-            (Ok(place), None) => {
-                self.overrides.remove(place);
-                true
-            }
-            (Err(place), Some(rule)) => {
-                self.overrides.insert(place, (name, rule));
-                true
-            }
-            (Err(_), None) => false,
-        };
-        self.note(changed);
+    /// it to that policy again. A component that is `server_only` stays so. Of an event about the entity it says the same.
+    ///
+    /// The type must be one that the game registers: what nobody has registered hides nothing, so it is an error in the log
+    /// and counted, and where invariants are checked it panics.
+    pub fn override_component<C: SyncFields>(&mut self, rule: Option<ComponentRule>) {
+        let name = ComponentName::of::<C>();
+        match (self.overrides.binary_search_by(|(known, _)| known.cmp(&name)), rule) {
+            (Ok(place), Some(rule)) => self.overrides[place].1 = rule,
+            (Ok(place), None) => drop(self.overrides.remove(place)),
+            (Err(place), Some(rule)) => self.overrides.insert(place, (name, rule)),
+            (Err(_), None) => {}
+        }
     }
 
     /// Whose it is.
@@ -192,16 +175,10 @@ impl Subject {
         self.overrides.iter().map(|(name, rule)| (name, *rule))
     }
 
-    /// Grows with every real change.
-    #[must_use]
-    pub fn version(&self) -> u64 {
-        self.version
-    }
-
     /// Whether nothing at all is set: as if the entity had none.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        *self == Self { version: self.version, ..Self::default() }
+        *self == Self::default()
     }
 
     /// Whether any marker restricts who sees the entity.

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::ids::{FactKey, NetId, PartyId, PlayerId, Role, Tag, TeamId};
 
@@ -25,7 +26,8 @@ impl Permissions {
 
 /// Everything about a player that sync policies may decide by.
 ///
-/// It changes only through its setters. A setter that is given what is there already changes nothing.
+/// What changes in it, by its setters or as a whole, is found by comparison with what was there a tick before: no change
+/// can get lost, and one that is undone within the tick is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ViewerContext {
     player: PlayerId,
@@ -34,24 +36,13 @@ pub struct ViewerContext {
     team: Option<TeamId>,
     permissions: Permissions,
     facts: BTreeMap<FactKey, i64>,
-    version: u64,
-    changes: Depends,
 }
 
 impl ViewerContext {
     /// A player of that role, in no party and no team, without permissions.
     #[must_use]
     pub fn new(player: PlayerId, role: Role) -> Self {
-        Self {
-            player,
-            role,
-            party: None,
-            team: None,
-            permissions: Permissions::NONE,
-            facts: BTreeMap::new(),
-            version: 0,
-            changes: Depends::NONE,
-        }
+        Self { player, role, party: None, team: None, permissions: Permissions::NONE, facts: BTreeMap::new() }
     }
 
     /// Who it is.
@@ -95,55 +86,56 @@ impl ViewerContext {
         self.facts.iter().map(|(&key, &value)| (key, value))
     }
 
-    /// Grows with every real change.
+    /// Which aspects that policy functions may ask about differ from `before`. O(facts).
     #[must_use]
-    pub fn version(&self) -> u64 {
-        self.version
-    }
-
-    /// What changed since this was asked last.
-    pub fn take_changes(&mut self) -> Depends {
-        std::mem::take(&mut self.changes)
-    }
-
-    fn note(&mut self, changed: bool, aspect: Depends) {
-        if changed {
-            self.version += 1;
-            self.changes |= aspect;
+    pub fn changes_since(&self, before: &ViewerContext) -> Depends {
+        let changed = [
+            (self.role != before.role, Depends::VIEWER_ROLE),
+            (self.party != before.party, Depends::VIEWER_PARTY),
+            (self.team != before.team, Depends::VIEWER_TEAM),
+            (self.permissions != before.permissions, Depends::VIEWER_PERMISSIONS),
+        ];
+        let changed = changed.into_iter().filter(|(differs, _)| *differs);
+        let all = changed.fold(Depends::NONE, |all, (_, aspect)| all | aspect);
+        if self.facts == before.facts {
+            return all;
         }
+        let keys = self.facts.keys().chain(before.facts.keys());
+        let facts = keys.filter(|&&key| self.fact(key) != before.fact(key));
+        facts.fold(all, |all, &key| all | Depends::fact(key))
+    }
+
+    /// The same as that player.
+    pub(crate) fn belong_to(&mut self, player: &PlayerId) {
+        self.player = player.clone();
     }
 
     /// Gives the player another role.
     pub fn set_role(&mut self, role: Role) {
-        let before = std::mem::replace(&mut self.role, role);
-        self.note(before != role, Depends::VIEWER_ROLE);
+        self.role = role;
     }
 
     /// Puts the player into another party, or none.
     pub fn set_party(&mut self, party: Option<PartyId>) {
-        let before = std::mem::replace(&mut self.party, party);
-        self.note(before != party, Depends::VIEWER_PARTY);
+        self.party = party;
     }
 
     /// Puts the player into another team, or none.
     pub fn set_team(&mut self, team: Option<TeamId>) {
-        let before = std::mem::replace(&mut self.team, team);
-        self.note(before != team, Depends::VIEWER_TEAM);
+        self.team = team;
     }
 
     /// Gives the player these permissions and no others.
     pub fn set_permissions(&mut self, permissions: Permissions) {
-        let before = std::mem::replace(&mut self.permissions, permissions);
-        self.note(before != permissions, Depends::VIEWER_PERMISSIONS);
+        self.permissions = permissions;
     }
 
     /// Says something about the player, or no longer.
     pub fn set_fact(&mut self, key: FactKey, value: Option<i64>) {
-        let before = match value {
+        match value {
             Some(value) => self.facts.insert(key, value),
             None => self.facts.remove(&key),
         };
-        self.note(before != value, Depends::VIEWER_FACTS);
     }
 }
 
@@ -160,12 +152,23 @@ impl ViewerContext {
 ///     (viewing.same_party() || viewing.viewer.role() >= Role::Gm).then_some(*wage)
 /// }
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Viewing<'a> {
     /// Who looks.
     pub viewer: ViewerLens<'a>,
     /// What is looked at.
     pub subject: SubjectLens<'a>,
+    /// Which entities the viewer sees, where that is known.
+    sees: Option<&'a dyn Fn(NetId) -> bool>,
+}
+
+impl fmt::Debug for Viewing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Viewing")
+            .field("viewer", &self.viewer)
+            .field("subject", &self.subject)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Viewing<'a> {
@@ -180,7 +183,20 @@ impl<'a> Viewing<'a> {
         Self {
             viewer: ViewerLens { context: viewer, reads },
             subject: SubjectLens { net_id, subject, reads },
+            sees: None,
         }
+    }
+
+    /// The same by a viewer who sees those entities. Who does not say sees all: then names are blanked by others alone.
+    #[must_use]
+    pub fn seeing(self, sees: &'a dyn Fn(NetId) -> bool) -> Self {
+        Self { sees: Some(sees), ..self }
+    }
+
+    /// Whether the viewer may know the name of an entity; a blank one names nobody.
+    pub(crate) fn may_name(&self, net_id: NetId) -> bool {
+        self.note(Depends::NAMED_IDS);
+        net_id == NetId::WORLD || self.sees.is_none_or(|sees| sees(net_id))
     }
 
     /// Whether the viewer owns the subject. Nobody owns what has no owner.
@@ -258,7 +274,7 @@ impl<'a> ViewerLens<'a> {
     /// What the game says about the player under that name.
     #[must_use]
     pub fn fact(&self, key: FactKey) -> Option<i64> {
-        note(self.reads, Depends::VIEWER_FACTS);
+        note(self.reads, Depends::fact(key));
         self.context.fact(key)
     }
 }

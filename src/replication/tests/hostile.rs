@@ -5,8 +5,12 @@ use proptest::prelude::*;
 use super::simulation::{Network, SETTINGS, Simulation, held_by};
 use super::world::{Dice, WorldPlan};
 use crate::client::mirror::Mirror;
-use crate::limits::ALIASES_MAX;
-use crate::replication::wire::{FLAG_COMMON, FLAG_EXCEPTIONS};
+use crate::ids::NetId;
+use crate::limits::{ALIASES_MAX, RECORD_BYTES_MAX};
+use crate::replication::field::{FieldSpec, FieldWire};
+use crate::replication::policy::ComponentPolicy;
+use crate::replication::schema::{ComponentSchema, Schema};
+use crate::replication::wire::{FLAG_COMMON, FLAG_ENTERS, FLAG_EXCEPTIONS, FLAG_LEAVES};
 
 /// A mirror in the middle of things, the schema and the updates that follow.
 fn underway(seed: u64) -> (Mirror, crate::replication::Schema, Vec<Vec<u8>>) {
@@ -88,6 +92,121 @@ fn cut_or_flipped_updates_change_all_or_nothing() {
         }
     }
     assert!(refused > 100, "flips must meet the checks");
+}
+
+/// An update that names an alias twice could make a row longer than any check of its parts allows.
+#[test]
+fn an_alias_named_twice_in_one_update_is_malformed() {
+    let (mirror, schema, updates) = underway(6);
+    let bytes = updates.first().expect("there are updates");
+    // Behind the header: seq 4, flags, tick and input as one byte each, reference.
+    let header = [&bytes[..4], &[0, 1, 1][..], &[0; 6]].concat();
+    let with = |flags: u8, parts: &[&[u8]]| {
+        let mut bytes = header.clone();
+        bytes[4] = flags;
+        bytes.extend(parts.concat());
+        bytes
+    };
+    let alias = mirror.entities().map(|entity| entity.alias_for_tests()).find(|alias| *alias < 8);
+    let alias = alias.expect("the first aliases are in use");
+    // A block of one with the low bits of x and y, and an exception with the same.
+    let common: &[u8] = &[1, 1, 1 << alias, 1, 0, 2, 0];
+    let exception: &[u8] = &[1, alias as u8, 1 << 2, 3, 0, 4, 0];
+    let leave: &[u8] = &[1, alias as u8, 0];
+    let twice_left: &[u8] = &[2, alias as u8, 0, alias as u8, 0];
+    let apply = |bytes: &[u8]| mirror.clone().apply(&schema, bytes).map(|applied| applied.seq);
+    assert!(apply(&with(FLAG_COMMON, &[common])).is_ok());
+    assert!(apply(&with(FLAG_EXCEPTIONS, &[exception])).is_ok());
+    assert!(apply(&with(FLAG_LEAVES, &[leave])).is_ok());
+    for (flags, parts) in [
+        (FLAG_COMMON | FLAG_EXCEPTIONS, vec![common, exception]),
+        (FLAG_LEAVES, vec![twice_left]),
+        (FLAG_LEAVES | FLAG_COMMON, vec![leave, common]),
+        (FLAG_LEAVES | FLAG_EXCEPTIONS, vec![leave, exception]),
+    ] {
+        let error = apply(&with(flags, &parts)).expect_err("an alias is named once").to_string();
+        assert!(error.contains("named twice"), "{error}");
+    }
+}
+
+/// However updates are mutated and repeated under higher numbers, no row outgrows what a record can carry.
+#[test]
+fn no_row_outgrows_a_record_whatever_updates_say() {
+    let (mirror, schema, updates) = underway(8);
+    let mut dice = Dice(5);
+    let (mut applied, mut longest) = (0, 0);
+    for _ in 0..300 {
+        let mut copy = mirror.clone();
+        for seq in 1_000..1_040u32 {
+            let mut bytes = updates[dice.below(updates.len() as u64) as usize].clone();
+            bytes[..4].copy_from_slice(&seq.to_le_bytes());
+            let header = 13.min(bytes.len());
+            for _ in 0..dice.below(4) {
+                let at = header + dice.below((bytes.len() - header) as u64 + 1) as usize;
+                match dice.below(3) {
+                    0 if at < bytes.len() => bytes[at] = dice.next() as u8,
+                    // A part again behind itself, or some of it gone.
+                    1 if at < bytes.len() => {
+                        let length = dice.below(40).min((bytes.len() - at) as u64) as usize;
+                        let part = bytes[at..at + length].to_vec();
+                        bytes.splice(at..at, part);
+                    }
+                    _ => {
+                        let end = (at + dice.below(12) as usize).min(bytes.len());
+                        bytes.drain(at.min(end)..end);
+                    }
+                }
+            }
+            applied += u64::from(copy.apply(&schema, &bytes).is_ok_and(|applied| !applied.stale));
+            for entity in copy.entities() {
+                let row = entity.encoded();
+                longest = longest.max(row.bytes.len());
+                assert!(row.bytes.len() <= 2 * RECORD_BYTES_MAX);
+                assert!(
+                    row.ends.is_sorted()
+                        && row.ends.last().map_or(0, |&end| usize::from(end)) == row.bytes.len()
+                );
+            }
+        }
+    }
+    assert!(applied > 500 && longest > 0, "{applied} mutated updates were good");
+}
+
+/// A field is replaced by a longer one again and again: what counts is the row's length then, not that of the parts.
+#[test]
+fn a_row_may_be_as_long_as_a_record_and_no_longer() {
+    let fields = (0..3).map(|_| FieldSpec::broadcast("text", "String", FieldWire::Prefixed, 4_000)).collect();
+    let component = ComponentSchema {
+        name: "Long",
+        policy: ComponentPolicy::Everyone,
+        urgency: crate::replication::Urgency::USUAL,
+        fields: &[],
+        sent: fields,
+    };
+    let schema = Schema { components: vec![component], ..Schema::default() };
+    let mut mirror = Mirror::default();
+    let update = |seq: u32, flags: u8, tail: &[u8]| {
+        [&seq.to_le_bytes()[..], &[flags, 1, 1, 0, 0, 0, 0, 0, 0], tail].concat()
+    };
+    // Alias 0: length, name, structure, component 0, nothing withdrawn, a place, three absent fields.
+    let enter = [&[1u8, 0, 0, 26][..], &7u64.to_le_bytes(), &[1, 1, 0], &[0; 12], &[0; 3]].concat();
+    mirror.apply(&schema, &update(1, FLAG_ENTERS, &enter)).expect("an enter record");
+    let field = |bit: u64, length: u16| {
+        let mask = (4 << bit) << 2;
+        let number = (length + 1).to_le_bytes();
+        [&[1u8, 0, mask as u8, 251, number[0], number[1]][..], &vec![9; usize::from(length)]].concat()
+    };
+    let mut seq = 1;
+    let mut set = |bit, length| {
+        seq += 1;
+        mirror.apply(&schema, &update(seq, FLAG_EXCEPTIONS, &field(bit, length))).map(|_| ())
+    };
+    for round in 0..200 {
+        set(round % 3, 1_100).expect("it is replaced");
+    }
+    set(0, 1_000).expect("shorter");
+    let entity = mirror.get(NetId(7)).expect("it is in view");
+    assert_eq!(entity.encoded().bytes.len(), 1_003 + 2 * 1_103);
 }
 
 /// Acks are the client's word: what was never sent cannot be acknowledged, and nothing it says breaks the view.

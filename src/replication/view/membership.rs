@@ -176,6 +176,7 @@ impl View {
         scratch: &mut ViewScratch,
     ) -> MembershipChange {
         let mut change = MembershipChange::default();
+        scratch.died.clear();
         let radius2 = radius_m * radius_m;
         for word in 0..self.aliases.words() {
             let begin = word * 64;
@@ -194,6 +195,9 @@ impl View {
                 let row = self.aliases.rows[alias];
                 if look.always.binary_search(&row).is_ok() && is_somewhere(rows, row) {
                     continue;
+                }
+                if rows.died_before(row, look.context) {
+                    scratch.died.push(row);
                 }
                 self.let_go(rows, alias);
                 change.left += 1;

@@ -133,6 +133,8 @@ pub struct ViewScratch {
     whole: WholeScratch,
     /// What happened that the next update tells.
     pub events: EventSection,
+    /// Who was in the view until this tick, and died before the viewer's eyes.
+    pub died: Vec<Row>,
 }
 
 impl Default for ViewScratch {
@@ -153,6 +155,7 @@ impl Default for ViewScratch {
             shown: ShownFields::default(),
             whole: WholeScratch::default(),
             events: EventSection::default(),
+            died: Vec::new(),
         }
     }
 }

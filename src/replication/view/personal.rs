@@ -37,8 +37,15 @@ pub struct PersonalValue {
 /// Where personal fields are evaluated: on the owner's component, wherever owner and viewer are. One source
 /// serves one viewer.
 pub trait PersonalSource {
-    /// Evaluates one personal field into `value`, which is empty before; `false` when it is hidden.
-    fn show(&self, row: Row, field: FieldKey, value: &mut PersonalValue) -> bool;
+    /// Evaluates one personal field into `value`, which is empty before, for a viewer who sees those entities; `false` when
+    /// it is hidden.
+    fn show(
+        &self,
+        row: Row,
+        field: FieldKey,
+        value: &mut PersonalValue,
+        sees: &dyn Fn(NetId) -> bool,
+    ) -> bool;
     /// Whether the viewer may see the component at all, and what decided that. Of a component that the entity does not have
     /// any more, whether the viewer would; of a policy that needs the value, yes.
     fn shows_component(&self, row: Row, component: usize, reads: &mut Depends) -> bool;
@@ -49,7 +56,7 @@ pub trait PersonalSource {
 pub struct NothingPersonal;
 
 impl PersonalSource for NothingPersonal {
-    fn show(&self, _: Row, _: FieldKey, _: &mut PersonalValue) -> bool {
+    fn show(&self, _: Row, _: FieldKey, _: &mut PersonalValue, _: &dyn Fn(NetId) -> bool) -> bool {
         false
     }
     fn shows_component(&self, _: Row, _: usize, _: &mut Depends) -> bool {
@@ -93,10 +100,10 @@ fn evaluate(
     let LayoutField { key, personal, prefixed } = rows.layout(row).fields()[(bit - FIELD_FIRST) as usize];
     let begin = shown.bytes.len();
     let mut reads = Depends::default();
+    let sees = |net_id: NetId| rows.row(net_id).is_some_and(|row| seen.contains(&row));
     let blank = |bytes: &mut [u8], at: usize| {
         let (name, _) = bytes[at..].split_first_chunk_mut::<8>().expect("a name is eight bytes");
-        let is_seen = rows.row(NetId(u64::from_le_bytes(*name))).is_some_and(|row| seen.contains(&row));
-        if !is_seen {
+        if !sees(NetId(u64::from_le_bytes(*name))) {
             *name = NetId::WORLD.0.to_le_bytes();
         }
     };
@@ -105,7 +112,7 @@ fn evaluate(
         value.bytes.clear();
         value.ids.clear();
         (value.reads, value.oversized) = (Depends::default(), false);
-        if source.show(row, key, value) {
+        if source.show(row, key, value, &sees) {
             put_prefixed(&mut shown.bytes, Some(&value.bytes));
             let payload = shown.bytes.len() - value.bytes.len();
             for &at in &value.ids {

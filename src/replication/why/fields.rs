@@ -12,7 +12,7 @@ use super::{ComponentDecider, FieldFate, FieldName, Finding, Told, Verdict};
 
 /// The names of what a policy went by.
 fn aspects(depends: Depends) -> Vec<&'static str> {
-    let all = Depends::ALL.iter().filter(|(aspect, _)| depends.contains(*aspect));
+    let all = Depends::ALL.iter().filter(|(aspect, _)| depends.intersects(*aspect));
     all.map(|(_, name)| *name).collect()
 }
 
@@ -119,7 +119,9 @@ fn explain_spec(asked: &mut Asked<'_>, component: usize, spec: &FieldSpec) -> bo
     let mut names = Vec::new();
     if spec.personal {
         let mut value = PersonalValue::default();
-        let shown = asked.source.evaluate(asked.row, key, &mut value);
+        let (rows, seen) = (asked.rows, &asked.seen);
+        let sees = |net_id: NetId| rows.row(net_id).is_some_and(|row| seen.contains(&row));
+        let shown = asked.source.evaluate(asked.row, key, &mut value, &sees);
         let fate = match shown {
             Shown::Visible | Shown::CutShort if is_left_out => FieldFate::LeftOut,
             Shown::Visible => FieldFate::Visible,

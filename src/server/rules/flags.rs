@@ -24,6 +24,9 @@ pub(super) fn flags_of(rules: &Rules) -> Vec<Flag> {
     for component in &rules.components {
         flags.component(component);
     }
+    for event in &rules.events {
+        event.fields.iter().for_each(|field| flags.names(&format!("{}.{}", event.name, field.name), field));
+    }
     flags.actions(rules);
     flags.unused(rules);
     flags.0.sort_by_key(|flag| flag.kind);
@@ -141,6 +144,17 @@ impl Flags {
                     ),
                 );
             }
+        }
+    }
+
+    /// Of a field of an event: what it says of entities that its reader does not see.
+    fn names(&mut self, place: &str, field: &FieldRules) {
+        if field.reveals_ids {
+            let text = "names entities to viewers who do not see them, as it declares".into();
+            self.add(FlagKind::Note, "reveals_ids", place, text);
+        }
+        if let Some(node) = &field.nested {
+            self.inside(place, node);
         }
     }
 

@@ -13,8 +13,9 @@ use serde::Serialize;
 use crate::action::kinds::ActionKind;
 use crate::cell::kinds::{ComponentKind, Reach, SUBJECT_KIND};
 use crate::cell::registration::Game;
+use crate::limits::EVENT_BYTES_MAX;
 use crate::replication::events::Delivery;
-use crate::replication::field::FieldSpec;
+use crate::replication::field::{FieldSpec, FieldWire};
 use crate::replication::policy::NodeSpec;
 use crate::replication::schema::{ComponentSchema, EventSchema};
 
@@ -76,7 +77,7 @@ pub struct FieldRules {
     /// The smallest difference that is told.
     pub precision: Option<f32>,
     /// Most bytes it may take, without its length; `None` when it is never sent, and within a nested value, where the
-    /// component's field around it counts.
+    /// component's field around it counts. Of an event the fields may take no more together than the event.
     pub bytes_max: Option<usize>,
     /// Its bytes, as measured.
     pub measured: Option<Measured>,
@@ -111,6 +112,10 @@ pub struct VariantRules {
 pub struct EventRules {
     /// Its name.
     pub name: &'static str,
+    /// Who of its audience is told at all, as written in `#[sync(...)]`.
+    pub policy: String,
+    /// Most bytes of all its fields together, as one player is told them; a longer one is not told.
+    pub bytes_max: usize,
     /// How it travels: `reliable`, or `with_update`, with the update of its tick or not at all.
     pub delivery: &'static str,
     /// Its fields.
@@ -201,11 +206,13 @@ impl Rules {
         };
         let event = |schema: &EventSchema| EventRules {
             name: schema.name,
+            policy: schema.policy.to_string(),
+            bytes_max: EVENT_BYTES_MAX,
             delivery: match schema.delivery {
                 Delivery::Reliable => "reliable",
                 Delivery::WithUpdate => "with_update",
             },
-            fields: schema.fields.iter().map(|spec| field_rules(spec, false, &mut Vec::new())).collect(),
+            fields: schema.fields.iter().map(event_field_rules).collect(),
         };
         // The engine's own is none of the game's.
         let stays = |(index, kind): (usize, &dyn ComponentKind)| {
@@ -264,6 +271,16 @@ fn field_rules(spec: &FieldSpec, is_top: bool, around: &mut Vec<NodeSpec>) -> Fi
         measured: None,
         nested: spec.nested.map(|node| node_rules(node(), around)),
     }
+}
+
+/// Events are told as one value: a field of varying length is bounded by the event alone.
+fn event_field_rules(spec: &FieldSpec) -> FieldRules {
+    let bytes_max = match spec.wire {
+        FieldWire::Fixed(_) | FieldWire::Varint => spec.bytes_max,
+        FieldWire::Prefixed => EVENT_BYTES_MAX,
+    };
+    let bytes_max = spec.is_sent().then_some(bytes_max);
+    FieldRules { bytes_max, ..field_rules(spec, false, &mut Vec::new()) }
 }
 
 /// `around` are the nodes that it lies in: one that contains itself is told once.

@@ -100,7 +100,8 @@ impl Display for Rules {
             writeln!(f, "kept on the server: {}\n", self.server_only.join(", "))?;
         }
         for event in &self.events {
-            writeln!(f, "event {} ({})", event.name, event.delivery)?;
+            let (name, policy, delivery) = (event.name, &event.policy, event.delivery);
+            writeln!(f, "event {name} ({policy}, {delivery}): at most {} bytes", event.bytes_max)?;
             for field in &event.fields {
                 write_field(f, field, 1)?;
             }
