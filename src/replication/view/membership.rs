@@ -326,7 +326,7 @@ fn may_enter(rows: &Rows, look: &Look<'_>, row: Row) -> bool {
     is_somewhere(rows, row) && (!rows.marked[row.index()] || admits(rows, look, row))
 }
 
-/// Whether there is anything to see: not of who has died in this tick, nor of who is too much to be told.
+/// Whether there is anything to see: not of who has died in this tick.
 fn is_somewhere(rows: &Rows, row: Row) -> bool {
     let index = row.index();
     rows.net_id[index] != NetId::WORLD && (rows.position[index].is_finite() || rows.placeless[index])
