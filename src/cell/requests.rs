@@ -10,7 +10,6 @@ use glam::Vec3;
 use crate::ids::{NetId, PlayerId, Row};
 use crate::replication::events::EventOutbox;
 use crate::replication::policy::ViewerContext;
-use crate::session::relevance::PinnedFor;
 
 use super::Cell;
 use super::markers::Owned;
@@ -75,6 +74,15 @@ pub struct ViewerRequest {
     pub by: NetId,
     /// What is done.
     pub change: ViewerChange,
+}
+
+/// In whose view something is kept wherever it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PinnedFor {
+    /// In everybody's, whoever comes later included.
+    All,
+    /// In one player's, until that player leaves.
+    Player(PlayerId),
 }
 
 /// What is done to the context of a player, or to what is pinned.

@@ -13,7 +13,8 @@ use crate::replication::policy::{Depends, ViewerContext};
 use crate::replication::view::View;
 use crate::server::io::Join;
 
-use super::relevance::{PinnedFor, Pins};
+use super::relevance::Pins;
+use crate::cell::requests::PinnedFor;
 
 /// One player in the world.
 #[derive(Debug)]
