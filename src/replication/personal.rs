@@ -130,6 +130,10 @@ impl OwnersComponents<'_> {
             let component = usize::from(fields[0].key.component);
             let (Some(entity), Some(kind)) = (self.entity(row), self.kind(component)) else { continue };
             let specs = &schema.components[component].sent;
+            let fault_of = |number: usize| match specs[number].personal {
+                true => AuditFault::PersonalField,
+                false => AuditFault::PublicField,
+            };
             let mut judged: Vec<(usize, Cow<'_, [u8]>)> = Vec::with_capacity(fields.len());
             for field in fields {
                 let number = usize::from(field.key.field);
@@ -143,7 +147,7 @@ impl OwnersComponents<'_> {
                         Cow::Owned(source)
                     }
                     Some(_) => {
-                        wrong.push((component, Some(number), AuditFault::PersonalField));
+                        wrong.push((component, Some(number), fault_of(number)));
                         continue;
                     }
                 };
@@ -155,9 +159,7 @@ impl OwnersComponents<'_> {
                 judged.iter().map(|(number, bytes)| (*number, &**bytes)).collect();
             let reads = Shared::new(Depends::NONE);
             let told_wrong = kind.told_wrong(&entity, &self.viewing(row, &reads), &judged);
-            wrong.extend(
-                told_wrong.into_iter().map(|number| (component, Some(number), AuditFault::PersonalField)),
-            );
+            wrong.extend(told_wrong.into_iter().map(|number| (component, Some(number), fault_of(number))));
         }
         wrong
     }
