@@ -59,7 +59,7 @@ for fault in left-out-mask left-out-policy; do
     left-out-mask) what="told to all otherwise than its policy says" ;;
     *) what="told to a player otherwise than its policies say" ;;
     esac
-    grep "$what" "$saves/$fault.log" | grep -q "field=\"*Caravan\..*entity=.*players=" || {
+    grep "$what" "$saves/$fault.log" | grep -q "field=\"*[A-Z][a-z]*\.[a-z].*entity=.*players=" || {
         echo "planted fault $fault: the server did not name it:"; cat "$saves/$fault.log"; exit 1
     }
     echo "planted fault $fault: found and named by the server, as expected"

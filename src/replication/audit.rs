@@ -86,26 +86,23 @@ impl AuditFindings {
     /// Findings that are kept, and told in the log.
     pub const KEPT_MAX: usize = 64;
 
-    /// Takes note of a finding, and logs it the first time.
+    /// Takes note of a finding, and logs it the first time, and the first time that anybody is concerned.
     pub(super) fn note(&mut self, finding: AuditFinding) {
         if let Some(known) = self.0.iter_mut().find(|known| known.is_as(&finding)) {
             let new = finding.players.into_iter().filter(|player| !known.players.contains(player));
             let new: Vec<PlayerId> = new.collect();
+            let concerns_first = known.players.is_empty() && !new.is_empty();
             known.players.extend(new);
             known.players.truncate(PLAYERS_NAMED_MAX);
+            if concerns_first {
+                log(known);
+            }
             return;
         }
         if self.0.len() == Self::KEPT_MAX {
             return;
         }
-        tracing::error!(
-            field = finding.what(),
-            entity = finding.entity.map(tracing::field::display),
-            players = finding.players.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-            tick = %finding.tick,
-            "audit: {}",
-            finding.fault.text()
-        );
+        log(&finding);
         self.0.push(finding);
     }
 
@@ -114,4 +111,15 @@ impl AuditFindings {
     pub fn all(&self) -> &[AuditFinding] {
         &self.0
     }
+}
+
+fn log(finding: &AuditFinding) {
+    tracing::error!(
+        field = finding.what(),
+        entity = finding.entity.map(tracing::field::display),
+        players = finding.players.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        tick = %finding.tick,
+        "audit: {}",
+        finding.fault.text()
+    );
 }

@@ -177,6 +177,10 @@ impl OwnersComponents<'_> {
             let component = usize::from(fields[0].key.component);
             let (Some(entity), Some(kind)) = (self.entity(row), self.kind(component)) else { continue };
             let specs = &schema.components[component].sent;
+            let fault_of = |number: usize| match specs[number].personal {
+                true => AuditFault::PersonalField,
+                false => AuditFault::PublicField,
+            };
             let mut judged: Vec<(usize, Cow<'_, [u8]>)> = Vec::with_capacity(fields.len());
             // Of what is left out the sieve knows nothing.
             for field in fields.iter().filter(|field| !field.left_out) {
@@ -191,7 +195,7 @@ impl OwnersComponents<'_> {
                         Cow::Owned(source)
                     }
                     Some(_) => {
-                        wrong.push((component, Some(number), AuditFault::PersonalField));
+                        wrong.push((component, Some(number), fault_of(number)));
                         continue;
                     }
                 };
@@ -203,9 +207,7 @@ impl OwnersComponents<'_> {
                 judged.iter().map(|(number, bytes)| (*number, &**bytes)).collect();
             let reads = Shared::new(Depends::NONE);
             let told_wrong = kind.told_wrong(&entity, &self.viewing(row, &reads).seeing(&sees), &judged);
-            wrong.extend(
-                told_wrong.into_iter().map(|number| (component, Some(number), AuditFault::PersonalField)),
-            );
+            wrong.extend(told_wrong.into_iter().map(|number| (component, Some(number), fault_of(number))));
         }
         wrong
     }

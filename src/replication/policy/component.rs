@@ -10,7 +10,7 @@ use crate::replication::field::SyncFields;
 
 use super::viewing::Viewing;
 
-/// The name of a replicated component, as [`SyncFields::NAME`](crate::replication::SyncFields::NAME) has it.
+/// The name of a replicated component, as [`SyncFields::NAME`] has it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ComponentName(Cow<'static, str>);
 
