@@ -16,7 +16,7 @@ pub use crate::cell::message::{EntityInbox, EntityOutbox};
 pub use crate::cell::partition::LifeEvents;
 pub use crate::cell::published::{Published, Publisher};
 pub use crate::cell::registration::{CellAppExt, Simulate};
-pub use crate::cell::requests::{SpawnRequest, WorldRequests};
+pub use crate::cell::requests::{PinnedFor, SpawnRequest, WorldRequests};
 pub use crate::driver::WorldServer;
 pub use crate::ids::{FactKey, NetId, PartyId, PlayerId, Role, Tag, TeamId, TickNumber};
 pub use crate::interest::Nearby;
@@ -25,6 +25,6 @@ pub use crate::replication::{
     Audience, Delivery, NodeAppExt, PlayerEvents, Replicate, Subject, ViewerContext, Viewing,
 };
 pub use crate::server::{Population, ServerBuilder, WorldSettings};
-pub use crate::session::{AvatarRequest, PinnedFor};
+pub use crate::session::AvatarRequest;
 pub use crate::space::{Area, Position};
 pub use crate::tick::{Tick, TickSystems};

@@ -10,7 +10,6 @@ use glam::Vec3;
 use crate::ids::{NetId, PlayerId, Row};
 use crate::replication::events::EventOutbox;
 use crate::replication::policy::ViewerContext;
-use crate::session::relevance::PinnedFor;
 
 use super::Cell;
 use super::markers::Owned;
@@ -67,6 +66,15 @@ pub struct Death {
     pub export: u32,
     /// Its part of the fingerprint, by kind.
     pub prints: Vec<u64>,
+}
+
+/// In whose view something is kept wherever it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PinnedFor {
+    /// In everybody's, whoever comes later included.
+    All,
+    /// In one player's, until that player leaves.
+    Player(PlayerId),
 }
 
 /// A change of what sync policies may know of a player, or of what is always in a view.

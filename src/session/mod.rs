@@ -9,7 +9,6 @@ pub mod registry;
 pub mod relevance;
 
 pub use registry::{Session, Sessions};
-pub use relevance::PinnedFor;
 
 use std::sync::Arc;
 

@@ -6,6 +6,7 @@ use bevy_ecs::prelude::Resource;
 use rustc_hash::FxHashMap;
 
 use crate::action::memory::ReplyMemory;
+use crate::cell::requests::PinnedFor;
 use crate::ids::{ConnectionId, NetId, PlayerId, Row, SessionId, TickNumber};
 use crate::limits::{PLAYERS_REMEMBERED_MAX, REPLIES_KEPT_S};
 use crate::protocol::messages::{ActionCall, ActionReply};
@@ -13,7 +14,7 @@ use crate::replication::policy::{Depends, ViewerContext};
 use crate::replication::view::View;
 use crate::server::io::Join;
 
-use super::relevance::{PinnedFor, Pins};
+use super::relevance::Pins;
 
 /// One player in the world.
 #[derive(Debug)]

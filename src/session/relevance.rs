@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use crate::ids::{NetId, PartyId, PlayerId, Row};
+use crate::ids::{NetId, PartyId, Row};
 use crate::replication::Rows;
 
 use super::{Session, Sessions};
@@ -51,15 +51,6 @@ impl Pins {
     fn rows<'a>(&'a self, rows: &'a Rows) -> impl Iterator<Item = Row> + 'a {
         self.0.keys().filter_map(|&net_id| rows.row(net_id))
     }
-}
-
-/// In whose view something is kept wherever it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PinnedFor {
-    /// In everybody's, whoever comes later included.
-    All,
-    /// In one player's, until that player leaves.
-    Player(PlayerId),
 }
 
 /// A reason for which a player sees an entity wherever it is.
