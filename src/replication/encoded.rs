@@ -46,19 +46,32 @@ impl EncodedRow {
         if self.components == components && self.bytes == fields.bytes && self.ends == fields.ends {
             return 0;
         }
-        let (bytes, ends, ids) = (fields.bytes.clone(), fields.ends.clone(), fields.ids.clone());
-        let old = std::mem::replace(self, Self { components, bytes, ends, ids });
-        self.difference(&old)
+        let mask = difference((components, &fields.bytes, &fields.ends), self);
+        // Into the memory that is there: this is done for everything that changes.
+        self.components = components;
+        self.bytes.clone_from(&fields.bytes);
+        self.ends.clone_from(&fields.ends);
+        self.ids.clone_from(&fields.ids);
+        mask
     }
 
     /// Which of the fields differ from `old`; [`RESEND`] when the components do.
     #[must_use]
     pub fn difference(&self, old: &EncodedRow) -> FieldMask {
-        if self.components != old.components || self.ends.len() != old.ends.len() {
-            return RESEND | (self.all_fields() & !FIELDS_OF_PLACE);
-        }
-        (FIELD_FIRST..FIELD_FIRST + self.ends.len() as u32)
-            .filter(|&bit| self.field(bit) != old.field(bit))
-            .fold(0, |mask, bit| mask | 1 << bit)
+        difference((self.components, &self.bytes, &self.ends), old)
     }
+}
+
+/// Which fields of a row with these components, bytes and ends differ from `old`.
+fn difference((components, bytes, ends): (u64, &[u8], &[u16]), old: &EncodedRow) -> FieldMask {
+    if components != old.components || ends.len() != old.ends.len() {
+        return RESEND | (((1 << (FIELD_FIRST as usize + ends.len())) - 1) & !FIELDS_OF_PLACE);
+    }
+    let (mut mask, mut begin) = (0, 0);
+    for (bit, &end) in (FIELD_FIRST..).zip(ends) {
+        let end = usize::from(end);
+        mask |= FieldMask::from(bytes[begin..end] != *old.field(bit)) << bit;
+        begin = end;
+    }
+    mask
 }
