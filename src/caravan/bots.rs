@@ -75,7 +75,7 @@ const SAY_EVERY: u64 = 60;
 /// Every so many ticks it asks again for the coach.
 const COACH_EVERY: u64 = 100;
 /// Every so many ticks a player of the caravan profile does something about its side, one thing after the other.
-const SIDE_EVERY: u64 = 50;
+const SIDE_EVERY: u64 = 40;
 /// One player in so many tries to appoint others: in a world that knows who its game masters are, the first may.
 const APPOINTS_EVERY: u64 = 100;
 /// Ticks between two of its appointments.
@@ -206,7 +206,7 @@ impl BotBrain {
                 let party = 1 + chance.below(PARTIES as usize) as u64;
                 player.act(&JoinParty { party: (!alone).then_some(PartyId(party)) })
             }
-            2 => player.act(&Scout { out: self.turns % 8 == 2 }),
+            1 => player.act(&Scout { out: self.turns % 8 == 1 }),
             _ => player.act(&TellParty { text: format!("{} is here after {} ways", self.number, self.legs) }),
         };
         self.turns += 1;
