@@ -120,6 +120,8 @@ pub struct BotBrain {
     /// How often it has done something about its side.
     turns: u64,
     heard: HeardByBot,
+    /// Whom it knows without having seen them.
+    fellows: Vec<PlayerId>,
 }
 
 /// What a bot has heard others say, and itself.
@@ -145,7 +147,14 @@ impl BotBrain {
             round_trips: Vec::new(),
             turns: 0,
             heard: HeardByBot::default(),
+            fellows: Vec::new(),
         }
+    }
+
+    /// Lets it know players whom it may appoint though it does not see them.
+    #[must_use]
+    pub fn knowing(self, fellows: Vec<PlayerId>) -> Self {
+        Self { fellows, ..self }
     }
 
     /// The role that a bot needs to play its part. A world without a key takes everybody for an ordinary player.
@@ -212,14 +221,13 @@ impl BotBrain {
         self.turns += 1;
     }
 
-    /// Makes somebody in view a game master, or an ordinary player again.
+    /// Makes somebody in view, or whom it knows, a game master, or an ordinary player again.
     fn appoint(&mut self, player: &mut Player, tick: u64) {
         let schema = player.schema().clone();
         let own = player.avatar();
         let others = player.view().entities().filter(|entity| Some(entity.net_id()) != own);
-        let mut names: Vec<PlayerId> = others
-            .filter_map(|entity| PlayerId::new(&entity.component::<Walker>(&schema)?.name).ok())
-            .collect();
+        let seen = others.filter_map(|entity| PlayerId::new(&entity.component::<Walker>(&schema)?.name).ok());
+        let mut names: Vec<PlayerId> = seen.chain(self.fellows.iter().cloned()).collect();
         names.sort_unstable();
         let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), SIDE);
         if !names.is_empty() {

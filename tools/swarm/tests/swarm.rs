@@ -103,7 +103,6 @@ fn all_policies_in_use_on_a_bad_network_make_nothing_wrong() {
             scouts.insert(session.context.fact(FactKey(1)).is_some());
         }
     });
-    // So many that the first, who may appoint others, begins beside some: places follow from names.
     let flags = format!(
         "--clients 30 --seconds 12 --ramp 0.5 --profile caravan --loss 5 --json --key-file {}",
         file.display()
