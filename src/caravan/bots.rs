@@ -75,7 +75,7 @@ const SAY_EVERY: u64 = 60;
 /// Every so many ticks it asks again for the coach.
 const COACH_EVERY: u64 = 100;
 /// Every so many ticks a player of the caravan profile does something about its side, one thing after the other.
-const SIDE_EVERY: u64 = 50;
+const SIDE_EVERY: u64 = 40;
 /// One player in so many tries to appoint others: in a world that knows who its game masters are, the first may.
 const APPOINTS_EVERY: u64 = 100;
 /// Ticks between two of its appointments.
@@ -120,6 +120,8 @@ pub struct BotBrain {
     /// How often it has done something about its side.
     turns: u64,
     heard: HeardByBot,
+    /// Whom it knows without having seen them.
+    fellows: Vec<PlayerId>,
 }
 
 /// What a bot has heard others say, and itself.
@@ -145,7 +147,14 @@ impl BotBrain {
             round_trips: Vec::new(),
             turns: 0,
             heard: HeardByBot::default(),
+            fellows: Vec::new(),
         }
+    }
+
+    /// Lets it know players whom it may appoint though it does not see them.
+    #[must_use]
+    pub fn knowing(self, fellows: Vec<PlayerId>) -> Self {
+        Self { fellows, ..self }
     }
 
     /// The role that a bot needs to play its part. A world without a key takes everybody for an ordinary player.
@@ -206,20 +215,19 @@ impl BotBrain {
                 let party = 1 + chance.below(PARTIES as usize) as u64;
                 player.act(&JoinParty { party: (!alone).then_some(PartyId(party)) })
             }
-            2 => player.act(&Scout { out: self.turns % 8 == 2 }),
+            1 => player.act(&Scout { out: self.turns % 8 == 1 }),
             _ => player.act(&TellParty { text: format!("{} is here after {} ways", self.number, self.legs) }),
         };
         self.turns += 1;
     }
 
-    /// Makes somebody in view a game master, or an ordinary player again.
+    /// Makes somebody in view, or whom it knows, a game master, or an ordinary player again.
     fn appoint(&mut self, player: &mut Player, tick: u64) {
         let schema = player.schema().clone();
         let own = player.avatar();
         let others = player.view().entities().filter(|entity| Some(entity.net_id()) != own);
-        let mut names: Vec<PlayerId> = others
-            .filter_map(|entity| PlayerId::new(&entity.component::<Walker>(&schema)?.name).ok())
-            .collect();
+        let seen = others.filter_map(|entity| PlayerId::new(&entity.component::<Walker>(&schema)?.name).ok());
+        let mut names: Vec<PlayerId> = seen.chain(self.fellows.iter().cloned()).collect();
         names.sort_unstable();
         let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), SIDE);
         if !names.is_empty() {

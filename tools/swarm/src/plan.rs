@@ -18,6 +18,8 @@ use crate::args::Args;
 
 /// How long a connect token can be used for.
 const TOKEN_EXPIRES: Duration = Duration::from_secs(60);
+/// How many of the players behind it each knows by name.
+const FELLOWS_MAX: usize = 20;
 
 /// Why a swarm cannot begin.
 #[derive(Debug)]
@@ -65,7 +67,15 @@ impl Plan {
 
     /// The brain of client number `number`.
     pub(crate) fn brain(&self, number: u32) -> BotBrain {
-        BotBrain::new(self.args.profile.into(), self.map.clone(), self.args.seed, u64::from(number))
+        let (profile, clients) = (self.args.profile.into(), self.args.clients);
+        let fellows = (number + 1..clients).take(FELLOWS_MAX).map(|fellow| self.player(fellow)).collect();
+        BotBrain::new(profile, self.map.clone(), self.args.seed, u64::from(number)).knowing(fellows)
+    }
+
+    /// What client number `number` is called.
+    fn player(&self, number: u32) -> PlayerId {
+        let name = format!("swarm {} {}", self.args.seed, number + 1);
+        PlayerId::new(&name).expect("at most 32 printable bytes")
     }
 
     /// Begins to connect client number `number` for the `life`-th time. Its name depends on the seed, so that
@@ -73,8 +83,7 @@ impl Plan {
     pub(crate) fn connect(&self, number: u32, life: u64) -> Result<Player, ConnectionError> {
         let shard = (number % u32::from(self.args.shards)) as u16;
         let address = self.args.shard(shard).expect("checked at the start");
-        let name = format!("swarm {} {}", self.args.seed, number + 1);
-        let player = PlayerId::new(&name).expect("at most 32 printable bytes");
+        let player = self.player(number);
         let role = BotBrain::role(self.args.profile.into(), u64::from(number));
         let identity = Identity { player, role, resume: None };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
