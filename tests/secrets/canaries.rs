@@ -13,7 +13,7 @@ use crate::truth::Sight;
 use crate::{seeds, ticks};
 
 /// All canaries in some bytes, by their marks.
-fn canaries_in(bytes: &[u8], marks: &[u128]) -> BTreeSet<u128> {
+pub fn canaries_in(bytes: &[u8], marks: &[u128]) -> BTreeSet<u128> {
     let whole = |window: &[u8]| u128::from_le_bytes(window.try_into().expect("16 bytes"));
     bytes.windows(16).map(whole).filter(|value| marks.contains(&(value >> 80))).collect()
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use terrane::ids::{FactKey, Tag};
 use terrane::prelude::*;
 use terrane::protocol::codec;
-use terrane::replication::policy::{Permissions, Viewing};
+use terrane::replication::policy::{Permissions, Sieved, Viewing};
 
 pub const NAMES: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
 /// The upper 48 bits of what everybody who sees the entity may see, and of what not everybody may.
@@ -346,6 +346,11 @@ impl Blank for Wagon {
 /// A component of the game: its sent fields one by one, and the names in it.
 pub trait Thing: Replicate + Blank {
     fn parts(&self) -> Vec<Vec<u8>>;
+
+    /// What one viewer sees of it.
+    fn naive(&self, viewing: &Viewing) -> Sieved<Self> {
+        self.sieve(viewing)
+    }
 }
 
 macro_rules! things {

@@ -21,6 +21,7 @@ use terrane::session::Sessions;
 use terrane::space::{LatticePoint, distance_squared};
 
 use crate::things::{Banner, Body, Camp, Fate, File, Load, Orders, Plot, Thing, Tree, Vault};
+use crate::twigs::Grove;
 
 /// One component as one player is told it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ fn kind<C: Thing>() -> Kind {
         is_on: |entity| entity.contains::<C>(),
         opens: |entity, viewing| entity.get::<C>().expect("it is there").is_visible(viewing),
         truth: |entity, viewing, seen| {
-            let mut sieved = entity.get::<C>().expect("it is there").sieve(viewing);
+            let mut sieved = entity.get::<C>().expect("it is there").naive(viewing);
             sieved.value.blank(seen);
             Told::of(&sieved.value, sieved.hidden)
         },
@@ -105,6 +106,7 @@ pub fn kinds() -> Vec<Kind> {
         kind::<Camp>(),
         kind::<Fate>(),
         kind::<Tree>(),
+        kind::<Grove>(),
     ]
 }
 
