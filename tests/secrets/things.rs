@@ -22,7 +22,7 @@ pub const MARKED: Tag = Tag(3);
 
 /// Comes first in the schema: where it is hidden, bits of all others move.
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
-#[sync(owner)]
+#[sync(owner, priority = 8, max_staleness = 2)]
 pub struct Vault {
     #[sync(broadcast)]
     pub gold: u16,
@@ -38,7 +38,7 @@ pub struct Vault {
 
 /// Who sees it depends on what it says, also on what nobody is told.
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
-#[sync(custom = cleared)]
+#[sync(custom = cleared, priority = 4)]
 pub struct Orders {
     #[sync(broadcast)]
     pub level: u8,
@@ -80,6 +80,7 @@ pub struct Body {
 
 /// Comes and goes; hidden by overrides alone.
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
+#[sync(priority = 4, max_staleness = 6)]
 pub struct Load {
     #[sync(broadcast)]
     pub weight: u16,
@@ -88,7 +89,7 @@ pub struct Load {
 }
 
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
-#[sync(party)]
+#[sync(party, max_staleness = 1)]
 pub struct Plot {
     #[sync(broadcast)]
     pub goal: u128,
@@ -108,6 +109,7 @@ pub struct Fate {
 
 /// Five levels deep.
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
+#[sync(max_staleness = 20)]
 pub struct Camp {
     #[sync(broadcast)]
     pub name: String,
@@ -139,6 +141,19 @@ pub struct Camp {
     pub bids: BTreeMap<PlayerId, Chest>,
     #[sync(masked = without_secret, nested, max_bytes = 900)]
     pub leader: Option<Box<Wagon>>,
+}
+
+/// May be large.
+#[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
+pub struct Ledger {
+    #[sync(broadcast, max_bytes = 1_000)]
+    pub lines: Vec<u128>,
+    #[sync(custom = by_first, max_bytes = 2_400)]
+    pub debts: Vec<u128>,
+    #[sync(custom = by_first, max_bytes = 2_400)]
+    pub credits: Vec<u128>,
+    #[sync(server_only)]
+    pub seed: u128,
 }
 
 /// As deep as one likes.
@@ -214,7 +229,7 @@ pub fn ask(question: u128, viewing: &Viewing) -> bool {
     }
 }
 
-fn by_value(value: &u128, viewing: &Viewing) -> Option<u128> {
+pub fn by_value(value: &u128, viewing: &Viewing) -> Option<u128> {
     ask(*value, viewing).then_some(*value)
 }
 
@@ -222,7 +237,7 @@ fn whole_by_value((value, _): &(u128, NetId), viewing: &Viewing) -> bool {
     ask(*value, viewing)
 }
 
-fn for_team(viewing: &Viewing) -> bool {
+pub fn for_team(viewing: &Viewing) -> bool {
     viewing.same_team()
 }
 
@@ -250,6 +265,11 @@ fn by_first_chest(chests: &Vec<Chest>, viewing: &Viewing) -> bool {
     chests.first().is_none_or(|chest| ask(chest.lock >> 8, viewing))
 }
 
+#[expect(clippy::ptr_arg, reason = "policies are given the field as it is")]
+fn by_first(values: &Vec<u128>, viewing: &Viewing) -> bool {
+    values.first().is_some_and(|first| ask(*first, viewing))
+}
+
 fn cleared(orders: &Orders, viewing: &Viewing) -> bool {
     !orders.sealed
         && match orders.level % 4 {
@@ -260,7 +280,7 @@ fn cleared(orders: &Orders, viewing: &Viewing) -> bool {
         }
 }
 
-fn hundreds(value: &u32) -> u32 {
+pub fn hundreds(value: &u32) -> u32 {
     value / 100 * 100
 }
 
@@ -379,6 +399,7 @@ things! {
     Banner { 0 } names {}
     Fate {} names {}
     Tree { fruit, branches } names {}
+    Ledger { lines, debts, credits } names {}
     Camp {
         name, purse, omen, lot, rumour, password, rival, shares, size, goal, wagons, reserve, bids, leader
     } names { password, wagons, reserve, bids, leader }

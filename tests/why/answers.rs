@@ -2,7 +2,8 @@
 
 use terrane::ids::{FieldName, PartyId};
 use terrane::prelude::*;
-use terrane::replication::why::{Conclusion, Finding, Level, Told, Verdict, WhyError, WhyQuery};
+use terrane::replication::Rows;
+use terrane::replication::why::{Level, Told, Verdict, Why, WhyError, WhyQuery};
 use terrane::session::Sessions;
 use terrane::testing::TestWorld;
 

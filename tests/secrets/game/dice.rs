@@ -6,7 +6,7 @@ use terrane::prelude::*;
 
 use super::plan::{POPULATION, SECRET, name_of};
 use crate::things::{
-    Body, Camp, Chest, Item, Load, NAMES, Orders, PRIVATE, PUBLIC, Plot, Seal, Vault, Wagon,
+    Body, Camp, Chest, Item, Ledger, Load, NAMES, Orders, PRIVATE, PUBLIC, Plot, Seal, Vault, Wagon,
 };
 
 pub const CAMP_FIELDS: usize = 12;
@@ -20,12 +20,28 @@ pub struct Dice {
     pub foreign: bool,
     pub phantom: bool,
     pub is_twin: bool,
+    /// How many changes it has been asked for.
+    pub changes: u64,
 }
 
 impl Dice {
     pub fn player(chance: &mut Random, foreign: bool) -> PlayerId {
         let first = usize::from(foreign);
         PlayerId::new(NAMES[first + chance.below(NAMES.len() - first)]).expect("a name")
+    }
+
+    /// Whether a change is made, by open chance.
+    pub fn happens(&mut self, chance: f32) -> bool {
+        let happens = self.open.chance(chance);
+        self.changes += u64::from(happens);
+        happens
+    }
+
+    /// Whether a change is made of which Alice is to notice nothing.
+    pub fn happens_sealed(&mut self, chance: f32) -> bool {
+        let happens = self.sealed.chance(chance);
+        self.changes += u64::from(happens);
+        happens
     }
 
     /// Somebody or something, born or not: what is named need not be there.
@@ -225,6 +241,23 @@ impl Dice {
         });
         self.foreign = of_parent;
         newborn
+    }
+
+    /// With more in it than any record can carry, where Alice sees none of that.
+    pub fn ledger(&mut self) -> Ledger {
+        let lines = if self.open.chance(0.1) { 50 } else { self.open.below(6) };
+        let mut ledger = Ledger { lines: (0..lines).map(|_| self.public()).collect(), ..Ledger::default() };
+        self.reseal_ledger(&mut ledger);
+        ledger
+    }
+
+    pub fn reseal_ledger(&mut self, ledger: &mut Ledger) {
+        let most = if self.foreign { 140 } else { 6 };
+        for list in [&mut ledger.debts, &mut ledger.credits] {
+            let length = self.sealed.below(most);
+            *list = (0..length).map(|_| self.private()).collect();
+        }
+        ledger.seed = self.private();
     }
 
     pub fn load(&mut self) -> Load {

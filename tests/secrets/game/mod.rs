@@ -4,9 +4,12 @@
 //! Chance comes in two streams: *open* chance decides what Alice may notice, *sealed* chance all else. Of two worlds that
 //! differ in the seed of the sealed one alone she must be told the same, bit by bit.
 
+mod absence;
 mod dice;
 mod life;
+pub mod node;
 mod plan;
+mod speech;
 mod subjects;
 
 use std::sync::atomic::Ordering;
@@ -15,13 +18,19 @@ use terrane::ids::CellId;
 use terrane::prelude::*;
 use terrane::replication::policy::Subject;
 
-use crate::things::{Banner, Body, Camp, Fate, File, Load, Orders, Plot, Tree, Vault};
+use crate::things::{Banner, Body, Camp, Fate, File, Ledger, Load, Orders, Plot, Tree, Vault};
 use crate::twigs::Grove;
 use life::{Carrying, Living, carry, live};
-use plan::{SECRET, spawner_of};
+use plan::spawner_of;
 
+pub use plan::SECRET;
+
+pub use absence::Absence;
 pub use dice::Dice;
 pub use plan::{POPULATION, Plan, name_of};
+use speech::{Letter, Shout};
+
+pub use speech::Said;
 pub use subjects::change_context;
 
 /// Edge of the world, m: what is always relevant may be farther than low bits of places reach.
@@ -39,7 +48,7 @@ pub fn alice() -> PlayerId {
 }
 
 /// The cells' part of the game.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Game(pub Plan);
 
 impl Plugin for Game {
@@ -47,11 +56,13 @@ impl Plugin for Game {
         let frozen = self.0.frozen.clone();
         let runs = move || !frozen.load(Ordering::Relaxed);
         let (plan, again) = (self.0.clone(), self.0.clone());
-        let live =
-            move |context: Res<TickContext>,
-                  requests: WorldRequests,
-                  commands: Commands,
-                  things: Query<Living>| live(&plan, &context, requests, commands, things);
+        let live = move |context: Res<TickContext>,
+                         requests: WorldRequests,
+                         commands: Commands,
+                         mut events: PlayerEvents,
+                         things: Query<Living>| {
+            live(&plan, &context, requests, commands, &mut events, things);
+        };
         let carry = move |context: Res<TickContext>, commands: Commands, things: Query<Carrying>| {
             carry(&again, &context, commands, things);
         };
@@ -66,6 +77,9 @@ impl Plugin for Game {
             .replicate::<Fate>()
             .replicate::<Tree>()
             .replicate::<Grove>()
+            .replicate::<Ledger>()
+            .add_player_event::<Shout>(Delivery::WithUpdate)
+            .add_player_event::<Letter>(Delivery::Reliable)
             .add_systems(Simulate, (live, carry).chain().run_if(runs));
     }
 }
@@ -112,6 +126,7 @@ pub fn game(plan: &Plan) -> ServerBuilder {
     let (of_avatars, of_populace) = (plan.clone(), plan.clone());
     ServerBuilder::default()
         .add_cell_plugins(Game(plan.clone()))
+        .add_plugins(node::NodeGame(plan.clone()))
         .avatars(move |request| {
             let name = request.player.as_str();
             let mut dice = of_avatars.dice(spawner_of(name), TickNumber(0), 3);

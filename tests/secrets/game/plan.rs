@@ -1,19 +1,20 @@
 //! What kind of world it is, and where chance comes from.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use terrane::prelude::*;
 
 use super::SPOTS;
 use super::dice::Dice;
+use super::speech::Said;
 
 /// How many there are in the beginning, of whom those that hide from Alice for good are the last.
 pub const POPULATION: u64 = 70;
 const PHANTOMS: u64 = 12;
 
 /// What kind of world it is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Plan {
     pub seed: u64,
     /// Seed of all that is hidden from Alice; `None` where nothing is in particular.
@@ -24,15 +25,45 @@ pub struct Plan {
     pub crowd: bool,
     /// Nothing happens any more.
     pub frozen: Arc<AtomicBool>,
+    /// How many changes there have been: everything but steps of who walks.
+    pub changes: Arc<AtomicU64>,
+    /// What was said in this tick, for who wants to know.
+    pub said: Option<Arc<Mutex<Vec<Said>>>>,
 }
 
 impl Plan {
     pub fn new(seed: u64) -> Self {
-        Self { seed, secret: None, population: POPULATION, crowd: false, frozen: Arc::default() }
+        Self {
+            seed,
+            secret: None,
+            population: POPULATION,
+            crowd: false,
+            frozen: Arc::default(),
+            changes: Arc::default(),
+            said: None,
+        }
     }
 
     pub fn freeze(&self) {
         self.frozen.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes note of so many changes, whoever made them.
+    pub fn note(&self, changes: u64) {
+        self.changes.fetch_add(changes, Ordering::Relaxed);
+    }
+
+    /// How many changes there have been.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    /// The chance of what belongs to no place.
+    pub fn dice_of_node(&self, tick: TickNumber) -> Dice {
+        let of = |seed: u64| Random::new(seed, NetId::WORLD, tick, 21);
+        let (open, sealed) = (of(self.seed), of(self.secret.unwrap_or(self.seed) ^ 0x5ea1));
+        let is_twin = self.secret.is_some();
+        Dice { open, sealed, foreign: is_twin, phantom: false, is_twin, changes: 0 }
     }
 
     /// The chance of one entity in one tick.
@@ -43,8 +74,9 @@ impl Plan {
         // Of what Alice may have something to do with nothing is sealed.
         let shared = self.secret.is_some() && !foreign;
         let sealed = if shared { Random::new(self.seed ^ 0x5ea1, me, tick, purpose) } else { sealed };
-        let open = if phantom { Random::new(self.secret.unwrap_or(0), me, tick, purpose) } else { open };
-        Dice { open, sealed, foreign, phantom, is_twin: self.secret.is_some() }
+        let is_away = phantom || self.absence(me, tick).is_away();
+        let open = if is_away { Random::new(self.secret.unwrap_or(0), me, tick, purpose) } else { open };
+        Dice { open, sealed, foreign, phantom, is_twin: self.secret.is_some(), changes: 0 }
     }
 
     /// How many places there are to be at.
@@ -59,7 +91,7 @@ impl Plan {
     }
 
     /// Whether it hides from Alice for good. Phantoms have no children.
-    fn is_phantom(&self, me: NetId) -> bool {
+    pub fn is_phantom(&self, me: NetId) -> bool {
         self.secret.is_some() && (POPULATION - PHANTOMS + 1..=POPULATION).any(|number| name_of(number) == me)
     }
 }

@@ -16,11 +16,10 @@ impl Dice {
         if self.phantom {
             return subject.set_hidden_from(alice(), true);
         }
+        self.changes += 1;
         if !self.foreign {
             return self.change_shared_subject(subject);
         }
-        let parties = [None, Some(PartyId(2)), Some(PartyId(3))];
-        let teams = [None, Some(TeamId(2)), Some(TeamId(3))];
         match self.open.below(8) {
             0 => subject.set_tag(MARKED, self.open.chance(0.5)),
             1 => self.hide_from_alice(subject),
@@ -43,27 +42,34 @@ impl Dice {
                 };
                 subject.override_component("Load", rule);
             }
-            _ => match self.sealed.below(6) {
-                0 => {
-                    let owner = Self::player(&mut self.sealed, true);
-                    subject.set_owner(self.sealed.chance(0.7).then_some(owner));
-                }
-                1 => subject.set_party(parties[self.sealed.below(3)]),
-                2 => subject.set_team(teams[self.sealed.below(3)]),
-                3 => {
-                    let player = Self::player(&mut self.sealed, true);
-                    let hidden = self.sealed.chance(0.4);
-                    subject.set_hidden_from(player, hidden);
-                }
-                4 => {
-                    let rules = [None, Some(ComponentRule::Nobody), Some(ComponentRule::Owner)];
-                    subject.override_component("Vault", rules[self.sealed.below(3)]);
-                }
-                _ => {
-                    let rules = [None, Some(ComponentRule::Party), Some(ComponentRule::Role(Role::Gm))];
-                    subject.override_component("File", rules[self.sealed.below(3)]);
-                }
-            },
+            _ => self.change_sealed_subject(subject),
+        }
+    }
+
+    /// Changes one thing about it of which Alice may notice nothing.
+    pub fn change_sealed_subject(&mut self, subject: &mut Subject) {
+        let parties = [None, Some(PartyId(2)), Some(PartyId(3))];
+        let teams = [None, Some(TeamId(2)), Some(TeamId(3))];
+        match self.sealed.below(6) {
+            0 => {
+                let owner = Self::player(&mut self.sealed, true);
+                subject.set_owner(self.sealed.chance(0.7).then_some(owner));
+            }
+            1 => subject.set_party(parties[self.sealed.below(3)]),
+            2 => subject.set_team(teams[self.sealed.below(3)]),
+            3 => {
+                let player = Self::player(&mut self.sealed, true);
+                let hidden = self.sealed.chance(0.4);
+                subject.set_hidden_from(player, hidden);
+            }
+            4 => {
+                let rules = [None, Some(ComponentRule::Nobody), Some(ComponentRule::Owner)];
+                subject.override_component("Vault", rules[self.sealed.below(3)]);
+            }
+            _ => {
+                let rules = [None, Some(ComponentRule::Party), Some(ComponentRule::Role(Role::Gm))];
+                subject.override_component("File", rules[self.sealed.below(3)]);
+            }
         }
     }
 
@@ -124,6 +130,7 @@ pub fn change_context(plan: &Plan, context: &mut ViewerContext, tick: TickNumber
     if !chance.chance(0.12) {
         return;
     }
+    plan.note(1);
     // Of two worlds that differ in secrets Alice is an ordinary player, and in nobody else's party.
     let (first, choices) = match (plan.secret.is_some(), is_alice) {
         (false, _) => (1, 2),

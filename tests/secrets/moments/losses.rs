@@ -13,7 +13,7 @@ fn let_losses_show(stage: &mut Stage, other: NetId) -> Vec<usize> {
         .map(|number| {
             edit(stage, other, |entity| entity.get_mut::<Body>().expect("a body").mood = 100 + number);
             stage.tick();
-            stage.client("alice").sent.iter().map(Vec::len).sum()
+            stage.client("alice").bytes_told()
         })
         .collect()
 }

@@ -25,7 +25,8 @@ impl Twig {
             let path = format!("{path}.{}", piece.name);
             let told = told(self, &piece, viewing);
             // The last level that is told has room for nothing but what holds no twigs.
-            let told = told.filter(|told| !piece.nested || level < NODE_LEVELS_MAX || told.twigs().is_empty());
+            let told =
+                told.filter(|told| !piece.nested || level < NODE_LEVELS_MAX || told.twigs().is_empty());
             let Some(told) = told else {
                 hidden.push(path);
                 return piece.value.empty();

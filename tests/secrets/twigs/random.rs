@@ -26,7 +26,7 @@ impl Dice {
             // A long one, sometimes longer than is told.
             0 => (12 + self.open.below(10), 26),
             1 => (1, 1),
-            _ => (2 + self.open.below(6), 10),
+            _ => (2 + self.open.below(8), 12),
         };
         Grove { root: self.tree(levels, twigs), seed: self.private() }
     }
@@ -66,7 +66,10 @@ impl Dice {
     fn value(&mut self, piece: &Piece, place: Place, left: &mut usize) -> Shape {
         // What is computed of a source is told as a whole.
         let of_source = piece.name == "source" && !matches!(piece.value, Shape::Number(_));
-        let within = Place { levels: place.levels.saturating_sub(1), whole: place.whole || !piece.nested && !of_source };
+        let within = Place {
+            levels: place.levels.saturating_sub(1),
+            whole: place.whole || !piece.nested && !of_source,
+        };
         let count = match self.open.below(4) {
             _ if *left == 0 || place.levels <= 1 => 0,
             0 if place.levels <= 10 => 0,
@@ -84,9 +87,9 @@ impl Dice {
             Shape::List(_) => Shape::List((0..count).map(|_| self.twig(within, left)).collect()),
             Shape::Pair(_) if *left == 0 => Shape::Pair(Box::default()),
             Shape::Pair(_) => Shape::Pair(Box::new([self.twig(within, left), self.twig(within, left)])),
-            Shape::ByNumber(_) => {
-                Shape::ByNumber((0..count).map(|_| (self.open.below(6) as u8, self.twig(within, left))).collect())
-            }
+            Shape::ByNumber(_) => Shape::ByNumber(
+                (0..count).map(|_| (self.open.below(6) as u8, self.twig(within, left))).collect(),
+            ),
             Shape::ByPlayer(_) => {
                 Shape::ByPlayer((0..count).map(|_| (key(self), self.twig(within, left))).collect())
             }
@@ -117,8 +120,7 @@ impl Dice {
 
     fn change_at(&mut self, twig: &mut Twig, place: Place) {
         let mut pieces = twig.pieces();
-        let held: Vec<usize> =
-            (0..pieces.len()).filter(|&at| !pieces[at].value.twigs().is_empty()).collect();
+        let held: Vec<usize> = (0..pieces.len()).filter(|&at| !pieces[at].value.twigs().is_empty()).collect();
         if held.is_empty() || self.open.chance(0.2) {
             *twig = match self.open.below(5) {
                 0 => Twig::Empty,

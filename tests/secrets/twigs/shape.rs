@@ -37,7 +37,8 @@ pub enum Shape {
 impl Shape {
     /// The twigs in it, each with what a path says of its place.
     pub fn twigs(&self) -> Vec<(String, &Twig)> {
-        let numbered = |all: &'_ [Twig]| -> Vec<String> { (0..all.len()).map(|at| format!("[{at}]")).collect() };
+        let numbered =
+            |all: &'_ [Twig]| -> Vec<String> { (0..all.len()).map(|at| format!("[{at}]")).collect() };
         match self {
             Shape::Byte(_) | Shape::Number(_) | Shape::Name(_) | Shape::Notes(_) => Vec::new(),
             Shape::Boxed(twig) => vec![(String::new(), twig)],

@@ -96,7 +96,7 @@ impl Census {
 fn a_random_tree_of_policies_is_told_as_the_oracle_says() {
     let (mut census, mut trees, mut hidden, mut betrayable) = (Census::default(), 0, 0, 0);
     let mut kinds = BTreeSet::new();
-    for seed in 1..=*seeds(1_500).end() {
+    for seed in 1..=seeds(1).end().max(&50) * 100 {
         let mut scene = Scene::new(seed);
         let mut grove = scene.dice.grove();
         for step in 0..4 {
@@ -126,13 +126,20 @@ fn a_random_tree_of_policies_is_told_as_the_oracle_says() {
             assert_eq!(Grove::load(&bytes), Ok((grove.clone(), bytes.len())), "{when}: saved and loaded");
             census.take(&grove.root, 1);
             *census.levels.entry(grove.root.levels()).or_default() += 1;
-            kinds.insert(format!("{:?}", Twig::with(&grove.root, grove.root.pieces().iter().map(|piece| piece.value.empty()).collect())));
+            kinds.insert(format!(
+                "{:?}",
+                Twig::with(
+                    &grove.root,
+                    grove.root.pieces().iter().map(|piece| piece.value.empty()).collect()
+                )
+            ));
             (trees, hidden) = (trees + 1, hidden + oracle.hidden.len());
         }
     }
     assert_eq!(kinds.len(), Twig::kinds().len(), "every kind is a root");
     // Five policies over six shapes, nested or not (what is computed is nested), and what stands alone.
-    let rare: Vec<_> = census.fields.iter().filter(|(_, times)| times.iter().any(|&times| times < 20)).collect();
+    let rare: Vec<_> =
+        census.fields.iter().filter(|(_, times)| times.iter().any(|&times| times < 12)).collect();
     assert!(rare.is_empty(), "{rare:?}");
     let mut seen_policies: BTreeMap<(How, bool), usize> = BTreeMap::new();
     census.fields.keys().for_each(|(how, nested, _)| *seen_policies.entry((*how, *nested)).or_default() += 1);
@@ -140,12 +147,13 @@ fn a_random_tree_of_policies_is_told_as_the_oracle_says() {
     for how in [How::broadcast, How::masked, How::per_player, How::custom] {
         assert!(seen_policies[&(how, true)] >= 6 && seen_policies[&(how, false)] >= 6, "{seen_policies:?}");
     }
-    let deep = |levels: std::ops::RangeFrom<usize>| census.levels.range(levels).map(|(_, times)| times).sum::<usize>();
+    let deep = |levels: std::ops::RangeFrom<usize>| {
+        census.levels.range(levels).map(|(_, times)| times).sum::<usize>()
+    };
     assert!(
         deep(4..) > trees / 4 && deep(NODE_LEVELS_MAX + 1..) > 40 && census.levels[&1] > 100,
         "{trees} trees by levels: {:?}",
         census.levels
     );
     assert!(hidden > trees && betrayable > trees, "{hidden} hidden, {betrayable} private of {trees} trees");
-    
 }
