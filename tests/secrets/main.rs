@@ -9,6 +9,7 @@ mod game;
 mod stage;
 mod things;
 mod truth;
+mod twigs;
 
 mod canaries;
 mod events;

@@ -17,9 +17,10 @@ use terrane::server::io::{ClientAck, Join};
 use terrane::server::{Server, TickInput, TickReport};
 use terrane::session::{Session, Sessions};
 
-use crate::game::{self, POPULATION, Plan, change_context, name_of};
+use crate::game::{self, Absence, POPULATION, Plan, change_context, name_of};
 use crate::things::NAMES;
 use crate::truth::{self, Kind, Memory};
+use crate::twigs::Grove;
 
 /// What the network does to datagrams; delays in ticks. What is reliable is late alone.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +29,26 @@ pub struct Network {
     pub duplicate: f32,
     pub delay: usize,
     pub jitter: usize,
+}
+
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    Update,
+    /// An entity that is too large for an update.
+    Record,
+    /// A reliable event.
+    Event,
+    /// What the server thinks of all that it has sent.
+    Audit,
+    Other,
+}
+
+/// A message as it is sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sent {
+    pub what: What,
+    pub bytes: Vec<u8>,
 }
 
 /// A player's end.
@@ -42,7 +63,7 @@ pub struct Client {
     records: Vec<(u64, u32, Vec<u8>)>,
     chance: Random,
     /// All that was sent to it in this tick, in order.
-    pub sent: Vec<Vec<u8>>,
+    pub sent: Vec<Sent>,
     /// Whether nothing of the view waits to be sent.
     pub is_settled: bool,
 }
@@ -63,6 +84,13 @@ pub struct Stage {
     connections: u64,
     /// Contexts, pins and subjects change from without.
     pub meddles: bool,
+}
+
+impl Client {
+    /// Bytes of what it was sent in this tick, without audits.
+    pub fn bytes_told(&self) -> usize {
+        self.sent.iter().filter(|sent| sent.what != What::Audit).map(|sent| sent.bytes.len()).sum()
+    }
 }
 
 impl Stage {
@@ -92,6 +120,7 @@ impl Stage {
 
     pub fn join(&mut self, name: &str) {
         self.connections += 1;
+        self.plan.note(1);
         let (connection, player) = (ConnectionId(self.connections), PlayerId::new(name).expect("a name"));
         self.joins.push(Join { connection, player: player.clone(), role: Role::Player });
         self.clients.push(Client {
@@ -111,9 +140,22 @@ impl Stage {
 
     pub fn leave(&mut self, name: &str) {
         if let Some(place) = self.clients.iter().position(|client| client.name.as_str() == name) {
+            self.plan.note(1);
             self.leaves.push(self.clients.remove(place).connection);
             self.pins.remove(&PlayerId::new(name).expect("a name"));
         }
+    }
+
+    /// What is known of an entity for policies.
+    pub fn subjects(&mut self) -> BTreeMap<NetId, Subject> {
+        let mut all = BTreeMap::new();
+        with_cells(self.server.node_mut(), |_, cells| {
+            for cell in cells.iter_mut() {
+                let mut subjects = cell.world.query_filtered::<(&NetId, &Subject), With<Owned>>();
+                all.extend(subjects.iter(&cell.world).map(|(&me, subject)| (me, subject.clone())));
+            }
+        });
+        all
     }
 
     pub fn client(&self, name: &str) -> &Client {
@@ -128,6 +170,13 @@ impl Stage {
     /// What the client called so holds.
     pub fn held(&self, client: usize) -> truth::Sight {
         truth::held(&self.clients[client].mirror, &self.schema, &self.kinds)
+    }
+
+    /// The most levels of a tree that this client holds.
+    pub fn deepest_grove(&self, client: usize) -> usize {
+        let entities = self.clients[client].mirror.entities();
+        let groves = entities.filter_map(|entity| entity.component::<Grove>(&self.schema));
+        groves.map(|grove| grove.root.levels()).max().unwrap_or(0)
     }
 
     /// What a player must be told.
@@ -173,7 +222,9 @@ impl Stage {
         let sessions = self.server.node().resource::<Sessions>();
         for client in &mut self.clients {
             let session = sessions.of_player(&client.name);
-            client.is_settled = session.is_some_and(|session| !is_full && !session.view.enters_wait());
+            client.is_settled = session.is_some_and(|session| {
+                !is_full && !session.view.enters_wait() && session.view.pending_entities().0 == 0
+            });
         }
     }
 
@@ -193,22 +244,26 @@ impl Stage {
             let mut chance = Random::named(seed ^ tick.0 << 21, session.player.as_str());
             let pins = self.pins.entry(session.player.clone()).or_default();
             if chance.chance(0.03) {
+                plan.note(1);
                 let one = name_of(1 + chance.below(POPULATION as usize) as u64);
                 session.pinned.pin(one);
                 pins.push(one);
             }
             if !pins.is_empty() && chance.chance(0.04) {
+                plan.note(1);
                 let one = pins.swap_remove(chance.below(pins.len()));
                 assert!(session.pinned.unpin(one) || !alive.contains(&one), "it was pinned, or is dead");
             }
         }
         let mut chance = Random::named(plan.seed ^ tick.0 << 22, "everybody");
         if chance.chance(0.01) && self.pinned_for_all.len() < 3 {
+            plan.note(1);
             let one = name_of(1 + chance.below(POPULATION as usize) as u64);
             sessions.pinned_for_all.pin(one);
             self.pinned_for_all.push(one);
         }
         if !self.pinned_for_all.is_empty() && chance.chance(0.01) {
+            plan.note(1);
             let one = self.pinned_for_all.remove(0);
             assert!(sessions.pinned_for_all.unpin(one) || !alive.contains(&one), "it was pinned, or is dead");
         }
@@ -217,8 +272,9 @@ impl Stage {
             for cell in cells.iter_mut() {
                 let mut subjects = cell.world.query_filtered::<(&NetId, &mut Subject), With<Owned>>();
                 for (&me, mut subject) in subjects.iter_mut(&mut cell.world) {
-                    if me == who {
+                    if me == who && plan.absence(me, tick) == Absence::None {
                         plan.dice(me, tick, 5).change_subject(&mut subject);
+                        plan.note(1);
                     }
                 }
             }
@@ -239,20 +295,30 @@ impl Stage {
             };
             match message {
                 ToNet::Update { bytes, .. } => {
-                    client.sent.push(bytes.to_vec());
+                    client.sent.push(Sent { what: What::Update, bytes: bytes.to_vec() });
                     let copies = 1 + usize::from(client.chance.chance(network.duplicate));
+                    let mut faults = copies as u64 - 1;
                     for _ in 0..copies {
                         let late = network.delay + client.chance.below(network.jitter + 1);
-                        if !client.chance.chance(network.loss) {
+                        if client.chance.chance(network.loss) {
+                            faults += 1;
+                        } else {
+                            faults += u64::from(late > network.delay);
                             client.updates.push((tick + late as u64, bytes.to_vec()));
                         }
                     }
+                    self.plan.note(faults);
                 }
-                // Says what the server thinks of all that it has sent.
-                ToNet::Control { message: ServerControl::Audit(_), .. } => {}
                 ToNet::Control { message, .. } => {
-                    client.sent.push(codec::encode(&message));
+                    let what = match &message {
+                        ServerControl::Record { .. } => What::Record,
+                        ServerControl::Event { .. } => What::Event,
+                        ServerControl::Audit(_) => What::Audit,
+                        _ => What::Other,
+                    };
+                    client.sent.push(Sent { what, bytes: codec::encode(&message) });
                     match message {
+                        ServerControl::Audit(request) => client.mirror.take_audit(request),
                         ServerControl::Welcome(welcome) => {
                             client.avatar = Some(welcome.avatar);
                             client.mirror = Mirror::default();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use terrane::ids::{FactKey, Tag};
 use terrane::prelude::*;
 use terrane::protocol::codec;
-use terrane::replication::policy::{Permissions, Viewing};
+use terrane::replication::policy::{Permissions, Sieved, Viewing};
 
 pub const NAMES: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
 /// The upper 48 bits of what everybody who sees the entity may see, and of what not everybody may.
@@ -22,7 +22,7 @@ pub const MARKED: Tag = Tag(3);
 
 /// Comes first in the schema: where it is hidden, bits of all others move.
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
-#[sync(owner)]
+#[sync(owner, priority = 8, max_staleness = 2)]
 pub struct Vault {
     #[sync(broadcast)]
     pub gold: u16,
@@ -38,7 +38,7 @@ pub struct Vault {
 
 /// Who sees it depends on what it says, also on what nobody is told.
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
-#[sync(custom = cleared)]
+#[sync(custom = cleared, priority = 4)]
 pub struct Orders {
     #[sync(broadcast)]
     pub level: u8,
@@ -80,6 +80,7 @@ pub struct Body {
 
 /// Comes and goes; hidden by overrides alone.
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
+#[sync(priority = 4, max_staleness = 6)]
 pub struct Load {
     #[sync(broadcast)]
     pub weight: u16,
@@ -88,7 +89,7 @@ pub struct Load {
 }
 
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
-#[sync(party)]
+#[sync(party, max_staleness = 1)]
 pub struct Plot {
     #[sync(broadcast)]
     pub goal: u128,
@@ -108,6 +109,7 @@ pub struct Fate {
 
 /// Five levels deep.
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
+#[sync(max_staleness = 20)]
 pub struct Camp {
     #[sync(broadcast)]
     pub name: String,
@@ -142,6 +144,19 @@ pub struct Camp {
     /// Of each only who sees who owes it.
     #[sync(broadcast, nested)]
     pub debts: BTreeMap<NetId, Item>,
+}
+
+/// May be large.
+#[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
+pub struct Ledger {
+    #[sync(broadcast, max_bytes = 1_000)]
+    pub lines: Vec<u128>,
+    #[sync(custom = by_first, max_bytes = 2_400)]
+    pub debts: Vec<u128>,
+    #[sync(custom = by_first, max_bytes = 2_400)]
+    pub credits: Vec<u128>,
+    #[sync(server_only)]
+    pub seed: u128,
 }
 
 /// As deep as one likes.
@@ -217,7 +232,7 @@ pub fn ask(question: u128, viewing: &Viewing) -> bool {
     }
 }
 
-fn by_value(value: &u128, viewing: &Viewing) -> Option<u128> {
+pub fn by_value(value: &u128, viewing: &Viewing) -> Option<u128> {
     ask(*value, viewing).then_some(*value)
 }
 
@@ -225,7 +240,7 @@ fn whole_by_value((value, _): &(u128, NetId), viewing: &Viewing) -> bool {
     ask(*value, viewing)
 }
 
-fn for_team(viewing: &Viewing) -> bool {
+pub fn for_team(viewing: &Viewing) -> bool {
     viewing.same_team()
 }
 
@@ -253,6 +268,11 @@ fn by_first_chest(chests: &Vec<Chest>, viewing: &Viewing) -> bool {
     chests.first().is_none_or(|chest| ask(chest.lock >> 8, viewing))
 }
 
+#[expect(clippy::ptr_arg, reason = "policies are given the field as it is")]
+fn by_first(values: &Vec<u128>, viewing: &Viewing) -> bool {
+    values.first().is_some_and(|first| ask(*first, viewing))
+}
+
 fn cleared(orders: &Orders, viewing: &Viewing) -> bool {
     !orders.sealed
         && match orders.level % 4 {
@@ -263,7 +283,7 @@ fn cleared(orders: &Orders, viewing: &Viewing) -> bool {
         }
 }
 
-fn hundreds(value: &u32) -> u32 {
+pub fn hundreds(value: &u32) -> u32 {
     value / 100 * 100
 }
 
@@ -357,6 +377,11 @@ impl Blank for Wagon {
 /// A component of the game: its sent fields one by one, and the names in it.
 pub trait Thing: Replicate + Blank {
     fn parts(&self) -> Vec<Vec<u8>>;
+
+    /// What one viewer sees of it.
+    fn naive(&self, viewing: &Viewing) -> Sieved<Self> {
+        self.sieve(viewing)
+    }
 }
 
 macro_rules! things {
@@ -385,6 +410,7 @@ things! {
     Banner { 0 } names {}
     Fate {} names {}
     Tree { fruit, branches } names {}
+    Ledger { lines, debts, credits } names {}
     Camp {
         name, purse, omen, lot, rumour, password, rival, shares, size, goal, wagons, reserve, bids, leader, debts
     } names { password, wagons, reserve, bids, leader, debts }

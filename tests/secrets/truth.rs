@@ -20,7 +20,10 @@ use terrane::replication::{Rows, Schema};
 use terrane::session::Sessions;
 use terrane::space::{LatticePoint, distance_squared};
 
-use crate::things::{Banner, Body, Camp, Fate, File, Load, Orders, Plot, Thing, Tree, Vault};
+use crate::game::SECRET;
+use crate::game::node::{Almanac, Decree};
+use crate::things::{Banner, Body, Camp, Fate, File, Ledger, Load, Orders, Plot, Thing, Tree, Vault};
+use crate::twigs::Grove;
 
 /// One component as one player is told it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +69,17 @@ pub struct Kind {
     opens: fn(&EntityRef, &Viewing) -> bool,
     truth: fn(&EntityRef, &Viewing, &dyn Fn(NetId) -> bool) -> Told,
     mirrored: fn(&MirrorEntity, &Schema, usize) -> Told,
+    /// Where it is, if it belongs to no entity of a cell.
+    global: Option<fn(&World) -> Option<Entity>>,
 }
+
+/// What belongs to the whole world.
+fn global<G: Thing + Resource>() -> Kind {
+    Kind { global: Some(|world| world.resource_entity::<G>()), ..kind::<G>() }
+}
+
+/// Where nothing of a cell is.
+const NODE: usize = usize::MAX;
 
 fn kind<C: Thing>() -> Kind {
     Kind {
@@ -75,7 +88,7 @@ fn kind<C: Thing>() -> Kind {
         is_on: |entity| entity.contains::<C>(),
         opens: |entity, viewing| entity.get::<C>().expect("it is there").is_visible(viewing),
         truth: |entity, viewing, seen| {
-            let mut sieved = entity.get::<C>().expect("it is there").sieve(&viewing.seeing(seen));
+            let mut sieved = entity.get::<C>().expect("it is there").naive(&viewing.seeing(seen));
             sieved.value.blank(seen);
             Told::of(&sieved.value, sieved.hidden)
         },
@@ -89,6 +102,7 @@ fn kind<C: Thing>() -> Kind {
             });
             Told::of(&value, hidden.collect())
         },
+        global: None,
     }
 }
 
@@ -105,6 +119,10 @@ pub fn kinds() -> Vec<Kind> {
         kind::<Camp>(),
         kind::<Fate>(),
         kind::<Tree>(),
+        kind::<Grove>(),
+        kind::<Ledger>(),
+        global::<Almanac>(),
+        global::<Decree>(),
     ]
 }
 
@@ -228,11 +246,23 @@ pub fn follow(
                 assert!(entries.insert(me, entry).is_none(), "one owner");
             }
         }
+        for kind in kinds {
+            let Some(entity) = kind.global.and_then(|find| find(world)) else { continue };
+            let me = NetId::of_global(SECRET, kind.name);
+            let rows = world.resource::<Rows>();
+            let class = rows.class[rows.row(me).expect("everything of the world has a row").index()];
+            entries.insert(
+                me,
+                Entry { cell: NODE, entity, place: Vec3::NAN, class, subject: Subject::default() },
+            );
+        }
+        let world = &*world;
         let sessions = world.resource::<Sessions>();
         for session in sessions.iter() {
             let viewer = &session.context;
             let memory = memories.entry(session.player.clone()).or_default();
             let mut always = pinned(&session.player);
+            always.extend(entries.iter().filter(|(_, entry)| entry.cell == NODE).map(|(&me, _)| me));
             for mate in sessions.iter() {
                 if mate.context.party().is_some() && mate.context.party() == viewer.party() {
                     always.insert(mate.avatar);
@@ -269,7 +299,8 @@ pub fn follow(
             let before = std::mem::take(&mut memory.sight);
             for &me in members {
                 let entry = &entries[&me];
-                let entity = cells[entry.cell].world.entity(entry.entity);
+                let of_cell = cells.get(entry.cell).map(|cell| &cell.world);
+                let entity = of_cell.unwrap_or(world).entity(entry.entity);
                 // Those that are there, or would be hidden if they were.
                 let (mut components, mut all) = (BTreeMap::new(), 0u64);
                 for kind in kinds {

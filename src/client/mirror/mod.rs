@@ -268,13 +268,7 @@ impl Mirror {
             (Some(old), row) => carried(schema, old, head.components, row.as_ref()),
         };
         let missing = if row.is_some() { 0 } else { all };
-        let row = row.unwrap_or_else(|| match old {
-            Some(old) if same_layout => old.row.clone(),
-            _ => {
-                let (components, ends) = (head.components, vec![0; wires.len()]);
-                EncodedRow { components, bytes: Vec::new(), ends, ids: Vec::new() }
-            }
-        });
+        let row = row.unwrap_or_else(|| carried_row(schema, old, head.components));
         let entity = MirrorEntity {
             alias: head.alias,
             net_id: head.net_id,
@@ -420,12 +414,9 @@ fn carried(
 ) -> (FieldMask, FieldMask) {
     let (mut changed, mut told_hidden) = (old.changed & FIELDS_OF_PLACE, 0);
     for (bit, (component, field, _)) in (FIELD_FIRST..).zip(schema.fields_of(components)) {
-        let before = (FIELD_FIRST..)
-            .zip(schema.fields_of(old.row.components))
-            .find(|(_, (of, number, _))| (*of, *number) == (component, field));
-        let differs = match before {
+        let differs = match bit_of(schema, old, component, field) {
             None => row.is_some(),
-            Some((old_bit, _)) => {
+            Some(old_bit) => {
                 told_hidden |= (old.told_hidden >> old_bit & 1) << bit;
                 old.changed >> old_bit & 1 == 1
                     || row.is_some_and(|row| row.field(bit) != old.row.field(old_bit))
@@ -434,6 +425,28 @@ fn carried(
         changed |= FieldMask::from(differs) << bit;
     }
     (changed, told_hidden)
+}
+
+/// What is known of an entity whose fields are on their way: those that it had, so that they are compared when they come.
+fn carried_row(schema: &Schema, old: Option<&MirrorEntity>, components: u64) -> EncodedRow {
+    // No honest server tells more; with what comes it could be more than there are places for.
+    let old = old.filter(|old| old.row.bytes.len() <= RECORD_BYTES_MAX);
+    let mut row = EncodedRow { components, ..EncodedRow::default() };
+    for (component, field, _) in schema.fields_of(components) {
+        if let Some(old) = old
+            && let Some(bit) = bit_of(schema, old, component, field)
+        {
+            row.bytes.extend_from_slice(old.row.field(bit));
+        }
+        row.ends.push(row.bytes.len() as u16);
+    }
+    row
+}
+
+/// The bit of a field of an entity.
+fn bit_of(schema: &Schema, entity: &MirrorEntity, component: usize, field: usize) -> Option<u32> {
+    let mut fields = (FIELD_FIRST..).zip(schema.fields_of(entity.row.components));
+    fields.find(|(_, (of, number, _))| (*of, *number) == (component, field)).map(|(bit, _)| bit)
 }
 
 fn moved(from: LatticePoint, to: LatticePoint) -> FieldMask {
