@@ -359,6 +359,25 @@ fn who_sees_something_die_is_told_what_happens_to_it_in_that_tick() {
     }
 }
 
+/// B16: who is hidden and dies in one tick is hidden: that it died must not show.
+#[test]
+fn who_is_hidden_from_somebody_in_the_tick_of_its_death_dies_unseen() {
+    let (mut world, [alice, bob, _]) = world_of([5, 5], |tick, net_id, number, events, commands| {
+        if tick == 12 && number == 1 {
+            let explosion = Explosion { tick, strength: 47, damage: 9, by: net_id };
+            events.send(net_id, Audience::ViewersOf(net_id), explosion);
+            commands.despawn();
+        }
+    });
+    world.run(11);
+    change_subjects(&mut world, |_, subject| {
+        subject.set_hidden_from(PlayerId::new("bob").expect("a name"), true);
+    });
+    world.run(3);
+    assert_eq!(told::<Explosion>(&mut world, alice).len(), 1);
+    assert_eq!(told::<Explosion>(&mut world, bob), []);
+}
+
 /// The same for what a system of the node takes away.
 #[test]
 fn what_the_node_takes_away_is_seen_to_go() {

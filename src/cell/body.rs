@@ -329,6 +329,8 @@ impl Cell {
                 export.give_up(death.export);
             }
             self.moves.push(RowMove { row: death.row, position: Vec3::NAN, mask: 0 });
+            // Who was hidden in its last tick did not die before anybody's eyes.
+            self.subjects.push(RowSubject { row: death.row, subject: death.subject });
             self.dead.push(death.net_id);
         }
     }

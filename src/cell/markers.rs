@@ -6,7 +6,7 @@ use bevy_ecs::world::DeferredWorld;
 use glam::Vec3;
 
 use crate::ids::{NetId, Row};
-use crate::replication::EncodedRow;
+use crate::replication::{EncodedRow, Subject};
 use crate::space::LatticePoint;
 
 use super::requests::{Death, Requests};
@@ -77,7 +77,9 @@ fn report_death(mut world: DeferredWorld<'_>, context: HookContext) {
         .map(|mut data| std::mem::take(&mut data.prints))
         .unwrap_or_default();
     prints.push(print);
-    world.resource_mut::<Requests>().deaths.push(Death { net_id, row, export, prints });
+    let subject = world.get::<Subject>(entity).filter(|subject| !subject.is_plain());
+    let subject = subject.cloned().map(Box::new);
+    world.resource_mut::<Requests>().deaths.push(Death { net_id, row, export, prints, subject });
 }
 
 /// A ghost that vanishes without the engine's doing would be missing for good.

@@ -9,7 +9,7 @@ use glam::Vec3;
 
 use crate::ids::{NetId, PlayerId, Row};
 use crate::replication::events::EventOutbox;
-use crate::replication::policy::ViewerContext;
+use crate::replication::policy::{Subject, ViewerContext};
 
 use super::Cell;
 use super::markers::Owned;
@@ -66,6 +66,8 @@ pub struct Death {
     pub export: u32,
     /// Its part of the fingerprint, by kind.
     pub prints: Vec<u64>,
+    /// Whose it was and who could see it, at the very end; `None` for a plain one.
+    pub subject: Option<Box<Subject>>,
 }
 
 /// A change of what sync policies may know of a player, or of what is always in a view.
