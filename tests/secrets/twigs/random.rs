@@ -107,6 +107,7 @@ impl Dice {
         let within = Place {
             levels: place.levels.saturating_sub(1),
             whole: place.whole || !piece.nested && !of_source,
+            long: false,
         };
         let count = match self.open.below(4) {
             _ if *left == 0 || place.levels <= 1 => 0,
