@@ -153,7 +153,7 @@ fn a_random_tree_of_policies_is_told_as_the_oracle_says() {
         census.levels.range(levels).map(|(_, times)| times).sum::<usize>()
     };
     assert!(
-        deep(4..) > trees / 4 && deep(NODE_LEVELS_MAX + 1..) > 40 && census.levels[&1] > 100,
+        deep(4..) > trees / 8 && deep(NODE_LEVELS_MAX + 1..) > 40 && census.levels[&1] > 100,
         "{trees} trees by levels: {:?}",
         census.levels
     );
