@@ -84,6 +84,8 @@ pub struct Stage {
     connections: u64,
     /// Contexts, pins and subjects change from without.
     pub meddles: bool,
+    /// What is true for every player is followed, for who compares with that.
+    pub knows_truth: bool,
 }
 
 impl Client {
@@ -115,6 +117,7 @@ impl Stage {
             leaves: Vec::new(),
             connections: 0,
             meddles: true,
+            knows_truth: true,
         }
     }
 
@@ -217,14 +220,15 @@ impl Stage {
         let pinned = |player: &PlayerId| -> BTreeSet<NetId> {
             self.pins.get(player).into_iter().flatten().chain(&self.pinned_for_all).copied().collect()
         };
+        if !self.knows_truth {
+            return;
+        }
         truth::follow(self.server.node_mut(), &self.schema, &self.kinds, &mut self.memories, pinned);
-        let is_full = self.report.updates_full > 0;
         let sessions = self.server.node().resource::<Sessions>();
         for client in &mut self.clients {
             let session = sessions.of_player(&client.name);
-            client.is_settled = session.is_some_and(|session| {
-                !is_full && !session.view.enters_wait() && session.view.pending_entities().0 == 0
-            });
+            client.is_settled = session
+                .is_some_and(|session| !session.view.enters_wait() && session.view.pending_entities().0 == 0);
         }
     }
 

@@ -48,6 +48,7 @@ fn stage(terms: Terms, twin: &Twin) -> Stage {
     };
     let mut stage = Stage::new(plan, settings);
     stage.network = terms.network;
+    stage.knows_truth = false;
     stage
 }
 

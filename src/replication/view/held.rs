@@ -17,7 +17,7 @@ use super::personal::PersonalValue;
 pub(super) struct HeldField {
     pub(super) key: FieldKey,
     pub(super) hash: u64,
-    /// Whether the client has, or is about to have, the value with that hash.
+    /// Whether the client has, or is about to have, the value with that hash, and none has been pending since.
     pub(super) known: bool,
     pub(super) reads: Depends,
     /// Its bytes in a record.
@@ -82,7 +82,7 @@ impl Held {
         self.told.then_some(reads)
     }
 
-    /// The value that was told last did not arrive.
+    /// The value that was told last did not arrive, or is another one now.
     pub(super) fn forget(&mut self, key: FieldKey) {
         if let Some(field) = self.fields.iter_mut().find(|field| field.key == key) {
             field.known = false;

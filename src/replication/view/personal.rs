@@ -165,6 +165,7 @@ fn personalise_cut(
             held.set(now);
             continue;
         }
+        held.forget(now.key);
         let begin = shown.bytes.len() as u32;
         shown.bytes.extend_from_slice(&whole.shown.bytes[now.begin as usize..now.end as usize]);
         let end = shown.bytes.len() as u32;
@@ -356,6 +357,9 @@ impl View {
                     bytes += usize::from(now.length());
                     bytes -= last.map_or(0, |last| usize::from(last.length));
                     pending |= 1 << bit;
+                    // Until it is told it stays so, whatever it becomes, as with an entity that is plain: which of them
+                    // it is must not show when it waits and becomes again what it was.
+                    held.forget(now.key);
                     shown.push(now);
                 }
             }

@@ -4,9 +4,12 @@ use bevy_ecs::world::EntityWorldMut;
 use terrane::client::mirror::MirrorEvent;
 use terrane::prelude::*;
 use terrane::replication::policy::{ComponentRule, Subject};
+use terrane::replication::rule::{Tier, Tiers};
 
-use super::{change_subject, component, edit, kill, plain, still, tell, tell_nothing, with_one};
-use crate::game::{alice, name_of};
+use super::{
+    HERE, change_subject, component, edit, kill, plain, still, still_where, tell, tell_nothing, with_one,
+};
+use crate::game::{alice, name_of, settings};
 use crate::stage::Network;
 use crate::things::{Body, Fate, Load, Orders, Plot, Vault};
 
@@ -125,4 +128,40 @@ fn who_has_no_avatar_sees_the_own_things_where_they_are() {
         tell(&mut stage, &format!("step {step} of what is hers"));
         assert_eq!(stage.expected(&alice()).len(), 3, "what is hers, and the state of the world");
     }
+}
+
+/// B16: what waits and becomes again what it was is told all the same; it was not where the entity had something to hide.
+#[test]
+fn what_changes_back_while_it_waits_does_not_betray_what_is_hidden() {
+    // Of what is so far every fifth tick brings news.
+    let tiers = Tiers::new(&[Tier { beyond_m: 3.0, every: 5 }]).expect("one alone ascends");
+    let bytes = |hides: bool| -> Vec<usize> {
+        let settings = WorldSettings { tiers, ..settings(1) };
+        let mut stage = still_where(settings, |world| {
+            world.spawn(SpawnRequest::new(NetId::WORLD, HERE - Vec3::X, plain()));
+        });
+        let one = name_of(1);
+        if hides {
+            edit(&mut stage, one, |entity| {
+                entity.insert(Vault::default());
+            });
+        }
+        let mut sent = Vec::new();
+        for phase in 0..5 {
+            for weight in [9, 4] {
+                edit(&mut stage, one, |entity| entity.get_mut::<Load>().expect("a load").weight = weight);
+                stage.tick();
+                sent.push(stage.client("alice").bytes_told());
+            }
+            for _ in 0..9 + phase % 2 {
+                stage.tick();
+                sent.push(stage.client("alice").bytes_told());
+            }
+            tell(&mut stage, "it is as it was");
+        }
+        sent
+    };
+    let (plain, special) = (bytes(false), bytes(true));
+    assert_eq!(plain, special, "with nothing to hide and with something");
+    assert!(plain.iter().filter(|&&bytes| bytes > 0).count() >= 5, "it is told at last: {plain:?}");
 }

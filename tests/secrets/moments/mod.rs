@@ -21,13 +21,20 @@ const HERE: Vec3 = Vec3::new(300.0, 300.0, 0.0);
 
 /// Alice and Bob stand still beside each other, where four cells meet; so does everything else, until it is changed.
 fn still(populate: impl Fn(&mut Population<'_>) + Send + Sync + 'static) -> Stage {
+    still_where(WorldSettings { grid: [2, 2], ..game::settings(1) }, populate)
+}
+
+fn still_where(
+    settings: WorldSettings,
+    populate: impl Fn(&mut Population<'_>) + Send + Sync + 'static,
+) -> Stage {
     let plan = Plan { population: 0, ..Plan::new(1) };
     plan.freeze();
     let game = game::game(&plan).populate(populate).avatars(|request| {
         let place = HERE + Vec3::X * request.player.as_str().len() as f32;
         SpawnRequest::new(NetId(1), place, (Body::default(), Subject::owned_by(request.player.clone())))
     });
-    let mut stage = Stage::of(game, plan, WorldSettings { grid: [2, 2], ..game::settings(1) });
+    let mut stage = Stage::of(game, plan, settings);
     stage.meddles = false;
     stage.join("alice");
     stage.join("bob");

@@ -18,6 +18,8 @@ struct Place {
     levels: usize,
     /// Something around it is told as a whole, whatever is in it.
     whole: bool,
+    /// It goes on to the last level, and most see that.
+    long: bool,
 }
 
 impl Dice {
@@ -33,19 +35,20 @@ impl Dice {
 
     /// A tree of at most so many levels and twigs.
     pub fn tree(&mut self, levels: usize, twigs: usize) -> Twig {
-        self.twig(Place { levels, whole: false }, &mut { twigs })
+        self.twig(Place { levels, whole: false, long: levels > 10 }, &mut { twigs })
     }
 
     fn twig(&mut self, place: Place, left: &mut usize) -> Twig {
         *left = left.saturating_sub(1);
+        if place.long && place.levels > 1 {
+            return self.long_twig(place, left);
+        }
         let kinds = Twig::kinds();
         let is_last = place.levels <= 1 || *left == 0;
-        // Long ones do not end before their time.
         let kind = match self.open.below(20) {
             0 | 1 if is_last => 0,
             2 | 3 if is_last => 1,
             _ if is_last => 2,
-            _ if place.levels > 10 => 3 + self.open.below(kinds.len() - 3),
             0 => 0,
             1 => 1,
             2 => 2,
@@ -56,8 +59,43 @@ impl Dice {
         let only = self.open.below(3);
         let values = kind.pieces().into_iter().enumerate().map(|(number, piece)| {
             let holds = !matches!(piece.value, Shape::Byte(_) | Shape::Number(_) | Shape::Name(_));
-            let skips = holds && place.levels <= 10 && number % 3 != only && self.open.chance(0.5);
+            let skips = holds && number % 3 != only && self.open.chance(0.5);
             if skips { piece.value } else { self.value(&piece, place, left) }
+        });
+        let values = values.collect();
+        kind.with(values)
+    }
+
+    /// One whose nested fields lead on, each by one twig.
+    fn long_twig(&mut self, place: Place, left: &mut usize) -> Twig {
+        let is_easy = |piece: &Piece| matches!(piece.how, How::broadcast | How::masked);
+        let easy = self.open.chance(0.9);
+        let leads_on = |kind: &Twig| {
+            let is_of_source = kind.pieces().iter().any(|piece| piece.name == "source");
+            kind.pieces().iter().any(|piece| piece.nested && (is_easy(piece) || !easy)) && !is_of_source
+        };
+        let kinds: Vec<Twig> = Twig::kinds().into_iter().filter(leads_on).collect();
+        let kind = &kinds[self.open.below(kinds.len())];
+        let within = Place { levels: place.levels - 1, ..place };
+        let mut is_first = true;
+        let values = kind.pieces().into_iter().map(|piece| {
+            if !piece.nested || !std::mem::take(&mut is_first) {
+                let is_number = matches!(piece.value, Shape::Number(_));
+                return if is_number { self.value(&piece, place, left) } else { piece.value };
+            }
+            let twig = self.twig(within, left);
+            let player = |name: &str| PlayerId::new(name).expect("a name");
+            match piece.value {
+                Shape::Boxed(_) => Shape::Boxed(Box::new(twig)),
+                Shape::Maybe(_) => Shape::Maybe(Some(Box::new(twig))),
+                Shape::List(_) => Shape::List(vec![twig]),
+                Shape::Pair(_) => Shape::Pair(Box::new([Twig::Empty, twig])),
+                Shape::ByNumber(_) => Shape::ByNumber([(self.open.below(3) as u8 * 2, twig)].into()),
+                Shape::ByPlayer(_) => {
+                    Shape::ByPlayer([(player("alice"), twig), (player("erin"), Twig::Empty)].into())
+                }
+                other => other,
+            }
         });
         let values = values.collect();
         kind.with(values)
@@ -69,10 +107,11 @@ impl Dice {
         let within = Place {
             levels: place.levels.saturating_sub(1),
             whole: place.whole || !piece.nested && !of_source,
+            long: false,
         };
         let count = match self.open.below(4) {
             _ if *left == 0 || place.levels <= 1 => 0,
-            0 if place.levels <= 10 => 0,
+            0 => 0,
             1 => 2,
             _ => 1,
         };
@@ -115,7 +154,7 @@ impl Dice {
     /// Changes something of a tree: a part of it grows anew or withers, or only its numbers change.
     pub fn change_twig(&mut self, twig: &mut Twig) {
         let levels = 2 + self.open.below(6);
-        self.change_at(twig, Place { levels, whole: false });
+        self.change_at(twig, Place { levels, whole: false, long: false });
     }
 
     fn change_at(&mut self, twig: &mut Twig, place: Place) {
