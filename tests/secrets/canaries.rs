@@ -15,7 +15,7 @@ use terrane::session::{Session, Sessions};
 use crate::game::{Plan, SECRET, Said, layouts};
 use crate::stage::{Network, Sent, Stage, What};
 use crate::things::{PRIVATE, PUBLIC};
-use crate::truth::Sight;
+use crate::truth::{Sight, is_admitted as admits};
 use crate::{seeds, ticks};
 
 /// All canaries in some bytes, by their marks.
@@ -77,18 +77,20 @@ fn assert_ghosts(stage: &mut Stage, when: &str) -> (usize, usize) {
     })
 }
 
-/// The canaries in what a player may hear of what was said in this tick: with the update, and reliably.
+/// The canaries in what a player may hear of what was said in this tick: with the update, and reliably; `dying` are those
+/// of the tick before who died before the player's eyes, and `subjects` includes what they were.
 fn heard(
     said: &[Said],
     session: &Session,
     sight: &Sight,
+    dying: &BTreeSet<NetId>,
     subjects: &BTreeMap<NetId, Subject>,
 ) -> [BTreeSet<u128>; 2] {
     let mut heard = [BTreeSet::new(), BTreeSet::new()];
     let (viewer, plain) = (&session.context, Subject::default());
     for one in said {
         let is_meant = match &one.to {
-            Audience::ViewersOf(net_id) => sight.contains_key(net_id),
+            Audience::ViewersOf(net_id) => sight.contains_key(net_id) || dying.contains(net_id),
             Audience::Player(player) => *player == session.player,
             Audience::Party(party) => viewer.party() == Some(*party),
             Audience::Team(team) => viewer.team() == Some(*team),
@@ -112,6 +114,8 @@ struct Found {
     /// Of the world's state, and in events.
     of_world: usize,
     of_events: usize,
+    /// Who died before somebody's eyes.
+    dying: usize,
     names: usize,
     in_ghosts: usize,
     /// Private ones that there were to be betrayed.
@@ -136,6 +140,8 @@ fn what_is_private_never_shows_in_anybodys_bytes_nor_in_a_ghost() {
             let mut names = BTreeSet::new();
             // What is on its way reliably, by connection.
             let mut letters: BTreeMap<ConnectionId, BTreeSet<u128>> = BTreeMap::new();
+            // Who saw whom a tick before.
+            let mut seen: BTreeMap<PlayerId, BTreeSet<NetId>> = BTreeMap::new();
             for tick in 1..=ticks(100) {
                 stage.come_and_go(tick);
                 stage.tick();
@@ -146,12 +152,18 @@ fn what_is_private_never_shows_in_anybodys_bytes_nor_in_a_ghost() {
                     }
                 });
                 let said: Vec<Said> = std::mem::take(&mut *said.lock().expect("nobody panicked"));
-                let subjects = stage.subjects();
+                let dead = std::mem::take(&mut *stage.plan.dead.lock().expect("nobody panicked"));
+                let mut subjects = stage.subjects();
+                subjects.extend(dead.iter().map(|(&me, subject)| (me, subject.clone())));
                 let sessions = stage.server.node().resource::<Sessions>();
                 for client in &stage.clients {
                     let Some(memory) = stage.memories.get(&client.name) else { continue };
                     let session = sessions.of_player(&client.name).expect("who is remembered is in");
-                    let [in_update, reliable] = heard(&said, session, &memory.sight, &subjects);
+                    let saw = seen.insert(client.name.clone(), memory.sight.keys().copied().collect());
+                    let mut dying: BTreeSet<NetId> = saw.unwrap_or_default();
+                    dying.retain(|me| dead.get(me).is_some_and(|who| admits(who, &session.context)));
+                    found.dying += dying.len();
+                    let [in_update, reliable] = heard(&said, session, &memory.sight, &dying, &subjects);
                     let letters = letters.entry(client.connection).or_default();
                     letters.extend(reliable);
                     let of_sight = allowed(&memory.sight);
@@ -161,6 +173,7 @@ fn what_is_private_never_shows_in_anybodys_bytes_nor_in_a_ghost() {
                     let mut may_name = names_allowed(&memory.sight, &names);
                     // The own avatar is named in the welcome.
                     may_name.extend(client.avatar);
+                    may_name.extend(&dying);
                     for Sent { what, bytes } in &client.sent {
                         let canaries = canaries_in(bytes, &[PRIVATE, PUBLIC]);
                         let of_events = if *what == What::Event { &*letters } else { &in_update };
@@ -203,7 +216,7 @@ fn what_is_private_never_shows_in_anybodys_bytes_nor_in_a_ghost() {
         "{found:?}"
     );
     assert!(
-        found.of_world > 200 && found.of_events > 500 && found.names > 3_000 && found.audits > 1_000,
+        found.of_world > 200 && found.of_events > 500 && found.dying > 50 && found.names > 3_000 && found.audits > 1_000,
         "{found:?}"
     );
     assert!(found.in_ghosts > 10_000 && found.secrets > 100_000, "{found:?}");

@@ -171,7 +171,8 @@ struct Entry {
     subject: Subject,
 }
 
-fn is_admitted(subject: &Subject, viewer: &ViewerContext) -> bool {
+/// Whether who an entity is lets a viewer see it.
+pub fn is_admitted(subject: &Subject, viewer: &ViewerContext) -> bool {
     let mut admitted = true;
     if subject.is_owner_only() {
         admitted &= subject.owner() == Some(viewer.player());

@@ -1,5 +1,6 @@
 //! What everybody does in every tick.
 
+use bevy_ecs::world::EntityWorldMut;
 use terrane::prelude::*;
 use terrane::replication::policy::Subject;
 
@@ -135,7 +136,12 @@ pub fn live(
             _ => dice.happens(0.003),
         };
         if dies {
-            commands.entity(entity).despawn();
+            let dead = plan.dead.clone();
+            commands.entity(entity).queue(move |entity: EntityWorldMut<'_>| {
+                let subject = entity.get::<Subject>().cloned().unwrap_or_default();
+                dead.lock().expect("nobody panicked").insert(me, subject);
+                entity.despawn();
+            });
         }
         plan.note(dice.changes);
     }

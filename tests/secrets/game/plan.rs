@@ -1,5 +1,6 @@
 //! What kind of world it is, and where chance comes from.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -29,6 +30,8 @@ pub struct Plan {
     pub changes: Arc<AtomicU64>,
     /// What was said in this tick, for who wants to know.
     pub said: Option<Arc<Mutex<Vec<Said>>>>,
+    /// Who died in this tick, as policies knew it at its end.
+    pub dead: Arc<Mutex<BTreeMap<NetId, Subject>>>,
 }
 
 impl Plan {
@@ -41,6 +44,7 @@ impl Plan {
             frozen: Arc::default(),
             changes: Arc::default(),
             said: None,
+            dead: Arc::default(),
         }
     }
 
