@@ -216,7 +216,11 @@ fn what_is_private_never_shows_in_anybodys_bytes_nor_in_a_ghost() {
         "{found:?}"
     );
     assert!(
-        found.of_world > 200 && found.of_events > 500 && found.dying > 50 && found.names > 3_000 && found.audits > 1_000,
+        found.of_world > 200
+            && found.of_events > 500
+            && found.dying > 50
+            && found.names > 3_000
+            && found.audits > 1_000,
         "{found:?}"
     );
     assert!(found.in_ghosts > 10_000 && found.secrets > 100_000, "{found:?}");

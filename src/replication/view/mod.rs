@@ -16,6 +16,7 @@ mod assemble;
 mod budget;
 mod byte_budget;
 mod check;
+mod evaluate;
 mod held;
 mod in_flight;
 mod inquiry;

@@ -5,11 +5,8 @@
 //! has is *special*: its own fields, public ones too, go through a hash per (viewer, entity, field), so that a
 //! change that leaves this viewer's value equal sends nothing. Its position goes the way of all positions.
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use crate::ids::{Alias, NetId, Row};
-use crate::replication::field::put_prefixed;
-use crate::replication::layouts::{FieldKey, LayoutField};
+use crate::replication::layouts::FieldKey;
 use crate::replication::mask::{FIELD_FIRST, FIELDS_OF_PLACE, FieldMask, RESEND, SUBJECT};
 use crate::replication::policy::{Depends, ViewerContext};
 use crate::replication::rows::Rows;
@@ -17,6 +14,7 @@ use crate::replication::rule::Viewer;
 use crate::replication::wire::ROW_BYTES_MAX;
 
 use super::aliases::{Aliases, aliases_of, has, put, take};
+use super::evaluate::{evaluate, evaluate_all, personalise_cut};
 use super::held::{Held, ShownField, ShownFields, WholeScratch, held_of_plain};
 use super::in_flight::Sent;
 use super::{View, ViewScratch};
@@ -86,112 +84,6 @@ impl std::fmt::Debug for Look<'_> {
             .field("context", self.context)
             .finish_non_exhaustive()
     }
-}
-
-/// Evaluates one field for the viewer, who sees the rows `seen`, and appends its wire bytes to the arena.
-fn evaluate(
-    rows: &Rows,
-    seen: &[Row],
-    source: &dyn PersonalSource,
-    row: Row,
-    bit: u32,
-    shown: &mut ShownFields,
-) -> ShownField {
-    let LayoutField { key, personal, prefixed } = rows.layout(row).fields()[(bit - FIELD_FIRST) as usize];
-    let begin = shown.bytes.len();
-    let mut reads = Depends::default();
-    let sees = |net_id: NetId| rows.row(net_id).is_some_and(|row| seen.contains(&row));
-    let blank = |bytes: &mut [u8], at: usize| {
-        let (name, _) = bytes[at..].split_first_chunk_mut::<8>().expect("a name is eight bytes");
-        if !sees(NetId(u64::from_le_bytes(*name))) {
-            *name = NetId::WORLD.0.to_le_bytes();
-        }
-    };
-    if personal {
-        let value = &mut shown.value;
-        value.bytes.clear();
-        value.ids.clear();
-        (value.reads, value.oversized) = (Depends::default(), false);
-        if source.show(row, key, value, &sees) {
-            put_prefixed(&mut shown.bytes, Some(&value.bytes));
-            let payload = shown.bytes.len() - value.bytes.len();
-            for &at in &value.ids {
-                blank(&mut shown.bytes, payload + usize::from(at));
-                reads |= Depends::NAMED_IDS;
-            }
-        } else {
-            put_prefixed(&mut shown.bytes, None);
-        }
-        reads |= value.reads;
-        shown.oversized += u64::from(value.oversized);
-    } else {
-        let encoded = &rows.encoded[row.index()];
-        shown.bytes.extend_from_slice(encoded.field(bit));
-        for at in encoded.ids_in(bit) {
-            blank(&mut shown.bytes, begin + at);
-            reads |= Depends::NAMED_IDS;
-        }
-    }
-    let end = shown.bytes.len();
-    ShownField {
-        alias: 0,
-        bit: bit as u8,
-        key,
-        begin: begin as u32,
-        end: end as u32,
-        hash: xxh3_64(&shown.bytes[begin..end]),
-        reads,
-        can_be_absent: prefixed,
-        left_out: false,
-    }
-}
-
-/// The fields to be told of an entity of which the viewer may see more than a record takes: what fits now follows from
-/// all of it.
-fn personalise_cut(
-    rows: &Rows,
-    seen: &[Row],
-    look: &Look<'_>,
-    alias: usize,
-    held: &mut Held,
-    shown: &mut ShownFields,
-    whole: &mut WholeScratch,
-) -> FieldMask {
-    evaluate_all(rows, seen, look.source, seen[alias], held.components, whole);
-    held.is_cut = whole.is_cut();
-    let mut pending = 0;
-    for now in &whole.shown.fields {
-        if held.field(now.key).is_some_and(|last| last.known && last.hash == now.hash) {
-            held.set(now);
-            continue;
-        }
-        held.forget(now.key);
-        let begin = shown.bytes.len() as u32;
-        shown.bytes.extend_from_slice(&whole.shown.bytes[now.begin as usize..now.end as usize]);
-        let end = shown.bytes.len() as u32;
-        pending |= 1 << now.bit;
-        shown.push(ShownField { alias: alias as u16, begin, end, ..*now });
-    }
-    pending
-}
-
-/// Evaluates all fields of the components that the viewer sees, and leaves out what does not fit a record.
-fn evaluate_all(
-    rows: &Rows,
-    seen: &[Row],
-    source: &dyn PersonalSource,
-    row: Row,
-    components: u64,
-    whole: &mut WholeScratch,
-) {
-    whole.shown.clear();
-    for (bit, field) in (FIELD_FIRST..).zip(rows.layout(row).fields()) {
-        if components >> field.key.component & 1 == 1 {
-            let shown = evaluate(rows, seen, source, row, bit, &mut whole.shown);
-            whole.shown.fields.push(shown);
-        }
-    }
-    whole.cut();
 }
 
 /// Which components the viewer sees now; whether that is another set than before.
