@@ -199,7 +199,12 @@ fn who_has_just_left_the_box_of_an_owner_beyond_the_margin_is_seen_all_the_same(
             let mut input = TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() };
             if number == 1 {
                 let player = PlayerId::new("alice").expect("a name");
-                input.joins.push(Join { connection: ConnectionId(1), player, role: Role::Player });
+                input.joins.push(Join {
+                    connection: ConnectionId(1),
+                    player,
+                    role: Role::Player,
+                    resume: None,
+                });
             }
             let audits = server.tick(input).report.audits;
             assert!(

@@ -49,7 +49,12 @@ fn players_come_and_go(input: &mut TickInput, tick: u64) {
         let player = PlayerId::new(&format!("player {number}")).expect("a name");
         match (turn + number) % 4 {
             0 => input.leaves.push(ConnectionId(number)),
-            1 => input.joins.push(Join { connection: ConnectionId(number), player, role: Role::Player }),
+            1 => input.joins.push(Join {
+                connection: ConnectionId(number),
+                player,
+                role: Role::Player,
+                resume: None,
+            }),
             _ => {}
         }
     }

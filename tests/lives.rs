@@ -66,7 +66,12 @@ fn what_a_leaving_player_has_asked_for_is_born_under_a_name_that_nobody_had() {
             let report = tick(&mut server, |input| match number {
                 1 => {
                     let player = PlayerId::new("alice").expect("a name");
-                    input.joins.push(Join { connection: ConnectionId(1), player, role: Role::Player });
+                    input.joins.push(Join {
+                        connection: ConnectionId(1),
+                        player,
+                        role: Role::Player,
+                        resume: None,
+                    });
                 }
                 7 => input.leaves.push(ConnectionId(1)),
                 _ => {}

@@ -402,6 +402,7 @@ fn joins(names: impl IntoIterator<Item = u64>) -> Vec<Join> {
         connection: ConnectionId(number),
         player: terrane::ids::PlayerId::new(&format!("player {number:03}")).expect("a name"),
         role: Role::Player,
+        resume: None,
     };
     names.into_iter().map(join).collect()
 }

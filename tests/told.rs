@@ -141,7 +141,7 @@ fn who_finds_no_room_in_a_view_is_counted() {
         let mut input = TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() };
         if number == 1 {
             let player = PlayerId::new("alice").expect("a name");
-            input.joins.push(Join { connection: ConnectionId(1), player, role: Role::Player });
+            input.joins.push(Join { connection: ConnectionId(1), player, role: Role::Player, resume: None });
         }
         server.tick(input).report
     });

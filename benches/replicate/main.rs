@@ -180,6 +180,7 @@ impl Run {
                 epoch: client as u32 + 1,
                 newest,
                 bits: u64::MAX,
+                heard: 0,
             })
             .collect();
         let input = TickInput { tick, now_ms: tick.0 * 50, joins, acks, ..TickInput::default() };
@@ -265,6 +266,7 @@ fn measure(scenario: Scenario, args: &Args) -> Line {
         connection: connection(client),
         player: game::player(client),
         role: terrane::ids::Role::Player,
+        resume: None,
     };
     run.tick((0..scenario.clients).map(all).collect());
     (1..joining).for_each(|_| drop(run.tick(Vec::new())));

@@ -98,7 +98,7 @@ impl Connection {
             ended: None,
             told: false,
         };
-        let hello = ClientControl::Hello { schema_hash, version: version.into() };
+        let hello = ClientControl::Hello { schema_hash, version: version.into(), heard: None };
         let bytes = connection.writer.seal(&hello);
         connection.link.send(CHANNEL_CONTROL, bytes);
         connection

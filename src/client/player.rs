@@ -248,7 +248,7 @@ impl Player {
                 self.input_seqs.1 = 0;
                 self.welcome = Some(welcome);
             }
-            ServerControl::Refused(_) => {}
+            ServerControl::Refused(_) | ServerControl::Health(_) | ServerControl::Reconnect { .. } => {}
             ServerControl::Reply(reply) => {
                 if self.asked.contains_key(&reply.id) {
                     if self.waiting.len() >= REPLIES_WAITING_MAX {

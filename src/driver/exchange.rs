@@ -87,9 +87,9 @@ impl Exchange {
             for event in self.received.drain(..) {
                 let connection = event.connection();
                 match event {
-                    FromNet::Connected { player, role, .. } => {
+                    FromNet::Connected { player, role, resume, .. } => {
                         self.route.insert(connection, index);
-                        input.joins.push(Join { connection, player, role });
+                        input.joins.push(Join { connection, player, role, resume });
                     }
                     FromNet::Control { epoch, payload, .. } => match payload {
                         ClientControl::Action(call) => {
@@ -112,6 +112,7 @@ impl Exchange {
                             epoch,
                             newest: state.ack_newest,
                             bits: state.ack_bits,
+                            heard: state.heard,
                         });
                         if !state.inputs.is_empty() {
                             let (seq, inputs) = (state.seq, state.inputs);

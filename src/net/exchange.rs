@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::counters::NetCounters;
 use crate::ids::{ConnectionId, PlayerId, Role};
+use crate::server::io::Resume;
 use crate::protocol::messages::{ClientControl, ClientState, Refusal, ServerControl};
 
 /// From the network to the tick. Events of one connection come in order: connected, messages, disconnected.
@@ -20,8 +21,8 @@ pub enum FromNet {
         player: PlayerId,
         /// What its token lets it do.
         role: Role,
-        /// The epoch of the session that its token resumes, if it is a reconnect token.
-        resume: Option<u32>,
+        /// The session that it resumes: its token names one, and it says that it still holds it.
+        resume: Option<Resume>,
         /// Which shard holds it.
         shard: u16,
         /// Where it comes from; `None` inside this process.

@@ -78,7 +78,10 @@ pub struct Handshake {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Heard {
     /// It was the hello: the player waits to be admitted.
-    Hello,
+    Hello {
+        /// How many lasting messages of the session to be resumed the client holds.
+        heard: Option<u64>,
+    },
     /// It is for the tick.
     Message(ClientControl),
 }
@@ -108,7 +111,7 @@ impl Handshake {
         counters: &NetCounters,
     ) -> Result<Heard, Refusal> {
         match (self.stage, message) {
-            (Stage::Silent { .. }, ClientControl::Hello { schema_hash, version }) => {
+            (Stage::Silent { .. }, ClientControl::Hello { schema_hash, version, heard }) => {
                 judge(schema_hash, version, gate, counters)?;
                 if !gate.enter() {
                     counters.refused_full.bump();
@@ -116,7 +119,7 @@ impl Handshake {
                 }
                 self.stage = Stage::Passed;
                 counters.hellos.bump();
-                Ok(Heard::Hello)
+                Ok(Heard::Hello { heard })
             }
             (Stage::Silent { .. }, _) => {
                 counters.out_of_order.bump();
@@ -181,7 +184,7 @@ mod tests {
     use super::*;
 
     fn hello(schema_hash: u64) -> ClientControl {
-        ClientControl::Hello { schema_hash, version: "1.2.3".into() }
+        ClientControl::Hello { schema_hash, version: "1.2.3".into(), heard: None }
     }
 
     fn hear(handshake: &mut Handshake, message: ClientControl, gate: &Gate) -> Result<Heard, Refusal> {
@@ -192,7 +195,7 @@ mod tests {
     fn a_valid_hello_passes_and_what_follows_is_for_the_tick() {
         let gate = Gate::new(7, "9", 1);
         let mut handshake = Handshake::new(Duration::ZERO);
-        assert_eq!(hear(&mut handshake, hello(7), &gate), Ok(Heard::Hello));
+        assert_eq!(hear(&mut handshake, hello(7), &gate), Ok(Heard::Hello { heard: None }));
         assert_eq!(hear(&mut handshake, ClientControl::Bye, &gate), Ok(Heard::Message(ClientControl::Bye)));
         assert_eq!(gate.players(), 1);
         assert!(matches!(hear(&mut handshake, hello(7), &gate), Err(Refusal::Protocol(_))));

@@ -313,7 +313,7 @@ struct Case {
 }
 
 fn message_cases() -> Vec<Case> {
-    let hello = || ClientControl::Hello { schema_hash: SCHEMA, version: "rogue".into() };
+    let hello = || ClientControl::Hello { schema_hash: SCHEMA, version: "rogue".into(), heard: None };
     let greeted = |more: &mut dyn FnMut(&mut EnvelopeWriter) -> (u8, Vec<u8>)| {
         let mut writer = EnvelopeWriter::default();
         let first = (CHANNEL_CONTROL, writer.seal(&hello()));

@@ -13,6 +13,7 @@ use crate::ids::ConnectionId;
 use crate::limits::{CLIENT_MESSAGE_BYTES_MAX, CLIENT_QUEUE_MAX};
 use crate::protocol::codec;
 use crate::protocol::messages::{ClientControl, ClientState, Refusal, ServerControl};
+use crate::server::io::Resume;
 
 /// Most latest-wins inputs in one message.
 const INPUTS_MAX: usize = 32;
@@ -87,11 +88,11 @@ impl Peer {
         };
         let heard = self.handshake.hear(envelope.payload, exchange.gate, exchange.counters)?;
         let event = match heard {
-            Heard::Hello => FromNet::Connected {
+            Heard::Hello { heard } => FromNet::Connected {
                 connection: self.connection,
                 player: self.identity.player.clone(),
                 role: self.identity.role,
-                resume: self.identity.resume,
+                resume: self.identity.resume.zip(heard).map(|(epoch, heard)| Resume { epoch, heard }),
                 shard: self.shard,
                 address: self.address,
             },
@@ -247,7 +248,7 @@ mod tests {
 
         fn greeted() -> Self {
             let mut scene = Self::new();
-            scene.control(&ClientControl::Hello { schema_hash: 7, version: "1".into() }, 0).unwrap();
+            scene.control(&ClientControl::Hello { schema_hash: 7, version: "1".into(), heard: None }, 0).unwrap();
             scene.peer.set_epoch(3);
             scene
         }

@@ -14,7 +14,7 @@ use super::exchange::{EndReason, FromNet, ToNet, Transport};
 use super::{Authentication, Conditions, Identity, NetConfig, UdpNet, issue_token};
 use crate::client::{Connection, Ended, ServerEvent};
 use crate::driver::Exchange;
-use crate::ids::{ConnectionId, NetId, PlayerId, Role};
+use crate::ids::{ActionId, ConnectionId, NetId, PlayerId, Role};
 use crate::net::LinkEnd;
 use crate::protocol::messages::{ClientControl, ClientState, Refusal, ServerControl, Welcome};
 use crate::server::io::{Join, TickInput};
@@ -48,6 +48,9 @@ pub(super) fn welcome(player: &PlayerId, epoch: u32) -> ServerControl {
     ServerControl::Welcome(Welcome {
         player: player.clone(),
         epoch,
+        resumed: false,
+        ids_after: ActionId(0),
+        grace_s: 30,
         avatar: NetId(7),
         world: "test".into(),
         hz: 20,

@@ -38,6 +38,9 @@ pub enum ClientControl {
         schema_hash: u64,
         /// Version of the client, for people.
         version: String,
+        /// Of a client that resumes the session its token names and still holds all of it: how many
+        /// [lasting](ServerControl::is_lasting) messages of that session it has been given.
+        heard: Option<u64>,
     },
     /// Do this.
     Action(ActionCall),
@@ -74,6 +77,9 @@ pub struct ClientState {
     pub ack_newest: u32,
     /// Bit *i*: update `ack_newest - 1 - i` was applied too.
     pub ack_bits: u64,
+    /// How many [lasting](ServerControl::is_lasting) messages of this session were delivered, since it began: what
+    /// the server need not keep for a resume.
+    pub heard: u64,
     /// Latest-wins inputs: (index of the action in the schema, encoded action). At most one per kind.
     pub inputs: Vec<(u16, Vec<u8>)>,
 }
@@ -92,6 +98,13 @@ pub enum ServerControl {
     Refused(Refusal),
     /// The one answer to an action.
     Reply(ActionReply),
+    /// How the world does, whenever that changes, and on coming in when it does not do well.
+    Health(Health),
+    /// Lets the client back into this very session, from anywhere, until it expires: keep the newest.
+    Reconnect {
+        /// The text of a connect token.
+        token: String,
+    },
     /// Check this.
     Audit(AuditRequest),
     /// Something a person should read.
@@ -114,6 +127,45 @@ pub enum ServerControl {
     },
 }
 
+impl ServerControl {
+    /// Whether it is kept until the client is known to have it, and said again when a lost connection is resumed: what
+    /// nothing else would ever say again.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Reply(_) | Self::Notice(_) | Self::Event { .. } | Self::Record { .. } => true,
+            Self::Queued { .. }
+            | Self::Welcome(_)
+            | Self::Refused(_)
+            | Self::Health(_)
+            | Self::Reconnect { .. }
+            | Self::Audit(_) => false,
+        }
+    }
+}
+
+/// How the world does, as players are told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Health {
+    /// As it should.
+    #[default]
+    Normal,
+    /// It goes on, but something does not work: what, in words for players.
+    Degraded(String),
+    /// It is about to end.
+    Draining,
+}
+
+impl std::fmt::Display for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Normal => f.write_str("normal"),
+            Self::Degraded(reason) => write!(f, "degraded: {reason}"),
+            Self::Draining => f.write_str("draining"),
+        }
+    }
+}
+
 /// What a client must know before its first update.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Welcome {
@@ -121,6 +173,13 @@ pub struct Welcome {
     pub player: PlayerId,
     /// This session.
     pub epoch: u32,
+    /// The session goes on that the client asked to resume: what it holds is still right, and what it was not given
+    /// meanwhile follows. Otherwise everything is told anew.
+    pub resumed: bool,
+    /// Ids of actions must lie above this one: of those below it is no longer known what became of them.
+    pub ids_after: ActionId,
+    /// How long the session waits for a lost connection to come back, s.
+    pub grace_s: u32,
     /// The entity the player steers.
     pub avatar: NetId,
     /// Name of the world.
@@ -161,6 +220,26 @@ pub enum Refusal {
     /// The server is shutting down.
     #[error("the server is shutting down: try again in a minute")]
     Draining,
+    /// The player's profile cannot be read, or not now: letting it in would overwrite what it has.
+    #[error("the profile of this player cannot be loaded ({0}): nothing of it is lost or changed; try again later")]
+    Profile(String),
+    /// The player was sent away, and may come back.
+    #[error("removed from this world: {0}")]
+    Kicked(String),
+    /// The player may not come in.
+    #[error("banned from this world{}: {why}", banned_until(*.until_ms))]
+    Banned {
+        /// Why, as whoever did it wrote.
+        why: String,
+        /// Until when, milliseconds since 1970; `None` for good.
+        until_ms: Option<u64>,
+    },
+    /// Too many connections from one address.
+    #[error("too many connections from this address: at most {most} at a time")]
+    AddressLimit {
+        /// How many are allowed.
+        most: u32,
+    },
     /// The same player came in from elsewhere.
     #[error("this player has connected from another place")]
     TakenOver,
@@ -179,6 +258,28 @@ pub enum Refusal {
         /// How much waits.
         waiting: u64,
     },
+}
+
+fn banned_until(until_ms: Option<u64>) -> String {
+    until_ms.map_or_else(String::new, |ms| format!(" until {} s after 1970", ms / 1_000))
+}
+
+impl Refusal {
+    /// Whether trying again by itself, later, can help a client.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Full { .. }
+            | Self::Draining
+            | Self::Profile(_)
+            | Self::TimedOut { .. }
+            | Self::TooSlow { .. }
+            | Self::AddressLimit { .. } => true,
+            Self::Schema { .. } | Self::Kicked(_) | Self::Banned { .. } | Self::TakenOver | Self::Protocol(_) => {
+                false
+            }
+        }
+    }
 }
 
 /// The one answer to an action.
@@ -204,6 +305,27 @@ pub enum ActionRefusal {
     /// The id was used before, for something else.
     #[error("this action id was used before for another action")]
     IdReused,
+    /// The id is older than what is remembered: whether it was done is not known any more, and it is not done now.
+    #[error("this action id is too old: what became of it is no longer known")]
+    TooOld,
+    /// Too many of this kind from this player.
+    #[error("too many of these: try again in {retry_ms} ms")]
+    RateLimited {
+        /// After how long one more is taken, ms of world time.
+        retry_ms: u32,
+    },
+    /// A newer one of the same tick and kind took its place.
+    #[error("a newer action of the same kind took its place")]
+    Superseded,
+    /// The entity that it names is not the player's, or the group's.
+    #[error("that is not yours")]
+    NotYours,
+    /// The player is in no group.
+    #[error("you are in no party")]
+    NoGroup,
+    /// The player may not speak.
+    #[error("you may not speak here: {0}")]
+    Muted(String),
     /// The player has no avatar at the moment.
     #[error("the player is not in the world")]
     NotInWorld,

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::ids::{ConnectionId, PlayerId, Role, TickNumber};
 use crate::net::ToNet;
-use crate::protocol::messages::{ActionCall, AuditOutcome};
+use crate::protocol::messages::{ActionCall, AuditOutcome, Health};
 
 /// Somebody said a valid hello.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +16,17 @@ pub struct Join {
     pub player: PlayerId,
     /// What the token allows.
     pub role: Role,
+    /// The session that the client resumes, if it still holds one.
+    pub resume: Option<Resume>,
+}
+
+/// A session that a client still holds all of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resume {
+    /// Its epoch, as the token says.
+    pub epoch: u32,
+    /// How many [lasting](crate::protocol::messages::ServerControl::is_lasting) messages of it the client was given.
+    pub heard: u64,
 }
 
 /// An action of a client, in the order in which that client sent them.
@@ -53,6 +64,8 @@ pub struct ClientAck {
     pub newest: u32,
     /// Bit *i*: update `newest - 1 - i` was applied too.
     pub bits: u64,
+    /// How many lasting messages of the session it was given.
+    pub heard: u64,
 }
 
 /// What a client's check of an audit found.
@@ -88,6 +101,8 @@ pub struct TickInput {
     pub audits: Vec<ClientAudit>,
     /// Ticks whose images the store has made durable.
     pub images_saved: Vec<TickNumber>,
+    /// How the world does, for players.
+    pub health: Health,
     /// Make an image of the world in this tick.
     pub save: bool,
     /// The server is shutting down: let nobody in, tell everybody.

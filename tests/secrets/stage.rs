@@ -125,7 +125,7 @@ impl Stage {
         self.connections += 1;
         self.plan.note(1);
         let (connection, player) = (ConnectionId(self.connections), PlayerId::new(name).expect("a name"));
-        self.joins.push(Join { connection, player: player.clone(), role: Role::Player });
+        self.joins.push(Join { connection, player: player.clone(), role: Role::Player, resume: None });
         self.clients.push(Client {
             chance: Random::named(self.plan.seed ^ self.connections, name),
             name: player,
@@ -208,7 +208,7 @@ impl Stage {
         for client in &mut self.clients {
             for (_, (newest, bits)) in client.acks.extract_if(.., |(due, _)| *due <= tick.0) {
                 let (connection, epoch) = (client.connection, client.epoch);
-                input.acks.push(ClientAck { connection, epoch, newest, bits });
+                input.acks.push(ClientAck { connection, epoch, newest, bits, heard: 0 });
             }
         }
         if self.meddles {
