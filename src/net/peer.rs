@@ -248,7 +248,9 @@ mod tests {
 
         fn greeted() -> Self {
             let mut scene = Self::new();
-            scene.control(&ClientControl::Hello { schema_hash: 7, version: "1".into(), heard: None }, 0).unwrap();
+            scene
+                .control(&ClientControl::Hello { schema_hash: 7, version: "1".into(), heard: None }, 0)
+                .unwrap();
             scene.peer.set_epoch(3);
             scene
         }

@@ -221,7 +221,9 @@ pub enum Refusal {
     #[error("the server is shutting down: try again in a minute")]
     Draining,
     /// The player's profile cannot be read, or not now: letting it in would overwrite what it has.
-    #[error("the profile of this player cannot be loaded ({0}): nothing of it is lost or changed; try again later")]
+    #[error(
+        "the profile of this player cannot be loaded ({0}): nothing of it is lost or changed; try again later"
+    )]
     Profile(String),
     /// The player was sent away, and may come back.
     #[error("removed from this world: {0}")]
@@ -275,9 +277,11 @@ impl Refusal {
             | Self::TimedOut { .. }
             | Self::TooSlow { .. }
             | Self::AddressLimit { .. } => true,
-            Self::Schema { .. } | Self::Kicked(_) | Self::Banned { .. } | Self::TakenOver | Self::Protocol(_) => {
-                false
-            }
+            Self::Schema { .. }
+            | Self::Kicked(_)
+            | Self::Banned { .. }
+            | Self::TakenOver
+            | Self::Protocol(_) => false,
         }
     }
 }
