@@ -221,8 +221,8 @@ pub enum Role {
     Admin,
 }
 
-/// A group of players who travel together and share what is the party's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A group of players who travel together and share what is the party's. No party has the number 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PartyId(pub u64);
 
 impl fmt::Display for PartyId {
@@ -269,9 +269,36 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// A client-chosen name of an action: 128 random bits. One id is answered exactly once.
+/// A client-chosen name of an action. One id is answered exactly once. Its upper 64 bits grow from one action of a client
+/// to the next, so that it can be told which ids are older than what is remembered; the lower 64 are random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ActionId(pub u128);
+
+impl ActionId {
+    /// An id of this order.
+    #[must_use]
+    pub fn new(order: u64, random: u64) -> Self {
+        Self(u128::from(order) << 64 | u128::from(random))
+    }
+
+    /// Its place among the ids of one client: the upper half.
+    #[must_use]
+    pub fn order(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
+    /// The order of ids that are made at this time, milliseconds since 1970: clients begin there, or above what they used.
+    #[must_use]
+    pub fn order_at(unix_ms: u64) -> u64 {
+        unix_ms << 16
+    }
+
+    /// The last id of an order.
+    #[must_use]
+    pub fn last_of(order: u64) -> Self {
+        Self::new(order, u64::MAX)
+    }
+}
 
 /// The short name of an entity within one view: what the wire carries instead of a [`NetId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -117,6 +117,18 @@ pub const CLIENT_QUEUE_MAX: usize = 256;
 /// Most joins admitted in one tick; the rest waits for the next and is told so.
 pub const JOINS_PER_TICK_MAX: usize = 64;
 
+/// Most bytes of what a game says when it refuses an action, as text and encoded each.
+pub const REFUSAL_BYTES_MAX: usize = 512;
+
+/// Most players in one party.
+pub const PARTY_MEMBERS_MAX: usize = 32;
+
+/// Most invitations to parties that one player may have.
+pub const INVITATIONS_MAX: usize = 8;
+
+/// How long an invitation to a party can be taken, seconds of world time.
+pub const INVITATION_S: f32 = 60.0;
+
 /// Answers to valueless actions that a session remembers, oldest forgotten first.
 pub const REPLIES_REMEMBERED_MAX: usize = 1_024;
 

@@ -8,7 +8,7 @@ pub use bevy_ecs::prelude::{
 pub use glam::{Vec2, Vec3};
 pub use serde::{Deserialize, Serialize};
 
-pub use crate::action::{Action, ActionContext, Caller, Scope};
+pub use crate::action::{Action, Caller, GlobalContext, Group, GroupContext, OwnContext, Scope};
 pub use crate::cell::attached::Attached;
 pub use crate::cell::context::{Random, TickContext};
 pub use crate::cell::markers::Ghosts;
@@ -25,6 +25,6 @@ pub use crate::replication::{
     Audience, Delivery, NodeAppExt, PlayerEvents, Replicate, Subject, ViewerContext, Viewing,
 };
 pub use crate::server::{Population, ServerBuilder, WorldSettings};
-pub use crate::session::AvatarRequest;
+pub use crate::session::{AvatarRequest, Parties, PartyRefusal};
 pub use crate::space::{Area, Position};
 pub use crate::tick::{Tick, TickSystems};

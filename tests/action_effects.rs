@@ -35,7 +35,7 @@ enum To {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(scope = global, caller = player, reply = ())]
+#[action(scope = global, caller = gm, reply = (), rate = 1000, burst = 1000, coalesce = none)]
 struct Call {
     number: u32,
     to: To,
@@ -44,13 +44,13 @@ struct Call {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = ())]
+#[action(scope = group, caller = player, reply = (), refusal = PartyRefusal, rate = 1000, burst = 1000, coalesce = none)]
 struct Join {
     party: u64,
     then_refuse: bool,
 }
 
-fn call(action: &Call, person: &mut Person, context: &mut ActionContext<'_>) -> Result<(), String> {
+fn call(action: &Call, context: &mut GlobalContext<'_>) -> Result<(), String> {
     let to = match action.to.clone() {
         To::Viewers => Audience::ViewersOf(context.actor),
         To::Player(player) => Audience::Player(player),
@@ -58,22 +58,21 @@ fn call(action: &Call, person: &mut Person, context: &mut ActionContext<'_>) -> 
         To::Team(team) => Audience::Team(TeamId(team)),
         To::All => Audience::All,
     };
-    context.tell(to, Cry { number: action.number });
+    context.tell(context.actor, to, Cry { number: action.number });
+    context.get_mut::<Person>(context.actor).ok_or("nobody")?.calls += 1;
     if action.then_refuse {
         return Err("thought better of it".into());
     }
-    person.calls += 1;
     Ok(())
 }
 
-fn join(action: &Join, subject: &mut Subject, context: &mut ActionContext<'_>) -> Result<(), String> {
-    let party = Some(PartyId(action.party));
-    context.change_viewer(context.player.clone(), move |viewer| viewer.set_party(party));
-    if action.then_refuse {
-        return Err("the party is full".into());
-    }
-    subject.set_party(party);
-    Ok(())
+fn join(
+    action: &Join,
+    _: &mut Group<'_, Person>,
+    context: &mut GroupContext<'_>,
+) -> Result<(), PartyRefusal> {
+    context.enter(PartyId(action.party))?;
+    if action.then_refuse { Err(PartyRefusal::Full) } else { Ok(()) }
 }
 
 struct People;
@@ -81,8 +80,8 @@ impl Plugin for People {
     fn build(&self, app: &mut App) {
         app.replicate::<Person>()
             .add_player_event::<Cry>(Delivery::Reliable)
-            .add_action::<Call, Person>(call)
-            .add_action::<Join, Subject>(join);
+            .add_global_action::<Call>(call)
+            .add_group_action::<Join, Person>(join);
     }
 }
 
@@ -102,7 +101,7 @@ fn world(grid: [u32; 2]) -> (TestWorld, [ClientId; 4]) {
         SpawnRequest::new(NetId::WORLD, Vec3::new(x, 100.0, 0.0), person)
     });
     let mut world = TestWorld::new(game, WorldSettings { grid, ..WorldSettings::default() });
-    let clients = NAMES.map(|name| world.connect(name));
+    let clients = NAMES.map(|name| world.connect_as(name, Role::Gm));
     world.run(8);
     (world, clients)
 }
@@ -209,7 +208,7 @@ fn what_handlers_ask_for_is_the_same_on_every_layout() {
             });
             let mut world = TestWorld::new(game, settings);
             let clients: Vec<_> =
-                ["b", "ba", "baa", "baaa", "baaaaaa"].map(|name| world.connect(name)).into();
+                ["b", "ba", "baa", "baaa", "baaaaaa"].map(|name| world.connect_as(name, Role::Gm)).into();
             world.run(6);
             for &client in &clients {
                 world[client].act(&Claim).expect("sent");
@@ -226,51 +225,17 @@ fn what_handlers_ask_for_is_the_same_on_every_layout() {
 
 /// Puts player `b` into the caller's own party: the last to ask decides.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(scope = global, caller = player, reply = ())]
+#[action(scope = global, caller = gm, reply = (), rate = 1000, burst = 1000, coalesce = none)]
 struct Claim;
-
-/// Tries the same as an action that says that it reaches the caller alone.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = ())]
-struct ClaimQuietly;
-
-/// C3: an action of scope `self` changes what is known of its caller, and of nobody else.
-#[test]
-fn an_action_of_scope_self_changes_its_caller_alone() {
-    let game = ServerBuilder::default()
-        .add_cell_plugins(Rivals)
-        .avatars(|_| SpawnRequest::new(NetId::WORLD, Vec3::splat(100.0), Person::default()));
-    let mut world = TestWorld::new(game, WorldSettings::default());
-    let [b, other] = ["b", "other"].map(|name| world.connect(name));
-    world.run(6);
-    let party = |world: &TestWorld, name: &str| {
-        let sessions = world.server().node().resource::<Sessions>();
-        sessions.of_player(&PlayerId::new(name).expect("a name")).expect("in").context.party()
-    };
-    world[other].act(&ClaimQuietly).expect("sent");
-    world.run(3);
-    assert_eq!(party(&world, "b"), None, "b is another");
-    world[b].act(&ClaimQuietly).expect("sent");
-    world.run(3);
-    assert_eq!(party(&world, "b"), Some(PartyId(1)), "b itself");
-}
 
 struct Rivals;
 impl Plugin for Rivals {
     fn build(&self, app: &mut App) {
-        fn claim(context: &mut ActionContext<'_>) {
+        app.replicate::<Person>().add_global_action::<Claim>(|_, context| {
             let party = PartyId(context.player.as_str().len() as u64);
             let b = PlayerId::new("b").expect("a name");
             context.change_viewer(b, move |viewer| viewer.set_party(Some(party)));
-        }
-        app.replicate::<Person>()
-            .add_action::<Claim, Person>(|_, _, context| {
-                claim(context);
-                Ok(())
-            })
-            .add_action::<ClaimQuietly, Person>(|_, _, context| {
-                claim(context);
-                Ok(())
-            });
+            Ok(())
+        });
     }
 }

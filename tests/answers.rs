@@ -14,7 +14,7 @@ struct Tally {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = u64)]
+#[action(scope = self, caller = player, reply = u64, rate = 1000, burst = 1000, coalesce = none)]
 struct Add;
 
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
@@ -29,11 +29,11 @@ struct Tallies;
 impl Plugin for Tallies {
     fn build(&self, app: &mut App) {
         app.replicate::<Tally>()
-            .add_action::<Add, Tally>(|_, tally, _| {
+            .add_own_action::<Add, Tally>(|_, tally, _| {
                 tally.total += 1;
                 Ok(tally.total)
             })
-            .add_action::<Head, Tally>(|head, tally, _| {
+            .add_own_action::<Head, Tally>(|head, tally, _| {
                 tally.heading = head.to;
                 Ok(())
             });

@@ -353,7 +353,7 @@ fn an_infinite_float_of_the_servers_reaches_the_client_but_a_quantised_one_stops
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = gm, reply = Vec<u8>)]
+#[action(scope = group, caller = gm, reply = Vec<u8>, rate = 1000, burst = 1000, coalesce = none, speaks)]
 enum Cheat {
     Heal,
     Give(u32, String),
@@ -367,16 +367,29 @@ struct Steer {
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(reply = (), caller = admin, scope = global)]
+#[action(reply = (), refusal = u8, caller = admin, scope = global, burst = 3, coalesce = newest, rate = 0.5)]
 struct Stop;
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, Action)]
+#[action(scope = self, caller = player, on = wagon, reply = (), rate = 1, burst = 1, coalesce = none)]
+struct Unload {
+    wagon: NetId,
+    loads: u16,
+}
 
 /// C3.
 #[test]
 fn an_action_is_what_it_declares() {
-    assert_eq!((Cheat::NAME, Cheat::SCOPE, Cheat::CALLER), ("Cheat", Scope::Group, Caller::Gm));
-    assert_eq!((Steer::SCOPE, Steer::CALLER, Steer::LATEST_WINS), (Scope::SelfOnly, Caller::Player, true));
-    assert_eq!((Stop::SCOPE, Stop::CALLER, Stop::LATEST_WINS), (Scope::Global, Caller::Admin, false));
+    assert_eq!((Cheat::NAME, Cheat::scope(), Cheat::CALLER), ("Cheat", Scope::Group, Caller::Gm));
+    assert_eq!((Steer::scope(), Steer::CALLER, Steer::PACE), (Scope::Own, Caller::Player, Pace::Continuous));
+    assert_eq!((Stop::scope(), Stop::CALLER), (Scope::Global, Caller::Admin));
+    let limit = Limit { rate_per_s: 0.5, burst: 3, coalesce: Coalesce::Newest };
+    assert_eq!((Stop::PACE, Stop::SPEAKS, Cheat::SPEAKS), (Pace::Single(limit), false, true));
     let _: <Cheat as Action>::Reply = vec![1];
+    let _: (<Cheat as Action>::Refusal, <Stop as Action>::Refusal) = (String::new(), 7);
+    let wagon = Unload { wagon: NetId(5), loads: 2 };
+    assert_eq!((wagon.target(), Unload::HAS_TARGET), (Some(NetId(5)), true));
+    assert_eq!((Stop.target(), Stop::HAS_TARGET), (None, false));
 }
 
 /// D6.
@@ -384,7 +397,7 @@ fn an_action_is_what_it_declares() {
 fn the_signature_of_an_action_holds_all_that_both_ends_must_agree_on() {
     assert_eq!(Cheat::signature(), "Cheat group gm [Heal|Give(u32,String)|Move{to:Option<NetId>}]->Vec<u8>");
     assert_eq!(Steer::signature(), "Steer self player latest_wins {heading:f32}->()");
-    assert_eq!(Stop::signature(), "Stop global admin ->()");
+    assert_eq!(Stop::signature(), "Stop global admin ->()|u8");
 }
 
 /// D6.

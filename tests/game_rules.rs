@@ -72,18 +72,19 @@ struct Open {
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, Action)]
-#[action(scope = global, caller = gm, reply = ())]
+#[action(scope = global, caller = gm, reply = (), rate = 1000, burst = 1000, coalesce = none)]
 struct Tax {
     percent: u32,
 }
 
-fn open(action: &Open, shop: &mut Shop, _: &mut ActionContext<'_>) -> Result<(), String> {
+fn open(action: &Open, shop: &mut Shop, _: &mut OwnContext<'_>) -> Result<(), String> {
     shop.till = u32::from(action.wide);
     Ok(())
 }
 
-fn tax(action: &Tax, shop: &mut Shop, _: &mut ActionContext<'_>) -> Result<(), String> {
-    shop.till = action.percent;
+fn tax(action: &Tax, context: &mut GlobalContext<'_>) -> Result<(), String> {
+    let town = context.resource_mut::<Town>().ok_or("there is no town")?;
+    town.round = u64::from(action.percent);
     Ok(())
 }
 
@@ -103,7 +104,7 @@ struct Shops;
 impl Plugin for Shops {
     fn build(&self, app: &mut App) {
         app.add_player_event::<Theft>(Delivery::Reliable);
-        app.replicate::<Shop>().server_only::<Ledger>().add_action::<Open, Shop>(open);
+        app.replicate::<Shop>().server_only::<Ledger>().add_own_action::<Open, Shop>(open);
     }
 }
 
@@ -207,22 +208,10 @@ fn one_sees(viewing: &Viewing) -> bool {
     viewing.is_owner()
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, Action)]
-#[action(scope = global, caller = player, reply = ())]
-struct Revolt;
-
-fn revolt(_: &Revolt, _: &mut Shop, _: &mut ActionContext<'_>) -> Result<(), String> {
-    Ok(())
-}
-
 struct Faults;
 impl Plugin for Faults {
     fn build(&self, app: &mut App) {
-        app.replicate::<Wide>()
-            .replicate::<Huge>()
-            .replicate::<Silent>()
-            .add_action::<Tax, Shop>(tax)
-            .add_action::<Revolt, Shop>(revolt);
+        app.replicate::<Wide>().replicate::<Huge>().replicate::<Silent>().add_global_action::<Tax>(tax);
     }
 }
 
@@ -236,7 +225,6 @@ fn what_breaks_a_rule_is_flagged_where_it_is() {
         flags,
         [
             (FlagKind::Error, "row_too_long", "Huge"),
-            (FlagKind::Error, "global_for_everybody", "Revolt"),
             (FlagKind::Warning, "beyond_an_update", "Wide"),
             (FlagKind::Warning, "wide_broadcast", "Wide.text"),
             (FlagKind::Warning, "personal_in_large_list", "Wide.list"),

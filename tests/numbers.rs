@@ -15,7 +15,7 @@ struct Weight {
 
 /// Adds to the total and tells it.
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = f32)]
+#[action(scope = self, caller = player, reply = f32, rate = 1000, burst = 1000, coalesce = none)]
 struct Load {
     by: f32,
     more: Option<f64>,
@@ -33,11 +33,11 @@ struct Scales;
 impl Plugin for Scales {
     fn build(&self, app: &mut App) {
         app.replicate::<Weight>()
-            .add_action::<Load, Weight>(|load, weight, _| {
+            .add_own_action::<Load, Weight>(|load, weight, _| {
                 weight.total += load.by + load.more.unwrap_or_default() as f32;
                 Ok(weight.total)
             })
-            .add_action::<Lean, Weight>(|lean, weight, _| {
+            .add_own_action::<Lean, Weight>(|lean, weight, _| {
                 weight.lean = lean.to;
                 Ok(())
             });

@@ -30,14 +30,14 @@ struct Tally {
 
 /// Adds a number and tells the total.
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = u64)]
+#[action(scope = self, caller = player, reply = u64, rate = 1000, burst = 1000, coalesce = none)]
 struct Add {
     number: u32,
 }
 
 /// For game masters.
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = gm, reply = ())]
+#[action(scope = self, caller = gm, reply = (), rate = 1000, burst = 1000, coalesce = none)]
 struct Wipe;
 
 /// Continuous.
@@ -55,7 +55,7 @@ struct Tallies;
 impl Plugin for Tallies {
     fn build(&self, app: &mut App) {
         app.replicate::<Tally>()
-            .add_action::<Add, Tally>(|add, tally, _| {
+            .add_own_action::<Add, Tally>(|add, tally, _| {
                 if add.number == 13 {
                     return Err("not that one".into());
                 }
@@ -63,11 +63,11 @@ impl Plugin for Tallies {
                 tally.added.push(add.number);
                 Ok(tally.total)
             })
-            .add_action::<Wipe, Tally>(|_, tally, _| {
+            .add_own_action::<Wipe, Tally>(|_, tally, _| {
                 *tally = Tally::default();
                 Ok(())
             })
-            .add_action::<Head, Tally>(|head, tally, _| {
+            .add_own_action::<Head, Tally>(|head, tally, _| {
                 tally.heading = head.to;
                 Ok(())
             })
@@ -100,6 +100,11 @@ fn add(id: u128, number: u32) -> ActionCall {
 }
 
 /// What the server holds of the avatar of a player.
+/// A refusal in the game's own words.
+fn refused(text: &str) -> ActionRefusal {
+    ActionRefusal::Game { text: text.into(), reason: codec::encode(&text) }
+}
+
 fn tally(server: &mut Server, player: &str) -> Tally {
     let node = server.node_mut();
     let sessions = node.resource::<Sessions>();
@@ -194,7 +199,7 @@ fn every_action_is_done_once_in_order_and_answered_once_on_a_bad_network() {
         for (call, number) in sent[index].iter().zip(numbers) {
             let result = &answers[index].by_id[&call.id];
             if number == 13 {
-                assert_eq!(*result, Err(ActionRefusal::Game("not that one".into())));
+                assert_eq!(*result, Err(refused("not that one")));
             } else {
                 total += u64::from(number);
                 assert_eq!(*result, Ok(codec::encode(&total)), "the answer of that very moment");

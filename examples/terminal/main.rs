@@ -18,8 +18,8 @@ use clap::Parser;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use terrane::caravan::console::{CaravanCommand, CaravanConsole};
 use terrane::caravan::{
-    Appoint, Caravan, Chat, JoinParty, Roads, Say, Scout, Steer, TakeCoach, TellParty, Walker,
-    caravan_plugins,
+    Accept, Appoint, Caravan, Chat, Disband, Dismiss, Gather, Invite, JoinParty, LeaveParty, Roads, Say,
+    Scout, Steer, TakeCoach, TellParty, Walker, caravan_plugins,
 };
 use terrane::client::fields::clean;
 use terrane::client::plugin::{
@@ -190,7 +190,7 @@ fn obey(client: &mut Client, console: &CaravanConsole, line: &str) -> Result<boo
         return Ok(false);
     }
     let command = console.parse(verb, rest.trim()).ok_or_else(|| {
-        format!("there is no command `{}`: walk, stop, say, party, join, scout, coach, quit", clean(verb))
+        format!("there is no command `{}`: walk, stop, say, party, join, invite, accept, leave, gather, scout, coach, quit", clean(verb))
     })?;
     let sent = match command? {
         CaravanCommand::Walk { bearing, speed_m_s } => {
@@ -199,6 +199,12 @@ fn obey(client: &mut Client, console: &CaravanConsole, line: &str) -> Result<boo
         CaravanCommand::Stop => client.want(&Steer { heading: 0.0, speed_m_s: 0.0 }),
         CaravanCommand::Say(text) => client.call(&Say { text }).map(drop),
         CaravanCommand::TellParty(text) => client.call(&TellParty { text }).map(drop),
+        CaravanCommand::Invite(player) => client.call(&Invite { player }).map(drop),
+        CaravanCommand::Accept(party) => client.call(&Accept { party }).map(drop),
+        CaravanCommand::Leave => client.call(&LeaveParty).map(drop),
+        CaravanCommand::Dismiss(player) => client.call(&Dismiss { player }).map(drop),
+        CaravanCommand::Disband => client.call(&Disband).map(drop),
+        CaravanCommand::Gather => client.call(&Gather).map(drop),
         CaravanCommand::Join(party) => client.call(&JoinParty { party }).map(drop),
         CaravanCommand::Scout(out) => client.call(&Scout { out }).map(drop),
         CaravanCommand::Appoint(player, game_master) => {

@@ -1,41 +1,64 @@
-//! `derive(Action)`: scope, caller and reply of an action, none of which has a default.
+//! `derive(Action)`: everything that is declared of an action. Nothing of it is guessed.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Data, DeriveInput, Error, Fields, Ident, Result, Token, Type};
+use syn::{Data, DeriveInput, Error, Fields, Ident, Lit, Member, Result, Token, Type};
 
 use crate::checks::{compact, no_generics, no_raw_entity};
 
-const SCOPES: &str = "scope = self (the caller's own data), scope = group (that of who is there or in the party) \
+const SCOPES: &str = "scope = self (the caller's own data), scope = group (that of the caller's party) \
      or scope = global (everybody's)";
 const CALLERS: &str = "caller = player (everybody), caller = gm (game masters and admins) or caller = admin";
 const REPLIES: &str = "reply = Type (`()` for a bare \"done\"), or latest_wins for continuous input, which is not \
      answered";
+const RATES: &str = "rate = N, how many a second one caller may call in the long run, such as 5 or 0.2";
+const BURSTS: &str = "burst = N, how many it may call at once after a while without, such as 10";
+const COALESCINGS: &str = "coalesce = none (each is run) or coalesce = newest (of those that arrive in one tick \
+     only the newest is run)";
+const OPTIONS: &str = "scope, caller, reply, rate, burst and coalesce, or scope, caller and latest_wins; and where they are \
+     needed refusal, on and speaks";
 
 /// The attribute, complete.
 struct Declaration {
     scope: TokenStream,
     caller: TokenStream,
+    pace: TokenStream,
     reply: Option<Type>,
+    refusal: Option<Type>,
+    on: Option<Member>,
+    speaks: bool,
 }
 
 /// One item between the commas.
 enum Item {
-    Scope(Ident, TokenStream),
-    Caller(Ident, TokenStream),
+    Scope(Ident, Ident),
+    Caller(Ident, Ident),
+    Coalesce(Ident, Ident),
     Reply(Ident, Box<Type>),
+    Refusal(Ident, Box<Type>),
+    Rate(Ident, f64),
+    Burst(Ident, u16),
+    On(Ident, Member),
     LatestWins(Ident),
+    Speaks(Ident),
 }
 
 impl Item {
     fn name(&self) -> &Ident {
         match self {
-            Item::Scope(name, _) | Item::Caller(name, _) | Item::Reply(name, _) | Item::LatestWins(name) => {
-                name
-            }
+            Item::Scope(name, _)
+            | Item::Caller(name, _)
+            | Item::Coalesce(name, _)
+            | Item::Reply(name, _)
+            | Item::Refusal(name, _)
+            | Item::Rate(name, _)
+            | Item::Burst(name, _)
+            | Item::On(name, _)
+            | Item::LatestWins(name)
+            | Item::Speaks(name) => name,
         }
     }
 }
@@ -43,43 +66,75 @@ impl Item {
 impl Parse for Item {
     fn parse(input: ParseStream) -> Result<Self> {
         let name = input.call(Ident::parse_any)?;
-        if name == "latest_wins" {
-            return Ok(Item::LatestWins(name));
-        }
-        if name != "scope" && name != "caller" && name != "reply" {
-            return Err(Error::new(
-                name.span(),
-                format!("there is no action option `{name}`: write scope, caller, and reply or latest_wins"),
-            ));
+        let text = name.to_string();
+        match text.as_str() {
+            "latest_wins" => return Ok(Item::LatestWins(name)),
+            "speaks" => return Ok(Item::Speaks(name)),
+            "scope" | "caller" | "coalesce" | "reply" | "refusal" | "rate" | "burst" | "on" => {}
+            _ => {
+                let message = format!("there is no action option `{name}`: write {OPTIONS}");
+                return Err(Error::new(name.span(), message));
+            }
         }
         input.parse::<Token![=]>()?;
-        if name == "reply" {
-            return Ok(Item::Reply(name, Box::new(input.parse()?)));
-        }
-        let value = input.call(Ident::parse_any)?;
-        let unknown =
-            |known| Error::new(value.span(), format!("there is no {name} `{value}`: write {known}"));
-        Ok(if name == "scope" {
-            let scope = match value.to_string().as_str() {
-                "self" => quote!(SelfOnly),
-                "group" => quote!(Group),
-                "global" => quote!(Global),
-                _ => return Err(unknown(SCOPES)),
-            };
-            Item::Scope(name, scope)
-        } else {
-            let caller = match value.to_string().as_str() {
-                "player" => quote!(Player),
-                "gm" => quote!(Gm),
-                "admin" => quote!(Admin),
-                _ => return Err(unknown(CALLERS)),
-            };
-            Item::Caller(name, caller)
+        Ok(match text.as_str() {
+            "reply" => Item::Reply(name, Box::new(input.parse()?)),
+            "refusal" => Item::Refusal(name, Box::new(input.parse()?)),
+            "on" => Item::On(name, input.parse()?),
+            "rate" => {
+                let number: Lit = input.parse()?;
+                let rate = match &number {
+                    Lit::Int(digits) => digits.base10_parse().ok(),
+                    Lit::Float(digits) => digits.base10_parse().ok(),
+                    _ => None,
+                };
+                let rate = rate.filter(|rate| (0.001..=1_000.0).contains(rate));
+                let wrong = || Error::new(number.span(), format!("write {RATES}; from 0.001 to 1000"));
+                Item::Rate(name, rate.ok_or_else(wrong)?)
+            }
+            "burst" => {
+                let number: Lit = input.parse()?;
+                let burst = match &number {
+                    Lit::Int(digits) => digits.base10_parse().ok(),
+                    _ => None,
+                };
+                let wrong = || Error::new(number.span(), format!("write {BURSTS}; from 1 to 1000"));
+                Item::Burst(name, burst.filter(|burst| (1..=1_000).contains(burst)).ok_or_else(wrong)?)
+            }
+            _ => {
+                let value = input.call(Ident::parse_any)?;
+                match text.as_str() {
+                    "scope" => Item::Scope(name, value),
+                    "caller" => Item::Caller(name, value),
+                    _ => Item::Coalesce(name, value),
+                }
+            }
         })
     }
 }
 
-impl Declaration {
+/// Translates a word; the error names those that there are.
+fn word(name: &Ident, value: &Ident, words: &[(&str, TokenStream)], known: &str) -> Result<TokenStream> {
+    let found = words.iter().find(|(word, _)| value == word).map(|(_, tokens)| tokens.clone());
+    found.ok_or_else(|| Error::new(value.span(), format!("there is no {name} `{value}`: write {known}")))
+}
+
+/// What was written of each option.
+#[derive(Default)]
+struct Written {
+    scope: Option<(Ident, Ident)>,
+    caller: Option<(Ident, Ident)>,
+    coalesce: Option<(Ident, Ident)>,
+    reply: Option<(Ident, Type)>,
+    refusal: Option<(Ident, Type)>,
+    rate: Option<(Ident, f64)>,
+    burst: Option<(Ident, u16)>,
+    on: Option<Member>,
+    latest_wins: Option<Ident>,
+    speaks: bool,
+}
+
+impl Written {
     fn of(input: &DeriveInput) -> Result<Self> {
         let mut items = Vec::new();
         for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("action")) {
@@ -90,53 +145,142 @@ impl Declaration {
                 return Err(Error::new(item.name().span(), format!("`{}` is given twice", item.name())));
             }
         }
+        let mut written = Self::default();
+        for item in items {
+            match item {
+                Item::Scope(name, value) => written.scope = Some((name, value)),
+                Item::Caller(name, value) => written.caller = Some((name, value)),
+                Item::Coalesce(name, value) => written.coalesce = Some((name, value)),
+                Item::Reply(name, ty) => written.reply = Some((name, *ty)),
+                Item::Refusal(name, ty) => written.refusal = Some((name, *ty)),
+                Item::Rate(name, rate) => written.rate = Some((name, rate)),
+                Item::Burst(name, burst) => written.burst = Some((name, burst)),
+                Item::On(_, field) => written.on = Some(field),
+                Item::LatestWins(name) => written.latest_wins = Some(name),
+                Item::Speaks(_) => written.speaks = true,
+            }
+        }
+        Ok(written)
+    }
+
+    /// An option that continuous input has no use for.
+    fn of_single_actions(&self) -> Option<Span> {
+        let names = [
+            self.reply.as_ref().map(|(name, _)| name),
+            self.refusal.as_ref().map(|(name, _)| name),
+            self.rate.as_ref().map(|(name, _)| name),
+            self.burst.as_ref().map(|(name, _)| name),
+            self.coalesce.as_ref().map(|(name, _)| name),
+        ];
+        names.into_iter().flatten().next().map(Ident::span)
+    }
+}
+
+impl Declaration {
+    fn of(input: &DeriveInput) -> Result<Self> {
+        let written = Written::of(input)?;
         let missing = |what: &str, how: &str| {
             Error::new(
                 input.ident.span(),
                 format!("action `{}` does not say {what}: in #[action(...)] write {how}", input.ident),
             )
         };
-        let (mut scope, mut caller, mut reply, mut latest_wins) = (None, None, None, None);
-        for item in items {
-            match item {
-                Item::Scope(_, value) => scope = Some(value),
-                Item::Caller(_, value) => caller = Some(value),
-                Item::Reply(name, ty) => reply = Some((name, *ty)),
-                Item::LatestWins(name) => latest_wins = Some(name),
-            }
+        let only_single = written.of_single_actions();
+        let (name, scope_word) =
+            written.scope.as_ref().ok_or_else(|| missing("whose data it may reach", SCOPES))?;
+        let scopes =
+            [("self", quote!(OwnScope)), ("group", quote!(GroupScope)), ("global", quote!(GlobalScope))];
+        let scope = word(name, scope_word, &scopes, SCOPES)?;
+        let (name, caller_word) =
+            written.caller.as_ref().ok_or_else(|| missing("who may call it", CALLERS))?;
+        let callers = [("player", quote!(Player)), ("gm", quote!(Gm)), ("admin", quote!(Admin))];
+        let caller = word(name, caller_word, &callers, CALLERS)?;
+        if scope_word == "global" && caller_word == "player" {
+            let message = "what reaches everybody's data needs a role: write caller = gm or caller = admin, or scope = group";
+            return Err(Error::new(caller_word.span(), message));
         }
-        let scope = scope.ok_or_else(|| missing("whose data it may reach", SCOPES))?;
-        let caller = caller.ok_or_else(|| missing("who may call it", CALLERS))?;
-        let reply = match (reply, latest_wins) {
-            (Some((_, ty)), None) => Some(ty),
-            (None, Some(_)) => None,
-            (None, None) => return Err(missing("what it is answered with", REPLIES)),
-            (Some((name, _)), Some(_)) => {
-                return Err(Error::new(name.span(), "a latest_wins action is not answered: drop the reply"));
+        if let (Some(on), true) = (&written.on, scope_word != "self") {
+            let message = "only an action with scope = self is done on an entity of the caller's";
+            return Err(Error::new_spanned(on, message));
+        }
+        let pace = match (&written.latest_wins, only_single) {
+            (Some(_), None) if scope_word == "self" => quote!(Continuous),
+            (Some(name), None) => {
+                let message = "continuous input steers what is the caller's own: write scope = self";
+                return Err(Error::new(name.span(), message));
+            }
+            (Some(_), Some(span)) => {
+                let message =
+                    "a latest_wins action is neither answered nor counted: drop this, or drop latest_wins";
+                return Err(Error::new(span, message));
+            }
+            (None, _) => {
+                if written.reply.is_none() {
+                    return Err(missing("what it is answered with", REPLIES));
+                }
+                let (_, rate) = written.rate.ok_or_else(|| missing("how often it may be called", RATES))?;
+                let (_, burst) =
+                    written.burst.ok_or_else(|| missing("how many may be called at once", BURSTS))?;
+                let what = "what becomes of several in one tick";
+                let (name, value) = written.coalesce.as_ref().ok_or_else(|| missing(what, COALESCINGS))?;
+                let coalescings = [("none", quote!(None)), ("newest", quote!(Newest))];
+                let coalesce = word(name, value, &coalescings, COALESCINGS)?;
+                let coalesce = quote!(::terrane::action::Coalesce::#coalesce);
+                quote!(Single(::terrane::action::Limit { rate_per_s: #rate, burst: #burst, coalesce: #coalesce }))
             }
         };
-        Ok(Self { scope, caller, reply })
+        Ok(Self {
+            scope,
+            caller,
+            pace,
+            reply: written.reply.map(|(_, ty)| ty),
+            refusal: written.refusal.map(|(_, ty)| ty),
+            on: written.on,
+            speaks: written.speaks,
+        })
     }
 }
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     no_generics(input, "Action")?;
-    let Declaration { scope, caller, reply } = Declaration::of(input)?;
-    let latest_wins = reply.is_none();
+    let Declaration { scope, caller, pace, reply, refusal, on, speaks } = Declaration::of(input)?;
     let reply = reply.unwrap_or_else(|| syn::parse_quote!(()));
-    let shape = format!("{}->{}", shape(&input.data)?, compact(&reply));
+    let refused = refusal.as_ref().map(|refusal| format!("|{}", compact(refusal))).unwrap_or_default();
+    let refusal = refusal.unwrap_or_else(|| syn::parse_quote!(::std::string::String));
+    let shape = format!("{}->{}{refused}", shape(&input.data)?, compact(&reply));
     let (ident, name) = (&input.ident, input.ident.unraw().to_string());
+    let target = match &on {
+        None => TokenStream::new(),
+        Some(field) => {
+            if !matches!(&input.data, Data::Struct(data) if has_field(&data.fields, field)) {
+                return Err(Error::new_spanned(field, "`on` names a field of the struct that holds a NetId"));
+            }
+            quote! {
+                const HAS_TARGET: bool = true;
+                fn target(&self) -> ::core::option::Option<::terrane::ids::NetId> {
+                    ::core::option::Option::Some(self.#field)
+                }
+            }
+        }
+    };
     Ok(quote! {
         #[automatically_derived]
         impl ::terrane::action::Action for #ident {
             const NAME: &'static str = #name;
-            const SCOPE: ::terrane::action::Scope = ::terrane::action::Scope::#scope;
+            type Scope = ::terrane::action::#scope;
             const CALLER: ::terrane::action::Caller = ::terrane::action::Caller::#caller;
-            const LATEST_WINS: bool = #latest_wins;
+            const PACE: ::terrane::action::Pace = ::terrane::action::Pace::#pace;
+            const SPEAKS: bool = #speaks;
             const SHAPE: &'static str = #shape;
             type Reply = #reply;
+            type Refusal = #refusal;
+            #target
         }
     })
+}
+
+fn has_field(fields: &Fields, member: &Member) -> bool {
+    fields.members().any(|field| field == *member)
 }
 
 /// What the action is made of, as written.

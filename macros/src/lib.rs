@@ -66,16 +66,27 @@ pub fn derive_replicate(input: TokenStream) -> TokenStream {
 
 /// Implements `terrane::action::Action` for a struct or enum that a player may send.
 ///
-/// `#[action(scope = group, caller = player, reply = Receipt)]`, where
+/// `#[action(scope = self, caller = player, reply = Receipt, rate = 5, burst = 10, coalesce = none)]`, where
 ///
-/// - `scope` is whose data the action may reach: `self`, `group` or `global`;
+/// - `scope` is whose data the action may reach: `self` (the caller's own), `group` (that of the caller's party) or `global`
+///   (everybody's, which needs a role);
 /// - `caller` is who may call it: `player` (everybody), `gm` (and above) or `admin`;
-/// - `reply` is the type of its one answer, `()` for a bare "done".
+/// - `reply` is the type of its one answer, `()` for a bare "done";
+/// - `rate` and `burst` are its token bucket for one caller: how many a second in the long run, and how many at once;
+/// - `coalesce` is what becomes of several in one tick: `none` (each is run) or `newest` (the others are answered
+///   `Superseded`).
 ///
-/// None of the three has a default. Continuous input, such as steering, is declared with `latest_wins` instead
-/// of `reply`: only the newest counts, it is not stored and not answered.
+/// None of them has a default. Continuous input, such as steering, is declared with `latest_wins` instead of the last four:
+/// only the newest counts, one a tick is run, it is not stored and not answered.
 ///
-/// The type and its reply must be `Serialize + DeserializeOwned + Send + Sync + 'static`.
+/// Besides, where they are needed:
+///
+/// - `refusal = Type` is the type of the game's own reasons to refuse, which implements `Display`; a text otherwise;
+/// - `on = field` does the action on the entity that this field, a `NetId`, names, instead of on the avatar: one that the
+///   caller owns, wherever it is; with `scope = self`;
+/// - `speaks` lets nobody call it who is muted.
+///
+/// The type, its reply and its refusal must be `Serialize + DeserializeOwned + Send + Sync + 'static`.
 #[proc_macro_derive(Action, attributes(action))]
 pub fn derive_action(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

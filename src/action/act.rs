@@ -6,7 +6,7 @@ use bevy_ecs::prelude::{Mut, Resource, World};
 use rustc_hash::FxHashSet;
 
 use crate::cell::message::Batch;
-use crate::cell::pool::with_cells;
+use crate::cell::pool::{NodeContext, with_cells};
 use crate::cell::registration::Game;
 use crate::ids::{ActionId, NetId, SlotIndex};
 use crate::limits::{ACTIONS_PER_TICK_MAX, CLIENT_QUEUE_MAX};
@@ -14,10 +14,12 @@ use crate::protocol::messages::{ActionCall, ActionRefusal, ActionReply};
 use crate::replication::Rows;
 use crate::server::GameOf;
 use crate::server::io::TickInput;
-use crate::session::{Session, Sessions};
+use crate::session::{Parties, Session, Sessions};
 
-use super::kinds::RoutedAction;
-use super::memory::Known;
+use super::declare::{Coalesce, Pace, Scope};
+use super::kinds::{NodeStage, RoutedAction};
+use super::memory::{ActionResult, Known};
+use super::tally::ActionTallies;
 
 /// What `Act` counted since the start.
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,24 +40,35 @@ pub struct ActCounts {
     pub messages_lost: u64,
 }
 
-/// Actions that are with the cells: (session, action), until their answers are collected.
+/// Actions that are with the cells: (session, action, kind), until their answers are collected.
 #[derive(Resource, Debug, Default)]
-pub struct UnderWay(Vec<(u32, ActionId)>);
+pub struct UnderWay(Vec<(u32, ActionId, u16)>);
 
-/// Runs the set. Actions go to the cell that owns the actor *now*, in the order (actor, the client's order);
-/// messages go to the owner of the addressee, in the order (sender, order of sending).
+/// Runs the set: actions are run in the order (actor, the client's order), as if one after the other. What reaches the caller's
+/// own data goes to the cell that owns it *now*, and runs there in `Simulate`, cells in parallel; what reaches further runs
+/// here, after all that is before it. Messages go to the owner of the addressee, in the order (sender, order of sending).
 pub fn act(world: &mut World) {
     let game = world.resource::<GameOf>().0.clone();
     let mut routed = world.resource_scope(|world, mut sessions: Mut<Sessions>| {
         world.resource_scope(|world, input: Mut<TickInput>| {
-            let mut counts = world.resource_mut::<ActCounts>();
-            take_in(&mut sessions, &input, &mut counts);
-            let mut routed = Vec::new();
-            for session in sessions.iter_mut() {
-                check_actions(session, &game, &mut counts, &mut routed);
-            }
-            take_inputs(&mut sessions, &input, &game, &mut counts, &mut routed);
-            routed
+            world.resource_scope(|world, mut tallies: Mut<ActionTallies>| {
+                let hz = world.resource::<NodeContext>().0.hz;
+                let mut counts = world.resource_mut::<ActCounts>();
+                let mut taking = Taking {
+                    game: &game,
+                    input: &input,
+                    hz,
+                    counts: &mut counts,
+                    tallies: &mut tallies,
+                    routed: Vec::new(),
+                };
+                taking.take_in(&mut sessions);
+                for session in sessions.iter_mut() {
+                    taking.check_actions(session);
+                }
+                taking.take_inputs(&mut sessions);
+                taking.routed
+            })
         })
     });
     // Stable: one actor's actions keep the order of its client.
@@ -66,19 +79,58 @@ pub fn act(world: &mut World) {
                 let row = rows.row(net_id)?;
                 Some(rows.owner[row.index()])
             };
-            let mut counts = world.resource_mut::<ActCounts>();
-            let mut unplaced = Vec::new();
+            let context = world.resource::<NodeContext>().0.clone();
             let mut under_way = Vec::new();
+            // Cells that have actions which have not run.
+            let mut waiting: Vec<SlotIndex> = Vec::new();
             for action in routed {
-                match owner(action.actor) {
-                    Some(slot) => {
-                        counts.run += 1;
-                        under_way.extend(action.id.map(|id| (action.session, id)));
-                        cells.at(slot).actions.push(action);
+                let (kind, session) = (action.kind, action.session);
+                if game.actions[usize::from(kind)].scope() == Scope::Own {
+                    match owner(action.on) {
+                        Some(slot) => {
+                            world.resource_mut::<ActCounts>().run += 1;
+                            under_way.extend(action.id.map(|id| (session, id, kind)));
+                            cells.at(slot).actions.push(action);
+                            if waiting.last() != Some(&slot) {
+                                waiting.push(slot);
+                            }
+                        }
+                        None => {
+                            let own = action.on == action.actor;
+                            let refusal =
+                                if own { ActionRefusal::NotInWorld } else { ActionRefusal::NotYours };
+                            refuse_unplaced(world, &action, refusal);
+                        }
                     }
-                    None => unplaced.push(action),
+                    continue;
+                }
+                // All that is before it has happened.
+                waiting.sort_unstable();
+                waiting.dedup();
+                for slot in waiting.drain(..) {
+                    cells.at(slot).act(&context);
+                }
+                world.resource_mut::<ActCounts>().run += 1;
+                let result = world.resource_scope(|world, mut sessions: Mut<Sessions>| {
+                    world.resource_scope(|world, mut parties: Mut<Parties>| {
+                        let stage = &mut NodeStage {
+                            world,
+                            cells,
+                            sessions: &mut sessions,
+                            parties: &mut parties,
+                            rows: &rows,
+                            tick: &context,
+                        };
+                        game.actions[usize::from(kind)].run_on_node(&action, stage)
+                    })
+                });
+                world.resource_mut::<ActionTallies>().of(kind).count(&result);
+                let mut sessions = world.resource_mut::<Sessions>();
+                if let (Some(id), Some(session)) = (action.id, sessions.at_mut(session)) {
+                    answer(session, id, result);
                 }
             }
+            let mut counts = world.resource_mut::<ActCounts>();
             for kind in &game.messages {
                 let mut batch: Option<Batch> = None;
                 for cell in cells.iter_mut() {
@@ -93,119 +145,183 @@ pub fn act(world: &mut World) {
                 counts.messages_lost += lost;
             }
             world.resource_mut::<UnderWay>().0 = under_way;
-            let mut sessions = world.resource_mut::<Sessions>();
-            for action in unplaced {
-                if let (Some(id), Some(session)) = (action.id, sessions.at_mut(action.session)) {
-                    answer(session, id, Err(ActionRefusal::NotInWorld));
-                }
-            }
         });
     });
 }
 
-/// Puts the tick's actions into their sessions' inboxes.
-fn take_in(sessions: &mut Sessions, input: &TickInput, counts: &mut ActCounts) {
-    for action in &input.actions {
-        let Some(session) = sessions.current_mut(action.connection, action.epoch) else {
-            counts.stale += 1;
-            continue;
-        };
-        if session.inbox.len() < CLIENT_QUEUE_MAX {
-            session.inbox.push_back(action.call.clone());
-        } else {
-            counts.refused += 1;
-            // The id stays unused: the client may try again later.
-            let reply = ActionReply { id: action.call.id, as_of: 0, result: Err(ActionRefusal::Busy) };
-            session.answers.push(reply);
-        }
+fn refuse_unplaced(world: &mut World, action: &RoutedAction, refusal: ActionRefusal) {
+    let result = Err(refusal);
+    world.resource_mut::<ActionTallies>().of(action.kind).count(&result);
+    let mut sessions = world.resource_mut::<Sessions>();
+    if let (Some(id), Some(session)) = (action.id, sessions.at_mut(action.session)) {
+        answer(session, id, result);
     }
 }
 
-/// Answers what can be answered at once and routes the rest.
-fn check_actions(session: &mut Session, game: &Game, counts: &mut ActCounts, routed: &mut Vec<RoutedAction>) {
-    for _ in 0..ACTIONS_PER_TICK_MAX {
-        let Some(call) = session.inbox.pop_front() else { return };
-        match session.replies.look_up(&call) {
-            Known::New => {}
-            Known::Running => {
-                counts.repeats += 1;
+/// What takes the tick's actions in and answers what can be answered at once.
+struct Taking<'a> {
+    game: &'a Game,
+    input: &'a TickInput,
+    hz: u16,
+    counts: &'a mut ActCounts,
+    tallies: &'a mut ActionTallies,
+    /// What is to be run.
+    routed: Vec<RoutedAction>,
+}
+
+impl Taking<'_> {
+    /// Puts the tick's actions into their sessions' inboxes.
+    fn take_in(&mut self, sessions: &mut Sessions) {
+        for action in &self.input.actions {
+            let Some(session) = sessions.current_mut(action.connection, action.epoch) else {
+                self.counts.stale += 1;
                 continue;
+            };
+            if session.inbox.len() < CLIENT_QUEUE_MAX {
+                session.inbox.push_back(action.call.clone());
+            } else if self.is_new(session, &action.call) {
+                session.replies.begin(&action.call);
+                self.refuse(session, &action.call, ActionRefusal::Busy);
+            }
+        }
+    }
+
+    /// Answers what can be answered at once and routes the rest.
+    fn check_actions(&mut self, session: &mut Session) {
+        let calls: Vec<ActionCall> =
+            session.inbox.drain(..session.inbox.len().min(ACTIONS_PER_TICK_MAX)).collect();
+        for (place, call) in calls.iter().enumerate() {
+            if !self.is_new(session, call) {
+                continue;
+            }
+            session.replies.begin(call);
+            let is_superseded = calls[place + 1..].iter().any(|later| later.kind == call.kind)
+                && self.limit_of(call.kind).is_some_and(|limit| limit.coalesce == Coalesce::Newest);
+            if is_superseded {
+                self.refuse(session, call, ActionRefusal::Superseded);
+                continue;
+            }
+            match self.route(session, call, false) {
+                Ok(action) => self.routed.push(action),
+                Err(refusal) => self.refuse(session, call, refusal),
+            }
+        }
+    }
+
+    /// Whether an action was never seen; a repeat gets the first answer, an id that cannot be taken an error.
+    fn is_new(&mut self, session: &mut Session, call: &ActionCall) -> bool {
+        let result = match session.replies.look_up(call) {
+            Known::New => return true,
+            Known::Running => {
+                self.count_repeat(call.kind);
+                return false;
             }
             Known::Answered(result) => {
-                counts.repeats += 1;
-                session.answers.push(ActionReply { id: call.id, as_of: 0, result });
-                continue;
+                self.count_repeat(call.kind);
+                result
             }
-            Known::Reused => {
-                counts.refused += 1;
-                let reply = ActionReply { id: call.id, as_of: 0, result: Err(ActionRefusal::IdReused) };
-                session.answers.push(reply);
-                continue;
-            }
-        }
-        session.replies.begin(&call);
-        match route(session, game, &call) {
-            Ok(action) => routed.push(action),
-            Err(refusal) => {
-                counts.refused += 1;
-                answer(session, call.id, Err(refusal));
-            }
-        }
-    }
-}
-
-fn route(session: &Session, game: &Game, call: &ActionCall) -> Result<RoutedAction, ActionRefusal> {
-    let kind = game.actions.get(usize::from(call.kind)).ok_or(ActionRefusal::Unknown(call.kind))?;
-    if !kind.caller().admits(session.context.role()) {
-        return Err(ActionRefusal::Forbidden(format!("{:?}", kind.caller()).to_lowercase()));
-    }
-    let action = kind.decode(&call.payload).map_err(|error| ActionRefusal::Malformed(error.to_string()))?;
-    Ok(RoutedAction {
-        actor: session.avatar,
-        id: Some(call.id),
-        session: session.id.index,
-        player: session.player.clone(),
-        role: session.context.role(),
-        kind: call.kind,
-        action,
-    })
-}
-
-/// Takes the newest continuous input of each client; what cannot be read or is not allowed is dropped.
-fn take_inputs(
-    sessions: &mut Sessions,
-    input: &TickInput,
-    game: &Game,
-    counts: &mut ActCounts,
-    routed: &mut Vec<RoutedAction>,
-) {
-    for newest in input.inputs.chunk_by(|a, b| a.connection == b.connection) {
-        let Some(newest) = newest.last() else { continue };
-        let Some(session) = sessions.current_mut(newest.connection, newest.epoch) else {
-            counts.stale += 1;
-            continue;
+            Known::Reused => Err(ActionRefusal::IdReused),
+            Known::TooOld => Err(ActionRefusal::TooOld),
         };
-        if newest.seq <= session.input_seq {
-            counts.stale += 1;
-            continue;
+        if matches!(result, Err(ActionRefusal::IdReused | ActionRefusal::TooOld)) {
+            self.counts.refused += 1;
         }
-        session.input_seq = newest.seq;
-        // The newest of each kind, should a client say one twice.
-        let by_kind: BTreeMap<u16, &Vec<u8>> =
-            newest.inputs.iter().map(|(kind, payload)| (*kind, payload)).collect();
-        for (kind, payload) in by_kind {
-            let call = ActionCall { id: ActionId(0), kind, payload: payload.clone() };
-            let continuous = game.actions.get(usize::from(kind)).is_some_and(|kind| kind.latest_wins());
-            match route(session, game, &call) {
-                Ok(action) if continuous => routed.push(RoutedAction { id: None, ..action }),
-                _ => counts.refused += 1,
+        session.answers.push(ActionReply { id: call.id, as_of: 0, result });
+        false
+    }
+
+    fn count_repeat(&mut self, kind: u16) {
+        self.counts.repeats += 1;
+        if usize::from(kind) < self.game.actions.len() {
+            self.tallies.of(kind).repeated += 1;
+        }
+    }
+
+    fn limit_of(&self, kind: u16) -> Option<super::declare::Limit> {
+        match self.game.actions.get(usize::from(kind))?.pace() {
+            Pace::Continuous => None,
+            Pace::Single(limit) => Some(limit),
+        }
+    }
+
+    fn refuse(&mut self, session: &mut Session, call: &ActionCall, refusal: ActionRefusal) {
+        self.counts.refused += 1;
+        let result = Err(refusal);
+        if usize::from(call.kind) < self.game.actions.len() {
+            self.tallies.of(call.kind).count(&result);
+        }
+        answer(session, call.id, result);
+    }
+
+    fn route(
+        &self,
+        session: &mut Session,
+        call: &ActionCall,
+        is_continuous: bool,
+    ) -> Result<RoutedAction, ActionRefusal> {
+        let kind = self.game.actions.get(usize::from(call.kind)).ok_or(ActionRefusal::Unknown(call.kind))?;
+        if !kind.caller().admits(session.context.role()) {
+            return Err(ActionRefusal::Forbidden(kind.caller().to_string()));
+        }
+        match kind.pace() {
+            Pace::Single(limit) if !is_continuous => {
+                let taken = session.replies.buckets.take(call.kind, &limit, self.input.tick, self.hz);
+                taken.map_err(|retry_ms| ActionRefusal::RateLimited { retry_ms })?;
+            }
+            Pace::Continuous if is_continuous => {}
+            Pace::Single(_) => {
+                return Err(ActionRefusal::Malformed(format!("{} is no continuous input", kind.name())));
+            }
+            Pace::Continuous => {
+                return Err(ActionRefusal::Malformed(format!(
+                    "{} is continuous input, which needs no id",
+                    kind.name()
+                )));
+            }
+        }
+        let (action, target) =
+            kind.decode(&call.payload).map_err(|error| ActionRefusal::Malformed(error.to_string()))?;
+        Ok(RoutedAction {
+            actor: session.avatar,
+            on: target.unwrap_or(session.avatar),
+            id: (!is_continuous).then_some(call.id),
+            session: session.id.index,
+            player: session.player.clone(),
+            role: session.context.role(),
+            kind: call.kind,
+            action,
+        })
+    }
+
+    /// Takes the newest continuous input of each client; what cannot be read or is not allowed is dropped.
+    fn take_inputs(&mut self, sessions: &mut Sessions) {
+        for newest in self.input.inputs.chunk_by(|a, b| a.connection == b.connection) {
+            let Some(newest) = newest.last() else { continue };
+            let Some(session) = sessions.current_mut(newest.connection, newest.epoch) else {
+                self.counts.stale += 1;
+                continue;
+            };
+            if newest.seq <= session.input_seq {
+                self.counts.stale += 1;
+                continue;
+            }
+            session.input_seq = newest.seq;
+            // The newest of each kind, should a client say one twice.
+            let by_kind: BTreeMap<u16, &Vec<u8>> =
+                newest.inputs.iter().map(|(kind, payload)| (*kind, payload)).collect();
+            for (kind, payload) in by_kind {
+                let call = ActionCall { id: ActionId(0), kind, payload: payload.clone() };
+                match self.route(session, &call, true) {
+                    Ok(action) => self.routed.push(action),
+                    Err(_) => self.counts.refused += 1,
+                }
             }
         }
     }
 }
 
 /// Gives an action its one answer.
-pub fn answer(session: &mut Session, id: ActionId, result: super::memory::ActionResult) {
+pub fn answer(session: &mut Session, id: ActionId, result: ActionResult) {
     session.replies.finish(id, &result);
     session.answers.push(ActionReply { id, as_of: 0, result });
 }
@@ -215,24 +331,30 @@ pub fn answer(session: &mut Session, id: ActionId, result: super::memory::Action
 pub fn collect_answers(world: &mut World) {
     let mut under_way = std::mem::take(&mut world.resource_mut::<UnderWay>().0);
     let unanswered = with_cells(world, |world, cells| {
-        let mut sessions = world.resource_mut::<Sessions>();
-        let mut answered = FxHashSet::default();
-        for cell in cells.iter_mut() {
-            for given in cell.answers.drain(..) {
-                answered.insert((given.session, given.id));
-                if let Some(session) = sessions.at_mut(given.session) {
-                    answer(session, given.id, given.result);
+        world.resource_scope(|world, mut tallies: Mut<ActionTallies>| {
+            let mut sessions = world.resource_mut::<Sessions>();
+            let mut answered = FxHashSet::default();
+            for cell in cells.iter_mut() {
+                for given in cell.answers.drain(..) {
+                    tallies.of(given.kind).count(&given.result);
+                    let Some(id) = given.id else { continue };
+                    answered.insert((given.session, id));
+                    if let Some(session) = sessions.at_mut(given.session) {
+                        answer(session, id, given.result);
+                    }
                 }
             }
-        }
-        under_way.retain(|action| !answered.contains(action));
-        for &(session, id) in &under_way {
-            if let Some(session) = sessions.at_mut(session) {
-                tracing::error!(player = %session.player, id = format!("{:032x}", id.0), "a cell gave no answer to an action");
-                answer(session, id, Err(ActionRefusal::Unanswered));
+            under_way.retain(|&(session, id, _)| !answered.contains(&(session, id)));
+            for &(session, id, kind) in &under_way {
+                let result = Err(ActionRefusal::Unanswered);
+                tallies.of(kind).count(&result);
+                if let Some(session) = sessions.at_mut(session) {
+                    tracing::error!(player = %session.player, id = format!("{:032x}", id.0), "a cell gave no answer to an action");
+                    answer(session, id, result);
+                }
             }
-        }
-        under_way.len()
+            under_way.len()
+        })
     });
     world.resource_mut::<ActCounts>().unanswered += unanswered as u64;
 }

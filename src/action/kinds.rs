@@ -1,118 +1,32 @@
-//! Actions whose type only their kind knows, and the handlers that run them.
+//! Actions whose type only their kind knows.
 
-use std::any::Any;
-use std::fmt;
-use std::marker::PhantomData;
+use std::any::{Any, TypeId};
 
-use bevy_ecs::component::Mutable;
-use bevy_ecs::prelude::{Component, Entity, World};
-use glam::Vec3;
+use bevy_ecs::prelude::{Entity, World};
 
 use crate::cell::context::TickContext;
-use crate::cell::requests::{Requests, ViewerChange, ViewerRequest};
-use crate::ids::{ActionId, NetId, PlayerId, Role};
-use crate::limits::CLIENT_MESSAGE_BYTES_MAX;
+use crate::cell::pool::Cells;
+use crate::ids::{ActionId, NetId, PlayerId, Role, SlotIndex};
+use crate::interest::LastIndex;
+use crate::limits::{CLIENT_MESSAGE_BYTES_MAX, REFUSAL_BYTES_MAX};
 use crate::protocol::codec::{self, DecodeError};
 use crate::protocol::messages::ActionRefusal;
-use crate::replication::events::{Audience, EventOutbox, PlayerEvent};
-use crate::replication::policy::ViewerContext;
-use crate::space::Position;
+use crate::replication::Rows;
+use crate::session::{Parties, Sessions};
 
-use super::declare::{Action, Caller, Scope};
-
-/// What a handler may know and do besides the caller's data and the action: tell players something, change what policies
-/// know of one. What it tells and changes goes the way of what systems of cells do, and nothing of it when it refuses.
-pub struct ActionContext<'a> {
-    /// The caller's avatar.
-    pub actor: NetId,
-    /// Where it is.
-    pub position: Vec3,
-    /// Who calls.
-    pub player: &'a PlayerId,
-    /// What the caller may do.
-    pub role: Role,
-    /// The tick, its time and its chance.
-    pub tick: &'a TickContext,
-    /// The action, and whose data it may reach.
-    name: &'static str,
-    scope: Scope,
-    effects: &'a mut ActionEffects,
-}
-
-impl fmt::Debug for ActionContext<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ActionContext")
-            .field("actor", &self.actor)
-            .field("player", self.player)
-            .finish_non_exhaustive()
-    }
-}
-
-impl ActionContext<'_> {
-    /// Tells an audience of an event about the caller's avatar, as
-    /// [`PlayerEvents::send`](crate::replication::PlayerEvents::send) does: it leaves with the update of this tick.
-    ///
-    /// # Panics
-    /// When the type was not registered with `add_player_event`.
-    pub fn tell<E: PlayerEvent>(&mut self, to: Audience, event: E) {
-        self.effects.events.send(self.actor, to, event);
-    }
-
-    /// Changes what sync policies may know of a player, the caller or another (party, team, role, permissions, facts), as
-    /// [`WorldRequests::change_viewer`](crate::cell::requests::WorldRequests::change_viewer) does: at the next tick, in the
-    /// order (avatar of who asks, order of asking). An action of scope `self` changes its caller alone: what it asks for of
-    /// others is not done, and logged as the game's mistake that it is.
-    pub fn change_viewer(
-        &mut self,
-        player: PlayerId,
-        change: impl FnOnce(&mut ViewerContext) + Send + Sync + 'static,
-    ) {
-        if self.scope == Scope::SelfOnly && player != *self.player {
-            let (action, by) = (self.name, self.player);
-            tracing::error!(action, %by, %player, "an action of scope `self` asked to change another player: not done");
-            return;
-        }
-        let change = ViewerChange::Context(player, Box::new(change));
-        self.effects.viewers.push(ViewerRequest { by: self.actor, change });
-    }
-}
-
-/// What the handlers of one cell and tick tell and ask for, taken out of the cell's world while they run: they hold a
-/// component of it.
-#[derive(Debug)]
-pub struct ActionEffects {
-    events: EventOutbox,
-    viewers: Vec<ViewerRequest>,
-}
-
-impl ActionEffects {
-    /// Takes over what the cell's own outboxes hold.
-    pub(crate) fn take(world: &mut World) -> Self {
-        Self {
-            events: std::mem::take(&mut *world.resource_mut::<EventOutbox>()),
-            viewers: std::mem::take(&mut world.resource_mut::<Requests>().viewers),
-        }
-    }
-
-    /// Puts it back.
-    pub(crate) fn put_back(self, world: &mut World) {
-        *world.resource_mut::<EventOutbox>() = self.events;
-        world.resource_mut::<Requests>().viewers = self.viewers;
-    }
-}
-
-/// Does an action to the caller's own data: the new state is in `D`, the answer is returned, and a refusal is
-/// a text for the player. A refused action must leave `D` as it was; what it told and asked for is dropped.
-pub type ActionHandler<A, D> = fn(&A, &mut D, &mut ActionContext<'_>) -> Result<<A as Action>::Reply, String>;
+use super::declare::{Action, Caller, Pace, Scope};
+use super::effects::ActionEffects;
 
 /// A decoded action whose type only its kind knows.
 pub type DecodedAction = Box<dyn Any + Send + Sync>;
 
-/// One action on its way to the cell of its actor.
+/// One action on its way to whatever runs it.
 #[derive(Debug)]
 pub struct RoutedAction {
-    /// The actor.
+    /// The caller's avatar.
     pub actor: NetId,
+    /// The entity that it is done on: the avatar, or what the action names.
+    pub on: NetId,
     /// The client's id for it; `None` for continuous input, which is not answered.
     pub id: Option<ActionId>,
     /// The session's place, to find it again with the answer.
@@ -132,10 +46,79 @@ pub struct RoutedAction {
 pub struct Answer {
     /// The session's place.
     pub session: u32,
-    /// The action.
-    pub id: ActionId,
+    /// The action; `None` for continuous input, whose outcome is only counted.
+    pub id: Option<ActionId>,
+    /// Index of the kind.
+    pub kind: u16,
     /// The encoded reply or the refusal.
     pub result: Result<Vec<u8>, ActionRefusal>,
+}
+
+/// What a handler is given in the cell of what it is done on.
+pub struct CellStage<'a> {
+    /// The cell's world.
+    pub world: &'a mut World,
+    /// The entity that the action is done on.
+    pub entity: Entity,
+    /// What was near whom at the end of the last tick.
+    pub nearby: &'a LastIndex,
+    /// Where it tells players and asks for changes.
+    pub effects: &'a mut ActionEffects,
+}
+
+/// What a handler is given on the node, where all cells are at hand.
+pub struct NodeStage<'a> {
+    /// The node's world, without the cells and what stands below.
+    pub world: &'a mut World,
+    /// All cells.
+    pub cells: &'a mut Cells,
+    /// All sessions.
+    pub sessions: &'a mut Sessions,
+    /// All parties.
+    pub parties: &'a mut Parties,
+    /// Whom cells own.
+    pub rows: &'a Rows,
+    /// The tick.
+    pub tick: &'a TickContext,
+}
+
+impl std::fmt::Debug for CellStage<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CellStage").field("entity", &self.entity).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for NodeStage<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeStage").field("tick", self.tick).finish_non_exhaustive()
+    }
+}
+
+impl NodeStage<'_> {
+    /// The same for a shorter while.
+    pub(super) fn reborrow(&mut self) -> NodeStage<'_> {
+        NodeStage {
+            world: self.world,
+            cells: self.cells,
+            sessions: self.sessions,
+            parties: self.parties,
+            rows: self.rows,
+            tick: self.tick,
+        }
+    }
+
+    /// Where an entity lives: the slot of its cell, and the entity in that cell's world.
+    #[must_use]
+    pub fn find(&self, net_id: NetId) -> Option<(SlotIndex, Entity)> {
+        find(self.rows, self.cells, net_id)
+    }
+}
+
+/// Where an entity lives.
+pub(super) fn find(rows: &Rows, cells: &Cells, net_id: NetId) -> Option<(SlotIndex, Entity)> {
+    let slot = rows.owner[rows.row(net_id)?.index()];
+    let &entity = cells.get(slot)?.by_net_id.get(&net_id)?;
+    Some((slot, entity))
 }
 
 /// What the engine can do with one kind of action.
@@ -146,81 +129,102 @@ pub trait ActionKind: Send + Sync {
     fn caller(&self) -> Caller;
     /// Whose data it may reach.
     fn scope(&self) -> Scope;
-    /// Whether only the newest counts.
-    fn latest_wins(&self) -> bool;
-    /// Reads a payload.
+    /// How often it may be called.
+    fn pace(&self) -> Pace;
+    /// Whether who is muted may not call it.
+    fn speaks(&self) -> bool;
+    /// Whether it is done on an entity that it names.
+    fn has_target(&self) -> bool;
+    /// The component that it works on; `None` where that is not declared.
+    fn data(&self) -> Option<TypeId>;
+    /// Reads a payload: the action, and the entity that it names.
     ///
     /// # Errors
     /// When it is not an encoding of this action.
-    fn decode(&self, payload: &[u8]) -> Result<DecodedAction, DecodeError>;
-    /// Runs the handler on the actor.
+    fn decode(&self, payload: &[u8]) -> Result<(DecodedAction, Option<NetId>), DecodeError>;
+    /// Runs an action of scope `self` in the cell of what it is done on.
     ///
     /// # Errors
-    /// When the handler refuses, or the actor lacks the data that the action works on.
-    fn run(
+    /// When the handler refuses, the entity lacks the data that the action works on, or is not the caller's.
+    fn run_in_cell(
         &self,
-        world: &mut World,
-        entity: Entity,
         action: &RoutedAction,
-        effects: &mut ActionEffects,
+        tick: &TickContext,
+        stage: &mut CellStage<'_>,
     ) -> Result<Vec<u8>, ActionRefusal>;
+    /// Runs an action of scope `group` or `global` on the node.
+    ///
+    /// # Errors
+    /// When the handler refuses, or the caller lacks the data that the action works on.
+    fn run_on_node(&self, action: &RoutedAction, stage: &mut NodeStage<'_>)
+    -> Result<Vec<u8>, ActionRefusal>;
 }
 
-pub(crate) struct TypedActionKind<A: Action, D> {
-    handler: ActionHandler<A, D>,
-    data: PhantomData<fn() -> D>,
+/// Reads a payload as an action.
+pub(super) fn decode<A: Action>(payload: &[u8]) -> Result<(DecodedAction, Option<NetId>), DecodeError> {
+    let action = codec::decode::<A, CLIENT_MESSAGE_BYTES_MAX>(A::NAME, payload)?;
+    let target = action.target();
+    Ok((Box::new(action), target))
 }
 
-impl<A: Action, D> TypedActionKind<A, D> {
-    pub(crate) fn new(handler: ActionHandler<A, D>) -> Self {
-        Self { handler, data: PhantomData }
+/// What a handler has said, for the wire.
+pub(super) fn encoded<A: Action>(result: Result<A::Reply, A::Refusal>) -> Result<Vec<u8>, ActionRefusal> {
+    let refusal = match result {
+        Ok(reply) => return Ok(codec::encode(&reply)),
+        Err(refusal) => refusal,
+    };
+    let mut text = refusal.to_string();
+    let cut = (0..=REFUSAL_BYTES_MAX.min(text.len())).rev().find(|&at| text.is_char_boundary(at));
+    text.truncate(cut.unwrap_or(0));
+    let mut reason = codec::encode(&refusal);
+    // Half of it would be another reason.
+    if reason.len() > REFUSAL_BYTES_MAX {
+        reason.clear();
     }
+    Err(ActionRefusal::Game { text, reason })
 }
 
-impl<A: Action, D: Component<Mutability = Mutable>> ActionKind for TypedActionKind<A, D> {
-    fn name(&self) -> &'static str {
-        A::NAME
-    }
-    fn caller(&self) -> Caller {
-        A::CALLER
-    }
-    fn scope(&self) -> Scope {
-        A::SCOPE
-    }
-    fn latest_wins(&self) -> bool {
-        A::LATEST_WINS
-    }
-    fn decode(&self, payload: &[u8]) -> Result<DecodedAction, DecodeError> {
-        Ok(Box::new(codec::decode::<A, CLIENT_MESSAGE_BYTES_MAX>(A::NAME, payload)?))
-    }
-    fn run(
-        &self,
-        world: &mut World,
-        entity: Entity,
-        routed: &RoutedAction,
-        effects: &mut ActionEffects,
-    ) -> Result<Vec<u8>, ActionRefusal> {
-        let action = routed.action.downcast_ref::<A>().expect("an action has the type of its kind");
-        let tick = world.resource::<TickContext>().clone();
-        let Ok(mut actor) = world.get_entity_mut(entity) else { return Err(ActionRefusal::NotInWorld) };
-        let position = actor.get::<Position>().map_or(Vec3::ZERO, |position| position.0);
-        let Some(mut data) = actor.get_mut::<D>() else { return Err(ActionRefusal::NotInWorld) };
-        let before = (effects.events.len(), effects.viewers.len());
-        let mut context = ActionContext {
-            actor: routed.actor,
-            position,
-            player: &routed.player,
-            role: routed.role,
-            tick: &tick,
-            name: A::NAME,
-            scope: A::SCOPE,
-            effects: &mut *effects,
-        };
-        let result = (self.handler)(action, &mut data, &mut context);
-        if result.is_err() {
-            effects.events.truncate(before.0);
-            effects.viewers.truncate(before.1);
+/// The game's own reason to refuse an action of type `A`; `None` when the engine refused it, or the reason was too long.
+#[must_use]
+pub fn reason_of<A: Action>(refusal: &ActionRefusal) -> Option<A::Refusal> {
+    match refusal {
+        ActionRefusal::Game { reason, .. } => {
+            codec::decode::<A::Refusal, REFUSAL_BYTES_MAX>("reason to refuse", reason).ok()
         }
-        result.map(|reply| codec::encode(&reply)).map_err(ActionRefusal::Game)
+        _ => None,
     }
 }
+
+/// What the cell and the node have in common about a typed kind: everything that is declared.
+macro_rules! declared_by {
+    ($action:ident) => {
+        fn name(&self) -> &'static str {
+            $action::NAME
+        }
+        fn caller(&self) -> $crate::action::Caller {
+            $action::CALLER
+        }
+        fn scope(&self) -> $crate::action::Scope {
+            $action::scope()
+        }
+        fn pace(&self) -> $crate::action::Pace {
+            $action::PACE
+        }
+        fn speaks(&self) -> bool {
+            $action::SPEAKS
+        }
+        fn has_target(&self) -> bool {
+            $action::HAS_TARGET
+        }
+        fn decode(
+            &self,
+            payload: &[u8],
+        ) -> Result<
+            ($crate::action::kinds::DecodedAction, Option<$crate::ids::NetId>),
+            $crate::protocol::codec::DecodeError,
+        > {
+            $crate::action::kinds::decode::<$action>(payload)
+        }
+    };
+}
+pub(super) use declared_by;

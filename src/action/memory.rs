@@ -9,6 +9,8 @@ use crate::ids::ActionId;
 use crate::limits::{REPLIES_REMEMBERED_MAX, REPLY_BYTES_REMEMBERED_MAX};
 use crate::protocol::messages::{ActionCall, ActionRefusal};
 
+use super::pace::Buckets;
+
 /// The result of an action: the encoded reply or the refusal.
 pub type ActionResult = Result<Vec<u8>, ActionRefusal>;
 
@@ -23,6 +25,8 @@ pub enum Known {
     Answered(ActionResult),
     /// Used before for another action.
     Reused,
+    /// No younger than some of which it is no longer known what became of them.
+    TooOld,
 }
 
 #[derive(Clone, Debug)]
@@ -38,13 +42,18 @@ pub struct ReplyMemory {
     by_id: FxHashMap<ActionId, Remembered>,
     order: VecDeque<ActionId>,
     bytes: usize,
+    /// The highest order of what was forgotten.
+    forgotten: Option<u64>,
+    /// How much of its rates the player has used up.
+    pub buckets: Buckets,
 }
 
 /// What an answer costs.
 fn bytes_of(result: &ActionResult) -> usize {
     match result {
         Ok(bytes) => bytes.len(),
-        Err(ActionRefusal::Game(text) | ActionRefusal::Malformed(text) | ActionRefusal::Forbidden(text)) => {
+        Err(ActionRefusal::Game { text, reason }) => text.len() + reason.len(),
+        Err(ActionRefusal::Malformed(text) | ActionRefusal::Forbidden(text) | ActionRefusal::Muted(text)) => {
             text.len()
         }
         Err(_) => 0,
@@ -57,10 +66,23 @@ fn content(call: &ActionCall) -> u64 {
 }
 
 impl ReplyMemory {
+    /// Of a player of whom nothing is remembered up to that order.
+    #[must_use]
+    pub fn forgotten_up_to(forgotten: Option<u64>) -> Self {
+        Self { forgotten, ..Self::default() }
+    }
+
+    /// Of ids up to this one it is not known whether they were used: new ones must lie above it.
+    #[must_use]
+    pub fn ids_after(&self) -> ActionId {
+        self.forgotten.map_or(ActionId(0), ActionId::last_of)
+    }
+
     /// Looks an action up.
     #[must_use]
     pub fn look_up(&self, call: &ActionCall) -> Known {
         match self.by_id.get(&call.id) {
+            None if self.forgotten.is_some_and(|forgotten| call.id.order() <= forgotten) => Known::TooOld,
             None => Known::New,
             Some(known) if known.content != content(call) => Known::Reused,
             Some(Remembered { result: Some(result), .. }) => Known::Answered(result.clone()),
@@ -96,6 +118,7 @@ impl ReplyMemory {
 
     fn forget_oldest(&mut self) {
         let Some(oldest) = self.order.pop_front() else { return };
+        self.forgotten = self.forgotten.max(Some(oldest.order()));
         if let Some(Remembered { result: Some(result), .. }) = self.by_id.remove(&oldest) {
             self.bytes -= bytes_of(&result);
         }
@@ -106,8 +129,12 @@ impl ReplyMemory {
 mod tests {
     use super::*;
 
-    fn call(id: u128, payload: u8) -> ActionCall {
-        ActionCall { id: ActionId(id), kind: 0, payload: vec![payload] }
+    fn id(order: u128) -> ActionId {
+        ActionId::new(order as u64, 5)
+    }
+
+    fn call(order: u128, payload: u8) -> ActionCall {
+        ActionCall { id: id(order), kind: 0, payload: vec![payload] }
     }
 
     /// C4: a repeat gets the first answer, the same id with other content is an error.
@@ -117,7 +144,7 @@ mod tests {
         assert_eq!(memory.look_up(&call(1, 7)), Known::New);
         memory.begin(&call(1, 7));
         assert_eq!(memory.look_up(&call(1, 7)), Known::Running);
-        memory.finish(ActionId(1), &Ok(vec![9]));
+        memory.finish(id(1), &Ok(vec![9]));
         assert_eq!(memory.look_up(&call(1, 7)), Known::Answered(Ok(vec![9])));
         assert_eq!(memory.look_up(&call(1, 8)), Known::Reused);
     }
@@ -128,7 +155,7 @@ mod tests {
         for id in 0..=REPLIES_REMEMBERED_MAX as u128 {
             memory.begin(&call(id, 0));
         }
-        assert_eq!(memory.look_up(&call(0, 0)), Known::New);
+        assert_eq!(memory.look_up(&call(0, 0)), Known::TooOld);
         assert_eq!(memory.look_up(&call(1, 0)), Known::Running);
         assert_eq!(memory.by_id.len(), REPLIES_REMEMBERED_MAX);
     }
@@ -138,10 +165,28 @@ mod tests {
         let mut memory = ReplyMemory::default();
         for id in 0..200 {
             memory.begin(&call(id, 0));
-            memory.finish(ActionId(id), &Ok(vec![0; 1_000]));
+            memory.finish(self::id(id), &Ok(vec![0; 1_000]));
         }
         assert_eq!(memory.by_id.len(), REPLY_BYTES_REMEMBERED_MAX / 1_000);
         assert_eq!(memory.bytes, memory.by_id.len() * 1_000);
         assert_eq!(memory.look_up(&call(199, 0)), Known::Answered(Ok(vec![0; 1_000])));
+    }
+
+    /// C4: what is older than anything remembered is never taken for new, in whatever order ids came.
+    #[test]
+    fn an_id_no_younger_than_what_was_forgotten_is_too_old() {
+        let mut memory = ReplyMemory::forgotten_up_to(Some(9));
+        assert_eq!(memory.ids_after(), ActionId::last_of(9));
+        let late = ActionCall { id: ActionId::new(9, 77), ..call(0, 0) };
+        assert_eq!(memory.look_up(&late), Known::TooOld);
+        for order in (10..1_034).rev() {
+            assert_eq!(memory.look_up(&call(order, 0)), Known::New);
+            memory.begin(&call(order, 0));
+        }
+        memory.begin(&call(2_000, 0));
+        assert_eq!(memory.look_up(&call(1_033, 0)), Known::TooOld, "the first that came is forgotten first");
+        assert_eq!(memory.look_up(&call(10, 0)), Known::Running, "what is remembered is not too old");
+        assert_eq!(memory.look_up(&ActionCall { id: ActionId::new(500, 6), ..call(0, 0) }), Known::TooOld);
+        assert_eq!(memory.look_up(&call(1_034, 0)), Known::New);
     }
 }

@@ -26,7 +26,7 @@ const SCOUTS_EVERY: usize = 4;
 /// Travel with another party, or with none. Who is in it sees you and the caravans you charter from then on wherever they
 /// are, and you see them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = ())]
+#[action(scope = group, caller = player, reply = (), refusal = PartyRefusal, rate = 1, burst = 5, coalesce = newest)]
 pub struct JoinParty {
     /// 1 to [`PARTIES`]; `None` to travel alone.
     pub party: Option<PartyId>,
@@ -34,7 +34,7 @@ pub struct JoinParty {
 
 /// Go out and scout one more road, or give it up and forget them all. Scouts find out where caravans go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = ())]
+#[action(scope = self, caller = player, reply = (), rate = 1, burst = 5, coalesce = newest)]
 pub struct Scout {
     /// Out, and not home.
     pub out: bool,
@@ -42,7 +42,7 @@ pub struct Scout {
 
 /// Make a player who is in the world a game master, or an ordinary player again, for as long as it stays.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = global, caller = gm, reply = ())]
+#[action(scope = global, caller = gm, reply = (), rate = 0.5, burst = 5, coalesce = none)]
 pub struct Appoint {
     /// Whom.
     pub player: PlayerId,
@@ -52,34 +52,32 @@ pub struct Appoint {
 
 pub(super) fn join_party(
     action: &JoinParty,
-    avatar: &mut Subject,
-    context: &mut ActionContext<'_>,
-) -> Result<(), String> {
-    let party = action.party;
-    if party.is_some_and(|party| !(1..=PARTIES).contains(&party.0)) {
-        return Err(format!("there are parties 1 to {PARTIES}"));
+    _: &mut Group<'_, Walker>,
+    context: &mut GroupContext<'_>,
+) -> Result<(), PartyRefusal> {
+    match action.party {
+        Some(party) if !(1..=PARTIES).contains(&party.0) => Err(PartyRefusal::NotOpen),
+        Some(party) => context.enter(party),
+        None if context.party().is_none() => Ok(()),
+        None => context.leave(),
     }
-    avatar.set_party(party);
-    context.change_viewer(context.player.clone(), move |viewer| viewer.set_party(party));
-    Ok(())
 }
 
-pub(super) fn scout(action: &Scout, _: &mut Walker, context: &mut ActionContext<'_>) -> Result<(), String> {
+pub(super) fn scout(action: &Scout, _: &mut Walker, context: &mut OwnContext<'_>) -> Result<(), String> {
     let out = action.out;
-    context.change_viewer(context.player.clone(), move |viewer| {
+    context.change_own_viewer(move |viewer| {
         let roads = viewer.fact(ROADS_SCOUTED).unwrap_or(0).saturating_add(1);
         viewer.set_fact(ROADS_SCOUTED, out.then_some(roads));
     });
     Ok(())
 }
 
-pub(super) fn appoint(
-    action: &Appoint,
-    _: &mut Walker,
-    context: &mut ActionContext<'_>,
-) -> Result<(), String> {
+pub(super) fn appoint(action: &Appoint, context: &mut GlobalContext<'_>) -> Result<(), String> {
     if action.player == *context.player {
         return Err("nobody appoints themselves".into());
+    }
+    if context.avatar(&action.player).is_none() {
+        return Err(format!("{} is not here", action.player));
     }
     let role = if action.game_master { Role::Gm } else { Role::Player };
     context.change_viewer(action.player.clone(), move |viewer| {
@@ -124,12 +122,15 @@ impl Allegiance {
     }
 }
 
-/// Tells the policies about players who have come in.
-pub(super) fn enlist(mut sessions: ResMut<Sessions>) {
+/// Tells the policies about players who have come in. Who has no party begins in the one of its name, if there is room.
+pub(super) fn enlist(mut sessions: ResMut<Sessions>, mut parties: ResMut<Parties>) {
     for session in sessions.iter_mut().filter(|session| session.context.team().is_none()) {
         let allegiance = Allegiance::of(session.player.as_str());
-        session.context.set_party(Some(allegiance.party));
         session.context.set_team(Some(allegiance.team));
         session.context.set_fact(ROADS_SCOUTED, allegiance.roads_scouted);
+        if parties.of(&session.player).is_none() {
+            // A full one is no misfortune: the player travels alone.
+            let _ = parties.enrol(&session.player, allegiance.party);
+        }
     }
 }

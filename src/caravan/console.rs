@@ -8,8 +8,9 @@ use crate::prelude::*;
 use crate::replication::{ReceivedEvent, Schema};
 
 use super::{
-    Appoint, Cache, Caravan, Charter, Chat, JoinParty, Market, PARTIES, Roads, Say, Scout, Steer, TakeCoach,
-    TellParty, WALK_M_S_MAX, Walker,
+    Accept, Appoint, Cache, Caravan, Charter, Chat, Disband, Dismiss, Gather, Invite, JoinParty, LeaveParty,
+    Market, PARTIES, PartyEvent, PartyNews, Roads, Say, Scout, Steer, TakeCoach, TellParty, WALK_M_S_MAX,
+    Walker,
 };
 
 /// The caravan game, for [`run_repl`](crate::client::run_repl) and [`run_script`](crate::client::run_script).
@@ -44,6 +45,18 @@ pub enum CaravanCommand {
     TellParty(String),
     /// Travel with that party, or with none.
     Join(Option<PartyId>),
+    /// Ask somebody to travel along.
+    Invite(PlayerId),
+    /// Join a party to which one is invited.
+    Accept(PartyId),
+    /// Travel alone.
+    Leave,
+    /// Send somebody away.
+    Dismiss(PlayerId),
+    /// End the party.
+    Disband,
+    /// Call the party together.
+    Gather,
     /// Go scouting, or home.
     Scout(bool),
     /// Make somebody a game master, or an ordinary player again.
@@ -61,6 +74,12 @@ impl ClientGame for CaravanConsole {
         Verb { usage: "say TEXT", does: "say something to everybody who sees you" },
         Verb { usage: "party TEXT", does: "say something to your party, wherever it is" },
         Verb { usage: "join PARTY|none", does: "travel with party 1 to 64, or with none" },
+        Verb { usage: "invite NAME", does: "ask NAME to travel with you" },
+        Verb { usage: "accept PARTY", does: "join a party to which you are invited" },
+        Verb { usage: "leave", does: "leave your party" },
+        Verb { usage: "dismiss NAME", does: "leaders: send NAME away from the party" },
+        Verb { usage: "disband", does: "leaders: end the party" },
+        Verb { usage: "gather", does: "leaders: call the party together" },
         Verb { usage: "scout out|home", does: "scout one more road, or give it up" },
         Verb { usage: "appoint gm|player NAME", does: "game masters: make NAME one too, or a player again" },
         Verb { usage: "coach", does: "take the coach to the middle of the map" },
@@ -83,6 +102,15 @@ impl ClientGame for CaravanConsole {
             "party" if rest.is_empty() => Err("party: expected what to say".into()),
             "party" => Ok(CaravanCommand::TellParty(rest.into())),
             "join" => parse_party(rest),
+            "invite" => named(rest, CaravanCommand::Invite).map_err(|error| format!("invite: {error}")),
+            "dismiss" => named(rest, CaravanCommand::Dismiss).map_err(|error| format!("dismiss: {error}")),
+            "accept" => match rest.parse::<u64>() {
+                Ok(party) => Ok(CaravanCommand::Accept(PartyId(party))),
+                Err(_) => Err(format!("accept {rest}: expected the number of a party")),
+            },
+            "leave" => alone(CaravanCommand::Leave),
+            "disband" => alone(CaravanCommand::Disband),
+            "gather" => alone(CaravanCommand::Gather),
             "scout" => match rest {
                 "out" => Ok(CaravanCommand::Scout(true)),
                 "home" => Ok(CaravanCommand::Scout(false)),
@@ -108,6 +136,12 @@ impl ClientGame for CaravanConsole {
             CaravanCommand::Say(text) => player.act(&Say { text: text.clone() }),
             CaravanCommand::TellParty(text) => player.act(&TellParty { text: text.clone() }),
             CaravanCommand::Join(party) => player.act(&JoinParty { party: *party }),
+            CaravanCommand::Invite(whom) => player.act(&Invite { player: whom.clone() }),
+            CaravanCommand::Accept(party) => player.act(&Accept { party: *party }),
+            CaravanCommand::Leave => player.act(&LeaveParty),
+            CaravanCommand::Dismiss(whom) => player.act(&Dismiss { player: whom.clone() }),
+            CaravanCommand::Disband => player.act(&Disband),
+            CaravanCommand::Gather => player.act(&Gather),
             CaravanCommand::Scout(out) => player.act(&Scout { out: *out }),
             CaravanCommand::Appoint(whom, game_master) => {
                 player.act(&Appoint { player: whom.clone(), game_master: *game_master })
@@ -149,6 +183,14 @@ impl ClientGame for CaravanConsole {
     }
 
     fn speech(&self, schema: &Schema, event: &ReceivedEvent) -> Option<Speech> {
+        if let Some(Ok(news)) = event.read::<PartyNews>(schema) {
+            let text = match news.what {
+                PartyEvent::Invited => format!("come with us: accept {}", news.party.0),
+                PartyEvent::Joined => "I am with you".to_owned(),
+                PartyEvent::Gathers => "gather here".to_owned(),
+            };
+            return Some(Speech { by: news.by, to: Some("the party"), text });
+        }
         let chat = event.read::<Chat>(schema)?.ok()?;
         Some(Speech { by: chat.by, to: chat.to_party.then_some("the party"), text: chat.text })
     }
@@ -160,6 +202,10 @@ impl ClientGame for CaravanConsole {
 
 /// How fast people walk who do not say, m/s.
 const WALK_M_S_DEFAULT: f32 = 4.0;
+
+fn named(rest: &str, command: fn(PlayerId) -> CaravanCommand) -> Result<CaravanCommand, String> {
+    PlayerId::new(rest).map(command).map_err(|error| error.to_string())
+}
 
 fn parse_party(rest: &str) -> Result<CaravanCommand, String> {
     match rest.parse::<u64>() {

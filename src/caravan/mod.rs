@@ -11,6 +11,7 @@
 pub mod allegiance;
 pub mod bots;
 mod caches;
+mod company;
 pub mod console;
 mod goods;
 mod haggle;
@@ -22,6 +23,7 @@ mod walk;
 
 pub use allegiance::{Allegiance, Appoint, JoinParty, PARTIES, Scout};
 pub use caches::Cache;
+pub use company::{Accept, Disband, Dismiss, Gather, Invite, LeaveParty, PartyEvent, PartyNews};
 pub use goods::{Burden, Cargo, Good};
 pub use haggle::{Bid, Charter, Haggle, Offer};
 pub use market::{Market, Price, Prices, TradedHere};
@@ -48,14 +50,21 @@ impl Plugin for CaravanPlugin {
             .read_published::<Prices>()
             .scratch::<TradedHere>()
             .add_entity_message::<Haggle>()
-            .add_action::<Steer, Walker>(walk::steer)
-            .add_action::<Say, Walker>(speech::say)
-            .add_action::<TakeCoach, Walker>(walk::take_coach)
-            .add_action::<TellParty, Subject>(speech::tell_party)
-            .add_action::<JoinParty, Subject>(allegiance::join_party)
-            .add_action::<Scout, Walker>(allegiance::scout)
-            .add_action::<Appoint, Walker>(allegiance::appoint)
+            .add_own_action::<Steer, Walker>(walk::steer)
+            .add_own_action::<Say, Walker>(speech::say)
+            .add_own_action::<TakeCoach, Walker>(walk::take_coach)
+            .add_own_action::<Scout, Walker>(allegiance::scout)
+            .add_group_action::<TellParty, Walker>(speech::tell_party)
+            .add_group_action::<JoinParty, Walker>(allegiance::join_party)
+            .add_group_action::<Invite, Walker>(company::invite)
+            .add_group_action::<Accept, Walker>(company::accept)
+            .add_group_action::<LeaveParty, Walker>(company::leave)
+            .add_group_action::<Dismiss, Walker>(company::dismiss)
+            .add_group_action::<Disband, Walker>(company::disband)
+            .add_group_action::<Gather, Walker>(company::gather)
+            .add_global_action::<Appoint>(allegiance::appoint)
             .add_player_event::<Chat>(Delivery::Reliable)
+            .add_player_event::<PartyNews>(Delivery::Reliable)
             .add_systems(
                 Simulate,
                 (

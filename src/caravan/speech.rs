@@ -9,7 +9,7 @@ pub const SAY_BYTES_MAX: usize = 120;
 
 /// Say something to everybody who sees you.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = Said)]
+#[action(scope = self, caller = player, reply = Said, rate = 2, burst = 6, coalesce = none, speaks)]
 pub struct Say {
     /// What.
     pub text: String,
@@ -17,7 +17,7 @@ pub struct Say {
 
 /// Say something to your party, wherever it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = Said)]
+#[action(scope = group, caller = player, reply = Said, rate = 2, burst = 6, coalesce = none, speaks)]
 pub struct TellParty {
     /// What.
     pub text: String,
@@ -53,25 +53,21 @@ fn plain(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-pub(super) fn say(
-    action: &Say,
-    walker: &mut Walker,
-    context: &mut ActionContext<'_>,
-) -> Result<Said, String> {
-    let chat = Chat { by: walker.name.clone(), text: plain(&action.text)?, to_party: false };
-    context.tell(Audience::ViewersOf(context.actor), chat);
+pub(super) fn say(action: &Say, walker: &mut Walker, context: &mut OwnContext<'_>) -> Result<Said, String> {
+    context.tell_viewers(Chat { by: walker.name.clone(), text: plain(&action.text)?, to_party: false });
     Ok(Said { tick: context.tick.tick.0 })
 }
 
 pub(super) fn tell_party(
     action: &TellParty,
-    subject: &mut Subject,
-    context: &mut ActionContext<'_>,
+    group: &mut Group<'_, Walker>,
+    context: &mut GroupContext<'_>,
 ) -> Result<Said, String> {
     let text = plain(&action.text)?;
-    let party = subject.party().ok_or("you are in no party: nobody would hear it")?;
-    let chat = Chat { by: context.player.to_string(), text, to_party: true };
-    context.tell(Audience::Party(party), chat);
+    if context.party().is_none() {
+        return Err("you are in no party: nobody would hear it".into());
+    }
+    context.tell_group(Chat { by: group.caller().name.clone(), text, to_party: true });
     Ok(Said { tick: context.tick.tick.0 })
 }
 

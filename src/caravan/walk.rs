@@ -47,7 +47,7 @@ pub struct Steer {
 
 /// Take the coach to the middle of the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = Aboard)]
+#[action(scope = self, caller = player, reply = Aboard, rate = 1, burst = 3, coalesce = newest)]
 pub struct TakeCoach;
 
 /// The coach leaves.
@@ -57,7 +57,7 @@ pub struct Aboard {
     pub tick: u64,
 }
 
-pub(super) fn steer(action: &Steer, walker: &mut Walker, _: &mut ActionContext<'_>) -> Result<(), String> {
+pub(super) fn steer(action: &Steer, walker: &mut Walker, _: &mut OwnContext<'_>) -> Result<(), String> {
     walker.heading = action.heading.rem_euclid(std::f32::consts::TAU);
     walker.speed_m_s = action.speed_m_s.clamp(0.0, WALK_M_S_MAX);
     Ok(())
@@ -66,7 +66,7 @@ pub(super) fn steer(action: &Steer, walker: &mut Walker, _: &mut ActionContext<'
 pub(super) fn take_coach(
     _: &TakeCoach,
     walker: &mut Walker,
-    context: &mut ActionContext<'_>,
+    context: &mut OwnContext<'_>,
 ) -> Result<Aboard, String> {
     let now = context.tick.tick.0;
     if now < walker.next_coach {

@@ -12,7 +12,8 @@ use bevy_ecs::schedule::SingleThreadedExecutor;
 use glam::Vec3;
 use rustc_hash::FxHashMap;
 
-use crate::action::kinds::{ActionEffects, Answer, RoutedAction};
+use crate::action::ActionEffects;
+use crate::action::kinds::{Answer, CellStage, RoutedAction};
 use crate::ghost::column::Column;
 use crate::ghost::export::{Export, Member};
 use crate::ghost::import::{GhostPlaces, ImportCounts, ImportTarget, Links, PublishedExports};
@@ -347,7 +348,7 @@ impl Cell {
         self.ghosts_frozen_at = self.world.increment_change_tick();
         let cell = self.leaf.id;
         self.archetypes.begin(&self.world);
-        self.run_actions();
+        self.run_actions(context);
         self.world.run_schedule(Simulate);
         self.world.flush();
         self.moves.clear();
@@ -377,22 +378,37 @@ impl Cell {
         self.world.clear_trackers();
     }
 
-    fn run_actions(&mut self) {
+    /// Runs the actions that wait, before `Simulate`: something on the node comes after them.
+    ///
+    /// # Panics
+    /// When a handler does.
+    pub fn act(&mut self, context: &TickContext) {
+        let crumb = self.enter();
+        crumb.system("actions");
+        self.run_actions(context);
+    }
+
+    fn run_actions(&mut self, context: &TickContext) {
         if self.actions.is_empty() {
             return;
         }
+        let context = TickContext { cell: self.leaf.id, area: self.leaf.area, ..context.clone() };
         let mut effects = ActionEffects::take(&mut self.world);
-        for action in std::mem::take(&mut self.actions) {
-            let kind = &self.game.actions[usize::from(action.kind)];
-            let entity = self.by_net_id.get(&action.actor).copied();
-            let result = match entity {
-                Some(entity) => kind.run(&mut self.world, entity, &action, &mut effects),
-                None => Err(ActionRefusal::NotInWorld),
-            };
-            if let Some(id) = action.id {
-                self.answers.push(Answer { session: action.session, id, result });
+        let (actions, game) = (std::mem::take(&mut self.actions), &self.game);
+        let (by_net_id, answers) = (&self.by_net_id, &mut self.answers);
+        self.world.resource_scope(|world, nearby: Mut<LastIndex>| {
+            for action in actions {
+                let kind = &game.actions[usize::from(action.kind)];
+                let result = match by_net_id.get(&action.on).copied() {
+                    Some(entity) => {
+                        let stage = &mut CellStage { world, entity, nearby: &nearby, effects: &mut effects };
+                        kind.run_in_cell(&action, &context, stage)
+                    }
+                    None => Err(ActionRefusal::NotInWorld),
+                };
+                answers.push(Answer { session: action.session, id: action.id, kind: action.kind, result });
             }
-        }
+        });
         effects.put_back(&mut self.world);
     }
 

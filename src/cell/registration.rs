@@ -12,8 +12,11 @@ use bevy_ecs::world::EntityRef;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::action::Action;
-use crate::action::kinds::{ActionHandler, ActionKind, TypedActionKind};
+use crate::action::global::GlobalKind;
+use crate::action::group::GroupKind;
+use crate::action::kinds::ActionKind;
+use crate::action::own::OwnKind;
+use crate::action::{Action, GlobalHandler, GlobalScope, GroupHandler, GroupScope, OwnHandler, OwnScope};
 use crate::limits::{COMPONENT_KINDS_MAX, FIELDS_PER_ENTITY_MAX};
 use crate::replication::events::{Delivery, EventKinds, PlayerEvent};
 use crate::replication::field::SyncFields;
@@ -155,11 +158,18 @@ pub trait CellAppExt {
     fn scratch<R: Resource<Mutability = Mutable> + Default>(&mut self) -> &mut Self;
     /// Lets systems of the cell tell players `E`.
     fn add_player_event<E: PlayerEvent>(&mut self, delivery: Delivery) -> &mut Self;
-    /// Lets players do `A`. The handler is given the caller's own `D` and nothing else.
-    fn add_action<A: Action, D: Component<Mutability = Mutable>>(
-        &mut self,
-        handler: ActionHandler<A, D>,
-    ) -> &mut Self;
+    /// Lets players do `A`, of scope `self`: the handler is given the caller's own `D` and nothing else.
+    fn add_own_action<A, D>(&mut self, handler: OwnHandler<A, D>) -> &mut Self
+    where
+        A: Action<Scope = OwnScope>,
+        D: Component<Mutability = Mutable> + Clone;
+    /// Lets players do `A`, of scope `group`: the handler is given the `D` of the caller's party.
+    fn add_group_action<A, D>(&mut self, handler: GroupHandler<A, D>) -> &mut Self
+    where
+        A: Action<Scope = GroupScope>,
+        D: Component<Mutability = Mutable> + Clone;
+    /// Lets those with its role do `A`, of scope `global`: the handler reaches everything, and each call leaves an audit row.
+    fn add_global_action<A: Action<Scope = GlobalScope>>(&mut self, handler: GlobalHandler<A>) -> &mut Self;
 }
 
 impl CellAppExt for App {
@@ -236,21 +246,38 @@ impl CellAppExt for App {
         self
     }
 
-    fn add_action<A: Action, D: Component<Mutability = Mutable>>(
-        &mut self,
-        handler: ActionHandler<A, D>,
-    ) -> &mut Self {
-        let mut registrar = self.world_mut().resource_mut::<Registrar>();
-        if registrar.known.is_none() {
-            if registrar.game.actions.iter().any(|kind| kind.name() == A::NAME) {
-                registrar.fault.get_or_insert(GameError::DuplicateAction(A::NAME));
-                return self;
-            }
-            registrar.game.schema.actions.push(A::signature());
-            registrar.game.actions.push(Box::new(TypedActionKind::new(handler)));
-        }
-        self
+    fn add_own_action<A, D>(&mut self, handler: OwnHandler<A, D>) -> &mut Self
+    where
+        A: Action<Scope = OwnScope>,
+        D: Component<Mutability = Mutable> + Clone,
+    {
+        add_action::<A>(self, OwnKind::new(handler))
     }
+
+    fn add_group_action<A, D>(&mut self, handler: GroupHandler<A, D>) -> &mut Self
+    where
+        A: Action<Scope = GroupScope>,
+        D: Component<Mutability = Mutable> + Clone,
+    {
+        add_action::<A>(self, GroupKind::new(handler))
+    }
+
+    fn add_global_action<A: Action<Scope = GlobalScope>>(&mut self, handler: GlobalHandler<A>) -> &mut Self {
+        add_action::<A>(self, GlobalKind::new(handler))
+    }
+}
+
+fn add_action<A: Action>(app: &mut App, kind: impl ActionKind + 'static) -> &mut App {
+    let mut registrar = app.world_mut().resource_mut::<Registrar>();
+    if registrar.known.is_none() {
+        if registrar.game.actions.iter().any(|kind| kind.name() == A::NAME) {
+            registrar.fault.get_or_insert(GameError::DuplicateAction(A::NAME));
+            return app;
+        }
+        registrar.game.schema.actions.push(A::signature());
+        registrar.game.actions.push(Box::new(kind));
+    }
+    app
 }
 
 /// The plugins that make a cell, and what they register.

@@ -340,8 +340,13 @@ pub enum ActionRefusal {
     #[error("too many actions: try again in a moment")]
     Busy,
     /// The game's own reason.
-    #[error("{0}")]
-    Game(String),
+    #[error("{text}")]
+    Game {
+        /// In words.
+        text: String,
+        /// The encoded refusal of the action's type; empty when that is too long.
+        reason: Vec<u8>,
+    },
     /// A fault of the server's: the game gave no answer.
     #[error("the server gave no answer to the action: this is a fault of the game")]
     Unanswered,

@@ -8,6 +8,7 @@ use bevy_ecs::prelude::{Component, World};
 use rustc_hash::FxHashMap;
 
 use crate::action::act::{self, ActCounts};
+use crate::action::tally::ActionTallies;
 use crate::cell::context::TickContext;
 use crate::cell::layout::LayoutError;
 use crate::cell::partition::{Births, LifeEvents, PartitionCounts};
@@ -22,7 +23,7 @@ use crate::interest::{InterestSettings, Viewers};
 use crate::replication::events::EventOutbox;
 use crate::replication::globals::RegisteredGlobals;
 use crate::replication::{Rows, stage};
-use crate::session::{AvatarRecipe, AvatarRequest, Sessions};
+use crate::session::{AvatarRecipe, AvatarRequest, Parties, Sessions};
 use crate::telemetry::{Heartbeat, StageClock};
 
 use super::population::{Npcs, Population};
@@ -306,6 +307,8 @@ fn install_resources(world: &mut World, settings: &WorldSettings, layout: Layout
     world.init_resource::<PartitionCounts>();
     world.init_resource::<ActCounts>();
     world.init_resource::<act::UnderWay>();
+    world.init_resource::<ActionTallies>();
+    world.init_resource::<Parties>();
     world.init_resource::<record::CellTotals>();
     world.init_resource::<image::PendingImage>();
     world.init_resource::<record::LastSaved>();

@@ -13,12 +13,12 @@ use crate::cell::partition::{Births, join_saved, spawn_saved};
 use crate::cell::pool::{NodeContext, with_cells};
 use crate::cell::registration::Game;
 use crate::cell::requests::SpawnRequest;
-use crate::ids::NetId;
+use crate::ids::{ActionId, NetId};
 use crate::interest::{IndexEntry, LastIndex};
 use crate::protocol::codec;
 use crate::replication::policy::Subject;
 use crate::replication::{Globals, Rows};
-use crate::session::Sessions;
+use crate::session::{Parties, Sessions};
 use crate::space::Position;
 
 use super::io::{TickInput, TickOutput, WorldImage};
@@ -42,6 +42,7 @@ struct Header {
     spawned: Vec<(NetId, u64)>,
     entities: u64,
     globals: Vec<(String, Vec<u8>)>,
+    parties: Vec<u8>,
 }
 
 /// Where game systems find an entity in the image's tick, as of the end of the tick before.
@@ -129,6 +130,7 @@ pub fn make_image(world: &mut World) {
                 .collect(),
             entities: entities.len() as u64,
             globals: world.resource::<Globals>().save(world),
+            parties: world.resource::<Parties>().save(),
         };
         let mut bytes = codec::encode(&header);
         bytes.append(&mut body);
@@ -262,7 +264,11 @@ pub(super) fn restore(world: &mut World, image: &WorldImage) -> Result<(), Strin
     Globals::load(world, &header.globals)?;
     world.resource_mut::<Births>().spawned = header.spawned.into_iter().collect();
     let epoch = image.counters.iter().find(|(name, _)| name == COUNTER_EPOCH).map_or(0, |(_, value)| *value);
-    world.resource_mut::<Sessions>().last_epoch = u32::try_from(epoch).unwrap_or(u32::MAX);
+    *world.resource_mut::<Parties>() = Parties::load(&header.parties)?;
+    let mut sessions = world.resource_mut::<Sessions>();
+    sessions.last_epoch = u32::try_from(epoch).unwrap_or(u32::MAX);
+    // What became of actions before is in the image, but not which they were.
+    sessions.ids_forgotten = Some(ActionId::order_at(image.now_ms));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use bevy_ecs::prelude::{Mut, World};
 use crate::cell::partition::{LifeEvents, despawn_now, spawn_now};
 use crate::cell::pool::{NodeContext, with_cells};
 use crate::cell::requests::{Requests, ViewerChange};
-use crate::ids::{ActionId, ConnectionId, Row};
+use crate::ids::{ConnectionId, Row};
 use crate::limits::JOINS_PER_TICK_MAX;
 use crate::net::ToNet;
 use crate::protocol::messages::{Refusal, ServerControl, Welcome};
@@ -116,12 +116,12 @@ fn admit_one(world: &mut World, sessions: &mut Sessions, join: &Join) {
         (session.context, session.pinned) = (context, pinned);
         session.context.set_role(join.role);
     }
-    let epoch = session.id.epoch;
+    let (epoch, ids_after) = (session.id.epoch, session.replies.ids_after());
     let welcome = Welcome {
         player: join.player.clone(),
         epoch,
         resumed: false,
-        ids_after: ActionId(0),
+        ids_after,
         grace_s: 0,
         avatar,
         world: settings.name.clone(),

@@ -5,9 +5,11 @@
 //! *Reads*: joins and leaves of the tick's input. *Writes*: sessions, avatars, messages to clients.
 
 pub mod admit;
+pub mod party;
 pub mod registry;
 pub mod relevance;
 
+pub use party::{Parties, Party, PartyRefusal};
 pub use registry::{Session, Sessions};
 
 use std::sync::Arc;

@@ -129,6 +129,9 @@ pub struct Sessions {
     /// Most sessions at once so far.
     pub most: u64,
     departed: Departed,
+    /// The highest order of ids of actions of which it may have been forgotten what became of them, of players of whom
+    /// nothing is remembered.
+    pub ids_forgotten: Option<u64>,
     /// What is in everybody's view wherever it is, and for how many reasons.
     pub pinned_for_all: Pins,
 }
@@ -249,7 +252,7 @@ impl Sessions {
             view,
             input_seq: 0,
             inbox: VecDeque::new(),
-            replies: replies.unwrap_or_default(),
+            replies: replies.unwrap_or_else(|| ReplyMemory::forgotten_up_to(self.ids_forgotten)),
             answers: Vec::new(),
             events_waiting: VecDeque::new(),
             events_waiting_bytes: 0,

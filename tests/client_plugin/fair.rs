@@ -92,7 +92,7 @@ pub(crate) struct Shout {
 
 /// Rename the own stall.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = Renamed)]
+#[action(scope = self, caller = player, reply = Renamed, rate = 1000, burst = 1000, coalesce = none)]
 pub(crate) struct Rename {
     pub(crate) name: String,
 }
@@ -102,12 +102,12 @@ pub(crate) struct Renamed {
     pub(crate) before: String,
 }
 
-fn shout(action: &Shout, stall: &mut Stall, _: &mut ActionContext<'_>) -> Result<(), String> {
+fn shout(action: &Shout, stall: &mut Stall, _: &mut OwnContext<'_>) -> Result<(), String> {
     stall.price = action.price;
     Ok(())
 }
 
-fn rename(action: &Rename, stall: &mut Stall, _: &mut ActionContext<'_>) -> Result<Renamed, String> {
+fn rename(action: &Rename, stall: &mut Stall, _: &mut OwnContext<'_>) -> Result<Renamed, String> {
     if action.name.is_empty() {
         return Err("a stall has a name".into());
     }
@@ -335,8 +335,8 @@ impl Plugin for Grounds {
             .replicate::<Lantern>()
             .replicate::<Wares>()
             .replicate::<Ledger>()
-            .add_action::<Shout, Stall>(shout)
-            .add_action::<Rename, Stall>(rename)
+            .add_own_action::<Shout, Stall>(shout)
+            .add_own_action::<Rename, Stall>(rename)
             .add_player_event::<Rumour>(Delivery::Reliable)
             .add_player_event::<Bell>(Delivery::Reliable);
     }

@@ -45,13 +45,13 @@ fn a_component_or_an_action_registered_twice_is_refused_by_name() {
     assert_eq!(refused, format!("the component Stone {end}"));
 
     #[derive(Serialize, Deserialize, Action)]
-    #[action(scope = self, caller = player, reply = ())]
+    #[action(scope = self, caller = player, reply = (), rate = 1000, burst = 1000, coalesce = none)]
     struct Push;
-    fn push(_: &Push, _: &mut Stone, _: &mut ActionContext<'_>) -> Result<(), String> {
+    fn push(_: &Push, _: &mut Stone, _: &mut OwnContext<'_>) -> Result<(), String> {
         Ok(())
     }
     let refused = refusal(|app| {
-        app.replicate::<Stone>().add_action::<Push, Stone>(push).add_action::<Push, Stone>(push);
+        app.replicate::<Stone>().add_own_action::<Push, Stone>(push).add_own_action::<Push, Stone>(push);
     });
     assert_eq!(
         refused,

@@ -6,4 +6,9 @@ struct Say {
     text: String,
 }
 
+/// What reaches everybody's data is not for everybody.
+#[derive(Action)]
+#[action(scope = global, caller = player, reply = (), rate = 1, burst = 1, coalesce = none)]
+struct Tax;
+
 fn main() {}

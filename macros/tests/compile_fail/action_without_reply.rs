@@ -8,4 +8,8 @@ struct Say;
 #[action(scope = self, caller = player, latest_wins, reply = ())]
 struct Steer;
 
+#[derive(Action)]
+#[action(scope = group, caller = player, latest_wins)]
+struct Shove;
+
 fn main() {}

@@ -10,7 +10,7 @@ struct Hunter {
 }
 
 #[derive(Action)]
-#[action(scope = self, caller = player, reply = ())]
+#[action(scope = self, caller = player, reply = (), rate = 1, burst = 1, coalesce = none)]
 struct Hunt {
     prey: Entity,
 }

@@ -180,17 +180,6 @@ impl Flags {
     }
 
     fn actions(&mut self, rules: &Rules) {
-        for action in
-            rules.actions.iter().filter(|action| action.scope == "global" && action.caller == "player")
-        {
-            self.add(
-                FlagKind::Error,
-                "global_for_everybody",
-                action.name,
-                "reaches everybody's data, and every player may call it: write caller = gm or admin, or scope = group"
-                    .into(),
-            );
-        }
         let local = rules.actions.iter().filter(|action| action.scope != "global").count();
         if local * 100 < rules.actions.len() * LOCAL_ACTIONS_PERCENT_MIN {
             self.add(

@@ -10,6 +10,7 @@ mod text;
 
 use serde::Serialize;
 
+use crate::action::Pace;
 use crate::action::kinds::ActionKind;
 use crate::cell::kinds::{ComponentKind, Reach, SUBJECT_KIND};
 use crate::cell::registration::Game;
@@ -131,8 +132,18 @@ pub struct ActionRules {
     pub scope: &'static str,
     /// Who may call it: `player`, `gm` or `admin`, and every role above.
     pub caller: &'static str,
-    /// Whether it is continuous input, of which the newest counts.
+    /// Whether it is continuous input, of which the newest counts, once a tick.
     pub latest_wins: bool,
+    /// How many a second one caller may call in the long run; none of continuous input.
+    pub rate_per_s: Option<f64>,
+    /// How many at once, after a while without.
+    pub burst: Option<u16>,
+    /// What becomes of several in one tick: `none` (each is run) or `newest`.
+    pub coalesce: Option<&'static str>,
+    /// Whether who is muted may not call it.
+    pub speaks: bool,
+    /// Whether it is done on an entity of the caller's that it names, and not on the avatar.
+    pub has_target: bool,
 }
 
 /// Bytes of a field or component in a saved world.
@@ -218,11 +229,22 @@ impl Rules {
         let stays = |(index, kind): (usize, &dyn ComponentKind)| {
             (kind.reach() == Reach::ServerOnly && index != SUBJECT_KIND).then(|| kind.name())
         };
-        let action = |kind: &dyn ActionKind| ActionRules {
-            name: kind.name(),
-            scope: kind.scope().name(),
-            caller: kind.caller().name(),
-            latest_wins: kind.latest_wins(),
+        let action = |kind: &dyn ActionKind| {
+            let limit = match kind.pace() {
+                Pace::Continuous => None,
+                Pace::Single(limit) => Some(limit),
+            };
+            ActionRules {
+                name: kind.name(),
+                scope: kind.scope().name(),
+                caller: kind.caller().name(),
+                latest_wins: limit.is_none(),
+                rate_per_s: limit.map(|limit| limit.rate_per_s),
+                burst: limit.map(|limit| limit.burst),
+                coalesce: limit.map(|limit| limit.coalesce.name()),
+                speaks: kind.speaks(),
+                has_target: kind.has_target(),
+            }
         };
         let mut rules = Self {
             components: game.schema.components.iter().enumerate().map(of_component).collect(),
