@@ -6,7 +6,7 @@ use bevy_ecs::prelude::Component;
 use glam::{Vec2, Vec3};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
-use terrane::action::{Action, Caller, Scope};
+use terrane::action::{Action, Caller, Coalesce, Limit, Pace, Scope};
 use terrane::ids::NetId;
 use terrane::limits::{FIELD_BYTES_MAX_DEFAULT, PENDING_TICKS_MAX, SENT_FIELDS_MAX, URGENCY_PRIORITY_MAX};
 use terrane::protocol::codec::DecodeError;

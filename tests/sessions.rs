@@ -101,7 +101,7 @@ fn add(id: u128, number: u32) -> ActionCall {
 
 /// What the server holds of the avatar of a player.
 /// A refusal in the game's own words.
-fn refused(text: &str) -> ActionRefusal {
+fn in_words(text: &str) -> ActionRefusal {
     ActionRefusal::Game { text: text.into(), reason: codec::encode(&text) }
 }
 
@@ -199,7 +199,7 @@ fn every_action_is_done_once_in_order_and_answered_once_on_a_bad_network() {
         for (call, number) in sent[index].iter().zip(numbers) {
             let result = &answers[index].by_id[&call.id];
             if number == 13 {
-                assert_eq!(*result, Err(refused("not that one")));
+                assert_eq!(*result, Err(in_words("not that one")));
             } else {
                 total += u64::from(number);
                 assert_eq!(*result, Ok(codec::encode(&total)), "the answer of that very moment");

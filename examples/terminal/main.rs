@@ -243,6 +243,13 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
         .answers::<Say>()
         .answers::<TellParty>()
         .answers::<JoinParty>()
+        .answers::<Invite>()
+        .answers::<Accept>()
+        .answers::<LeaveParty>()
+        .answers::<Dismiss>()
+        .answers::<Disband>()
+        .answers::<Gather>()
+        .answers::<Scout>()
         .answers::<Appoint>()
         .answers::<TakeCoach>()
         .hear::<Chat>()
@@ -253,6 +260,13 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
                 refused::<Say>,
                 refused::<TellParty>,
                 refused::<JoinParty>,
+                refused::<Invite>,
+                refused::<Accept>,
+                refused::<LeaveParty>,
+                refused::<Dismiss>,
+                refused::<Disband>,
+                refused::<Gather>,
+                refused::<Scout>,
                 refused::<Appoint>,
                 refused::<TakeCoach>,
                 listen,
