@@ -278,6 +278,7 @@ pub(super) fn config_json(settings: &Settings) -> serde_json::Value {
             "view_entities_max": space.view_entities_max,
             "bucket_m": space.bucket_m,
         },
+        "grace_s": settings.session.grace_s,
         "image_every_s": settings.save.image_every_s,
     })
 }

@@ -272,6 +272,8 @@ pub(super) fn world_settings(settings: &Settings, secret: u64) -> WorldSettings 
         client_bytes_per_tick: space.client_bytes_per_tick,
         bucket_m: space.bucket_m,
         players_max: (settings.network.players_max + settings.run.bots) as u32,
+        grace_s: settings.session.grace_s,
+        keeps_players: false,
         npcs: Some(settings.run.npcs as u64),
         threads: settings.run.threads,
         audit_every: settings.run.audit_every_ticks.map(u64::from),
