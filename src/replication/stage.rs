@@ -162,8 +162,7 @@ fn take_acks(world: &mut World, sessions: &mut Sessions) {
         let rows = world.resource::<Rows>();
         for ack in &input.acks {
             if let Some(session) = sessions.current_mut(ack.connection, ack.epoch) {
-                session.view.on_ack(rows, ack.newest, ack.bits);
-                session.lasting.heard(ack.heard);
+                session.hear(rows, ack);
             }
         }
     });

@@ -132,7 +132,7 @@ fn resume(world: &mut World, sessions: &mut Sessions, join: &Join) -> bool {
         sessions.counts.not_resumable += 1;
         return false;
     };
-    if session.id.epoch != wanted.epoch || !session.lasting.can_resume(wanted.heard) {
+    if !session.can_resume(wanted) {
         counts.not_resumable += 1;
         return false;
     }

@@ -8,7 +8,8 @@ use rustc_hash::FxHashMap;
 use crate::action::memory::ReplyMemory;
 use crate::ids::{ConnectionId, NetId, PlayerId, Row, SessionId, TickNumber};
 use crate::limits::{PLAYERS_REMEMBERED_MAX, REPLIES_KEPT_S};
-use crate::protocol::messages::{ActionCall, ActionReply, Health, ServerControl};
+use crate::protocol::messages::{ActionCall, ActionReply, Health, Resume, ServerControl};
+use crate::replication::Rows;
 use crate::replication::policy::{Depends, ViewerContext};
 use crate::replication::view::View;
 
@@ -17,6 +18,7 @@ use super::lasting::Lasting;
 use super::relevance::Pins;
 use super::state::{Event, Life, State};
 use crate::cell::requests::PinnedFor;
+use crate::server::io::ClientAck;
 
 /// One player in the world.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub struct Session {
     life: Life,
     /// The epoch it began with. It has another one after every resume; what is kept per session goes by this one.
     pub began: u32,
+    /// The newest of its epochs under which its client was heard: the welcome of a newer one may have been lost on its way.
+    pub(crate) held_epoch: u32,
     /// Until when a lingering session waits for its player.
     pub lingers_until: TickNumber,
     /// What was said and has to be said again, should the connection be lost.
@@ -88,6 +92,18 @@ impl Session {
     #[must_use]
     pub fn is_lingering(&self) -> bool {
         self.state() == State::Lingering
+    }
+
+    /// Takes the client's word for which updates and messages it has.
+    pub(crate) fn hear(&mut self, rows: &Rows, ack: &ClientAck) {
+        self.held_epoch = self.id.epoch;
+        self.view.on_ack(rows, ack.newest, ack.bits);
+        self.lasting.heard(ack.heard);
+    }
+
+    /// Whether a client that holds the session as of an epoch, with so many lasting messages, can be told all that it lacks.
+    pub(super) fn can_resume(&self, wanted: Resume) -> bool {
+        (self.held_epoch..=self.id.epoch).contains(&wanted.epoch) && self.lasting.can_resume(wanted.heard)
     }
 
     /// Says something that must not be lost: [lasting](ServerControl::is_lasting) messages alone. It leaves with this tick's
@@ -340,6 +356,7 @@ impl Sessions {
             connection: join.connection,
             life,
             began: id.epoch,
+            held_epoch: id.epoch,
             lingers_until: TickNumber(0),
             lasting: Lasting::default(),
             muted: None,

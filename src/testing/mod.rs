@@ -43,8 +43,8 @@ use crate::net::{Identity, Loopback, LoopbackConditions, loopback::LoopbackPort}
 use crate::replication::{Replicate, Schema};
 use crate::server::{Server, ServerBuilder, TickInput, TickOutput, WorldImage, WorldSettings};
 
-/// A client of a [`TestWorld`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A client of a [`TestWorld`]; the default is the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(usize);
 
 /// A server in lockstep with clients over an in-memory network.
