@@ -60,7 +60,7 @@
 //! # Layers
 //!
 //! A module imports from those of its own layer and of earlier ones: first words ([`ids`], [`limits`], [`space`],
-//! [`tick`], [`private_file`], [`protocol`]), then what stands around a world ([`config`], [`net`], [`telemetry`], [`store`], [`http`],
+//! [`tick`], [`private_file`], [`players`], [`protocol`]), then what stands around a world ([`config`], [`net`], [`telemetry`], [`store`], [`http`],
 //! [`cli`]), then its parts ([`interest`], [`replication`], [`cell`] with [`ghost`] and [`action`], [`session`]), then
 //! [`server`], which puts them together, and last who uses it ([`client`], [`driver`], [`testing`], [`caravan`]). The
 //! list itself is in `docs/architecture.md`, and a test holds the code to it.
@@ -81,6 +81,7 @@ pub mod ids;
 pub mod interest;
 pub mod limits;
 pub mod net;
+pub mod players;
 pub mod prelude;
 pub mod private_file;
 pub mod protocol;

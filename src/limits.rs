@@ -141,10 +141,29 @@ pub const PLAYERS_REMEMBERED_MAX: usize = 4_096;
 /// How long after leaving a player's answers are remembered, in seconds of world time.
 pub const REPLIES_KEPT_S: u64 = 24 * 3_600;
 
+/// Most bytes of lasting messages that a session keeps for a client that has not confirmed them: many times what is
+/// unconfirmed on a long round trip.
+pub const LASTING_BYTES_MAX: usize = 128 * 1_024;
+
+/// Bytes of lasting messages that go to one client in a tick, one message more at most: far more than a tick makes, and
+/// little enough for the network to take what a resumed session has to say again.
+pub const LASTING_BYTES_PER_TICK_MAX: usize = 16 * 1_024;
+
+/// Longest time that a session may wait for a lost connection to come back, s.
+pub const GRACE_S_MAX: u32 = 3_600;
+
+/// Most seconds of world time that a player waits for its profile before it is refused and may try again.
+pub const PROFILE_WAIT_S: u64 = 20;
+
+/// Most bytes of what an operator writes about a player: it is told to that player.
+pub const WHY_BYTES_MAX: usize = 200;
+
 const _: () = assert!(RECORD_BYTES_MAX < REPLY_BYTES_REMEMBERED_MAX);
 const _: () = assert!(UPDATE_BYTES_MAX + 32 < NETCODE_PAYLOAD_BYTES_MAX);
 const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX < NETCODE_PAYLOAD_BYTES_MAX);
 const _: () = assert!(COMPONENT_KINDS_MAX <= 64);
+const _: () = assert!(LASTING_BYTES_PER_TICK_MAX > EVENT_BYTES_PER_TICK_MAX + RECORD_BYTES_MAX);
+const _: () = assert!(LASTING_BYTES_MAX > 2 * EVENT_BYTES_WAITING_MAX);
 const _: () = assert!(ALIASES_MAX >= 4 * VIEW_ENTITIES_MAX && ALIASES_MAX <= u16::MAX as usize);
 const _: () = assert!(UPDATES_IN_FLIGHT_MAX <= 64, "an ack carries 64 bits");
 const _: () = assert!(WORLD_EDGE_M_MAX * LATTICE_STEPS_PER_M < i32::MAX as f32);

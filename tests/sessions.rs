@@ -339,7 +339,11 @@ fn a_second_device_takes_over_avatar_and_answers_and_the_first_is_told() {
     assert_eq!(only_reply(&mut world, back), Ok(codec::encode(&11u64)));
     world[back].call(add(2, 7)).expect("sent");
     assert_eq!(only_reply(&mut world, back), Err(ActionRefusal::IdReused));
-    assert_eq!(tally(world.server_mut(), "alice").total, 0, "nothing was done to the new one");
+    assert_eq!(
+        tally(world.server_mut(), "alice").total,
+        11,
+        "what she had came back, and nothing was done to it"
+    );
 }
 
 fn lose_the_actions(world: &mut World) {

@@ -86,6 +86,8 @@ pub trait ComponentKind: Send + Sync {
     /// # Errors
     /// When the bytes are not a saved component of this kind.
     fn load(&self, entity: &mut EntityWorldMut<'_>, bytes: &[u8]) -> Result<usize, DecodeError>;
+    /// Takes it off an entity, if it is on it.
+    fn remove(&self, entity: &mut EntityWorldMut<'_>);
 }
 
 /// A replicated kind.
@@ -177,6 +179,9 @@ impl<C: Replicate> ComponentKind for ReplicatedKind<C> {
         entity.insert(component);
         Ok(used)
     }
+    fn remove(&self, entity: &mut EntityWorldMut<'_>) {
+        entity.remove::<C>();
+    }
 }
 
 /// Writes in place where the entity has the component (a promoted ghost), which moves no archetype.
@@ -249,6 +254,9 @@ impl<C: Component<Mutability = Mutable> + Serialize + DeserializeOwned> Componen
         entity.insert(component);
         Ok(used)
     }
+    fn remove(&self, entity: &mut EntityWorldMut<'_>) {
+        entity.remove::<C>();
+    }
 }
 
 /// A kind that stays where it is.
@@ -302,6 +310,9 @@ impl<C: Component> ComponentKind for CellLocalKind<C> {
     }
     fn load(&self, _: &mut EntityWorldMut<'_>, _: &[u8]) -> Result<usize, DecodeError> {
         Err(DecodeError::malformed("saved component", "a cell-local component is never saved"))
+    }
+    fn remove(&self, entity: &mut EntityWorldMut<'_>) {
+        entity.remove::<C>();
     }
 }
 

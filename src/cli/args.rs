@@ -9,6 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use super::exit::CliError;
 use crate::config::{RunOptions, parse_address};
 use crate::ids::{FieldName, NetId, PlayerId, Role};
+use crate::limits::WHY_BYTES_MAX;
+use crate::players::OrderKind;
 
 /// Seconds that a connect token can be used for, unless told otherwise.
 const TOKEN_EXPIRES_S_DEFAULT: u64 = 300;
@@ -30,6 +32,8 @@ pub enum Command {
     Why(WhyOptions),
     /// Print the rules of the game: who is told what, and who may do what.
     Rules(RulesOptions),
+    /// Order something about a player of a live or stopped world.
+    Moderate(OrderKind, ModerateOptions),
 }
 
 /// Runs one seamless world, or works on one.
@@ -62,6 +66,16 @@ enum Sub {
     Why(WhyOptions),
     /// Print who is told what and who may do what, and what of it breaks a rule: exit 1 when something does.
     Rules(RulesOptions),
+    /// Send a player away, who may come back: exit 1 when it is not in the world.
+    Kick(ModerateOptions),
+    /// Send a player away and do not let it in, for a time or for good; it need never have been here.
+    Ban(TimedModerateOptions),
+    /// Let a banned player in again: exit 1 when it is not banned.
+    Unban(ModerateOptions),
+    /// Let a player not speak, for a time or for good.
+    Mute(TimedModerateOptions),
+    /// Let a player speak again: exit 1 when it is not muted.
+    Unmute(ModerateOptions),
 }
 
 #[derive(Debug, Subcommand)]
@@ -153,6 +167,71 @@ pub struct WhyOptions {
     pub json: bool,
 }
 
+/// Whom an order is about.
+#[derive(Clone, Debug, Args)]
+pub struct ModerateOptions {
+    /// The save of the world, running or not: saves/NAME.
+    #[arg(value_name = "SAVE")]
+    pub save: PathBuf,
+    /// The player.
+    #[arg(long, value_name = "PLAYER", value_parser = PlayerId::new)]
+    pub player: PlayerId,
+    /// Why: told to the player, and kept in the save for good.
+    #[arg(long, value_name = "TEXT", value_parser = parse_why)]
+    pub why: String,
+    /// For how long.
+    #[arg(skip)]
+    pub for_s: Option<u64>,
+    /// The token to show a running world that was given one [default: SAVE/admin.token].
+    #[arg(long, value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
+    /// Print the outcome as one JSON object on one line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// As [`ModerateOptions`], for a time.
+#[derive(Clone, Debug, Args)]
+struct TimedModerateOptions {
+    #[command(flatten)]
+    order: ModerateOptions,
+    /// For how long, such as 90s, 30m, 12h or 7d; for good without.
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration_s)]
+    for_s: Option<u64>,
+}
+
+impl TimedModerateOptions {
+    fn order(self) -> ModerateOptions {
+        ModerateOptions { for_s: self.for_s, ..self.order }
+    }
+}
+
+fn parse_why(text: &str) -> Result<String, String> {
+    let why = text.trim();
+    let is_text = !why.is_empty() && why.len() <= WHY_BYTES_MAX && !why.chars().any(char::is_control);
+    is_text.then(|| why.to_owned()).ok_or_else(|| format!("expected 1 to {WHY_BYTES_MAX} bytes of text"))
+}
+
+/// Most days that something is ordered for: longer is for good.
+const DAYS_MAX: u64 = 36_500;
+
+fn parse_duration_s(text: &str) -> Result<u64, String> {
+    let wrong =
+        || format!("expected a number with s, m, h or d behind it, from 1s to {DAYS_MAX}d, such as 12h");
+    let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
+    let unit_s: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = if is_number { number.parse().map_err(|_| wrong())? } else { return Err(wrong()) };
+    let seconds = number.checked_mul(unit_s).filter(|seconds| (1..=DAYS_MAX * 86_400).contains(seconds));
+    seconds.ok_or_else(wrong)
+}
+
 /// Whose rules.
 #[derive(Clone, Debug, Args)]
 pub struct RulesOptions {
@@ -197,6 +276,11 @@ where
         Some(Sub::Client(options)) => Command::Client(options),
         Some(Sub::Why(options)) => Command::Why(options),
         Some(Sub::Rules(options)) => Command::Rules(options),
+        Some(Sub::Kick(options)) => Command::Moderate(OrderKind::Kick, options),
+        Some(Sub::Ban(options)) => Command::Moderate(OrderKind::Ban, options.order()),
+        Some(Sub::Unban(options)) => Command::Moderate(OrderKind::Unban, options),
+        Some(Sub::Mute(options)) => Command::Moderate(OrderKind::Mute, options.order()),
+        Some(Sub::Unmute(options)) => Command::Moderate(OrderKind::Unmute, options),
     })
 }
 

@@ -12,7 +12,8 @@ mod exit;
 mod tests;
 
 pub use args::{
-    ClientMode, ClientOptions, Command, ConfigCheckOptions, RulesOptions, TokenOptions, WhyOptions, parse,
+    ClientMode, ClientOptions, Command, ConfigCheckOptions, ModerateOptions, RulesOptions, TokenOptions,
+    WhyOptions, parse,
 };
 pub use config_check::config_check;
 pub use exit::{CliError, ExitCode};

@@ -60,6 +60,8 @@ pub(super) struct FileKeys {
     #[serde(default)]
     pub(super) space: SpaceKeys,
     #[serde(default)]
+    pub(super) session: SessionKeys,
+    #[serde(default)]
     pub(super) save: SaveKeys,
 }
 
@@ -76,6 +78,13 @@ pub(super) struct SpaceKeys {
     pub(super) tiers: Option<Spanned<Vec<(f32, u32)>>>,
     pub(super) client_bytes_per_tick: Option<Spanned<u64>>,
     pub(super) bucket_m: Option<Spanned<f32>>,
+}
+
+/// The keys under `[session]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SessionKeys {
+    pub(super) grace_s: Option<Spanned<u64>>,
 }
 
 /// The keys under `[save]`.

@@ -4,8 +4,9 @@ use std::fmt;
 
 use super::values::{ADDRESS, ADDRESS_OR_OFF};
 use crate::limits::{
-    CLIENT_BYTES_PER_TICK_MIN, CLIENTS_PER_SHARD_MAX, GRID_CELLS_MAX, HZ_MAX, LEAVE_RADIUS_M_MAX,
-    THREADS_MAX, TOKEN_ADDRESSES_MAX, UPDATE_BYTES_MAX, VIEW_ENTITIES_MAX, WORLD_EDGE_M_MAX,
+    CLIENT_BYTES_PER_TICK_MIN, CLIENTS_PER_SHARD_MAX, GRACE_S_MAX, GRID_CELLS_MAX, HZ_MAX,
+    LEAVE_RADIUS_M_MAX, THREADS_MAX, TOKEN_ADDRESSES_MAX, UPDATE_BYTES_MAX, VIEW_ENTITIES_MAX,
+    WORLD_EDGE_M_MAX,
 };
 
 /// What a key's value may be, without regard to other keys.
@@ -112,6 +113,7 @@ pub(super) const CLIENT_BYTES: Key = file_key(
     Expected::Whole(CLIENT_BYTES_PER_TICK_MIN as u64, UPDATE_BYTES_MAX as u64),
 );
 pub(super) const BUCKET_M: Key = file_key("space.bucket_m", Expected::Number(1.0, 1_000.0, "metres"));
+pub(super) const GRACE_S: Key = file_key("session.grace_s", Expected::Whole(0, GRACE_S_MAX as u64));
 pub(super) const IMAGE_EVERY_S: Key = file_key("save.image_every_s", Expected::Whole(1, 86_400));
 
 /// Every key there is.
@@ -146,6 +148,7 @@ pub(super) const ALL: &[Key] = &[
     TIERS,
     CLIENT_BYTES,
     BUCKET_M,
+    GRACE_S,
     IMAGE_EVERY_S,
 ];
 

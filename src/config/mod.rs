@@ -20,5 +20,7 @@ mod values;
 pub use error::{ConfigError, FilePlace, Origin, Problem, Sourced};
 pub use file::{CONFIG_BYTES_MAX, WorldConfig};
 pub use options::{CONFIG_FILE_DEFAULT, RunOptions, config_file};
-pub use settings::{NetworkSettings, Pace, RunSettings, SaveSettings, Settings, SpaceSettings, WorldChoice};
+pub use settings::{
+    NetworkSettings, Pace, RunSettings, SaveSettings, SessionSettings, Settings, SpaceSettings, WorldChoice,
+};
 pub use values::{GridSize, HttpListen, LogLevel, ReportFormat, ValueError, parse_address};

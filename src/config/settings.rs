@@ -24,6 +24,8 @@ pub struct Settings {
     pub run: RunSettings,
     /// Radii, speeds and margins.
     pub space: SpaceSettings,
+    /// What becomes of players whose connection is lost.
+    pub session: SessionSettings,
     /// When the world is saved.
     pub save: SaveSettings,
     /// What is allowed but unwise; told at start, one line each.
@@ -152,6 +154,13 @@ pub struct SpaceSettings {
     pub bucket_m: f32,
 }
 
+/// What becomes of players whose connection is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// Seconds of world time for which they stay in the world and may come back as if nothing had been.
+    pub grace_s: u32,
+}
+
 /// When the world is saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SaveSettings {
@@ -254,6 +263,7 @@ impl Settings {
         check.hysteresis(&enter, &leave);
         let ghost_margin_m = check.ghost_margin(&leave, &top_speed, &reach, &hz, margin.as_ref());
 
+        let grace_s = check.whole(&key::GRACE_S, set!(GRACE_S, None, keys.session.grace_s, 30));
         let image_every_s =
             check.whole(&key::IMAGE_EVERY_S, set!(IMAGE_EVERY_S, None, keys.save.image_every_s, 30));
 
@@ -291,6 +301,7 @@ impl Settings {
                 client_bytes_per_tick: client_bytes.map(|bytes| bytes.value as u32),
                 bucket_m: bucket.value,
             },
+            session: SessionSettings { grace_s: grace_s.value as u32 },
             save: SaveSettings { image_every_s: image_every_s.value as u32 },
             warnings: Vec::new(),
         };

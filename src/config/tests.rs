@@ -174,6 +174,7 @@ fn a_value_out_of_range_is_told_with_its_range() {
         ("size_m = [65537, 10]", "1:10: size_m is [65537.0, 10.0]", size),
         ("size_m = [0, 10]", "1:10: size_m is [0.0, 10.0]", size),
         ("size_m = [nan, 10]", "1:10: size_m is [NaN, 10.0]", size),
+        ("[session]\ngrace_s = 3601", "2:11: session.grace_s is 3601", "a whole number from 0 to 3600"),
         ("[save]\nimage_every_s = 0", "2:17: save.image_every_s is 0", "a whole number from 1 to 86400"),
         (
             "[space]\nview_entities_max = 257",
@@ -406,7 +407,7 @@ proptest! {
         lines in proptest::collection::vec(
             prop_oneof![
                 "(hz|seed|grid|size_m|listen|http|name|space|npcs) = (-?[0-9]{1,20}|\\[[0-9, ]{0,6}\\]|\"[a-z:0-9]{0,8}\"|nan|\\{ ?\\})",
-                "\\[(space|save|x)\\]",
+                "\\[(space|session|save|x)\\]",
                 "(enter_radius_m|bucket_m) = -?[0-9.e]{1,6}",
                 "\\PC{0,12}",
             ],

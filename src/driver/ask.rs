@@ -92,11 +92,6 @@ fn read(question: &WhyQuestion) -> Result<WhyQuery, String> {
 
 /// Asks the world that runs in a save, and gives what it says: JSON, or text for people.
 pub(super) fn ask_why(options: &WhyOptions) -> Result<String, AskError> {
-    let folder = &options.save;
-    let info = RunInfo::read(folder)?.ok_or_else(|| AskError::NotRunning { folder: folder.clone() })?;
-    let addr = info.http.ok_or_else(|| AskError::HttpOff { folder: folder.clone() })?;
-    let token_file = options.admin_token_file.clone().unwrap_or_else(|| folder.join("admin.token"));
-    let token = AdminToken::from_file(&token_file)?;
     let mut target = format!(
         "/api/why?player={}&entity={}",
         escaped(options.player.as_str()),
@@ -106,9 +101,26 @@ pub(super) fn ask_why(options: &WhyOptions) -> Result<String, AskError> {
         target.push_str(&format!("&field={}", escaped(&format!("{}.{}", field.component, field.field))));
     }
     let accept = if options.json { "application/json" } else { "text/plain" };
+    ask_world(
+        &options.save,
+        options.admin_token_file.as_deref(),
+        &Request { target: &target, accept, body: None },
+    )
+}
+
+/// Asks the world that runs in a save, with its token, and gives the body of its answer.
+pub(super) fn ask_world(
+    folder: &Path,
+    token_file: Option<&Path>,
+    request: &Request<'_>,
+) -> Result<String, AskError> {
+    let info = RunInfo::read(folder)?.ok_or_else(|| AskError::NotRunning { folder: folder.to_owned() })?;
+    let addr = info.http.ok_or_else(|| AskError::HttpOff { folder: folder.to_owned() })?;
+    let token_file = token_file.map_or_else(|| folder.join("admin.token"), Path::to_owned);
+    let token = AdminToken::from_file(&token_file)?;
     let addr = reachable(addr);
-    let no_answer = |error| AskError::NoAnswer { folder: folder.clone(), addr, error };
-    let (status, body) = get(addr, &target, accept, token.reveal()).map_err(no_answer)?;
+    let no_answer = |error| AskError::NoAnswer { folder: folder.to_owned(), addr, error };
+    let (status, body) = send(addr, request, token.reveal()).map_err(no_answer)?;
     if status == 200 {
         return Ok(body);
     }
@@ -116,6 +128,17 @@ pub(super) fn ask_why(options: &WhyOptions) -> Result<String, AskError> {
         .ok()
         .and_then(|answer| answer["error"].as_str().map(str::to_owned));
     Err(AskError::Refused(error.unwrap_or_else(|| format!("{addr} answers {status}: {}", body.trim()))))
+}
+
+/// What is asked of a running world.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request<'a> {
+    /// Path and query.
+    pub(super) target: &'a str,
+    /// The form of the answer.
+    pub(super) accept: &'a str,
+    /// JSON that is posted; without any it is a GET.
+    pub(super) body: Option<&'a str>,
 }
 
 /// Where a world that listens on all addresses is reached from its own machine.
@@ -142,14 +165,18 @@ fn escaped(text: &str) -> String {
 }
 
 /// One request, one answer: its status and body.
-fn get(addr: SocketAddr, target: &str, accept: &str, token: &str) -> std::io::Result<(u16, String)> {
+fn send(addr: SocketAddr, request: &Request<'_>, token: &str) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&addr, CONNECT_WITHIN)?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
     stream.set_write_timeout(Some(ANSWER_WITHIN))?;
+    let Request { target, accept, body } = *request;
+    let method = if body.is_some() { "POST" } else { "GET" };
+    let body = body.unwrap_or_default();
+    let length = body.len();
     // 1.0: the body comes in one piece and ends with the connection.
     let request = format!(
-        "GET {target} HTTP/1.0\r\nHost: {addr}\r\nAccept: {accept}\r\nAuthorization: Bearer {token}\r\n\
-         Connection: close\r\n\r\n"
+        "{method} {target} HTTP/1.0\r\nHost: {addr}\r\nAccept: {accept}\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();

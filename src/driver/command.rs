@@ -21,6 +21,7 @@ use crate::store::Store;
 use crate::telemetry::WatchdogSettings;
 
 use super::ask::ask_why;
+use super::moderation::{as_json, moderate};
 use super::run::{BotsRequest, InProcessPlayers, MakeBots, RunError, Setup, run, world_settings};
 use super::saving::as_world_image;
 
@@ -160,6 +161,18 @@ impl WorldServer {
             Command::Token(options) => finish(print_token(&options)),
             Command::Why(options) => match ask_why(&options) {
                 Ok(answer) => say(answer.trim_end()),
+                Err(error) => finish(Err(RunError::Game(error.to_string()))),
+            },
+            Command::Moderate(kind, options) => match moderate(kind, &options) {
+                Ok(outcome) => {
+                    let said = if options.json {
+                        say(&as_json(kind, &options, &outcome).to_string())
+                    } else {
+                        eprintln!("{}", outcome.text);
+                        AppExit::Success
+                    };
+                    if outcome.done { said } else { exit(ExitCode::CheckFailed) }
+                }
                 Err(error) => finish(Err(RunError::Game(error.to_string()))),
             },
             Command::Rules(options) => match print_rules(&builder, &options) {

@@ -121,14 +121,11 @@ impl Exchange {
                     }
                     FromNet::Disconnected { .. } => {
                         self.route.remove(&connection);
-                        input.leaves.push(connection);
+                        input.losses.push(connection);
                     }
                 }
             }
         }
-        // One that said goodbye and is then gone leaves once.
-        input.leaves.sort_unstable();
-        input.leaves.dedup();
     }
 
     /// Hands a tick's messages to the transports and lets their packets leave.

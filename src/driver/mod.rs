@@ -8,8 +8,10 @@
 mod ask;
 mod command;
 pub mod exchange;
+mod moderation;
 mod observe;
 mod pacer;
+mod players;
 mod run;
 mod saving;
 mod signals;

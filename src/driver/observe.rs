@@ -80,9 +80,16 @@ impl Observer {
                 self.register(leak(format!("net_{name}")), help, Source::Net(name));
             }
         }
-        let store_counters: [(&'static str, &'static str, fn(&StoreStats) -> u64); 3] = [
+        let store_counters: [(&'static str, &'static str, fn(&StoreStats) -> u64); 6] = [
             ("store_images_saved", "Images of the world made durable", StoreStats::images_saved),
             ("store_image_bytes", "Bytes of those images", StoreStats::image_bytes),
+            ("store_profiles_saved", "Profiles of players written", StoreStats::profiles_saved),
+            ("store_profiles_loaded", "Profiles of players looked up", StoreStats::profiles_loaded),
+            (
+                "store_profile_conflicts",
+                "Profiles not written because a newer one stood in their place",
+                StoreStats::profile_conflicts,
+            ),
             ("store_failures", "Writes to the save that failed", StoreStats::failures),
         ];
         for (name, help, read) in store_counters {
@@ -278,6 +285,7 @@ pub(super) fn config_json(settings: &Settings) -> serde_json::Value {
             "view_entities_max": space.view_entities_max,
             "bucket_m": space.bucket_m,
         },
+        "grace_s": settings.session.grace_s,
         "image_every_s": settings.save.image_every_s,
     })
 }

@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 
 use crate::cli::{CliError, ExitCode};
 use crate::config::{Pace, ReportFormat, RunOptions, Settings};
-use crate::http::{AdminToken, DrainRequest, HttpLimits, HttpServer, HttpSettings, HttpState, Questions};
+use crate::http::{
+    AdminToken, DrainRequest, HttpLimits, HttpServer, HttpSettings, HttpState, Orders, Questions,
+};
 use crate::net::{Loopback, LoopbackConditions, NetConfig, SecretKey, UdpNet, loopback::LoopbackPort};
+use crate::protocol::messages::Health;
 use crate::replication::Schema;
 use crate::replication::rule::{Tier, Tiers};
 use crate::server::io::TickInput;
@@ -162,7 +165,7 @@ pub(super) fn run(
     let readiness = Readiness::default();
     let metrics = Arc::new(Metrics::new());
     let board = StatusBoard::default();
-    let (drain, questions) = (DrainRequest::default(), Questions::default());
+    let (drain, questions, orders) = (DrainRequest::default(), Questions::default(), Orders::default());
     let mut observer = Observer::new(
         metrics.clone(),
         board.clone(),
@@ -178,6 +181,7 @@ pub(super) fn run(
         config: Arc::new(config_json(&settings)),
         drain: drain.clone(),
         questions: questions.clone(),
+        orders: orders.clone(),
     };
     let folder = settings.world.save_folder();
     let http = start_http(&settings, &folder, state)?;
@@ -208,6 +212,7 @@ pub(super) fn run(
         readiness: readiness.clone(),
         pace: settings.run.pace,
         questions,
+        orders,
         last_image: None,
     };
     readiness.set_phase(Phase::Ready);
@@ -220,6 +225,15 @@ pub(super) fn run(
     drop(http);
     drop(run_file);
     finished
+}
+
+/// How the world does, as its players are told.
+fn health_of(readiness: &Readiness) -> Health {
+    match (readiness.phase(), readiness.degraded()) {
+        (Phase::Draining, _) => Health::Draining,
+        (_, Some(why)) => Health::Degraded(why.to_string()),
+        (_, None) => Health::Normal,
+    }
 }
 
 fn start_log(settings: &Settings) {
@@ -272,6 +286,8 @@ pub(super) fn world_settings(settings: &Settings, secret: u64) -> WorldSettings 
         client_bytes_per_tick: space.client_bytes_per_tick,
         bucket_m: space.bucket_m,
         players_max: (settings.network.players_max + settings.run.bots) as u32,
+        grace_s: settings.session.grace_s,
+        keeps_players: true,
         npcs: Some(settings.run.npcs as u64),
         threads: settings.run.threads,
         audit_every: settings.run.audit_every_ticks.map(u64::from),
@@ -360,6 +376,7 @@ struct World {
     readiness: Readiness,
     pace: Pace,
     questions: Questions,
+    orders: Orders,
     last_image: Option<crate::server::WorldImage>,
 }
 
@@ -390,6 +407,7 @@ impl World {
         let tick = self.server.next_tick();
         let input = TickInput { tick, now_ms: self.pacer.now_ms(tick), ..TickInput::default() };
         let mut output = self.guarded(|server| server.close(input))?;
+        self.saving.take_last(&mut output);
         self.last_image = output.image.take();
         network.exchange.dispatch(&mut output.messages);
         let bots = &mut network.bots;
@@ -426,13 +444,14 @@ impl World {
         if self.pace == Pace::Lockstep {
             self.saving.wait(&mut input, &self.readiness);
         }
-        self.saving.fill(&mut input, &self.readiness);
+        self.saving.fill(&mut input, &self.readiness, &self.orders);
+        input.health = health_of(&self.readiness);
         network.exchange.gather(&mut input);
         let began = Instant::now();
         let mut output = self.guarded(|server| server.tick(input))?;
         let took = began.elapsed();
         network.exchange.dispatch(&mut output.messages);
-        self.saving.hand_over(output.image.take(), &self.server);
+        self.saving.hand_over(&mut output, &self.server);
         self.pacer.took(took);
         if let Some(bots) = &mut network.bots {
             bots.receive(self.pacer.tick_length());

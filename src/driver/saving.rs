@@ -1,16 +1,19 @@
 //! Between the tick and the store thread: images when they are due, counters reserved ahead.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::http::Orders;
 use crate::ids::TickNumber;
-use crate::server::io::{TickInput, WorldImage};
+use crate::server::io::{TickInput, TickOutput, WorldImage};
 use crate::server::{Server, image};
 use crate::store::{
     Asked, Image, Refused, SaveFolder, Store, StoreError, StoreHandle, StoreRequest, StoreResult, StoreStats,
     counter,
 };
 use crate::telemetry::Readiness;
+
+use super::players::PlayersDesk;
 
 /// Epochs and births that are reserved at a time: a restart after a crash skips at most so many numbers.
 const RESERVED_AHEAD: u64 = 10_000;
@@ -28,7 +31,12 @@ pub(super) struct Saving {
     reserved_births: u64,
     asked_epoch: u64,
     asked_births: u64,
+    /// What is kept of players.
+    players: PlayersDesk,
 }
+
+/// How long a world that ends waits for what is still to be written of its players.
+const LAST_WRITES_WITHIN: Duration = Duration::from_secs(20);
 
 impl Saving {
     /// Reserves the first numbers, lets the server skip what may have been given out, and starts the thread.
@@ -41,6 +49,7 @@ impl Saving {
         let epoch = store.counter(counter::SESSION_EPOCH)?;
         let births = store.counter(counter::WORLD_SPAWNS)?;
         server.skip_counters(u32::try_from(epoch).unwrap_or(u32::MAX), births);
+        server.set_sanctions(store.sanctions()?);
         let (last_epoch, last_birth) = server.counters();
         let reserved_epoch = store.reserve(counter::SESSION_EPOCH, u64::from(last_epoch) + RESERVED_AHEAD)?;
         let reserved_births = store.reserve(counter::WORLD_SPAWNS, last_birth + RESERVED_AHEAD)?;
@@ -54,6 +63,7 @@ impl Saving {
             reserved_births,
             asked_epoch: reserved_epoch,
             asked_births: reserved_births,
+            players: PlayersDesk::default(),
         })
     }
 
@@ -68,11 +78,12 @@ impl Saving {
     }
 
     /// Puts the store's answers into the next tick's input, and asks for an image when one is due.
-    pub(super) fn fill(&mut self, input: &mut TickInput, readiness: &Readiness) {
+    pub(super) fn fill(&mut self, input: &mut TickInput, readiness: &Readiness, orders: &Orders) {
         let results: Vec<StoreResult> = self.store.try_results().collect();
         for result in results {
             self.take(result, input, readiness);
         }
+        self.players.fill(input, orders);
         if input.tick >= self.due && self.held_back.is_none() {
             input.save = true;
             self.due = TickNumber(input.tick.0 + self.every_ticks);
@@ -81,10 +92,14 @@ impl Saving {
 
     /// Waits until the store has answered everything, as lockstep does before each tick.
     pub(super) fn wait(&mut self, input: &mut TickInput, readiness: &Readiness) {
-        while self.under_way > 0
+        while (self.under_way > 0 || self.players.is_under_way())
             && let Some(result) = self.store.wait_result(Duration::from_secs(60))
         {
+            let works = !matches!(result, StoreResult::Failed { .. });
             self.take(result, input, readiness);
+            if works {
+                self.players.send(&self.store);
+            }
         }
     }
 
@@ -93,6 +108,10 @@ impl Saving {
             StoreResult::ImageSaved { tick, .. } => {
                 self.under_way = self.under_way.saturating_sub(1);
                 input.images_saved.push(tick);
+                readiness.set_degraded(None);
+            }
+            StoreResult::Players(done) => {
+                self.players.done(done);
                 readiness.set_degraded(None);
             }
             StoreResult::Reserved { counter: name, up_to } => {
@@ -112,6 +131,7 @@ impl Saving {
                             self.under_way = self.under_way.saturating_sub(1);
                             self.due = input.tick;
                         }
+                        Asked::Players => self.players.gave_up(&message),
                         Asked::Reserve { .. } => {
                             self.asked_epoch = self.reserved_epoch;
                             self.asked_births = self.reserved_births;
@@ -122,9 +142,10 @@ impl Saving {
         }
     }
 
-    /// Hands the tick's image to the store, and reserves more numbers where they run low.
-    pub(super) fn hand_over(&mut self, made: Option<WorldImage>, server: &Server) {
-        if let Some(made) = made {
+    /// Hands what the tick wants kept of players, and its image, to the store, and reserves more numbers where they run low.
+    pub(super) fn hand_over(&mut self, output: &mut TickOutput, server: &Server) {
+        self.players.hand_over(output, &self.store);
+        if let Some(made) = output.image.take() {
             self.held_back = Some(self.as_saved(made));
         }
         if let Some(image) = self.held_back.take() {
@@ -170,10 +191,37 @@ impl Saving {
         }
     }
 
+    /// Takes what the closing of the world wants kept of players.
+    pub(super) fn take_last(&mut self, output: &mut TickOutput) {
+        self.players.hand_over(output, &self.store);
+    }
+
+    /// Writes what is still to be written of players. A store that does not work is not waited for beyond
+    /// [`LAST_WRITES_WITHIN`].
+    #[expect(clippy::disallowed_methods, reason = "how long a world that ends waits for its store")]
+    fn write_last(&mut self) -> Result<(), StoreError> {
+        let began = Instant::now();
+        while !self.players.is_empty() && began.elapsed() < LAST_WRITES_WITHIN {
+            self.players.send(&self.store);
+            match self.store.wait_result(Duration::from_millis(200)) {
+                Some(StoreResult::Players(done)) => self.players.done(done),
+                Some(StoreResult::Failed { asked: Asked::Players, retry_in_ms: None, message, .. }) => {
+                    self.players.gave_up(&message);
+                }
+                _ => {}
+            }
+        }
+        match self.players.unwritten() {
+            0 => Ok(()),
+            unwritten => Err(StoreError::PlayersLost { unwritten }),
+        }
+    }
+
     /// Ends the thread after everything is written, the last image included.
     pub(super) fn finish(mut self, last: Option<WorldImage>) -> Result<(), StoreError> {
+        let players = self.write_last();
         let last = last.map(|made| self.as_saved(made)).or_else(|| self.held_back.take());
-        self.store.finish(last).map(drop)
+        self.store.finish(last).map(drop).and(players)
     }
 }
 

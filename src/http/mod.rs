@@ -13,6 +13,7 @@
 //! | `/api/status` | GET | | the published snapshot |
 //! | `/api/config` | GET | yes | the configuration the world runs with |
 //! | `/api/why` | GET | yes | why a player sees an entity or a field, or does not |
+//! | `/api/moderate` | POST | yes | what came of an order about a player: kick, ban, unban, mute, unmute |
 //! | `/api/drain` | POST | yes | 202: the world stops admitting, saves and ends |
 //! | `/` | GET | | a page for people |
 //!
@@ -32,7 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-pub use questions::{Questions, Reply, WhyQuestion};
+pub use questions::{Desk, OrderRequest, Orders, Questions, Reply, Waiting, WaitingOrder, WhyQuestion};
 pub use server::HttpServer;
 pub use token::{AdminToken, TokenError};
 
@@ -101,6 +102,8 @@ pub struct HttpState {
     pub drain: DrainRequest,
     /// Where questions to the running world wait.
     pub questions: Questions,
+    /// Where orders about players wait.
+    pub orders: Orders,
 }
 
 /// An operator's wish that the world ends in order. Clones share it.

@@ -1,10 +1,12 @@
-//! What operators ask of the running world: taken here, answered by whoever ticks it, between two ticks.
+//! What operators ask and order of the running world: taken here, answered by whoever ticks it, between two ticks.
 
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+
+use crate::players::OrderKind;
 
 /// Questions that may wait; one more is told to come again.
 const QUESTIONS_WAITING_MAX: usize = 16;
@@ -37,13 +39,45 @@ pub enum Reply {
     Wrong(String),
     /// What is asked about does not exist.
     Unknown(String),
+    /// It cannot be done, or not wholly, by no fault of who asks.
+    Failed(String),
 }
 
+/// What an operator orders about a player, in the words of the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderRequest {
+    /// What.
+    pub what: OrderKind,
+    /// The player's name.
+    pub player: String,
+    /// Why: told to the player, and kept.
+    pub why: String,
+    /// For how many seconds a ban or mute holds; for good without.
+    pub for_s: Option<u64>,
+}
+
+/// A question that waits for its reply.
 #[derive(Debug)]
-struct Asked {
-    question: WhyQuestion,
+pub struct Waiting<Q> {
+    question: Q,
     reply: oneshot::Sender<Reply>,
 }
+
+impl<Q> Waiting<Q> {
+    /// What is asked.
+    pub fn question(&self) -> &Q {
+        &self.question
+    }
+
+    /// Replies; nobody need be told what nobody waits for any more.
+    pub fn reply(self, reply: Reply) {
+        let _ = self.reply.send(reply);
+    }
+}
+
+/// An order that waits for its reply.
+pub type WaitingOrder = Waiting<OrderRequest>;
 
 /// Why there is no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,20 +91,32 @@ pub enum NoReply {
 }
 
 /// The desk where questions wait. Clones share it.
-#[derive(Clone, Debug)]
-pub struct Questions {
-    ask: Sender<Asked>,
-    asked: Receiver<Asked>,
+#[derive(Debug)]
+pub struct Desk<Q> {
+    ask: Sender<Waiting<Q>>,
+    asked: Receiver<Waiting<Q>>,
 }
 
-impl Default for Questions {
+/// Where questions about what players see wait.
+pub type Questions = Desk<WhyQuestion>;
+
+/// Where orders about players wait.
+pub type Orders = Desk<OrderRequest>;
+
+impl<Q> Clone for Desk<Q> {
+    fn clone(&self) -> Self {
+        Self { ask: self.ask.clone(), asked: self.asked.clone() }
+    }
+}
+
+impl<Q> Default for Desk<Q> {
     fn default() -> Self {
         let (ask, asked) = bounded(QUESTIONS_WAITING_MAX);
         Self { ask, asked }
     }
 }
 
-impl Questions {
+impl<Q> Desk<Q> {
     /// Whether somebody waits.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
@@ -78,19 +124,24 @@ impl Questions {
     }
 
     /// Answers at most so many of those that wait, first come first. Never waits itself.
-    pub fn answer(&self, at_most: usize, mut answer: impl FnMut(&WhyQuestion) -> Reply) {
-        for Asked { question, reply } in self.asked.try_iter().take(at_most) {
-            // Nobody need be told what nobody waits for any more.
-            if !reply.is_closed() {
-                let _ = reply.send(answer(&question));
-            }
+    pub fn answer(&self, at_most: usize, mut answer: impl FnMut(&Q) -> Reply) {
+        for waiting in self.take(at_most) {
+            let reply = answer(waiting.question());
+            waiting.reply(reply);
         }
     }
 
+    /// Takes at most so many of those that wait and whose asker still does, first come first.
+    #[must_use]
+    pub fn take(&self, at_most: usize) -> Vec<Waiting<Q>> {
+        let is_awaited = |waiting: &Waiting<Q>| !waiting.reply.is_closed();
+        self.asked.try_iter().take(at_most).filter(is_awaited).collect()
+    }
+
     /// Puts a question and waits for the reply.
-    pub(super) async fn ask(&self, question: WhyQuestion) -> Result<Reply, NoReply> {
+    pub(super) async fn ask(&self, question: Q) -> Result<Reply, NoReply> {
         let (reply, replied) = oneshot::channel();
-        self.ask.try_send(Asked { question, reply }).map_err(|error| match error {
+        self.ask.try_send(Waiting { question, reply }).map_err(|error| match error {
             TrySendError::Full(_) => NoReply::Busy,
             TrySendError::Disconnected(_) => NoReply::TooLate,
         })?;

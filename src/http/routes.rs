@@ -1,5 +1,6 @@
 //! The paths and their answers.
 
+use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header::{ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -11,7 +12,8 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use crate::http::guard::{Guard, admit, authorize};
-use crate::http::{HttpState, Reply, WhyQuestion};
+use crate::http::questions::NoReply;
+use crate::http::{HttpState, OrderRequest, Reply, WhyQuestion};
 use crate::telemetry::metrics::METRICS_CONTENT_TYPE;
 use crate::telemetry::{Health, Phase};
 use crate::tick::TickSystems;
@@ -26,6 +28,7 @@ pub(super) fn router(state: HttpState, guard: Guard) -> Router {
     let private = Router::new()
         .route("/api/config", get(config))
         .route("/api/why", get(why))
+        .route("/api/moderate", post(moderate))
         .route("/api/drain", post(drain))
         .route_layer(from_fn_with_state(guard.clone(), authorize));
     Router::new()
@@ -115,7 +118,6 @@ async fn why(
     headers: HeaderMap,
     query: Result<Query<WhyQuestion>, QueryRejection>,
 ) -> Response {
-    let error = |status: StatusCode, why: String| (status, Json(json!({ "error": why }))).into_response();
     let question = match query {
         Ok(Query(question)) => question,
         Err(rejection) => {
@@ -124,12 +126,33 @@ async fn why(
         }
     };
     let wants_text = headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes() == b"text/plain");
-    match state.questions.ask(question).await {
+    said(wants_text, state.questions.ask(question).await)
+}
+
+fn error(status: StatusCode, why: String) -> Response {
+    (status, Json(json!({ "error": why }))).into_response()
+}
+
+fn said(wants_text: bool, reply: Result<Reply, NoReply>) -> Response {
+    match reply {
         Ok(Reply::Answer { text, .. }) if wants_text => text.into_response(),
         Ok(Reply::Answer { json, .. }) => Json(json).into_response(),
         Ok(Reply::Wrong(why)) => error(StatusCode::BAD_REQUEST, why),
         Ok(Reply::Unknown(why)) => error(StatusCode::NOT_FOUND, why),
+        Ok(Reply::Failed(why)) => error(StatusCode::SERVICE_UNAVAILABLE, why),
         Err(no_reply) => error(StatusCode::SERVICE_UNAVAILABLE, no_reply.to_string()),
+    }
+}
+
+/// The body is the order, as JSON.
+async fn moderate(State(state): State<HttpState>, body: Bytes) -> Response {
+    match serde_json::from_slice::<OrderRequest>(&body) {
+        Ok(order) => said(false, state.orders.ask(order).await),
+        Err(wrong) => {
+            let usage =
+                r#"send {"what": "ban", "player": NAME, "why": TEXT} and, if wanted, "for_s": SECONDS"#;
+            error(StatusCode::BAD_REQUEST, format!("{wrong}: {usage}"))
+        }
     }
 }
 

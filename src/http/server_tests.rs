@@ -27,6 +27,7 @@ fn site_with(limits: HttpLimits) -> Site {
         config: Arc::new(serde_json::json!({ "seed": 7 })),
         drain: DrainRequest::default(),
         questions: Questions::default(),
+        orders: Orders::default(),
     };
     let token = AdminToken::generate().unwrap();
     let secret = token.reveal().to_owned();

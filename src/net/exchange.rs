@@ -7,8 +7,7 @@ use bytes::Bytes;
 
 use super::counters::NetCounters;
 use crate::ids::{ConnectionId, PlayerId, Role};
-use crate::protocol::messages::{ClientControl, ClientState, Refusal, ServerControl};
-use crate::server::io::Resume;
+use crate::protocol::messages::{ClientControl, ClientState, Refusal, Resume, ServerControl};
 
 /// From the network to the tick. Events of one connection come in order: connected, messages, disconnected.
 #[derive(Clone, Debug, PartialEq)]

@@ -33,7 +33,7 @@ const ENTITIES_TOLD_MAX: usize = 4;
 /// The server's own memory of what each session must see, kept while audits are on.
 #[derive(Resource, Default)]
 struct Oracles {
-    /// By session index: the epoch it is for, and the memory.
+    /// By session index: the epoch that session began with, and the memory.
     by_session: Vec<(u32, Oracle)>,
     /// The index of the session whose turn it is to be compared with the sieve.
     turn: u32,
@@ -131,6 +131,9 @@ pub(super) fn audit(world: &mut World, cells: &Cells, sessions: &mut Sessions) {
                             counts.audits.conclusive += 1;
                             counts.audits.failures += u64::from(!auditor.sieve(session, &look));
                         }
+                        if session.is_lingering() {
+                            continue;
+                        }
                         let number = session.audits.next_number();
                         let asked = session.view.audit_request(rows, &look, number, &mut auditor.scratch);
                         let Some((request, overlooked)) = asked else { continue };
@@ -186,8 +189,8 @@ impl Oracles {
             self.by_session.resize_with(index + 1, Default::default);
         }
         let (epoch, oracle) = &mut self.by_session[index];
-        if *epoch != session.id.epoch {
-            (*epoch, *oracle) = (session.id.epoch, Oracle::default());
+        if *epoch != session.began {
+            (*epoch, *oracle) = (session.began, Oracle::default());
         }
         oracle
     }

@@ -69,7 +69,9 @@ struct TaskScratch {
     always: Vec<Row>,
     bytes: Vec<u8>,
     messages: Vec<ToNet>,
+    records: Vec<ServerControl>,
     counts: AssembleCounts,
+    lasting_let_go: u64,
 }
 
 /// The messages that `Assemble` made, until `Send`.
@@ -147,7 +149,7 @@ pub fn assemble(world: &mut World) {
                 let events = tell::gather(world, cells);
                 world.resource_mut::<AssembleCounts>().events.refused += events.refused;
                 assemble_sessions(world, cells, events, &mut sessions, &mut scratch);
-                collect(world, &mut scratch);
+                collect(world, &mut sessions, &mut scratch);
                 auditing::audit(world, cells, &mut sessions);
                 auditing::audit_rows(world, cells, &sessions);
             });
@@ -160,7 +162,7 @@ fn take_acks(world: &mut World, sessions: &mut Sessions) {
         let rows = world.resource::<Rows>();
         for ack in &input.acks {
             if let Some(session) = sessions.current_mut(ack.connection, ack.epoch) {
-                session.view.on_ack(rows, ack.newest, ack.bits);
+                session.hear(rows, ack);
             }
         }
     });
@@ -249,6 +251,9 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
     tell::tell(session, shared.rows, &shared.events, died, &mut scratch.tell, update, told);
     let source = OwnersComponents::new(shared.node, shared.cells, &session.context, shared.found);
     let look = Look { viewer, context: &session.context, changes, always: &scratch.always, source: &source };
+    if session.is_lingering() {
+        return stand_by(session, scratch);
+    }
     let header = UpdateHeader { tick: shared.tick, input_seq: session.input_seq };
     for _ in 0..FIRST_SYNC_UPDATES_PER_TICK_MAX {
         scratch.bytes.clear();
@@ -263,8 +268,7 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
         scratch.counts.events.told -= u64::from(update.events_dropped);
         scratch.counts.events.dropped += u64::from(update.events_dropped);
         if let Some(bytes) = update.record {
-            let message = ServerControl::Record { update_seq: update.seq, bytes };
-            scratch.messages.push(ToNet::Control { connection: session.connection, message });
+            scratch.records.push(ServerControl::Record { update_seq: update.seq, bytes });
         }
         let bytes = Bytes::copy_from_slice(&scratch.bytes);
         scratch.messages.push(ToNet::Update { connection: session.connection, bytes });
@@ -281,16 +285,39 @@ fn assemble_one(session: &mut Session, shared: &Shared<'_>, scratch: &mut TaskSc
     let unsent = u64::from(scratch.view.events.clear());
     scratch.counts.events.told -= unsent;
     scratch.counts.events.dropped += unsent;
-    let beside = tell::send_waiting(session, &mut scratch.messages);
+    scratch.records.drain(..).for_each(|record| session.say(record));
+    let beside = tell::say_waiting(session);
     session.view.charge(beside);
-    for mut reply in session.answers.drain(..) {
-        reply.as_of = session.view.last_seq();
-        let message = ServerControl::Reply(reply);
-        scratch.messages.push(ToNet::Control { connection: session.connection, message });
+    say_answers(session, session.view.last_seq());
+    let (connection, messages) = (session.connection, &mut scratch.messages);
+    session.lasting.send(|message| {
+        messages.push(ToNet::Control { connection, message: message.clone() });
+    });
+    scratch.lasting_let_go += session.lasting.take_lost();
+}
+
+fn say_answers(session: &mut Session, as_of: u32) {
+    for mut reply in std::mem::take(&mut session.answers) {
+        reply.as_of = as_of;
+        session.say(ServerControl::Reply(reply));
     }
 }
 
-fn collect(world: &mut World, scratch: &mut AssembleScratch) {
+/// Of a session without a connection only what must not be lost is kept; its view waits as it is.
+fn stand_by(session: &mut Session, scratch: &mut TaskScratch) {
+    session.view.stand_by();
+    let unsent = u64::from(scratch.view.events.clear());
+    scratch.counts.events.told -= unsent;
+    scratch.counts.events.dropped += unsent;
+    scratch.counts.fields_oversized += scratch.view.take_oversized();
+    tell::say_waiting(session);
+    // What they caused shows in the first update after the resume.
+    let as_of = session.view.last_seq() + 1;
+    say_answers(session, as_of);
+    scratch.lasting_let_go += session.lasting.take_lost();
+}
+
+fn collect(world: &mut World, sessions: &mut Sessions, scratch: &mut AssembleScratch) {
     world.resource_scope(|world, mut assembled: Mut<Assembled>| {
         let mut counts = world.resource_mut::<AssembleCounts>();
         (counts.bytes, counts.updates, counts.full) = (0, 0, 0);
@@ -298,6 +325,7 @@ fn collect(world: &mut World, scratch: &mut AssembleScratch) {
         // By task, which is by session index: the order does not depend on who finished first.
         for task in &mut scratch.tasks {
             assembled.0.append(&mut task.messages);
+            sessions.counts.lasting_let_go += std::mem::take(&mut task.lasting_let_go);
             let done = std::mem::take(&mut task.counts);
             counts.bytes += done.bytes;
             counts.updates += done.updates;

@@ -10,7 +10,6 @@ use crate::ids::{NetId, PartyId, PlayerId, Row, TeamId};
 use crate::limits::{
     EVENT_BYTES_MAX, EVENT_BYTES_PER_TICK_MAX, EVENT_BYTES_WAITING_MAX, EVENTS_PER_CELL_MAX,
 };
-use crate::net::ToNet;
 use crate::protocol::messages::ServerControl;
 use crate::session::Session;
 
@@ -225,16 +224,15 @@ fn put(
     fits
 }
 
-/// Sends as many of the reliable events that wait as a tick may, at least one, and gives their bytes.
-pub(super) fn send_waiting(session: &mut Session, messages: &mut Vec<ToNet>) -> usize {
+/// Says as many of the reliable events that wait as a tick may, at least one, and gives their bytes.
+pub(super) fn say_waiting(session: &mut Session) -> usize {
     let mut bytes = 0;
     while bytes < EVENT_BYTES_PER_TICK_MAX
         && let Some((kind, about, payload)) = session.events_waiting.pop_front()
     {
         bytes += payload.len();
         session.events_waiting_bytes -= payload.len();
-        let message = ServerControl::Event { kind, about, payload };
-        messages.push(ToNet::Control { connection: session.connection, message });
+        session.say(ServerControl::Event { kind, about, payload });
     }
     bytes
 }

@@ -23,6 +23,8 @@ use crate::interest::{InterestSettings, Viewers};
 use crate::replication::events::EventOutbox;
 use crate::replication::globals::RegisteredGlobals;
 use crate::replication::{Rows, stage};
+use crate::session::avatar::Absent;
+use crate::session::moderate::Sanctions;
 use crate::session::{AvatarRecipe, AvatarRequest, Parties, Sessions};
 use crate::telemetry::{Heartbeat, StageClock};
 
@@ -302,6 +304,8 @@ fn install_resources(world: &mut World, settings: &WorldSettings, layout: Layout
     world.init_resource::<Viewers>();
     world.init_resource::<PublishedExports>();
     world.init_resource::<Sessions>();
+    world.init_resource::<Sanctions>();
+    world.init_resource::<Absent>();
     world.init_resource::<LifeEvents>();
     world.init_resource::<NewlyPublished>();
     world.init_resource::<PartitionCounts>();

@@ -1,6 +1,8 @@
 //! The world as bytes: made right after `Partition`, when no birth, death or jump is outstanding, so that
 //! nothing that games asked for is lost; read back when a world is started again.
 
+use std::collections::BTreeMap;
+
 use bevy_ecs::prelude::{Mut, ResMut, Resource, World};
 use bytes::Bytes;
 use glam::Vec3;
@@ -10,15 +12,16 @@ use serde::{Deserialize, Serialize};
 use crate::cell::kinds::Reach;
 use crate::cell::markers::Owned;
 use crate::cell::partition::{Births, join_saved, spawn_saved};
-use crate::cell::pool::{NodeContext, with_cells};
+use crate::cell::pool::{Cells, NodeContext, with_cells};
 use crate::cell::registration::Game;
 use crate::cell::requests::SpawnRequest;
-use crate::ids::{ActionId, NetId};
+use crate::ids::{ActionId, NetId, PlayerId};
 use crate::interest::{IndexEntry, LastIndex};
 use crate::protocol::codec;
 use crate::replication::policy::Subject;
 use crate::replication::{Globals, Rows};
-use crate::session::{Parties, Sessions};
+use crate::session::avatar::{Absent, AbsentPlayer, save_avatar};
+use crate::session::{Parties, SessionProfile, Sessions};
 use crate::space::Position;
 
 use super::io::{TickInput, TickOutput, WorldImage};
@@ -29,6 +32,9 @@ pub const COUNTER_EPOCH: &str = "session_epoch";
 
 /// Most bytes of the image's own header.
 const HEADER_BYTES_MAX: usize = 1 << 26;
+
+/// Most bytes of all avatars of an image.
+const AVATARS_BYTES_MAX: usize = 1 << 30;
 
 /// The image of this tick on its way to the output.
 #[derive(Resource, Debug, Default)]
@@ -69,7 +75,24 @@ impl Seen {
 /// One entity: (name, priority class, position, where it is found, number of components). The components follow.
 type EntityHead = (NetId, u8, [f32; 3], Seen, u16);
 
-/// Makes the image if this tick's input asks for one. Avatars are left out: players bring them along.
+/// Players who were in the world, or had been when the image was made that it came from: behind everything else.
+type Avatars = Vec<(PlayerId, AbsentPlayer)>;
+
+/// The avatars of all who are in the world, and of those who have not come back since the last restart.
+fn avatars_of(world: &World, game: &Game, cells: &Cells) -> Avatars {
+    let (rows, now_ms) = (world.resource::<Rows>(), world.resource::<NodeContext>().0.now_ms);
+    let mut avatars: BTreeMap<PlayerId, AbsentPlayer> = world.resource::<Absent>().0.clone();
+    for session in world.resource::<Sessions>().iter() {
+        let avatar = save_avatar(game, rows, cells, session.avatar);
+        let SessionProfile { version, first_seen_ms } = session.profile;
+        let absent = AbsentPlayer { version, first_seen_ms, seen_ms: now_ms, avatar };
+        avatars.insert(session.player.clone(), absent);
+    }
+    avatars.into_iter().collect()
+}
+
+/// Makes the image if this tick's input asks for one. Avatars are not among its entities: nobody would ever take one away
+/// whose player does not come back. Where players are kept they stand by their players' names behind everything else.
 pub fn make_image(world: &mut World) {
     if !world.resource::<TickInput>().save {
         return;
@@ -132,6 +155,9 @@ pub fn make_image(world: &mut World) {
             globals: world.resource::<Globals>().save(world),
             parties: world.resource::<Parties>().save(),
         };
+        if world.resource::<WorldSettings>().keeps_players {
+            codec::encode_into(&avatars_of(world, &game, cells), &mut body);
+        }
         let mut bytes = codec::encode(&header);
         bytes.append(&mut body);
         let context = &world.resource::<NodeContext>().0;
@@ -257,6 +283,14 @@ pub(super) fn restore(world: &mut World, image: &WorldImage) -> Result<(), Strin
             kind.load(&mut first.world, *count, &bytes[at..])
         })
         .map_err(error)?;
+    }
+    // Images of older programs hold none.
+    if world.resource::<WorldSettings>().keeps_players && at != bytes.len() {
+        let (avatars, used) =
+            codec::decode_prefix::<Avatars, AVATARS_BYTES_MAX>("saved avatars", &bytes[at..])
+                .map_err(error)?;
+        at += used;
+        world.resource_mut::<Absent>().0 = avatars.into_iter().collect();
     }
     if at != bytes.len() {
         return Err(format!("{} bytes too many at its end", bytes.len() - at));

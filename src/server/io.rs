@@ -5,7 +5,10 @@ use bytes::Bytes;
 
 use crate::ids::{ConnectionId, PlayerId, Role, TickNumber};
 use crate::net::ToNet;
+use crate::players::{AuditRow, Order, OrderOutcome, PlayerRequest, ProfileAnswer};
 use crate::protocol::messages::{ActionCall, AuditOutcome, Health};
+
+pub use crate::protocol::messages::Resume;
 
 /// Somebody said a valid hello.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,15 +21,6 @@ pub struct Join {
     pub role: Role,
     /// The session that the client resumes, if it still holds one.
     pub resume: Option<Resume>,
-}
-
-/// A session that a client still holds all of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Resume {
-    /// Its epoch, as the token says.
-    pub epoch: u32,
-    /// How many [lasting](crate::protocol::messages::ServerControl::is_lasting) messages of it the client was given.
-    pub heard: u64,
 }
 
 /// An action of a client, in the order in which that client sent them.
@@ -89,8 +83,14 @@ pub struct TickInput {
     pub now_ms: u64,
     /// Who wants in.
     pub joins: Vec<Join>,
-    /// Whose connection is gone.
+    /// Who said goodbye.
     pub leaves: Vec<ConnectionId>,
+    /// Whose connection is gone; of one that said goodbye in the same tick, `leaves` counts.
+    pub losses: Vec<ConnectionId>,
+    /// Profiles that were asked for, as the store found them.
+    pub profiles: Vec<ProfileAnswer>,
+    /// What operators order about players.
+    pub orders: Vec<Order>,
     /// Actions.
     pub actions: Vec<ClientAction>,
     /// Continuous input.
@@ -115,6 +115,9 @@ impl TickInput {
     pub fn seal(&mut self) {
         self.joins.sort_by(|a, b| (&a.player, a.connection).cmp(&(&b.player, b.connection)));
         self.leaves.sort_unstable();
+        self.losses.sort_unstable();
+        self.profiles.sort_by_key(|answer| answer.number);
+        self.orders.sort_by_key(|order| order.number);
         self.actions.sort_by_key(|action| action.connection);
         self.inputs.sort_by_key(|input| (input.connection, input.seq));
         self.acks.sort_by_key(|ack| (ack.connection, ack.newest));
@@ -130,6 +133,13 @@ pub struct TickOutput {
     pub messages: Vec<ToNet>,
     /// The image that `save` asked for.
     pub image: Option<WorldImage>,
+    /// What is asked of whoever keeps players, in this order: it has to be carried out, however long that takes.
+    pub players: Vec<PlayerRequest>,
+    /// What was done with power over others in this tick, to be appended to the records: moderation, and whatever else is
+    /// pushed here by systems of the tick, such as actions of scope `global`.
+    pub audit: Vec<AuditRow>,
+    /// What came of the input's orders.
+    pub orders: Vec<OrderOutcome>,
     /// What there is to tell about the tick.
     pub report: TickReport,
 }
@@ -162,8 +172,10 @@ pub struct TickReport {
     pub ghosts: u64,
     /// Cells.
     pub cells: u64,
-    /// Players in the world.
+    /// Players in the world, those included whose connection is lost and may come back.
     pub players: u64,
+    /// Those of them whose connection is lost.
+    pub lingering: u64,
     /// Players waiting to be let in.
     pub waiting: u64,
     /// Handovers since the start.

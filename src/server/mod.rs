@@ -27,9 +27,11 @@ use crate::cell::partition::Births;
 use crate::cell::pool::with_cells;
 use crate::cell::registration::Game;
 use crate::ids::{NetId, Row, SlotIndex, TickNumber};
+use crate::players::Sanction;
 use crate::replication::Rows;
 use crate::replication::why::{self, Why, WhyError, WhyQuery};
 use crate::session::Sessions;
+use crate::session::moderate::Sanctions;
 use crate::telemetry::CellSnapshot;
 use crate::tick::Tick;
 
@@ -143,6 +145,11 @@ impl Server {
         let mut births = node.resource_mut::<Births>();
         let spawned = births.spawned.entry(NetId::WORLD).or_default();
         *spawned = (*spawned).max(world_births);
+    }
+
+    /// Says which sanctions there are when the world begins; those that are over by then count for nothing.
+    pub fn set_sanctions(&mut self, sanctions: Vec<Sanction>) {
+        *self.app.world_mut().resource_mut::<Sanctions>() = Sanctions::of(sanctions);
     }
 
     /// The last epoch and the last number of a birth that were given out.

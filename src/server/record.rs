@@ -167,6 +167,22 @@ pub fn help_of(counter: &str) -> Option<&'static str> {
         "overrides_unknown" => {
             "Changed subjects that override the policy of what the game does not register, which hides nothing"
         }
+        "sessions_lost" => "Connections that were lost without a goodbye, whose session waited",
+        "sessions_resumed" => "Sessions that went on over another connection with nothing lost",
+        "sessions_not_resumable" => {
+            "Clients that asked to resume a session that was over or had let go of what they lacked"
+        }
+        "sessions_graces_over" => "Sessions that ended because nobody came back in time",
+        "sessions_taken_over" => "Sessions and joins that the same player ended from elsewhere",
+        "sessions_illegal_events" => {
+            "Events that cannot happen to a player in its state: faults of the engine"
+        }
+        "lasting_messages_let_go" => {
+            "Replies, events and records that were not kept for a resume any more, for want of room"
+        }
+        "profiles_refused" => "Players refused because their profile could not be read, or not in time",
+        "players_banned" => "Joins refused and sessions ended for a ban",
+        "players_kicked" => "Players that an operator sent away",
         "exports_stale" => "Imports left out because the neighbour had published for another owner",
         _ => return None,
     };
@@ -192,6 +208,7 @@ pub fn record(world: &mut World) {
             ghosts: known.saturating_sub(rows.entities()) as u64,
             cells: cells.iter().count() as u64,
             players: sessions.len() as u64,
+            lingering: sessions.lingering() as u64,
             waiting: sessions.waiting.len() as u64,
             handovers: partition.handovers,
             update_bytes: assembled.bytes,
@@ -232,6 +249,16 @@ pub fn record(world: &mut World) {
                 ("foreign_requests", totals.foreign_requests),
                 ("overrides_unknown", totals.unknown_overrides),
                 ("exports_stale", totals.exports_stale),
+                ("sessions_lost", sessions.counts.lost),
+                ("sessions_resumed", sessions.counts.resumed),
+                ("sessions_not_resumable", sessions.counts.not_resumable),
+                ("sessions_graces_over", sessions.counts.graces_over),
+                ("sessions_taken_over", sessions.counts.taken_over),
+                ("sessions_illegal_events", sessions.counts.illegal),
+                ("lasting_messages_let_go", sessions.counts.lasting_let_go),
+                ("profiles_refused", sessions.counts.profiles_refused),
+                ("players_banned", sessions.counts.banned),
+                ("players_kicked", sessions.counts.kicked),
             ],
         }
     });

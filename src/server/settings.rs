@@ -6,8 +6,8 @@ use bevy_ecs::prelude::Resource;
 
 use crate::ids::CellId;
 use crate::limits::{
-    CELL_DEPTH_MAX, CLIENT_BYTES_PER_TICK_MIN, GRID_CELLS_MAX, HZ_MAX, LEAVE_RADIUS_M_MAX, THREADS_MAX,
-    UPDATE_BYTES_MAX, VIEW_ENTITIES_MAX, WORLD_EDGE_M_MAX,
+    CELL_DEPTH_MAX, CLIENT_BYTES_PER_TICK_MIN, GRACE_S_MAX, GRID_CELLS_MAX, HZ_MAX, LEAVE_RADIUS_M_MAX,
+    THREADS_MAX, UPDATE_BYTES_MAX, VIEW_ENTITIES_MAX, WORLD_EDGE_M_MAX,
 };
 use crate::replication::rule::Tiers;
 use crate::space::Area;
@@ -51,6 +51,12 @@ pub struct WorldSettings {
     pub bucket_m: f32,
     /// Most players at once.
     pub players_max: u32,
+    /// How long a player whose connection is lost stays in the world and may come back as if nothing had been, s of world
+    /// time.
+    pub grace_s: u32,
+    /// Players have profiles with whoever takes [`TickOutput::players`](super::TickOutput::players): asked for before they
+    /// are let in, written when they leave. Without, everybody begins anew every time.
+    pub keeps_players: bool,
     /// How many NPCs there are, whatever a save holds; `None` leaves them as they are.
     pub npcs: Option<u64>,
     /// Threads that run cells and sessions; 1 runs everything on the caller's.
@@ -83,6 +89,8 @@ impl Default for WorldSettings {
             client_bytes_per_tick: None,
             bucket_m: crate::interest::BUCKET_EDGE_M_DEFAULT,
             players_max: 1_000,
+            grace_s: 30,
+            keeps_players: false,
             npcs: None,
             threads: 1,
             audit_every: None,
@@ -137,6 +145,7 @@ impl WorldSettings {
         let (bytes, most) =
             (self.client_bytes_per_tick.unwrap_or(UPDATE_BYTES_MAX as u32), UPDATE_BYTES_MAX as u64);
         whole("client_bytes_per_tick", bytes.into(), CLIENT_BYTES_PER_TICK_MIN.into(), most)?;
+        whole("grace_s", self.grace_s.into(), 0, GRACE_S_MAX.into())?;
         whole("threads", self.threads as u64, 1, THREADS_MAX as u64)?;
         whole("audit_every", self.audit_every.unwrap_or(1), 1, u64::from(u32::MAX))
     }

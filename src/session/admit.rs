@@ -2,137 +2,362 @@
 
 use bevy_ecs::prelude::{Mut, World};
 
-use crate::cell::partition::{LifeEvents, despawn_now, spawn_now};
+use crate::cell::partition::LifeEvents;
 use crate::cell::pool::{NodeContext, with_cells};
 use crate::cell::requests::{Requests, ViewerChange};
-use crate::ids::{ConnectionId, Row};
-use crate::limits::JOINS_PER_TICK_MAX;
+use crate::ids::{ConnectionId, Row, TickNumber};
+use crate::limits::{JOINS_PER_TICK_MAX, PROFILE_WAIT_S};
 use crate::net::ToNet;
-use crate::protocol::messages::{Refusal, ServerControl, Welcome};
+use crate::players::{Found, PlayerRequest, Profile, ProfileAnswer, SanctionKind};
+use crate::protocol::messages::{Health, Refusal, ServerControl, Welcome};
 use crate::replication::Rows;
 use crate::server::WorldSettings;
 use crate::server::io::{Join, TickInput, TickOutput};
 
-use super::{AvatarRecipe, AvatarRequest, Session, Sessions};
+use super::arrival::Arrival;
+use super::avatar::{Absent, make_avatar};
+use super::ends::{disconnected, drain, end_arrivals, end_graces, say, take_out};
+use super::moderate::{Sanctions, banned, moderate};
+use super::registry::SessionProfile;
+use super::state::{Event, State};
+use super::{AvatarRequest, Sessions};
 
-/// Runs the set: leaves first, so that their places are free, then joins in the order in which players said
-/// hello, at most [`JOINS_PER_TICK_MAX`] a tick. Who has to wait is told how many are before.
+/// Ticks for which a player may wait for its profile before it is told that it waits.
+const LOADING_UNTOLD_TICKS: u64 = 5;
+
+/// Runs the set: what operators order first, then who leaves, so that their places are free, then who comes back, then new
+/// ones in the order in which they said hello, at most [`JOINS_PER_TICK_MAX`] a tick. Who has to wait is told how many are
+/// before.
 pub fn admit(world: &mut World) {
     world.resource_scope(|world, input: Mut<TickInput>| {
         world.resource_scope(|world, mut sessions: Mut<Sessions>| {
+            let sessions = &mut *sessions;
+            moderate(world, sessions, &input.orders);
             for &connection in &input.leaves {
-                sessions.waiting.retain(|join| join.connection != connection);
-                if let Some(session) = close(world, &mut sessions, connection) {
-                    despawn_now(world, session.avatar);
-                }
+                disconnected(world, sessions, connection, Event::Bye);
+            }
+            for &connection in &input.losses {
+                disconnected(world, sessions, connection, Event::ConnectionLost);
             }
             if input.draining {
-                refuse_everybody(world, &mut sessions, &input.joins);
+                for join in &input.joins {
+                    sessions.waiting.push_back(Arrival::new(join.clone(), input.tick));
+                }
+                drain(world, sessions);
                 return;
             }
+            end_graces(world, sessions);
+            tell_health(world, sessions, &input.health);
+            for answer in &input.profiles {
+                take_profile(world, sessions, answer);
+            }
             // Who came and went between two ticks was never here: nobody would ever take the avatar away.
-            let stays = |join: &&Join| input.leaves.binary_search(&join.connection).is_err();
-            sessions.waiting.extend(input.joins.iter().filter(stays).cloned());
-            let mut admitted = 0;
-            while admitted < JOINS_PER_TICK_MAX
-                && let Some(join) = sessions.waiting.pop_front()
-            {
-                admitted += 1;
-                admit_one(world, &mut sessions, &join);
+            let is_gone = |join: &&Join| {
+                [&input.leaves, &input.losses].iter().any(|gone| gone.binary_search(&join.connection).is_ok())
+            };
+            for join in input.joins.iter().filter(|join| !is_gone(join)) {
+                greet(world, sessions, join);
             }
-            // Told when they begin to wait; their turn comes within a few ticks.
-            let new: Vec<_> = input.joins.iter().map(|join| join.connection).collect();
-            for (ahead, join) in sessions.waiting.iter().enumerate() {
-                if new.contains(&join.connection) {
-                    let message = ServerControl::Queued { ahead: ahead as u32 };
-                    say(world, ToNet::Control { connection: join.connection, message });
-                }
-            }
+            end_waits(world, sessions);
+            go_on(world, sessions);
+            tell_who_waits(world, sessions);
         });
     });
 }
 
-fn close(world: &World, sessions: &mut Sessions, connection: ConnectionId) -> Option<Box<Session>> {
-    let context = &world.resource::<NodeContext>().0;
-    sessions.close(connection, context.tick, context.hz)
-}
-
-fn say(world: &mut World, message: ToNet) {
-    world.resource_mut::<TickOutput>().messages.push(message);
-}
-
-fn refuse_everybody(world: &mut World, sessions: &mut Sessions, joins: &[Join]) {
-    let waiting: Vec<_> = sessions.waiting.drain(..).collect();
-    for join in joins.iter().chain(&waiting) {
-        say(world, ToNet::Refuse { connection: join.connection, refusal: Refusal::Draining });
-    }
-    let playing: Vec<_> = sessions.iter().map(|session| session.connection).collect();
-    for connection in playing {
-        if let Some(session) = close(world, sessions, connection) {
-            despawn_now(world, session.avatar);
-            say(world, ToNet::Refuse { connection, refusal: Refusal::Draining });
-        }
-    }
-}
-
-fn admit_one(world: &mut World, sessions: &mut Sessions, join: &Join) {
-    // The same player from elsewhere: the newer connection wins, and the avatar stays where it is.
-    let taken_over = sessions.of_player(&join.player).map(|session| session.connection);
-    let mut known = None;
-    let avatar = taken_over.and_then(|connection| {
-        let old = close(world, sessions, connection)?;
-        known = Some((old.context.clone(), old.pinned.clone()));
-        say(world, ToNet::Refuse { connection, refusal: Refusal::TakenOver });
-        let row = world.resource::<Rows>().row(old.avatar)?;
-        Some((old.avatar, row))
-    });
-    let settings = world.resource::<WorldSettings>().clone();
-    if avatar.is_none() && sessions.len() >= settings.players_max as usize {
-        let refusal = Refusal::Full { players: settings.players_max };
-        say(world, ToNet::Refuse { connection: join.connection, refusal });
+/// Tells everybody how the world does, when that has changed.
+fn tell_health(world: &mut World, sessions: &mut Sessions, health: &Health) {
+    if sessions.health == *health {
         return;
     }
-    let avatar = avatar.or_else(|| {
-        let recipe = world.get_resource::<AvatarRecipe>()?.clone();
-        let request = AvatarRequest {
-            player: join.player.clone(),
-            role: join.role,
-            tick: world.resource::<NodeContext>().0.tick,
-            seed: settings.seed,
-            world: settings.area,
-        };
-        let net_id = spawn_now(world, (recipe.0)(&request))?;
-        Some((net_id, world.resource::<Rows>().row(net_id)?))
-    });
-    let Some((avatar, row)) = avatar else {
-        tracing::error!(player = %join.player, "the game made no avatar: the player cannot join");
-        let refusal = Refusal::Protocol("this world has no place for players".into());
-        say(world, ToNet::Refuse { connection: join.connection, refusal });
+    sessions.health = health.clone();
+    for session in sessions.iter().filter(|session| !session.is_lingering()) {
+        let message = ServerControl::Health(health.clone());
+        say(world, ToNet::Control { connection: session.connection, message });
+    }
+}
+
+/// Takes what the store found of somebody who waits for it.
+fn take_profile(world: &World, sessions: &mut Sessions, answer: &ProfileAnswer) {
+    let Sessions { waiting, counts, .. } = sessions;
+    // Of who has gone meanwhile nobody waits for it.
+    let Some(arrival) = waiting.iter_mut().find(|arrival| arrival.asked == Some(answer.number)) else {
         return;
     };
-    let session = sessions.open(join, avatar, row);
-    if let Some((context, pinned)) = known {
-        // The same player from elsewhere: in the same party, with the same things in view.
-        (session.context, session.pinned) = (context, pinned);
-        session.context.set_role(join.role);
+    debug_assert_eq!(arrival.join.player, answer.player);
+    arrival.asked = None;
+    let profile = match &answer.found {
+        Found::Nobody => Profile::default(),
+        Found::Profile(profile) => profile.clone(),
+        Found::Unreadable(why) => {
+            tracing::error!(player = %answer.player, "the profile of a player cannot be read: {why}");
+            arrival.unreadable = Some(why.clone());
+            return;
+        }
+        Found::NotNow(why) => {
+            let context = &world.resource::<NodeContext>().0;
+            arrival.ask_again = TickNumber(context.tick.0 + u64::from(context.hz));
+            arrival.trouble = Some(why.clone());
+            return;
+        }
+    };
+    if arrival.on(Event::Loaded, &mut counts.illegal) {
+        arrival.profile = Some(profile);
     }
-    let (epoch, ids_after) = (session.id.epoch, session.replies.ids_after());
+}
+
+/// Somebody said hello: who resumes goes on at once, who may not come in is told, and everybody else waits for its turn.
+fn greet(world: &mut World, sessions: &mut Sessions, join: &Join) {
+    if let Some(sanction) = world.resource::<Sanctions>().get(&join.player, SanctionKind::Ban) {
+        let refusal = banned(sanction);
+        sessions.counts.banned += 1;
+        return say(world, ToNet::Refuse { connection: join.connection, refusal });
+    }
+    let player = &join.player;
+    let waited = end_arrivals(world, sessions, Event::TakenOver, Some(&Refusal::TakenOver), |whose, _| {
+        whose == player
+    });
+    sessions.counts.taken_over += waited as u64;
+    if !resume(world, sessions, join) {
+        let tick = world.resource::<NodeContext>().0.tick;
+        sessions.waiting.push_back(Arrival::new(join.clone(), tick));
+    }
+}
+
+/// Goes on with the session that a client still holds all of, over its new connection; `false` when that cannot be.
+fn resume(world: &mut World, sessions: &mut Sessions, join: &Join) -> bool {
+    let Some(wanted) = join.resume else { return false };
+    let place = sessions.place_of_player(&join.player);
+    let Some((session, counts)) = place.and_then(|place| sessions.at_with_counts(place)) else {
+        sessions.counts.not_resumable += 1;
+        return false;
+    };
+    if !session.can_resume(wanted) {
+        counts.not_resumable += 1;
+        return false;
+    }
+    let (was, old, place) = (session.state(), session.connection, session.id.index);
+    if !session.on(Event::Resumed, &mut counts.illegal) {
+        return false;
+    }
+    counts.resumed += 1;
+    if was == State::Active {
+        // It was not missed yet; if it is still there, it is not this client's any more.
+        say(world, ToNet::Refuse { connection: old, refusal: Refusal::TakenOver });
+    }
+    let Some(session) = sessions.reconnect(place, join.connection) else { return false };
+    session.lasting.resume(wanted.heard);
+    session.context.set_role(join.role);
+    tracing::debug!(player = %session.player, session = %session.id, "a session goes on over another connection");
+    welcome(world, sessions, place, true);
+    true
+}
+
+/// Refuses those whose profile cannot be read, or has not come in time.
+fn end_waits(world: &mut World, sessions: &mut Sessions) {
+    let context = &world.resource::<NodeContext>().0;
+    let (tick, hz) = (context.tick, u64::from(context.hz));
+    let Sessions { waiting, counts, .. } = sessions;
+    let mut refused = Vec::new();
+    waiting.retain_mut(|arrival| {
+        let is_late = arrival.state() != State::Queued && tick.0 >= arrival.since.0 + PROFILE_WAIT_S * hz;
+        let (event, why) = match (arrival.unreadable.take(), is_late) {
+            (Some(why), _) => (Event::Unreadable, why),
+            (None, true) => {
+                let trouble = arrival.trouble.take().unwrap_or_else(|| "the store does not answer".into());
+                (Event::TimedOut, trouble)
+            }
+            (None, false) => return true,
+        };
+        if !arrival.on(event, &mut counts.illegal) {
+            return true;
+        }
+        counts.profiles_refused += 1;
+        refused.push((arrival.join.connection, Refusal::Profile(short(why))));
+        false
+    });
+    for (connection, refusal) in refused {
+        say(world, ToNet::Refuse { connection, refusal });
+    }
+}
+
+/// What a player is told of why the store fails: enough to tell an operator.
+fn short(mut why: String) -> String {
+    const BYTES_MAX: usize = 300;
+    let cut = why.floor_char_boundary(BYTES_MAX);
+    why.truncate(cut);
+    why
+}
+
+/// Every arrival goes as far as it can: asks for its profile, or comes in.
+fn go_on(world: &mut World, sessions: &mut Sessions) {
+    let tick = world.resource::<NodeContext>().0.tick;
+    let settings = world.resource::<WorldSettings>();
+    let (keeps_players, players_max) = (settings.keeps_players, settings.players_max as usize);
+    let mut admitted = 0;
+    for _ in 0..sessions.waiting.len() {
+        let Some(mut arrival) = sessions.waiting.pop_front() else { return };
+        let is_here = sessions.of_player(&arrival.join.player).is_some();
+        let is_queued = arrival.state() == State::Queued;
+        let can_come_in = is_here || !keeps_players || arrival.profile.is_some();
+        if can_come_in && admitted < JOINS_PER_TICK_MAX {
+            admitted += 1;
+            // Of who is in the world, or where nothing is kept of anybody, there is nothing to wait for.
+            if is_queued || arrival.on(Event::Loaded, &mut sessions.counts.illegal) {
+                let_in(world, sessions, arrival);
+            }
+            continue;
+        }
+        if !can_come_in && sessions.len() >= players_max {
+            let refusal = Refusal::Full { players: players_max as u32 };
+            turn_away(world, sessions, arrival, Event::TurnedAway, refusal);
+            continue;
+        }
+        if !can_come_in && arrival.asked.is_none() && tick >= arrival.ask_again {
+            ask(world, sessions, &mut arrival);
+        }
+        sessions.waiting.push_back(arrival);
+    }
+}
+
+fn ask(world: &mut World, sessions: &mut Sessions, arrival: &mut Arrival) {
+    if !arrival.on(Event::Asked, &mut sessions.counts.illegal) {
+        return;
+    }
+    sessions.last_request += 1;
+    let (number, player) = (sessions.last_request, arrival.join.player.clone());
+    arrival.asked = Some(number);
+    world.resource_mut::<TickOutput>().players.push(PlayerRequest::Load { number, player });
+}
+
+/// Told when they begin to wait, but not of the few ticks that a profile takes.
+fn tell_who_waits(world: &mut World, sessions: &mut Sessions) {
+    let tick = world.resource::<NodeContext>().0.tick;
+    for (ahead, arrival) in sessions.waiting.iter_mut().enumerate() {
+        let waits_for_profile = arrival.state() == State::Loading;
+        if arrival.is_told || (waits_for_profile && tick.0 < arrival.since.0 + LOADING_UNTOLD_TICKS) {
+            continue;
+        }
+        arrival.is_told = true;
+        let message = ServerControl::Queued { ahead: ahead as u32 };
+        say(world, ToNet::Control { connection: arrival.join.connection, message });
+    }
+}
+
+/// Lets somebody in whose turn it is. The same player from elsewhere: the newer connection wins, and the avatar stays
+/// where it is.
+fn let_in(world: &mut World, sessions: &mut Sessions, mut arrival: Arrival) {
+    let place = sessions.place_of_player(&arrival.join.player);
+    let before = place.and_then(|place| {
+        sessions.counts.taken_over += 1;
+        take_out(world, sessions, place, Event::TakenOver, Some(Refusal::TakenOver))
+    });
+    let settings = world.resource::<WorldSettings>().clone();
+    let alive = before.as_ref().and_then(|old| Some((old.avatar, world.resource::<Rows>().row(old.avatar)?)));
+    if before.is_none() && sessions.len() >= settings.players_max as usize {
+        return turn_away(
+            world,
+            sessions,
+            arrival,
+            Event::TurnedAway,
+            Refusal::Full { players: settings.players_max },
+        );
+    }
+    let now_ms = world.resource::<NodeContext>().0.now_ms;
+    let stored = arrival.profile.take().unwrap_or_default();
+    let mut profile = before.as_ref().map(|old| old.profile).unwrap_or_else(|| SessionProfile {
+        version: stored.version,
+        first_seen_ms: if stored.version == 0 { now_ms } else { stored.first_seen_ms },
+    });
+    let avatar = match alive {
+        Some(avatar) => Some(avatar),
+        None => {
+            let player = &arrival.join.player;
+            // Of an image that is newer than what is stored.
+            let left = world.resource::<Absent>().0.get(player);
+            let left = left.filter(|left| before.is_none() && left.version >= stored.version).cloned();
+            profile.first_seen_ms = left.as_ref().map_or(profile.first_seen_ms, |left| left.first_seen_ms);
+            let saved = left.map_or(stored.avatar, |left| left.avatar);
+            let request = AvatarRequest {
+                player: player.clone(),
+                role: arrival.join.role,
+                tick: world.resource::<NodeContext>().0.tick,
+                seed: settings.seed,
+                world: settings.area,
+            };
+            match make_avatar(world, &request, saved.as_deref()) {
+                Ok(net_id) => net_id.and_then(|net_id| Some((net_id, world.resource::<Rows>().row(net_id)?))),
+                Err(why) => {
+                    tracing::error!(%player, "the avatar of a player cannot be read: {why}");
+                    sessions.counts.profiles_refused += 1;
+                    let refusal = Refusal::Profile(short(why));
+                    return turn_away(world, sessions, arrival, Event::Unreadable, refusal);
+                }
+            }
+        }
+    };
+    let Some((avatar, row)) = avatar else {
+        let player = &arrival.join.player;
+        tracing::error!(%player, "the game made no avatar: the player cannot join");
+        let refusal = Refusal::Protocol("this world has no place for players".into());
+        return turn_away(world, sessions, arrival, Event::TurnedAway, refusal);
+    };
+    world.resource_mut::<Absent>().0.remove(&arrival.join.player);
+    if !arrival.on(Event::Admitted, &mut sessions.counts.illegal) {
+        return;
+    }
+    let role = arrival.join.role;
+    let mute = world.resource::<Sanctions>().get(&arrival.join.player, SanctionKind::Mute);
+    let session = sessions.open(arrival, avatar, row);
+    session.muted = mute.map(|sanction| sanction.why.clone());
+    session.profile = profile;
+    if let Some(old) = before {
+        // The same player from elsewhere: in the same party, with the same things in view.
+        (session.context, session.pinned) = (old.context, old.pinned);
+        session.context.set_role(role);
+    }
+    let place = session.id.index;
+    welcome(world, sessions, place, false);
+}
+
+fn turn_away(
+    world: &mut World,
+    sessions: &mut Sessions,
+    mut arrival: Arrival,
+    event: Event,
+    refusal: Refusal,
+) {
+    if arrival.on(event, &mut sessions.counts.illegal) {
+        say(world, ToNet::Refuse { connection: arrival.join.connection, refusal });
+    }
+}
+
+/// Tells a client that it is in, and how the world does if there is something to tell.
+fn welcome(world: &mut World, sessions: &Sessions, place: u32, resumed: bool) {
+    let Some(session) = sessions.at(place) else { return };
+    let settings = world.resource::<WorldSettings>();
+    let epoch = session.id.epoch;
     let welcome = Welcome {
-        player: join.player.clone(),
+        player: session.player.clone(),
         epoch,
-        resumed: false,
-        ids_after,
-        grace_s: 0,
-        avatar,
+        resumed,
+        ids_after: session.replies.ids_after(),
+        grace_s: settings.grace_s,
+        avatar: session.avatar,
         world: settings.name.clone(),
         hz: settings.hz,
         area: settings.area,
         enter_radius_m: settings.enter_radius_m,
         leave_radius_m: settings.leave_radius_m,
     };
-    say(world, ToNet::SetEpoch { connection: join.connection, epoch });
-    let message = ServerControl::Welcome(welcome);
-    say(world, ToNet::Control { connection: join.connection, message });
+    let connection: ConnectionId = session.connection;
+    say(world, ToNet::SetEpoch { connection, epoch });
+    say(world, ToNet::Control { connection, message: ServerControl::Welcome(welcome) });
+    // Who resumes may remember something that is over.
+    if resumed || sessions.health != Health::Normal {
+        let message = ServerControl::Health(sessions.health.clone());
+        say(world, ToNet::Control { connection, message });
+    }
 }
 
 /// Does what cells have asked for of the contexts of players and of what they always see, in the order (entity on whose

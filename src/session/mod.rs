@@ -1,16 +1,26 @@
 //! Players: from a connection that said hello to a session with an avatar and a view, and back.
 //!
-//! *Does*: admits players at a bounded rate, gives each an avatar and an epoch, ends sessions and says why.
-//! *Does not*: check tokens (that is `net`), simulate avatars (that is the game), or know sockets.
-//! *Reads*: joins and leaves of the tick's input. *Writes*: sessions, avatars, messages to clients.
+//! *Does*: admits players at a bounded rate once their profile is there, gives each an avatar and an epoch, keeps a session
+//! for a while when its connection is lost, lets clients resume it, ends sessions and says why, carries out what operators
+//! order about players. Every change of a player's state goes through the machine in [`state`].
+//! *Does not*: check tokens (that is `net`), simulate avatars (that is the game), or know sockets or files.
+//! *Reads*: joins, leaves, losses, profiles and orders of the tick's input. *Writes*: sessions, avatars, messages to
+//! clients, what is to be stored of players.
 
 pub mod admit;
+pub mod arrival;
+pub mod avatar;
+mod ends;
+pub mod lasting;
+pub mod moderate;
 pub mod party;
 pub mod registry;
 pub mod relevance;
+pub mod state;
 
 pub use party::{Parties, Party, PartyRefusal};
-pub use registry::{Session, Sessions};
+pub use registry::{Session, SessionCounts, SessionProfile, Sessions};
+pub use state::State;
 
 use std::sync::Arc;
 

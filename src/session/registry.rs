@@ -8,21 +8,39 @@ use rustc_hash::FxHashMap;
 use crate::action::memory::ReplyMemory;
 use crate::ids::{ConnectionId, NetId, PlayerId, Row, SessionId, TickNumber};
 use crate::limits::{PLAYERS_REMEMBERED_MAX, REPLIES_KEPT_S};
-use crate::protocol::messages::{ActionCall, ActionReply};
+use crate::protocol::messages::{ActionCall, ActionReply, Health, Resume, ServerControl};
+use crate::replication::Rows;
 use crate::replication::policy::{Depends, ViewerContext};
 use crate::replication::view::View;
-use crate::server::io::Join;
 
+use super::arrival::Arrival;
+use super::lasting::Lasting;
 use super::relevance::Pins;
+use super::state::{Event, Life, State};
 use crate::cell::requests::PinnedFor;
+use crate::server::io::ClientAck;
 
 /// One player in the world.
 #[derive(Debug)]
 pub struct Session {
     /// Which session.
     pub id: SessionId,
-    /// Over which connection.
+    /// Over which connection; of a session that lingers, the last one, which is gone.
     pub connection: ConnectionId,
+    /// Where it is in its life: changed by events alone.
+    life: Life,
+    /// The epoch it began with. It has another one after every resume; what is kept per session goes by this one.
+    pub began: u32,
+    /// The newest of its epochs under which its client was heard: the welcome of a newer one may have been lost on its way.
+    pub(crate) held_epoch: u32,
+    /// Until when a lingering session waits for its player.
+    pub lingers_until: TickNumber,
+    /// What was said and has to be said again, should the connection be lost.
+    pub lasting: Lasting,
+    /// Why the player may not speak, if it may not.
+    pub muted: Option<String>,
+    /// What is stored of the player.
+    pub profile: SessionProfile,
     /// Whose.
     pub player: PlayerId,
     /// What sync policies may decide by. It may be changed, or replaced by one that was kept, at any time: what differs
@@ -54,7 +72,53 @@ pub struct Session {
     pub audits: AskedAudits,
 }
 
+/// What a session knows of the profile that it will write when it ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionProfile {
+    /// The version that it was loaded with; 0: the player has none yet. What is saved replaces this very version.
+    pub version: u64,
+    /// When the player was first seen, milliseconds since 1970.
+    pub first_seen_ms: u64,
+}
+
 impl Session {
+    /// Where it is in its life.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.life.state()
+    }
+
+    /// Whether it waits for its player to come back.
+    #[must_use]
+    pub fn is_lingering(&self) -> bool {
+        self.state() == State::Lingering
+    }
+
+    /// Takes the client's word for which updates and messages it has.
+    pub(crate) fn hear(&mut self, rows: &Rows, ack: &ClientAck) {
+        self.held_epoch = self.id.epoch;
+        self.view.on_ack(rows, ack.newest, ack.bits);
+        self.lasting.heard(ack.heard);
+    }
+
+    /// Whether a client that holds the session as of an epoch, with so many lasting messages, can be told all that it lacks.
+    pub(super) fn can_resume(&self, wanted: Resume) -> bool {
+        (self.held_epoch..=self.id.epoch).contains(&wanted.epoch) && self.lasting.can_resume(wanted.heard)
+    }
+
+    /// Says something that must not be lost: [lasting](ServerControl::is_lasting) messages alone. It leaves with this tick's
+    /// messages, or when the player is back. O(1).
+    pub fn say(&mut self, message: ServerControl) {
+        if !self.lasting.note(message) {
+            tracing::error!(player = %self.player, "a message to a client is too long and not sent: a fault of ours");
+        }
+    }
+
+    /// Something happened to the player; `false` when it cannot have.
+    #[must_use = "an event that could not happen must have no consequences"]
+    pub(super) fn on(&mut self, event: Event, illegal: &mut u64) -> bool {
+        self.life.on(event, illegal)
+    }
     /// What of the context is another than when this was asked last. One of another player is taken to be this player's:
     /// nobody sees as somebody else. O(facts).
     pub(crate) fn take_context_changes(&mut self) -> Depends {
@@ -109,11 +173,41 @@ impl AskedAudits {
         self.waiting.push_back(AskedAudit { number: self.last, compared, skipped });
     }
 
+    /// Forgets which audits wait for a report: the client does not hold them any more.
+    pub fn forget(&mut self) {
+        self.waiting.clear();
+    }
+
     /// Takes the audit that a report is about; `None` when it was not asked, or was answered before.
     pub fn answer(&mut self, number: u32) -> Option<AskedAudit> {
         let place = self.waiting.iter().position(|asked| asked.number == number)?;
         self.waiting.remove(place)
     }
+}
+
+/// What became of players, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionCounts {
+    /// Sessions that went on over another connection.
+    pub resumed: u64,
+    /// Sessions that could not, because the client, or the server, did not have everything any more.
+    pub not_resumable: u64,
+    /// Connections that were lost, so that a session lingered.
+    pub lost: u64,
+    /// Sessions that ended because nobody came back in time.
+    pub graces_over: u64,
+    /// Sessions and joins that ended because the same player came in from elsewhere.
+    pub taken_over: u64,
+    /// Lasting messages that were let go without being confirmed, for want of room.
+    pub lasting_let_go: u64,
+    /// Players refused because their profile could not be read, or not in time.
+    pub profiles_refused: u64,
+    /// Joins and sessions that a ban refused or ended.
+    pub banned: u64,
+    /// Players that an operator sent away.
+    pub kicked: u64,
+    /// Events that cannot happen to a player in its state: faults of the engine.
+    pub illegal: u64,
 }
 
 /// All sessions and who waits for one.
@@ -123,7 +217,13 @@ pub struct Sessions {
     by_connection: FxHashMap<ConnectionId, u32>,
     by_player: BTreeMap<PlayerId, u32>,
     /// Players that said hello and were not admitted yet, first come first.
-    pub waiting: VecDeque<Join>,
+    pub waiting: VecDeque<Arrival>,
+    /// What became of players, since the start.
+    pub counts: SessionCounts,
+    /// How the world does, as players were told last.
+    pub(super) health: Health,
+    /// Number of the last request to whoever keeps players.
+    pub(super) last_request: u64,
     /// The epoch the last session was given.
     pub last_epoch: u32,
     /// Most sessions at once so far.
@@ -161,16 +261,22 @@ impl Departed {
 }
 
 impl Sessions {
-    /// How many there are.
+    /// How many there are, those included that linger.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.by_connection.len()
+        self.by_player.len()
+    }
+
+    /// How many wait for their player to come back.
+    #[must_use]
+    pub fn lingering(&self) -> usize {
+        self.by_player.len() - self.by_connection.len()
     }
 
     /// Whether nobody is in the world.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.by_connection.is_empty()
+        self.by_player.is_empty()
     }
 
     /// All sessions, by index.
@@ -181,6 +287,12 @@ impl Sessions {
     /// All sessions, by index.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Session> {
         self.slots.iter_mut().filter_map(Option::as_deref_mut)
+    }
+
+    /// The session with an index.
+    #[must_use]
+    pub fn at(&self, index: u32) -> Option<&Session> {
+        self.slots.get(index as usize)?.as_deref()
     }
 
     /// The session with an index.
@@ -224,8 +336,10 @@ impl Sessions {
         }
     }
 
-    /// Opens a session with the next epoch in the lowest free place.
-    pub fn open(&mut self, join: &Join, avatar: NetId, avatar_row: Row) -> &mut Session {
+    /// Opens a session with the next epoch in the lowest free place, for somebody who has just been admitted.
+    pub(super) fn open(&mut self, arrival: Arrival, avatar: NetId, avatar_row: Row) -> &mut Session {
+        let Arrival { join, life, .. } = arrival;
+        debug_assert_eq!(life.state(), State::Active);
         self.last_epoch += 1;
         let index = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
         if index == self.slots.len() {
@@ -239,13 +353,20 @@ impl Sessions {
         let view = View::default();
         #[cfg(feature = "planted-faults")]
         let view = crate::replication::planted::view_of_session(self.most == 0);
-        self.most = self.most.max(self.by_connection.len() as u64);
+        self.most = self.most.max(self.by_player.len() as u64);
         self.slots[index].insert(Box::new(Session {
             id,
             connection: join.connection,
-            player: join.player.clone(),
+            life,
+            began: id.epoch,
+            held_epoch: id.epoch,
+            lingers_until: TickNumber(0),
+            lasting: Lasting::default(),
+            muted: None,
+            profile: SessionProfile::default(),
             context: ViewerContext::new(join.player.clone(), join.role),
             context_before: ViewerContext::new(join.player.clone(), join.role),
+            player: join.player,
             pinned: Pins::default(),
             avatar,
             avatar_row,
@@ -260,11 +381,48 @@ impl Sessions {
         }))
     }
 
-    /// Ends the session of a connection. Its answers are remembered until the player has been away for
+    /// The place of the session of a connection.
+    pub(super) fn place_of_connection(&self, connection: ConnectionId) -> Option<u32> {
+        self.by_connection.get(&connection).copied()
+    }
+
+    /// The place of the session of a player.
+    pub(super) fn place_of_player(&self, player: &PlayerId) -> Option<u32> {
+        self.by_player.get(player).copied()
+    }
+
+    /// The session at a place and its counters, where something happens to it.
+    pub(super) fn at_with_counts(&mut self, index: u32) -> Option<(&mut Session, &mut SessionCounts)> {
+        Some((self.slots.get_mut(index as usize)?.as_deref_mut()?, &mut self.counts))
+    }
+
+    /// The connection of the session at this place is gone: nothing that comes over it is the session's any more.
+    pub(super) fn disconnect(&mut self, index: u32) {
+        if let Some(session) = self.slots[index as usize].as_deref() {
+            self.by_connection.remove(&session.connection);
+        }
+    }
+
+    /// The session at this place goes on over a connection, under the next epoch: what belongs to an older one is stale.
+    pub(super) fn reconnect(&mut self, index: u32, connection: ConnectionId) -> Option<&mut Session> {
+        self.disconnect(index);
+        let session = self.slots[index as usize].as_deref_mut()?;
+        self.last_epoch += 1;
+        session.id.epoch = self.last_epoch;
+        session.connection = connection;
+        // A client numbers what it wants anew with every epoch.
+        session.input_seq = 0;
+        session.audits.forget();
+        self.by_connection.insert(connection, index);
+        Some(session)
+    }
+
+    /// Takes the session at this place out, which has ended. Its answers are remembered until the player has been away for
     /// [`REPLIES_KEPT_S`].
-    pub fn close(&mut self, connection: ConnectionId, tick: TickNumber, hz: u16) -> Option<Box<Session>> {
-        let index = self.by_connection.remove(&connection)?;
+    pub(super) fn close(&mut self, index: u32, tick: TickNumber, hz: u16) -> Option<Box<Session>> {
+        self.disconnect(index);
         let mut session = self.slots[index as usize].take()?;
+        debug_assert_eq!(session.state(), State::Ended);
         self.by_player.remove(&session.player);
         let replies = std::mem::take(&mut session.replies);
         if !replies.is_empty() {

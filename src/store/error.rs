@@ -121,6 +121,12 @@ pub enum StoreError {
         /// Why.
         message: String,
     },
+    /// What should have been written of players when the world ended was not.
+    #[error("{unwritten} changes of what is kept of players are not saved: see the log; check free space")]
+    PlayersLost {
+        /// How many.
+        unwritten: usize,
+    },
     /// The store thread panicked; its panic message went to stderr.
     #[error("the store thread panicked; the newest image in the save is whole, what came after it is lost")]
     ThreadPanicked,

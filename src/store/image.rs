@@ -142,7 +142,8 @@ pub(super) fn find_newest(connection: &Connection) -> rusqlite::Result<Found> {
     Ok(found)
 }
 
-fn is_damage(error: &rusqlite::Error) -> bool {
+/// Whether it says that what is in the file makes no sense, as opposed to a disk that does not answer.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
     matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseCorrupt))
         || matches!(

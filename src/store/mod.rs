@@ -1,8 +1,8 @@
 //! What outlives the process: one folder per world, one SQLite file in it.
 //!
 //! *Does*: creates and opens a save, lets one process at a time have it, migrates its schema, writes images of
-//! the world and counters reserved ahead, each in one durable transaction on a thread of its own, and finds the
-//! newest image that is whole.
+//! the world, counters reserved ahead and what is kept of players, each in one durable transaction on a thread of its own,
+//! and finds the newest image that is whole.
 //! *Does not*: know what is in an image (its bytes are opaque), nor run inside a tick. Nothing here is ever
 //! waited for by a paced tick: a full queue hands the request back.
 //! *Reads and writes*: the world's folder, nothing else. The only user of rusqlite.
@@ -20,6 +20,7 @@ mod database;
 mod error;
 mod folder;
 mod image;
+mod players;
 mod run_file;
 mod save;
 mod schema;
@@ -31,6 +32,7 @@ mod world;
 pub use error::StoreError;
 pub use folder::{SaveFolder, UnusedSave};
 pub use image::{IMAGES_KEPT, Image, PART_BYTES_MAX};
+pub use players::{PlayerWork, PlayersDone};
 pub use run_file::{RunFile, RunInfo};
 pub use save::{Store, counter};
 pub use thread::{

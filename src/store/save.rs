@@ -57,6 +57,20 @@ impl Store {
         Ok((Self { folder, database, is_new, damaged: Vec::new() }, record))
     }
 
+    /// Opens the save that is in this folder, of a world that does not run, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when a process has it; when there is none, it is of a newer program, or the disk refuses.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let file = SaveFolder::database_in(folder);
+        if !file.exists() {
+            return Err(StoreError::NotASave { file, why: "there is no such file".into() });
+        }
+        let folder = Arc::new(SaveFolder::create_or_open(folder)?);
+        let database = Database::create_or_open(file)?;
+        Ok(Self { folder, database, is_new: false, damaged: Vec::new() })
+    }
+
     /// Removes on drop what opening this save created, unless it is told that the world runs. Let it outlive the
     /// store.
     #[must_use = "dropped at once, it removes a new save"]

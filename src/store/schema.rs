@@ -21,7 +21,9 @@ pub(super) struct Migration {
 
 /// All steps. Numbers of 64 bits without a sign are stored as the signed number of the same bits, but for
 /// counters, which are compared and stay below 2^63.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
+pub(super) const MIGRATIONS: &[Migration] = &[WORLD, PLAYERS];
+
+const WORLD: Migration = Migration {
     name: "world, counters and images",
     sql: "
         CREATE TABLE world (
@@ -63,7 +65,44 @@ pub(super) const MIGRATIONS: &[Migration] = &[Migration {
             PRIMARY KEY (image, position)
         ) STRICT, WITHOUT ROWID;
     ",
-}];
+};
+
+const PLAYERS: Migration = Migration {
+    name: "players, sanctions and what was done with power over others",
+    sql: "
+        CREATE TABLE player (
+            name          TEXT    PRIMARY KEY,
+            version       INTEGER NOT NULL CHECK (version > 0),
+            first_seen_ms INTEGER NOT NULL,
+            last_seen_ms  INTEGER NOT NULL,
+            form          INTEGER NOT NULL,
+            avatar        BLOB,
+            checksum      INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE sanction (
+            player   TEXT    NOT NULL,
+            kind     TEXT    NOT NULL CHECK (kind IN ('ban', 'mute')),
+            why      TEXT    NOT NULL,
+            since_ms INTEGER NOT NULL,
+            until_ms INTEGER,
+            by       TEXT    NOT NULL,
+            PRIMARY KEY (player, kind)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE audit (
+            id     INTEGER PRIMARY KEY AUTOINCREMENT,
+            tick   INTEGER NOT NULL,
+            now_ms INTEGER NOT NULL,
+            who    TEXT    NOT NULL,
+            what   TEXT    NOT NULL,
+            target TEXT    NOT NULL,
+            detail TEXT    NOT NULL
+        ) STRICT;
+        CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+            BEGIN SELECT RAISE(ABORT, 'what was done stays written'); END;
+        CREATE TRIGGER audit_is_not_removed BEFORE DELETE ON audit
+            BEGIN SELECT RAISE(ABORT, 'what was done stays written'); END;
+    ",
+};
 
 /// Every step leaves a row here: which SQL made this file.
 const MIGRATION_TABLE: &str = "

@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounde
 use super::error::StoreError;
 use super::folder::SaveFolder;
 use super::image::Image;
+use super::players::{PlayerWork, PlayersDone};
 use super::save::Store;
 use crate::ids::TickNumber;
 
@@ -42,6 +43,8 @@ pub enum StoreRequest {
         /// The first number that is not reserved.
         up_to: u64,
     },
+    /// Read and write what is kept of players, as one transaction.
+    Players(Vec<PlayerWork>),
     /// Do nothing more: what was asked before this is done first.
     Shutdown,
 }
@@ -51,6 +54,8 @@ pub enum StoreRequest {
 pub enum Asked {
     /// To write the image of this tick.
     Image(TickNumber),
+    /// To do what there was to do for players.
+    Players,
     /// To reserve a counter.
     Reserve {
         /// The counter.
@@ -79,6 +84,8 @@ pub enum StoreResult {
         /// The first number that is not reserved now: at least what was asked for.
         up_to: u64,
     },
+    /// All of it is done, and on the disk.
+    Players(PlayersDone),
     /// A try failed; the save is as it was before.
     Failed {
         /// What failed.
@@ -109,6 +116,9 @@ pub struct StoreStats {
     images_saved: AtomicU64,
     image_bytes: AtomicU64,
     reservations: AtomicU64,
+    profiles_saved: AtomicU64,
+    profiles_loaded: AtomicU64,
+    profile_conflicts: AtomicU64,
     failures: AtomicU64,
     failures_in_row: AtomicU64,
 }
@@ -130,6 +140,24 @@ impl StoreStats {
     #[must_use]
     pub fn reservations(&self) -> u64 {
         self.reservations.load(Ordering::Relaxed)
+    }
+
+    /// Profiles of players written.
+    #[must_use]
+    pub fn profiles_saved(&self) -> u64 {
+        self.profiles_saved.load(Ordering::Relaxed)
+    }
+
+    /// Profiles of players looked up.
+    #[must_use]
+    pub fn profiles_loaded(&self) -> u64 {
+        self.profiles_loaded.load(Ordering::Relaxed)
+    }
+
+    /// Profiles that were not written because a newer one stood in their place.
+    #[must_use]
+    pub fn profile_conflicts(&self) -> u64 {
+        self.profile_conflicts.load(Ordering::Relaxed)
     }
 
     /// Tries that failed.
@@ -308,6 +336,8 @@ impl Worker {
                     let ms = started.elapsed().as_millis() as u64;
                     Ok(StoreResult::ImageSaved { tick: image.tick, bytes: image.entities.len() as u64, ms })
                 }),
+                StoreRequest::Players(batch) => self
+                    .carry_out(&Asked::Players, |store| Ok(StoreResult::Players(store.carry_out(&batch)?))),
                 StoreRequest::Reserve { counter, up_to } => {
                     let asked = Asked::Reserve { counter: counter.clone(), up_to };
                     self.carry_out(&asked, |store| {
@@ -353,6 +383,11 @@ impl Worker {
             StoreResult::ImageSaved { bytes, .. } => {
                 self.stats.images_saved.fetch_add(1, Ordering::Relaxed);
                 self.stats.image_bytes.fetch_add(*bytes, Ordering::Relaxed);
+            }
+            StoreResult::Players(done) => {
+                self.stats.profiles_saved.fetch_add(done.saved, Ordering::Relaxed);
+                self.stats.profiles_loaded.fetch_add(done.profiles.len() as u64, Ordering::Relaxed);
+                self.stats.profile_conflicts.fetch_add(done.conflicts.len() as u64, Ordering::Relaxed);
             }
             StoreResult::Reserved { .. } => drop(self.stats.reservations.fetch_add(1, Ordering::Relaxed)),
             StoreResult::Failed { .. } => {}

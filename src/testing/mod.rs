@@ -28,6 +28,10 @@
 //! assert!(lamp.lit);
 //! ```
 
+mod players;
+
+pub use players::TestPlayers;
+
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,8 +43,8 @@ use crate::net::{Identity, Loopback, LoopbackConditions, loopback::LoopbackPort}
 use crate::replication::{Replicate, Schema};
 use crate::server::{Server, ServerBuilder, TickInput, TickOutput, WorldImage, WorldSettings};
 
-/// A client of a [`TestWorld`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A client of a [`TestWorld`]; the default is the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(usize);
 
 /// A server in lockstep with clients over an in-memory network.
@@ -53,6 +57,8 @@ pub struct TestWorld {
     /// Seeds the names of each player's actions.
     players_made: u64,
     tick_ms: u64,
+    /// What is kept of players.
+    players: TestPlayers,
 }
 
 impl std::fmt::Debug for TestWorld {
@@ -80,7 +86,25 @@ impl TestWorld {
         Self::start(game, settings, Some(image))
     }
 
+    /// As [`restore`](Self::restore), with what is kept of its players: a world that was killed and is started again.
+    ///
+    /// # Panics
+    /// As [`restore`](Self::restore).
+    #[must_use]
+    pub fn restart(
+        game: ServerBuilder,
+        settings: WorldSettings,
+        image: Option<&WorldImage>,
+        players: TestPlayers,
+    ) -> Self {
+        let mut world = Self::start(game, settings, image);
+        world.server.set_sanctions(players.sanctions());
+        world.players = players;
+        world
+    }
+
     fn start(game: ServerBuilder, settings: WorldSettings, image: Option<&WorldImage>) -> Self {
+        let settings = WorldSettings { keeps_players: true, ..settings };
         let (players, seed, hz) = (settings.players_max, settings.seed, u64::from(settings.hz));
         let server = game.build(settings, image).unwrap_or_else(|error| panic!("{error}"));
         let schema = Arc::new(server.game().schema.clone());
@@ -89,7 +113,16 @@ impl TestWorld {
         let port = network.port();
         let mut exchange = Exchange::default();
         exchange.add(Box::new(network));
-        Self { server, exchange, port, schema, clients: Vec::new(), players_made: 0, tick_ms: 1_000 / hz }
+        Self {
+            server,
+            exchange,
+            port,
+            schema,
+            clients: Vec::new(),
+            players_made: 0,
+            tick_ms: 1_000 / hz,
+            players: TestPlayers::default(),
+        }
     }
 
     /// Changes the network for clients that connect from now on.
@@ -145,9 +178,11 @@ impl TestWorld {
         let tick = self.server.next_tick();
         let now_ms = LOCKSTEP_EPOCH_MS + tick.0 * self.tick_ms;
         let mut input = TickInput { tick, now_ms, ..TickInput::default() };
+        self.players.answer(&mut input);
         self.exchange.gather(&mut input);
         edit(&mut input);
         let mut output = self.server.tick(input);
+        self.players.take(&mut output, tick);
         self.exchange.dispatch(&mut output.messages);
         for client in &mut self.clients {
             client.receive(Duration::from_millis(self.tick_ms));
@@ -186,6 +221,17 @@ impl TestWorld {
     /// The server, to look into its worlds.
     pub fn server_mut(&mut self) -> &mut Server {
         &mut self.server
+    }
+
+    /// What is kept of players.
+    #[must_use]
+    pub fn players(&self) -> &TestPlayers {
+        &self.players
+    }
+
+    /// What is kept of players, to plant faults.
+    pub fn players_mut(&mut self) -> &mut TestPlayers {
+        &mut self.players
     }
 
     /// All clients.

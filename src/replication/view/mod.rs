@@ -243,6 +243,12 @@ impl View {
         self.aliases.leaving.len()
     }
 
+    /// In the place of [`assemble`](Self::assemble) while there is nobody to send to: what is pending stays so, and does not
+    /// grow older by that.
+    pub fn stand_by(&mut self) {
+        self.aliases.waited.fill(0);
+    }
+
     /// Takes the client's word: it has applied the update `newest` and, for bit *i*, `newest - 1 - i`.
     ///
     /// An update without its bit counts as lost once the client is three updates further, so late acks of a

@@ -3,6 +3,7 @@
 mod folder;
 mod images;
 mod kill;
+mod players;
 mod schema;
 mod thread;
 

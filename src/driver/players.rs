@@ -1,0 +1,167 @@
+//! Between the tick and the store thread: what is kept of players, in the order in which it was asked for, and orders of
+//! operators on their way through a tick to the records.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::http::{OrderRequest, Orders, Reply, WaitingOrder};
+use crate::ids::PlayerId;
+use crate::limits::WHY_BYTES_MAX;
+use crate::players::{Found, Order, OrderKind, OrderOutcome, PlayerRequest, ProfileAnswer};
+use crate::server::io::{TickInput, TickOutput};
+use crate::store::{PlayerWork, PlayersDone, Refused, StoreHandle, StoreRequest};
+
+/// Most things that go to the store at a time: one transaction.
+const BATCH_MAX: usize = 512;
+/// Most profiles that may wait to be looked up while the store does not work.
+const LOADS_WAITING_MAX: usize = 4_096;
+/// Orders that are sealed into one tick.
+const ORDERS_PER_TICK_MAX: usize = 8;
+
+/// What waits for the store. Saves are never dropped: one that failed for good is sent again before anything else.
+#[derive(Debug, Default)]
+pub(super) struct PlayersDesk {
+    waiting: VecDeque<PlayerWork>,
+    under_way: Vec<PlayerWork>,
+    answers: Vec<ProfileAnswer>,
+    loads_waiting: usize,
+    last_order: u64,
+    /// Sealed into a tick, or carried out and not durable yet.
+    orders: BTreeMap<u64, (WaitingOrder, Option<OrderOutcome>)>,
+}
+
+impl PlayersDesk {
+    /// Whether the store has something of it to do.
+    pub(super) fn is_under_way(&self) -> bool {
+        !self.under_way.is_empty()
+    }
+
+    /// Whether nothing is left to do.
+    pub(super) fn is_empty(&self) -> bool {
+        self.under_way.is_empty() && self.waiting.is_empty()
+    }
+
+    /// How many things wait to be written.
+    pub(super) fn unwritten(&self) -> usize {
+        self.under_way.iter().chain(&self.waiting).filter(|work| !is_load(work)).count()
+    }
+
+    /// Puts what has come in into the next tick's input.
+    pub(super) fn fill(&mut self, input: &mut TickInput, orders: &Orders) {
+        input.profiles.append(&mut self.answers);
+        for waiting in orders.take(ORDERS_PER_TICK_MAX) {
+            match order_of(waiting.question()) {
+                Ok(order) => {
+                    self.last_order += 1;
+                    input.orders.push(Order { number: self.last_order, ..order });
+                    self.orders.insert(self.last_order, (waiting, None));
+                }
+                Err(why) => waiting.reply(Reply::Wrong(why)),
+            }
+        }
+    }
+
+    /// Takes what a tick asks for, and hands on as much as the store takes.
+    pub(super) fn hand_over(&mut self, output: &mut TickOutput, store: &StoreHandle) {
+        for request in output.players.drain(..) {
+            if let PlayerRequest::Load { number, player } = &request {
+                if self.loads_waiting >= LOADS_WAITING_MAX {
+                    let found = Found::NotNow("too many wait for it".into());
+                    self.answers.push(ProfileAnswer { number: *number, player: player.clone(), found });
+                    continue;
+                }
+                self.loads_waiting += 1;
+            }
+            self.waiting.push_back(PlayerWork::Request(request));
+        }
+        self.waiting.extend(output.audit.drain(..).map(PlayerWork::Audit));
+        for outcome in output.orders.drain(..) {
+            self.waiting.push_back(PlayerWork::Mark(outcome.number));
+            if let Some((_, told)) = self.orders.get_mut(&outcome.number) {
+                *told = Some(outcome);
+            }
+        }
+        self.send(store);
+    }
+
+    /// Hands the next batch to the store, unless one is under way.
+    pub(super) fn send(&mut self, store: &StoreHandle) {
+        if self.is_under_way() || self.waiting.is_empty() {
+            return;
+        }
+        let count = self.waiting.len().min(BATCH_MAX);
+        let batch: Vec<PlayerWork> = self.waiting.drain(..count).collect();
+        match store.try_request(StoreRequest::Players(batch.clone())) {
+            Ok(()) => self.under_way = batch,
+            Err(refused) => {
+                if matches!(refused, Refused::Stopped(_)) {
+                    tracing::error!("the store thread has ended: players are no longer saved");
+                }
+                batch.into_iter().rev().for_each(|work| self.waiting.push_front(work));
+            }
+        }
+    }
+
+    /// The batch is done.
+    pub(super) fn done(&mut self, done: PlayersDone) {
+        self.under_way.clear();
+        self.loads_waiting = self.loads_waiting.saturating_sub(done.profiles.len());
+        self.answers.extend(done.profiles);
+        for number in done.marks {
+            if let Some((waiting, outcome)) = self.orders.remove(&number) {
+                waiting.reply(outcome.map_or_else(
+                    || Reply::Failed("the order was not carried out".into()),
+                    |outcome| answer(&outcome),
+                ));
+            }
+        }
+    }
+
+    /// The batch was given up: what is to be written stays, before everything else, and who waits for a profile is told.
+    pub(super) fn gave_up(&mut self, why: &str) {
+        for work in std::mem::take(&mut self.under_way).into_iter().rev() {
+            if let PlayerWork::Request(PlayerRequest::Load { number, player }) = work {
+                self.loads_waiting = self.loads_waiting.saturating_sub(1);
+                let found = Found::NotNow(why.to_owned());
+                self.answers.push(ProfileAnswer { number, player, found });
+                continue;
+            }
+            if let PlayerWork::Mark(number) = work
+                && let Some((waiting, _)) = self.orders.remove(&number)
+            {
+                let text = "it is done in the world, but not written yet, since the store does not work: see the log";
+                waiting.reply(Reply::Failed(text.into()));
+            }
+            self.waiting.push_front(work);
+        }
+    }
+}
+
+fn is_load(work: &PlayerWork) -> bool {
+    matches!(work, PlayerWork::Request(PlayerRequest::Load { .. }))
+}
+
+fn answer(outcome: &OrderOutcome) -> Reply {
+    let json = serde_json::json!({ "done": outcome.done, "text": outcome.text, "live": true });
+    Reply::Answer { json, text: format!("{}\n", outcome.text) }
+}
+
+/// Reads an order as it came over HTTP.
+fn order_of(request: &OrderRequest) -> Result<Order, String> {
+    let player = PlayerId::new(&request.player).map_err(|error| error.to_string())?;
+    let why = request.why.trim();
+    let is_text = !why.is_empty() && why.len() <= WHY_BYTES_MAX && !why.chars().any(char::is_control);
+    if !is_text {
+        return Err(format!("why is 1 to {WHY_BYTES_MAX} bytes of text: it is told to the player"));
+    }
+    if request.for_s.is_some() && !matches!(request.what, OrderKind::Ban | OrderKind::Mute) {
+        return Err(format!("{} takes no time: only ban and mute do", request.what.name()));
+    }
+    Ok(Order {
+        number: 0,
+        kind: request.what,
+        player,
+        why: why.to_owned(),
+        for_s: request.for_s,
+        by: "operator".into(),
+    })
+}

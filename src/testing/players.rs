@@ -1,0 +1,148 @@
+//! What is kept of players in a test: the boundary of the store, in memory, with faults that a test plants.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::ids::{PlayerId, TickNumber};
+use crate::players::{
+    AuditRow, Found, OrderOutcome, PlayerRequest, Profile, ProfileAnswer, ProfileSave, Sanction,
+    SanctionChange, SanctionKind,
+};
+use crate::server::{TickInput, TickOutput};
+
+/// What a [`TestWorld`](super::TestWorld) keeps of players. Answers come in the tick after the one that asked, unless a
+/// fault is planted.
+#[derive(Clone, Debug, Default)]
+pub struct TestPlayers {
+    profiles: BTreeMap<PlayerId, Profile>,
+    sanctions: BTreeMap<(PlayerId, SanctionKind), Sanction>,
+    audit: Vec<AuditRow>,
+    outcomes: Vec<OrderOutcome>,
+    /// What was asked and not done yet, with the tick from which on it may be.
+    waiting: VecDeque<(TickNumber, PlayerRequest)>,
+    conflicts: Vec<PlayerId>,
+    saves: u64,
+    delay_ticks: u64,
+    fails: bool,
+    unreadable: BTreeSet<PlayerId>,
+}
+
+impl TestPlayers {
+    /// From now on everything takes so many ticks longer.
+    pub fn set_delay_ticks(&mut self, ticks: u64) {
+        self.delay_ticks = ticks;
+    }
+
+    /// From now on nothing works, until it is told to: loads are answered so, and what is to be written waits.
+    pub fn set_failing(&mut self, fails: bool) {
+        self.fails = fails;
+    }
+
+    /// The profile of this player cannot be read.
+    pub fn damage(&mut self, player: &PlayerId) {
+        self.unreadable.insert(player.clone());
+    }
+
+    /// What is stored of a player.
+    #[must_use]
+    pub fn profile(&self, player: &PlayerId) -> Option<&Profile> {
+        self.profiles.get(player)
+    }
+
+    /// Stores something of a player, whatever was there.
+    pub fn set_profile(&mut self, player: PlayerId, profile: Profile) {
+        self.profiles.insert(player, profile);
+    }
+
+    /// The sanction of this kind that is written of a player.
+    #[must_use]
+    pub fn sanction(&self, player: &PlayerId, kind: SanctionKind) -> Option<&Sanction> {
+        self.sanctions.get(&(player.clone(), kind))
+    }
+
+    /// All sanctions that are written.
+    #[must_use]
+    pub fn sanctions(&self) -> Vec<Sanction> {
+        self.sanctions.values().cloned().collect()
+    }
+
+    /// What was done with power over others, the oldest first.
+    #[must_use]
+    pub fn audit(&self) -> &[AuditRow] {
+        &self.audit
+    }
+
+    /// What came of orders, the oldest first.
+    #[must_use]
+    pub fn outcomes(&self) -> &[OrderOutcome] {
+        &self.outcomes
+    }
+
+    /// Whose profiles were not written, because another version stood in their place.
+    #[must_use]
+    pub fn conflicts(&self) -> &[PlayerId] {
+        &self.conflicts
+    }
+
+    /// How many profiles were written.
+    #[must_use]
+    pub fn saves(&self) -> u64 {
+        self.saves
+    }
+
+    /// Puts what is answered by now into the next tick's input.
+    pub(super) fn answer(&mut self, input: &mut TickInput) {
+        if self.fails {
+            let number_of = |request: &PlayerRequest| match request {
+                PlayerRequest::Load { number, player } => Some((*number, player.clone())),
+                _ => None,
+            };
+            for (number, player) in self.waiting.iter().filter_map(|(_, request)| number_of(request)) {
+                let found = Found::NotNow("it fails in this test".into());
+                input.profiles.push(ProfileAnswer { number, player, found });
+            }
+            self.waiting.retain(|(_, request)| number_of(request).is_none());
+            return;
+        }
+        // In order: what is slow holds up what is behind it.
+        while let Some((_, request)) = self.waiting.pop_front_if(|(from, _)| *from <= input.tick) {
+            input.profiles.extend(self.carry_out(request));
+        }
+    }
+
+    fn carry_out(&mut self, request: PlayerRequest) -> Option<ProfileAnswer> {
+        match request {
+            PlayerRequest::Load { number, player } => {
+                let found = match self.profiles.get(&player) {
+                    _ if self.unreadable.contains(&player) => Found::Unreadable("it was damaged".into()),
+                    Some(profile) => Found::Profile(profile.clone()),
+                    None => Found::Nobody,
+                };
+                return Some(ProfileAnswer { number, player, found });
+            }
+            PlayerRequest::Save(ProfileSave { player, profile }) => {
+                let there = self.profiles.get(&player).map_or(0, |profile| profile.version);
+                if there == profile.version {
+                    self.saves += 1;
+                    self.profiles.insert(player, Profile { version: there + 1, ..profile });
+                } else {
+                    self.conflicts.push(player);
+                }
+            }
+            PlayerRequest::Sanction(SanctionChange::Set(sanction)) => {
+                self.sanctions.insert((sanction.player.clone(), sanction.kind), sanction);
+            }
+            PlayerRequest::Sanction(SanctionChange::Lift { player, kind }) => {
+                self.sanctions.remove(&(player, kind));
+            }
+        }
+        None
+    }
+
+    /// Takes what a tick asks for.
+    pub(super) fn take(&mut self, output: &mut TickOutput, tick: TickNumber) {
+        let from = TickNumber(tick.0 + 1 + self.delay_ticks);
+        self.waiting.extend(output.players.drain(..).map(|request| (from, request)));
+        self.audit.extend(output.audit.iter().cloned());
+        self.outcomes.extend(output.orders.iter().cloned());
+    }
+}

@@ -1,0 +1,270 @@
+//! Players of real processes: what operators order about them, of a world that runs and of one that does not, and what a
+//! killed process leaves of them.
+//!
+//! The world runs in a child process: this test binary again.
+#![expect(clippy::disallowed_methods, reason = "tests of processes wait in real time")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use terrane::cli;
+use terrane::client::{Connection, Player};
+use terrane::driver::WorldServer;
+use terrane::ids::PlayerId;
+use terrane::net::Conditions;
+use terrane::prelude::*;
+use terrane::store::{RunInfo, Store};
+
+const SAVES: &str = "TERRANE_TEST_SAVES";
+/// Further flags, by blanks.
+const FLAGS: &str = "TERRANE_TEST_FLAGS";
+/// How long a test waits for what must come, before it fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// For how many ticks it has been in the world.
+#[derive(Component, Clone, Default, Replicate)]
+struct Age {
+    #[sync(broadcast)]
+    ticks: u32,
+}
+
+#[derive(Debug)]
+struct Ages;
+
+impl Plugin for Ages {
+    fn build(&self, app: &mut App) {
+        app.replicate::<Age>().add_systems(Simulate, |mut ages: Query<&mut Age>| {
+            ages.iter_mut().for_each(|mut age| age.ticks += 1);
+        });
+    }
+}
+
+/// Not a test of its own: the world that the cases below run in a child process.
+#[test]
+#[ignore = "run by the other tests of this file, as a child process"]
+fn child_world() {
+    let Ok(saves) = std::env::var(SAVES) else { return };
+    let args = ["terrane", "--saves", &saves, "--listen", "127.0.0.1:0"];
+    let flags = std::env::var(FLAGS).unwrap_or_default();
+    let exit = WorldServer::from_command(cli::parse(args.into_iter().chain(flags.split_whitespace())))
+        .add_cell_plugins(Ages)
+        .setup(|builder, _, _| {
+            Ok(builder
+                .avatars(|_| SpawnRequest::new(NetId::WORLD, Vec3::new(100.0, 100.0, 0.0), Age::default())))
+        })
+        .run();
+    std::process::exit(match exit {
+        AppExit::Success => 0,
+        AppExit::Error(code) => i32::from(code.get()),
+    });
+}
+
+/// A running world; killed with the test.
+struct World {
+    child: Child,
+    save: PathBuf,
+    info: RunInfo,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begin.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+impl World {
+    fn start(saves: &Path, flags: &str) -> Self {
+        let child = Command::new(std::env::current_exe().expect("a test knows itself"))
+            .args(["--exact", "child_world", "--ignored", "--nocapture"])
+            .env(SAVES, saves)
+            .env(FLAGS, flags)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the test binary starts again");
+        let (save, pid) = (saves.join("world"), child.id());
+        let info =
+            wait_for("run.json", || RunInfo::read(&save).ok().flatten().filter(|info| info.pid == pid));
+        Self { child, save, info }
+    }
+
+    fn http(&self) -> SocketAddr {
+        self.info.http.expect("HTTP is on")
+    }
+
+    /// Ends it in order.
+    fn drain(mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there").success());
+        assert_eq!(self.child.wait().expect("it ends").code(), Some(0));
+    }
+
+    fn join(&self, name: &str) -> Player {
+        let game = ServerBuilder::default().add_cell_plugins(Ages).learn().expect("sound");
+        let schema = Arc::new(game.schema.clone());
+        let player = PlayerId::new(name).expect("a name");
+        let address = self.info.shards[0];
+        let connection =
+            Connection::open(address, player, schema.hash(), terrane::VERSION, Conditions::default())
+                .expect("a socket");
+        Player::new(connection, schema, 1)
+    }
+
+    /// A player who is in.
+    fn joined(&self, name: &str) -> Player {
+        let mut player = self.join(name);
+        wait_for("the welcome", || {
+            player.tick(Duration::from_millis(10));
+            assert!(player.ended().is_none(), "{:?}", player.ended());
+            player.welcome().is_some().then_some(())
+        });
+        player
+    }
+}
+
+fn end_of(player: &mut Player) -> String {
+    wait_for("the end", || {
+        player.tick(Duration::from_millis(10));
+        player.ended().map(ToString::to_string)
+    })
+}
+
+/// (exit code, stdout, stderr) of a command on a save.
+fn terrane(save: &Path, command: &str, player: &str, further: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_terrane"))
+        .arg(command)
+        .arg(save)
+        .args(["--player", player, "--why", "they know why"])
+        .args(further)
+        .output()
+        .expect("the binary is built");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (status.code(), text(stdout), text(stderr))
+}
+
+/// The status of a POST, with these further headers.
+fn post(address: SocketAddr, headers: &str, body: &str) -> u16 {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let length = body.len();
+    write!(
+        stream,
+        "POST /api/moderate HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+    .expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+}
+
+/// H3: a live world carries orders out at once and for good, a stopped one finds them when it starts; exit codes tell.
+#[test]
+fn players_are_kicked_banned_and_muted_in_live_and_stopped_worlds() {
+    let parent = tempfile::tempdir().expect("a temporary folder");
+    let saves = parent.path().join("saves");
+    let world = World::start(&saves, "--http 127.0.0.1:0");
+    let save = world.save.clone();
+    let mut alice = world.joined("alice");
+    let (code, _, told) = terrane(&save, "kick", "alice", &[]);
+    assert_eq!((code, told.trim()), (Some(0), "alice was sent away"));
+    assert!(end_of(&mut alice).contains("removed from this world: they know why"));
+    let mut alice = world.joined("alice");
+    let (code, out, told) = terrane(&save, "ban", "alice", &["--for", "1h", "--json"]);
+    assert_eq!(code, Some(0), "{told}");
+    let answer: serde_json::Value = serde_json::from_str(out.trim()).expect("one object");
+    assert_eq!(
+        (&answer["what"], &answer["player"], &answer["done"], &answer["live"]),
+        (&"ban".into(), &"alice".into(), &true.into(), &true.into())
+    );
+    assert!(end_of(&mut alice).contains("banned from this world until"));
+    assert!(end_of(&mut world.join("alice")).contains("they know why"));
+    assert_eq!(terrane(&save, "mute", "bob", &[]).0, Some(0), "who has never been here too");
+    assert_eq!(terrane(&save, "unban", "alice", &[]).0, Some(0));
+    drop(world.joined("alice"));
+    let (code, _, told) = terrane(&save, "kick", "nobody", &[]);
+    assert_eq!((code, told.trim()), (Some(1), "nobody is not in the world"));
+
+    let order = r#"{"what": "kick", "player": "alice", "why": "because"}"#;
+    assert_eq!(post(world.http(), "", order), 401, "without the token");
+    let token = std::fs::read_to_string(save.join("admin.token")).expect("it is in the save");
+    let token = format!("Authorization: Bearer {}\r\n", token.trim());
+    assert_eq!(post(world.http(), &format!("{token}Origin: http://evil.example\r\n"), order), 403);
+    for wrong in [
+        "",
+        "{}",
+        r#"{"what": "kick", "player": "", "why": "x"}"#,
+        r#"{"what": "kick", "player": "a", "why": " "}"#,
+    ] {
+        assert_eq!(post(world.http(), &token, wrong), 400, "{wrong}");
+    }
+    world.drain();
+
+    let (code, out, _) = terrane(&save, "ban", "carol", &["--json"]);
+    let answer: serde_json::Value = serde_json::from_str(out.trim()).expect("one object");
+    assert_eq!((code, &answer["live"]), (Some(0), &false.into()));
+    assert_eq!(terrane(&save, "kick", "carol", &[]).0, Some(1), "nobody is in a world that does not run");
+    assert_eq!(terrane(&save, "unban", "dave", &[]).0, Some(1));
+    assert_eq!(terrane(&save, "ban", "dave", &["--for", "soon"]).0, Some(2));
+    assert_eq!(terrane(&parent.path().join("none"), "ban", "dave", &[]).0, Some(2));
+    let mut store = Store::open(&save).expect("it is stopped");
+    let what: Vec<String> = store.audit_rows(99).unwrap().into_iter().rev().map(|row| row.what).collect();
+    assert_eq!(what, ["kick", "ban", "mute", "unban", "kick", "ban"]);
+    drop(store);
+    let world = World::start(&saves, "--http off");
+    assert!(end_of(&mut world.join("carol")).contains("banned from this world: they know why"));
+    let (code, _, told) = terrane(&save, "unban", "carol", &[]);
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("--http off"), "{told}");
+}
+
+/// D1, D3: after `kill -9` a player finds the avatar that the newest image, or its profile, holds, and there is one of it.
+#[test]
+fn a_killed_process_gives_every_player_one_avatar_back() {
+    let parent = tempfile::tempdir().expect("a temporary folder");
+    let saves = parent.path().join("saves");
+    let config = parent.path().join("world.toml");
+    std::fs::write(&config, "hz = 20\nhttp = \"off\"\n[save]\nimage_every_s = 1\n").expect("it is ours");
+    let flags = format!("--config {}", config.display());
+    let age = |player: &mut Player, least: u32| {
+        wait_for("an age", || {
+            player.tick(Duration::from_millis(10));
+            let schema = player.schema().clone();
+            let avatar = player.view().get(player.avatar()?)?;
+            let age = avatar.component::<Age>(&schema)?.ticks;
+            (age >= least).then_some(age)
+        })
+    };
+    let mut world = World::start(&saves, &flags);
+    let mut left = world.joined("left");
+    age(&mut left, 30);
+    left.leave();
+    let mut stayed = world.joined("stayed");
+    age(&mut stayed, 70);
+    world.child.kill().expect("it is our child");
+    world.child.wait().expect("it is dead");
+    drop(world);
+    let world = World::start(&saves, &flags);
+    for (name, least) in [("stayed", 20), ("left", 30)] {
+        let mut player = world.joined(name);
+        assert!(age(&mut player, 1) >= least, "{name} begins where it was");
+        let same = player.view().entities().count();
+        assert!(same <= 2, "one avatar for each: {same}");
+        player.leave();
+    }
+    world.drain();
+}
