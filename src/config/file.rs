@@ -60,7 +60,19 @@ pub(super) struct FileKeys {
     #[serde(default)]
     pub(super) space: SpaceKeys,
     #[serde(default)]
+    pub(super) network: NetworkKeys,
+    #[serde(default)]
     pub(super) save: SaveKeys,
+}
+
+/// The keys under `[network]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NetworkKeys {
+    pub(super) connections_per_address: Option<Spanned<u64>>,
+    pub(super) client_bytes_per_s: Option<Spanned<u64>>,
+    pub(super) client_messages_per_s: Option<Spanned<u64>>,
+    pub(super) reconnect_token_s: Option<Spanned<u64>>,
 }
 
 /// The keys under `[space]`.

@@ -38,6 +38,8 @@ pub struct LoopbackConditions {
 
 /// Ticks after which a lost reliable message is there after all.
 const RESEND_TICKS: u64 = 4;
+/// Ticks of silence after which a client is given up, unless told otherwise.
+const SILENCE_TICKS_MAX: u64 = 20;
 
 #[derive(Clone, Debug)]
 enum Item {
@@ -51,6 +53,8 @@ struct LinkState {
     down: DelayLine<Item>,
     /// One end has gone without a word, because there was no room for one.
     cut: bool,
+    /// Since when nothing comes from the client, who was cut off.
+    silent_since: Option<u64>,
 }
 
 type Shared<T> = Arc<Mutex<T>>;
@@ -63,6 +67,7 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug)]
 struct Lobby {
     conditions: LoopbackConditions,
+    silence_ticks_max: u64,
     seed: u64,
     links: u64,
     arrivals: Vec<(u64, Identity, Shared<LinkState>)>,
@@ -98,6 +103,7 @@ impl LoopbackPort {
             up: line(0, lobby.conditions, lobby.seed),
             down: line(1, lobby.conditions, lobby.seed),
             cut: false,
+            silent_since: None,
         };
         let state = Arc::new(Mutex::new(state));
         lobby.arrivals.push((number, identity, Arc::clone(&state)));
@@ -107,6 +113,11 @@ impl LoopbackPort {
     /// Changes what happens on links made from now on.
     pub fn set_conditions(&self, conditions: LoopbackConditions) {
         lock(&self.lobby).conditions = conditions;
+    }
+
+    /// After how many ticks a client that was [cut](ClientLink::cut) off is given up; 20 unless told otherwise.
+    pub fn set_silence_ticks_max(&self, ticks: u64) {
+        lock(&self.lobby).silence_ticks_max = ticks;
     }
 }
 
@@ -135,7 +146,8 @@ impl Loopback {
         conditions: LoopbackConditions,
         seed: u64,
     ) -> Self {
-        let lobby = Lobby { conditions, seed, links: 0, arrivals: Vec::new() };
+        let silence_ticks_max = SILENCE_TICKS_MAX;
+        let lobby = Lobby { conditions, silence_ticks_max, seed, links: 0, arrivals: Vec::new() };
         Self {
             port: LoopbackPort { clock: Arc::default(), lobby: Arc::new(Mutex::new(lobby)) },
             slots: BTreeMap::new(),
@@ -226,6 +238,14 @@ impl Loopback {
             }
         }
         slot.peer.take_state(&mut self.waiting);
+        let silence_max = lock(&self.port.lobby).silence_ticks_max;
+        let silent_since = lock(&state).silent_since;
+        if silent_since.is_some_and(|since| now.saturating_sub(since) > silence_max)
+            && let Some(slot) = self.slots.remove(&connection)
+        {
+            self.counters.timed_out.bump();
+            return self.end(slot, EndReason::Silent(0));
+        }
         if left && let Some(slot) = self.slots.remove(&connection) {
             self.end(slot, EndReason::Left);
         }
@@ -380,6 +400,14 @@ impl ClientLink for LoopbackLink {
             if !state.up.push_reliable(now, Item::End) {
                 state.cut = true;
             }
+        }
+    }
+
+    fn cut(&mut self) {
+        if self.end.is_none() {
+            self.end = Some(LinkEnd::Cut);
+            let now = self.now();
+            lock(&self.state).silent_since = Some(now);
         }
     }
 

@@ -17,6 +17,7 @@
 //! a response (at most 333) by a keep-alive (at most 33).
 
 pub mod auth;
+pub mod bounds;
 pub mod client_link;
 pub mod conditions;
 pub mod counters;
@@ -31,6 +32,7 @@ mod link;
 mod peer;
 mod shard;
 mod socket;
+mod tokens;
 mod vet;
 
 #[cfg(test)]
@@ -43,6 +45,7 @@ mod udp_tests;
 mod vet_tests;
 
 pub use auth::{Authentication, SecretKey, Token, issue_token};
+pub use bounds::NetLimits;
 pub use client_link::{ClientLink, LinkEnd, UdpClientLink};
 pub use conditions::Conditions;
 pub use counters::NetCounters;

@@ -11,7 +11,7 @@ use glam::Vec2;
 
 use super::auth::SecretKey;
 use super::exchange::{EndReason, FromNet, ToNet, Transport};
-use super::{Authentication, Conditions, Identity, NetConfig, UdpNet, issue_token};
+use super::{Authentication, Conditions, Identity, NetConfig, NetLimits, UdpNet, issue_token};
 use crate::client::{Connection, Ended, ServerEvent};
 use crate::driver::Exchange;
 use crate::ids::{ActionId, ConnectionId, NetId, PlayerId, Role};
@@ -33,6 +33,7 @@ pub(super) fn config(shards: u16, players_max: u32) -> NetConfig {
         key: None,
         schema_hash: SCHEMA,
         version: "server-1".into(),
+        limits: NetLimits::default(),
     }
 }
 
