@@ -53,8 +53,8 @@ struct LinkState {
     down: DelayLine<Item>,
     /// One end has gone without a word, because there was no room for one.
     cut: bool,
-    /// Since when nothing comes from the client, who was cut off.
-    silent_since: Option<u64>,
+    /// When the server gives up a client that was cut off.
+    given_up_at: Option<u64>,
 }
 
 type Shared<T> = Arc<Mutex<T>>;
@@ -67,7 +67,7 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug)]
 struct Lobby {
     conditions: LoopbackConditions,
-    silence_ticks_max: u64,
+    silence_ticks_max: Arc<AtomicU64>,
     seed: u64,
     links: u64,
     arrivals: Vec<(u64, Identity, Shared<LinkState>)>,
@@ -103,11 +103,16 @@ impl LoopbackPort {
             up: line(0, lobby.conditions, lobby.seed),
             down: line(1, lobby.conditions, lobby.seed),
             cut: false,
-            silent_since: None,
+            given_up_at: None,
         };
         let state = Arc::new(Mutex::new(state));
         lobby.arrivals.push((number, identity, Arc::clone(&state)));
-        LoopbackLink { clock: Arc::clone(&self.clock), state, end: None }
+        LoopbackLink {
+            silence_ticks_max: Arc::clone(&lobby.silence_ticks_max),
+            clock: Arc::clone(&self.clock),
+            state,
+            end: None,
+        }
     }
 
     /// Changes what happens on links made from now on.
@@ -115,9 +120,10 @@ impl LoopbackPort {
         lock(&self.lobby).conditions = conditions;
     }
 
-    /// After how many ticks a client that was [cut](ClientLink::cut) off is given up; 20 unless told otherwise.
+    /// After how many ticks a client that is [cut](ClientLink::cut) off from now on is given up; 20 unless told
+    /// otherwise.
     pub fn set_silence_ticks_max(&self, ticks: u64) {
-        lock(&self.lobby).silence_ticks_max = ticks;
+        lock(&self.lobby).silence_ticks_max.store(ticks, Ordering::Relaxed);
     }
 }
 
@@ -146,7 +152,7 @@ impl Loopback {
         conditions: LoopbackConditions,
         seed: u64,
     ) -> Self {
-        let silence_ticks_max = SILENCE_TICKS_MAX;
+        let silence_ticks_max = Arc::new(AtomicU64::new(SILENCE_TICKS_MAX));
         let lobby = Lobby { conditions, silence_ticks_max, seed, links: 0, arrivals: Vec::new() };
         Self {
             port: LoopbackPort { clock: Arc::default(), lobby: Arc::new(Mutex::new(lobby)) },
@@ -238,9 +244,8 @@ impl Loopback {
             }
         }
         slot.peer.take_state(&mut self.waiting);
-        let silence_max = lock(&self.port.lobby).silence_ticks_max;
-        let silent_since = lock(&state).silent_since;
-        if silent_since.is_some_and(|since| now.saturating_sub(since) > silence_max)
+        let given_up_at = lock(&state).given_up_at;
+        if given_up_at.is_some_and(|at| now > at)
             && let Some(slot) = self.slots.remove(&connection)
         {
             self.counters.timed_out.bump();
@@ -338,6 +343,7 @@ impl Drop for Loopback {
 /// A client's end of a link inside the process.
 #[derive(Debug)]
 pub struct LoopbackLink {
+    silence_ticks_max: Arc<AtomicU64>,
     clock: Arc<AtomicU64>,
     state: Shared<LinkState>,
     end: Option<LinkEnd>,
@@ -407,7 +413,8 @@ impl ClientLink for LoopbackLink {
         if self.end.is_none() {
             self.end = Some(LinkEnd::Cut);
             let now = self.now();
-            lock(&self.state).silent_since = Some(now);
+            let given_up_at = now + self.silence_ticks_max.load(Ordering::Relaxed);
+            lock(&self.state).given_up_at = Some(given_up_at);
         }
     }
 
