@@ -24,6 +24,8 @@ use super::mirror::Mirror;
 use super::reconnect::Reconnect;
 
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use super::calls::{CallError, Reply, ReplyError};
 pub use session::PlayerNews;

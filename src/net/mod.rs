@@ -40,7 +40,7 @@ mod hostile_tests;
 #[cfg(test)]
 mod loopback_tests;
 #[cfg(test)]
-mod udp_tests;
+pub(crate) mod udp_tests;
 #[cfg(test)]
 mod vet_tests;
 

@@ -45,7 +45,7 @@ pub(super) fn connect(address: SocketAddr, name: &str) -> Connection {
     Connection::open(address, player(name), SCHEMA, "client-1", Conditions::default()).unwrap()
 }
 
-pub(super) fn welcome(player: &PlayerId, epoch: u32) -> ServerControl {
+pub(crate) fn welcome(player: &PlayerId, epoch: u32) -> ServerControl {
     ServerControl::Welcome(Welcome {
         player: player.clone(),
         epoch,
