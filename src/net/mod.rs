@@ -38,6 +38,8 @@ mod vet;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
+mod limit_tests;
+#[cfg(test)]
 mod loopback_tests;
 #[cfg(test)]
 pub(crate) mod udp_tests;

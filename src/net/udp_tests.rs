@@ -17,7 +17,7 @@ use crate::driver::Exchange;
 use crate::ids::{ActionId, ConnectionId, NetId, PlayerId, Role};
 use crate::net::LinkEnd;
 use crate::protocol::messages::{ClientControl, ClientState, Refusal, ServerControl, Welcome};
-use crate::server::io::{Join, TickInput};
+use crate::server::io::{Join, Resume, TickInput};
 use crate::space::Area;
 
 pub(super) const SCHEMA: u64 = 0x5EED;
@@ -382,7 +382,8 @@ fn token_for(scene: &Scene, authentication: &Authentication, role: Role) -> Conn
     let addresses = scene.net.addresses();
     let token = issue_token(authentication, &identity, &addresses, now, Duration::from_secs(60)).unwrap();
     let token = super::Token::parse(&token.to_text()).unwrap();
-    Connection::with_token(token, SCHEMA, "client-1", Conditions::default()).unwrap()
+    let link = super::UdpClientLink::connect(token, Conditions::default()).unwrap();
+    Connection::resuming(Box::new(link), SCHEMA, "client-1", Some(3))
 }
 
 #[test]
@@ -396,7 +397,8 @@ fn a_token_carries_player_role_and_session_and_only_the_right_key_makes_one() {
     scene.until("the gm is in", |scene| scene.is_welcome(gm));
     assert!(matches!(
         &scene.events[0],
-        FromNet::Connected { player, role: Role::Gm, resume: None, .. } if player.as_str() == "gm"
+        FromNet::Connected { player, role: Role::Gm, resume: Some(Resume { epoch: 5, heard: 3 }), .. }
+            if player.as_str() == "gm"
     ));
     scene.until("others were refused", |scene| scene.count("refused_packets") >= 4);
     assert!(!scene.is_welcome(forger) && !scene.is_welcome(stranger));
