@@ -26,7 +26,7 @@ use terrane::caravan::{Roads, Steer, caravan_game};
 use terrane::cell::pool::with_cells;
 use terrane::client::{Connection, Player};
 use terrane::driver::Exchange;
-use terrane::net::{Conditions, NetConfig, ToNet, UdpNet};
+use terrane::net::{Conditions, NetConfig, NetLimits, ToNet, UdpNet};
 use terrane::prelude::*;
 use terrane::protocol::messages::{AuditOutcome, ServerControl};
 use terrane::replication::personal::{EntitiesOfRows, OwnersComponents};
@@ -241,6 +241,7 @@ fn measure(args: &Args) -> Line {
         key: None,
         schema_hash: server.game().schema.hash(),
         version: terrane::VERSION.into(),
+        limits: NetLimits::default(),
     })
     .expect("loopback has free ports");
     let addresses = terrane::net::Transport::addresses(&net);

@@ -153,7 +153,7 @@ fn connect(options: &Options) -> Result<App, ClientFailure> {
     let game = caravan_plugins(ServerBuilder::default()).learn();
     let game = game.map_err(|error| ClientFailure::Failed(error.to_string()))?;
     let player = options.player.clone().map_or(As::Anybody, As::Player);
-    let target = ClientTarget { server: options.server, player };
+    let target = ClientTarget::new(options.server, player);
     let until = options.seconds.map(|seconds| Duration::from_secs_f32(seconds.clamp(0.0, 1e6)));
     let mut app = App::new();
     app.add_plugins((

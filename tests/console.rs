@@ -130,7 +130,7 @@ fn every_wrong_line_is_told_with_what_was_expected() {
 }
 
 fn target(world: &PacedWorld, player: &str) -> ClientTarget {
-    ClientTarget { server: world.addresses[0], player: As::Player(PlayerId::new(player).expect("a name")) }
+    ClientTarget::new(world.addresses[0], As::Player(PlayerId::new(player).expect("a name")))
 }
 
 /// A13: the same over sockets, as `terrane client … script FILE` does it; a failure names file and line.
@@ -182,7 +182,7 @@ fn a_person_at_a_terminal_is_answered() {
 /// What cannot be is refused before anything is sent, and where nobody listens that is said.
 #[test]
 fn a_client_that_cannot_connect_says_why() {
-    let far = ClientTarget { server: "192.0.2.1:5000".parse().expect("an address"), player: As::Anybody };
+    let far = ClientTarget::new("192.0.2.1:5000".parse().expect("an address"), As::Anybody);
     let failure = far.connect(paced::schema()).unwrap_err();
     assert!(matches!(&failure, ClientFailure::Usage(text) if text.contains("--token FILE")), "{failure}");
     let no_file = ClientTarget { player: As::Token("no/such".into()), ..far };

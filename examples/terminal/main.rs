@@ -235,7 +235,7 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
     let game = caravan_plugins(ServerBuilder::default()).learn();
     let game = game.map_err(|error| ClientFailure::Failed(error.to_string()))?;
     let player = options.player.clone().map_or(As::Anybody, As::Player);
-    let target = ClientTarget { server: options.server, player };
+    let target = ClientTarget::new(options.server, player);
     let mut app = App::new();
     app.add_plugins(ClientPlugin::connect(&target, Arc::new(game.schema.clone()))?)
         .mirror::<Caravan>()

@@ -21,7 +21,7 @@ use crate::protocol::messages::{
 };
 
 /// How long a token that a client makes for an open server lives: connecting takes no longer.
-const OPEN_TOKEN_EXPIRES: Duration = Duration::from_secs(60);
+pub(super) const OPEN_TOKEN_EXPIRES: Duration = Duration::from_secs(60);
 
 /// What a server said, or that it is over.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +79,8 @@ pub struct Connection {
     writer: EnvelopeWriter,
     counters: Arc<NetCounters>,
     state_seq: u32,
+    /// Whether the hello asked for a session to go on.
+    resumes: bool,
     refusal: Option<Refusal>,
     ended: Option<Ended>,
     told: bool,
@@ -88,17 +90,25 @@ impl Connection {
     /// Says hello over a link.
     #[must_use]
     pub fn over(link: Box<dyn ClientLink>, schema_hash: u64, version: &str) -> Self {
+        Self::resuming(link, schema_hash, version, None)
+    }
+
+    /// Says hello over a link and, where `heard` is given, asks for the session that the link's token names to go on:
+    /// so many of its [lasting](ServerControl::is_lasting) messages were delivered.
+    #[must_use]
+    pub fn resuming(link: Box<dyn ClientLink>, schema_hash: u64, version: &str, heard: Option<u64>) -> Self {
         let mut connection = Self {
             link,
             reader: EnvelopeReader::default(),
             writer: EnvelopeWriter::default(),
             counters: Arc::default(),
             state_seq: 0,
+            resumes: heard.is_some(),
             refusal: None,
             ended: None,
             told: false,
         };
-        let hello = ClientControl::Hello { schema_hash, version: version.into(), heard: None };
+        let hello = ClientControl::Hello { schema_hash, version: version.into(), heard };
         let bytes = connection.writer.seal(&hello);
         connection.link.send(CHANNEL_CONTROL, bytes);
         connection
@@ -193,6 +203,10 @@ impl Connection {
             Ok(envelope.payload)
         });
         match checked {
+            Ok(ServerControl::Welcome(welcome)) if welcome.resumed && !self.resumes => {
+                self.ended = Some(Ended::Protocol("it resumes a session that nobody asked for".into()));
+                self.link.close();
+            }
             Ok(ServerControl::Refused(refusal)) => {
                 events.push(ServerEvent::Control(ServerControl::Refused(refusal.clone())));
                 self.ended = Some(Ended::Refused(refusal));
@@ -273,8 +287,57 @@ impl Connection {
         self.link.flush();
     }
 
+    /// Lets go of the link, and of the socket under it, once it is over.
+    pub(super) fn let_go(&mut self) {
+        if let Some(end) = self.link.end() {
+            self.link = Box::new(NoLink(end));
+        }
+    }
+
+    /// Whether a message is one that can be sent at all.
+    ///
+    /// # Errors
+    /// When it is too long.
+    pub(super) fn check_length(&self, message: &ClientControl) -> Result<(), ConnectionError> {
+        let mut writer = self.writer;
+        let bytes = writer.seal(message).len();
+        if bytes > CLIENT_MESSAGE_BYTES_MAX { Err(ConnectionError::TooLong { bytes }) } else { Ok(()) }
+    }
+
+    /// Ends as if the way to the server were cut: that end is not told, and has to find out.
+    pub fn cut(&mut self) {
+        self.link.cut();
+    }
+
     /// Leaves without a word; say [`ClientControl::Bye`] before it to leave on purpose.
     pub fn close(&mut self) {
         self.link.close();
+    }
+}
+
+/// What is left of a link that is over.
+struct NoLink(LinkEnd);
+
+impl ClientLink for NoLink {
+    fn update(&mut self, _elapsed: Duration) {}
+
+    fn receive(&mut self) -> Option<(u8, Bytes)> {
+        None
+    }
+
+    fn has_room(&self, _channel: u8, _bytes: usize) -> bool {
+        false
+    }
+
+    fn send(&mut self, _channel: u8, _bytes: Vec<u8>) {}
+
+    fn flush(&mut self) {}
+
+    fn close(&mut self) {}
+
+    fn cut(&mut self) {}
+
+    fn end(&self) -> Option<LinkEnd> {
+        Some(self.0.clone())
     }
 }

@@ -16,7 +16,7 @@ use crate::replication::{ReceivedEvent, Schema};
 use super::compass;
 use super::fields::{clean, print_field};
 use super::mirror::MirrorEntity;
-use super::player::Player;
+use super::player::{Player, PlayerNews};
 
 /// How many entities `look` tells of unless told otherwise.
 const LOOK_DEFAULT: usize = 10;
@@ -181,6 +181,8 @@ pub struct Console<G> {
     /// Actions whose answers have not come, with the lines they came of.
     asked: BTreeMap<ActionId, String>,
     last_answer: Option<Answer>,
+    /// Whether there ever was a session.
+    was_in: bool,
     /// What was said, the newest last.
     speeches: VecDeque<Speech>,
 }
@@ -189,7 +191,7 @@ impl<G: ClientGame> Console<G> {
     /// For a game.
     #[must_use]
     pub fn new(game: G) -> Self {
-        Self { game, asked: BTreeMap::new(), last_answer: None, speeches: VecDeque::new() }
+        Self { game, asked: BTreeMap::new(), last_answer: None, was_in: false, speeches: VecDeque::new() }
     }
 
     /// Understands a line; `None` when nothing is on it but a comment.
@@ -263,9 +265,10 @@ impl<G: ClientGame> Console<G> {
         })
     }
 
-    /// What has come since the last call: notices, what was said, and answers, in words.
+    /// What has come since the last call: what became of the session, notices, what was said, and answers, in words.
     pub fn hear(&mut self, player: &mut Player) -> Vec<String> {
-        let mut heard: Vec<String> = player.notices().map(|notice| format!("* {}", clean(&notice))).collect();
+        let mut heard: Vec<String> = player.news().filter_map(|news| self.news(news)).collect();
+        heard.extend(player.notices().map(|notice| format!("* {}", clean(&notice))));
         let schema = player.schema().clone();
         for speech in player.events().filter_map(|event| self.game.speech(&schema, &event)) {
             let speech = Speech { by: clean(&speech.by), text: clean(&speech.text), ..speech };
@@ -288,6 +291,17 @@ impl<G: ClientGame> Console<G> {
             self.last_answer = Some(answer);
         }
         heard
+    }
+
+    /// What there is to say of the session and the world's health.
+    fn news(&mut self, news: PlayerNews) -> Option<String> {
+        match news {
+            PlayerNews::Connected => std::mem::replace(&mut self.was_in, true)
+                .then(|| "* back in the world, in a new session".into()),
+            PlayerNews::Lost(why) => Some(format!("* {}; connecting again", clean(&why.to_string()))),
+            PlayerNews::Resumed => Some("* back: the session goes on".into()),
+            PlayerNews::Health(health) => Some(format!("* the world is {}", clean(&health.to_string()))),
+        }
     }
 
     /// The newest things that were said, at most 32, the newest last.
@@ -405,8 +419,13 @@ fn fields(schema: &Schema, entity: &MirrorEntity) -> String {
 
 fn stats(player: &Player) -> String {
     let counts = player.counts();
+    let link = match player.why_out() {
+        None => String::new(),
+        Some(why) => format!(" (connecting again: {})", clean(&why.to_string())),
+    };
+    let health = clean(&player.health().to_string());
     format!(
-        "tick {}; {} updates, {} bytes, {} too late; {} decode errors; {} audits, {} inconclusive, {} failed; {} \
+        "world {health}{link}; tick {}; {} updates, {} bytes, {} too late; {} decode errors; {} audits, {} inconclusive, {} failed; {} \
          actions unanswered",
         player.view().tick(),
         counts.updates,

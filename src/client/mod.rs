@@ -6,6 +6,7 @@
 //! *Does not*: share any state with the server.
 //! *Reads*: the server's messages. *Writes*: the player's.
 
+mod calls;
 pub mod compass;
 pub mod connection;
 pub mod console;
@@ -15,6 +16,7 @@ pub mod mirror;
 pub mod player;
 pub mod plugin;
 pub mod reach;
+pub mod reconnect;
 pub mod repl;
 pub mod script;
 
@@ -22,8 +24,9 @@ pub use connection::{Connection, ConnectionError, Ended, ServerEvent};
 pub use console::{ClientGame, Console};
 pub use interpolation::Interpolation;
 pub use mirror::Mirror;
-pub use player::{Player, Reply};
+pub use player::{Player, PlayerNews, Reply};
 pub use plugin::{Client, ClientPlugin};
 pub use reach::{As, ClientFailure, ClientTarget};
+pub use reconnect::{Reconnect, ReconnectPolicy};
 pub use repl::run_repl;
 pub use script::run_script;

@@ -1,78 +1,39 @@
-//! A player's end of a session: keeps the mirror, acks it, calls actions, delivers their answers in order.
+//! A player's end of a session: keeps the mirror, acks it, calls actions, delivers their answers in order, and comes
+//! back when the connection is lost.
+//!
+//! What a player holds outlives its connection: the next hello says how much of the session was heard, and where the
+//! server still has that session, it goes on. Where it has not, everything is told anew. In either case actions that
+//! were not answered are sent again under their old names, and the server answers what it has done from memory.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::{Rng, SeedableRng};
-use rustc_hash::FxHashMap;
-
 use crate::action::Action;
 use crate::ids::{ActionId, NetId};
-use crate::protocol::codec::{self, DecodeError};
+use crate::protocol::codec;
 use crate::protocol::messages::{
-    ActionCall, ActionRefusal, ActionReply, ClientControl, ClientState, ServerControl, Welcome,
+    ActionCall, AuditOutcome, ClientControl, ClientState, Health, ServerControl, Welcome,
 };
 use crate::replication::{ReceivedEvent, Schema};
 
+use super::calls::Calls;
 use super::connection::{Connection, ConnectionError, Ended, ServerEvent};
 use super::interpolation::Interpolation;
 use super::mirror::Mirror;
+use super::reconnect::Reconnect;
 
-/// How long an answer waits for the update that shows what it caused; then it is delivered all the same.
-const REPLY_PATIENCE: Duration = Duration::from_millis(250);
+mod session;
+#[cfg(test)]
+mod tests;
 
-/// Answers that may wait for their update, and answers not fetched: beyond that the oldest is delivered, or
-/// forgotten, early.
-const REPLIES_WAITING_MAX: usize = 1_024;
+pub use super::calls::{CallError, Reply, ReplyError};
+pub use session::PlayerNews;
 
 /// Events that are kept until they are fetched.
 const EVENTS_KEPT_MAX: usize = 4_096;
-
-/// What became of an action.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reply {
-    /// Which action.
-    pub id: ActionId,
-    /// The encoded reply; [`Reply::read`] decodes it.
-    pub result: Result<Vec<u8>, ActionRefusal>,
-    /// From the call to the delivery.
-    pub waited: Duration,
-}
-
-impl Reply {
-    /// The reply of an action of type `A`, or why it was refused.
-    ///
-    /// # Errors
-    /// When it was refused, or the bytes are of another type's reply.
-    pub fn read<A: Action>(&self) -> Result<A::Reply, ReplyError> {
-        let bytes = self.result.as_ref().map_err(|refusal| ReplyError::Refused(refusal.clone()))?;
-        Ok(codec::decode::<A::Reply, { crate::limits::RECORD_BYTES_MAX }>(A::NAME, bytes)?)
-    }
-}
-
-/// Why there is no reply to read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReplyError {
-    /// The action was not done.
-    #[error(transparent)]
-    Refused(ActionRefusal),
-    /// The reply is of another type.
-    #[error(transparent)]
-    Malformed(#[from] DecodeError),
-}
-
-/// Why an action was not sent.
-#[derive(Debug, thiserror::Error)]
-pub enum CallError {
-    /// The server's game has no such action: the schemas differ in a way the hello cannot have allowed.
-    #[error("the game has no action {0}: register it in a cell plugin")]
-    Unknown(&'static str),
-    /// The connection does not take it.
-    #[error(transparent)]
-    Connection(#[from] ConnectionError),
-}
+/// What else is kept until it is fetched: notices, news.
+const NEWS_KEPT_MAX: usize = 64;
 
 /// What a client has counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,17 +68,22 @@ pub struct Player {
     welcome: Option<Welcome>,
     queued_behind: Option<u32>,
     ended: Option<Ended>,
+    reconnect: Option<Reconnect>,
+    /// How many lasting messages of the session were delivered.
+    heard: u64,
+    health: Health,
+    told_health: Health,
+    news: VecDeque<PlayerNews>,
     notices: VecDeque<String>,
     events: VecDeque<ReceivedEvent>,
     /// Continuous inputs by the action's index: what is wanted right now.
     inputs: BTreeMap<u16, Vec<u8>>,
     /// (number of the newest message with inputs that was sent, of the newest that the world has taken).
     input_seqs: (u32, u32),
-    ids: Xoshiro256PlusPlus,
-    asked: FxHashMap<ActionId, Duration>,
-    waiting: VecDeque<(ActionReply, Duration)>,
-    replies: VecDeque<Reply>,
+    calls: Calls,
     now: Duration,
+    /// Since 1970, when `now` was nothing.
+    begun_ms: u64,
     complete: bool,
     counts: PlayerCounts,
 }
@@ -143,15 +109,18 @@ impl Player {
             welcome: None,
             queued_behind: None,
             ended: None,
+            reconnect: None,
+            heard: 0,
+            health: Health::Normal,
+            told_health: Health::Normal,
+            news: VecDeque::new(),
             notices: VecDeque::new(),
             events: VecDeque::new(),
             inputs: BTreeMap::new(),
             input_seqs: (0, 0),
-            ids: Xoshiro256PlusPlus::seed_from_u64(ids),
-            asked: FxHashMap::default(),
-            waiting: VecDeque::new(),
-            replies: VecDeque::new(),
+            calls: Calls::new(ids),
             now: Duration::ZERO,
+            begun_ms: 0,
             complete: false,
             counts: PlayerCounts::default(),
         }
@@ -161,6 +130,21 @@ impl Player {
     #[must_use]
     pub fn with_interpolation(mut self) -> Self {
         self.interpolation = Some(Interpolation::default());
+        self
+    }
+
+    /// Says what time it is, since 1970, so that names of actions rise from one life of a player to the next. Without
+    /// it they lie above what the server has forgotten, once it has said what that is.
+    #[must_use]
+    pub fn begun_at(mut self, unix_time: Duration) -> Self {
+        self.begun_ms = u64::try_from(unix_time.as_millis()).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// Comes back by itself when the connection is lost.
+    #[must_use]
+    pub fn with_reconnect(mut self, reconnect: Reconnect) -> Self {
+        self.reconnect = Some(reconnect);
         self
     }
 
@@ -178,15 +162,21 @@ impl Player {
             match event {
                 ServerEvent::Control(message) => self.take_control(message),
                 ServerEvent::Update(bytes) => self.take_update(&bytes),
-                ServerEvent::Disconnected(ended) => self.ended = Some(ended),
+                ServerEvent::Disconnected(ended) => self.lose(ended),
             }
         }
-        self.deliver_replies();
+        self.connect_again();
+        let mirror = &self.mirror;
+        self.calls.deliver(self.now, |update| mirror.has_applied(update));
+        if self.health != self.told_health {
+            self.told_health = self.health.clone();
+            self.tell(PlayerNews::Health(self.health.clone()));
+        }
         for (audit, outcome) in self.mirror.take_audit_outcomes() {
             match outcome {
-                crate::protocol::messages::AuditOutcome::Equal => self.counts.audits += 1,
-                crate::protocol::messages::AuditOutcome::Inconclusive => self.counts.audits_inconclusive += 1,
-                crate::protocol::messages::AuditOutcome::Different { .. } => {
+                AuditOutcome::Equal => self.counts.audits += 1,
+                AuditOutcome::Inconclusive => self.counts.audits_inconclusive += 1,
+                AuditOutcome::Different { .. } => {
                     self.counts.audits += 1;
                     self.counts.audit_failures += 1;
                 }
@@ -196,13 +186,17 @@ impl Player {
         }
     }
 
-    /// The second half of [`tick`](Self::tick): acks and continuous inputs.
+    /// The second half of [`tick`](Self::tick): actions that wait, acks and continuous inputs.
     pub fn send(&mut self) {
-        if self.connection.epoch() != 0 && self.ended.is_none() {
+        if self.is_in() {
+            let connection = &mut self.connection;
+            self.calls
+                .send(self.now, |call| connection.send_control(&ClientControl::Action(call.clone())).is_ok());
             let (ack_newest, ack_bits) = self.mirror.ack();
             let has_inputs = !self.inputs.is_empty();
             let inputs = self.inputs.iter().map(|(kind, bytes)| (*kind, bytes.clone())).collect();
-            let state = ClientState { ack_newest, ack_bits, inputs, ..ClientState::default() };
+            let heard = self.heard;
+            let state = ClientState { ack_newest, ack_bits, heard, inputs, ..ClientState::default() };
             if let Ok(seq) = self.connection.send_state(state)
                 && has_inputs
             {
@@ -210,6 +204,11 @@ impl Player {
             }
         }
         self.connection.flush();
+    }
+
+    /// Whether there is a session, over a connection that holds as far as is known.
+    fn is_in(&self) -> bool {
+        self.connection.epoch() != 0 && self.connection.ended().is_none()
     }
 
     /// Sends what was asked since, without waiting for the next [`send`](Self::send).
@@ -236,36 +235,30 @@ impl Player {
     }
 
     fn take_control(&mut self, message: ServerControl) {
+        self.heard += u64::from(message.is_lasting());
         match message {
             ServerControl::Queued { ahead } => self.queued_behind = Some(ahead),
-            ServerControl::Welcome(welcome) => {
-                self.queued_behind = None;
-                self.mirror = Mirror::default();
-                if let Some(interpolation) = &mut self.interpolation {
-                    *interpolation = interpolation.restarted(welcome.hz);
+            ServerControl::Welcome(welcome) => self.begin_session(welcome),
+            ServerControl::Refused(_) => {}
+            ServerControl::Health(health) => self.health = health,
+            ServerControl::Reconnect { token } => {
+                if let Some(reconnect) = &mut self.reconnect {
+                    reconnect.keep_token(token);
                 }
-                self.complete = false;
-                self.input_seqs.1 = 0;
-                self.welcome = Some(welcome);
             }
-            ServerControl::Refused(_) | ServerControl::Health(_) | ServerControl::Reconnect { .. } => {}
             ServerControl::Reply(reply) => {
-                if self.asked.contains_key(&reply.id) {
-                    if self.waiting.len() >= REPLIES_WAITING_MAX {
-                        self.deliver_oldest();
-                    }
-                    self.waiting.push_back((reply, self.now));
-                } else {
-                    self.counts.surprising_replies += 1;
-                }
+                let is_known = self.calls.answered(reply, self.now);
+                self.counts.surprising_replies += u64::from(!is_known);
             }
             ServerControl::Audit(request) => self.mirror.take_audit(request),
             ServerControl::Event { kind, about, payload } => {
                 self.take_in_events([ReceivedEvent { kind, about, payload }]);
             }
             ServerControl::Notice(text) => {
+                if self.notices.len() >= NEWS_KEPT_MAX {
+                    self.notices.pop_front();
+                }
                 self.notices.push_back(text);
-                self.notices.truncate(64);
             }
             ServerControl::Record { update_seq, bytes } => {
                 match self.mirror.take_record(&self.schema, update_seq, &bytes) {
@@ -274,28 +267,6 @@ impl Player {
                 }
             }
         }
-    }
-
-    /// Answers come out in the order in which they came in, each once the update it names is applied, or after
-    /// a while if that one is lost.
-    fn deliver_replies(&mut self) {
-        while let Some((reply, since)) = self.waiting.front() {
-            let seen = self.mirror.has_applied(reply.as_of);
-            if !seen && self.now.saturating_sub(*since) < REPLY_PATIENCE {
-                break;
-            }
-            self.deliver_oldest();
-        }
-    }
-
-    fn deliver_oldest(&mut self) {
-        let Some((reply, _)) = self.waiting.pop_front() else { return };
-        let Some(asked) = self.asked.remove(&reply.id) else { return };
-        if self.replies.len() >= REPLIES_WAITING_MAX {
-            self.replies.pop_front();
-        }
-        let waited = self.now.saturating_sub(asked);
-        self.replies.push_back(Reply { id: reply.id, result: reply.result, waited });
     }
 
     fn kind_of<A: Action>(&self) -> Result<u16, CallError> {
@@ -310,19 +281,33 @@ impl Player {
     /// When the game has no such action or the connection does not take it.
     pub fn act<A: Action>(&mut self, action: &A) -> Result<ActionId, CallError> {
         let kind = self.kind_of::<A>()?;
-        let id = ActionId(u128::from(self.ids.next_u64()) << 64 | u128::from(self.ids.next_u64()));
+        let id = self.calls.name(self.begun_ms.saturating_add(self.now.as_millis() as u64));
         self.call(ActionCall { id, kind, payload: codec::encode(action) })?;
         Ok(id)
     }
 
-    /// Sends an action whose id and bytes the caller chose: to repeat one, for tools and tests.
+    /// Sends an action whose id and bytes the caller chose: to repeat one, for tools and tests. While there is no
+    /// session, it waits for the next.
     ///
     /// # Errors
-    /// When the connection does not take it.
+    /// When the connection does not take it, or too many are not answered.
     pub fn call(&mut self, call: ActionCall) -> Result<(), CallError> {
-        let id = call.id;
-        self.connection.send_control(&ClientControl::Action(call))?;
-        self.asked.entry(id).or_insert(self.now);
+        if self.ended.is_some() {
+            return Err(ConnectionError::Over.into());
+        }
+        if self.calls.is_full(call.id) {
+            return Err(ConnectionError::Full.into());
+        }
+        let message = ClientControl::Action(call);
+        let goes_now = self.is_in() && !self.calls.must_wait();
+        if goes_now {
+            self.connection.send_control(&message)?;
+        } else {
+            self.connection.check_length(&message)?;
+        }
+        if let ClientControl::Action(call) = message {
+            self.calls.keep(call, goes_now, self.now);
+        }
         Ok(())
     }
 
@@ -336,8 +321,11 @@ impl Player {
         Ok(())
     }
 
-    /// Leaves on purpose.
+    /// Leaves on purpose, and does not come back by itself.
     pub fn leave(&mut self) {
+        if let Some(why) = self.reconnect.take().and_then(|reconnect| reconnect.why_out().cloned()) {
+            self.ended.get_or_insert(why);
+        }
         let _ = self.connection.send_control(&ClientControl::Bye);
         self.connection.flush();
         self.connection.close();
@@ -424,7 +412,7 @@ impl Player {
 
     /// The answers that have come since the last call.
     pub fn replies(&mut self) -> impl Iterator<Item = Reply> + '_ {
-        self.replies.drain(..)
+        self.calls.replies()
     }
 
     /// What this player was told since the last call, reliable events and those that came with updates, each in order.
@@ -444,10 +432,22 @@ impl Player {
         self.notices.drain(..)
     }
 
+    /// What became of the session and of the world's health since the last call; of what is not fetched the newest 64
+    /// are kept.
+    pub fn news(&mut self) -> impl Iterator<Item = PlayerNews> + '_ {
+        self.news.drain(..)
+    }
+
+    /// How the world does, as far as it has said.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
     /// Actions that have not been answered yet.
     #[must_use]
     pub fn unanswered(&self) -> usize {
-        self.asked.len()
+        self.calls.unanswered()
     }
 
     /// What it counted.

@@ -1,16 +1,16 @@
 //! From an address and a name to a player that people drive, and the clock that moves it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::ids::PlayerId;
 use crate::net::{Conditions, Token};
 use crate::replication::Schema;
 
-use super::connection::Connection;
 use super::player::Player;
+use super::reconnect::{Reconnect, ReconnectPolicy, UdpDial, UdpWay};
 
 /// As whom to connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,16 @@ pub struct ClientTarget {
     pub server: SocketAddr,
     /// As whom.
     pub player: As,
+    /// How the player comes back when the connection is lost.
+    pub reconnect: ReconnectPolicy,
+}
+
+impl ClientTarget {
+    /// There, as that player, as patient as clients usually are.
+    #[must_use]
+    pub fn new(server: SocketAddr, player: As) -> Self {
+        Self { server, player, reconnect: ReconnectPolicy::default() }
+    }
 }
 
 /// Why a client that people drive has failed.
@@ -55,7 +65,7 @@ impl ClientFailure {
 }
 
 impl ClientTarget {
-    /// Begins to connect.
+    /// Begins to connect. The player comes back by itself when the connection is lost.
     ///
     /// # Errors
     /// When the token cannot be used, one is needed and there is none, or there is no socket.
@@ -65,43 +75,49 @@ impl ClientTarget {
     )]
     pub fn connect(&self, schema: Arc<Schema>) -> Result<Player, ClientFailure> {
         let usage = |text: String| Err(ClientFailure::Usage(text));
-        let (hash, version) = (schema.hash(), crate::VERSION);
-        let connection = match &self.player {
-            As::Token(path) => {
-                let shown = path.display();
-                let token = std::fs::read_to_string(path)
-                    .map_err(|error| format!("cannot read the token file {shown}: {error}"))
-                    .and_then(|text| Token::parse(&text).map_err(|error| format!("{shown}: {error}")))
-                    .map_err(ClientFailure::Usage)?;
-                if !token.addresses().any(|address| address == self.server) {
-                    let addresses: Vec<_> = token.addresses().map(|address| address.to_string()).collect();
-                    return usage(format!(
-                        "the token in {shown} is for {}, not for --server {}",
-                        addresses.join(", "),
-                        self.server
-                    ));
-                }
-                Connection::with_token(token, hash, version, Conditions::default())
+        let open = |player: PlayerId| {
+            if self.server.ip().is_loopback() {
+                return Ok(UdpWay::Open { server: self.server, player });
             }
-            As::Anybody | As::Player(_) if !self.server.ip().is_loopback() => {
-                return usage(format!(
-                    "{} is another machine: its worlds ask for a connect token (--token FILE)",
-                    self.server.ip()
-                ));
-            }
-            As::Player(player) => {
-                Connection::open(self.server, player.clone(), hash, version, Conditions::default())
-            }
+            usage(format!(
+                "{} is another machine: its worlds ask for a connect token (--token FILE)",
+                self.server.ip()
+            ))
+        };
+        let way = match &self.player {
+            As::Token(path) => UdpWay::Token(Box::new(self.read_token(path)?)),
+            As::Player(player) => open(player.clone())?,
             As::Anybody => {
                 let name = format!("guest {}", std::process::id());
-                let player = PlayerId::new(&name).expect("short and printable");
-                Connection::open(self.server, player, hash, version, Conditions::default())
+                open(PlayerId::new(&name).expect("short and printable"))?
             }
         };
-        let connection = connection.map_err(|error| ClientFailure::Failed(error.to_string()))?;
-        let mut ids = [0; 8];
-        getrandom::fill(&mut ids).map_err(|error| ClientFailure::Failed(error.to_string()))?;
-        Ok(Player::new(connection, schema, u64::from_le_bytes(ids)))
+        let mut dial = UdpDial::new(way, schema.hash(), crate::VERSION, Conditions::default());
+        let connection = dial.first().map_err(|error| ClientFailure::Failed(error.to_string()))?;
+        let seed = || {
+            let mut seed = [0; 8];
+            getrandom::fill(&mut seed).map_err(|error| ClientFailure::Failed(error.to_string()))?;
+            Ok::<_, ClientFailure>(u64::from_le_bytes(seed))
+        };
+        let unix_time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let reconnect = Reconnect::new(dial, self.reconnect, seed()?);
+        Ok(Player::new(connection, schema, seed()?).begun_at(unix_time).with_reconnect(reconnect))
+    }
+
+    fn read_token(&self, path: &Path) -> Result<Token, ClientFailure> {
+        let shown = path.display();
+        let token = std::fs::read_to_string(path)
+            .map_err(|error| format!("cannot read the token file {shown}: {error}"))
+            .and_then(|text| Token::parse(&text).map_err(|error| format!("{shown}: {error}")))
+            .map_err(ClientFailure::Usage)?;
+        if token.addresses().any(|address| address == self.server) {
+            return Ok(token);
+        }
+        let addresses: Vec<_> = token.addresses().map(|address| address.to_string()).collect();
+        let (addresses, server) = (addresses.join(", "), self.server);
+        Err(ClientFailure::Usage(format!(
+            "the token in {shown} is for {addresses}, not for --server {server}"
+        )))
     }
 }
 

@@ -61,8 +61,19 @@ pub(super) struct FileKeys {
     pub(super) space: SpaceKeys,
     #[serde(default)]
     pub(super) session: SessionKeys,
+    pub(super) network: NetworkKeys,
     #[serde(default)]
     pub(super) save: SaveKeys,
+}
+
+/// The keys under `[network]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NetworkKeys {
+    pub(super) connections_per_address: Option<Spanned<u64>>,
+    pub(super) client_bytes_per_s: Option<Spanned<u64>>,
+    pub(super) client_messages_per_s: Option<Spanned<u64>>,
+    pub(super) reconnect_token_s: Option<Spanned<u64>>,
 }
 
 /// The keys under `[space]`.

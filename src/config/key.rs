@@ -114,6 +114,13 @@ pub(super) const CLIENT_BYTES: Key = file_key(
 );
 pub(super) const BUCKET_M: Key = file_key("space.bucket_m", Expected::Number(1.0, 1_000.0, "metres"));
 pub(super) const GRACE_S: Key = file_key("session.grace_s", Expected::Whole(0, GRACE_S_MAX as u64));
+pub(super) const CONNECTIONS_PER_ADDRESS: Key =
+    file_key("network.connections_per_address", Expected::Whole(1, 65_536));
+pub(super) const CLIENT_BYTES_PER_S: Key =
+    file_key("network.client_bytes_per_s", Expected::Whole(16_384, 16_777_216));
+pub(super) const CLIENT_MESSAGES_PER_S: Key =
+    file_key("network.client_messages_per_s", Expected::Whole(200, 100_000));
+pub(super) const RECONNECT_TOKEN_S: Key = file_key("network.reconnect_token_s", Expected::Whole(30, 86_400));
 pub(super) const IMAGE_EVERY_S: Key = file_key("save.image_every_s", Expected::Whole(1, 86_400));
 
 /// Every key there is.
@@ -149,6 +156,10 @@ pub(super) const ALL: &[Key] = &[
     CLIENT_BYTES,
     BUCKET_M,
     GRACE_S,
+    CONNECTIONS_PER_ADDRESS,
+    CLIENT_BYTES_PER_S,
+    CLIENT_MESSAGES_PER_S,
+    RECONNECT_TOKEN_S,
     IMAGE_EVERY_S,
 ];
 

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::check::Checker;
 use super::error::{ConfigError, Origin, Problem, Sourced};
@@ -10,6 +11,7 @@ use super::key::{self, Key};
 use super::options::{RunOptions, config_file};
 use super::values::{GridSize, HttpListen, LogLevel, ReportFormat};
 use crate::limits::{CLIENTS_PER_SHARD_MAX, VIEW_ENTITIES_MAX};
+use crate::net::NetLimits;
 
 /// The configuration of one run of one world: every value checked, alone and against the others.
 #[derive(Clone, Debug)]
@@ -74,6 +76,8 @@ pub struct NetworkSettings {
     pub shards: usize,
     /// Most players at a time.
     pub players_max: usize,
+    /// What clients may take.
+    pub limits: NetLimits,
     /// Where the HTTP side listens; `None`: nowhere.
     pub http: Option<SocketAddr>,
     /// The key of connect tokens; present whenever an address is not loopback.
@@ -226,6 +230,32 @@ impl Settings {
         check.public(&listen, public.as_ref());
         check.secured(&listen, public.as_ref(), &http, key_file.as_ref(), admin_token_file.as_ref());
 
+        let defaults = NetLimits::default();
+        let per_address = set!(CONNECTIONS_PER_ADDRESS, None, keys.network.connections_per_address)
+            .map(|most| check.whole(&key::CONNECTIONS_PER_ADDRESS, most));
+        let client_bytes_per_s = check.whole(
+            &key::CLIENT_BYTES_PER_S,
+            set!(
+                CLIENT_BYTES_PER_S,
+                None,
+                keys.network.client_bytes_per_s,
+                u64::from(defaults.client_bytes_per_s)
+            ),
+        );
+        let client_messages_per_s = check.whole(
+            &key::CLIENT_MESSAGES_PER_S,
+            set!(
+                CLIENT_MESSAGES_PER_S,
+                None,
+                keys.network.client_messages_per_s,
+                u64::from(defaults.client_messages_per_s)
+            ),
+        );
+        let reconnect_token_s = check.whole(
+            &key::RECONNECT_TOKEN_S,
+            set!(RECONNECT_TOKEN_S, None, keys.network.reconnect_token_s, defaults.reconnect_token.as_secs()),
+        );
+
         let cores = std::thread::available_parallelism().map_or(1, usize::from).min(256) as u64;
         let threads = check.whole(&key::THREADS, set!(THREADS, options.threads, keys.threads, cores));
         let ticks = set!(TICKS, options.ticks, keys.ticks).map(|ticks| check.whole(&key::TICKS, ticks));
@@ -275,6 +305,12 @@ impl Settings {
                 public: public.map(|public| public.value),
                 shards: shards.value as usize,
                 players_max: players.value as usize,
+                limits: NetLimits {
+                    connections_per_address: per_address.map(|most| most.value as u32),
+                    client_bytes_per_s: client_bytes_per_s.value as u32,
+                    client_messages_per_s: client_messages_per_s.value as u32,
+                    reconnect_token: Duration::from_secs(reconnect_token_s.value),
+                },
                 http: http.value.address(),
                 key_file: key_file.map(|file| file.value),
                 admin_token_file: admin_token_file.map(|file| file.value),

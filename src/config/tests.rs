@@ -175,6 +175,26 @@ fn a_value_out_of_range_is_told_with_its_range() {
         ("size_m = [0, 10]", "1:10: size_m is [0.0, 10.0]", size),
         ("size_m = [nan, 10]", "1:10: size_m is [NaN, 10.0]", size),
         ("[session]\ngrace_s = 3601", "2:11: session.grace_s is 3601", "a whole number from 0 to 3600"),
+        (
+            "[network]\nconnections_per_address = 0",
+            "2:27: network.connections_per_address is 0",
+            "a whole number from 1 to 65536",
+        ),
+        (
+            "[network]\nclient_bytes_per_s = 100",
+            "2:22: network.client_bytes_per_s is 100",
+            "a whole number from 16384 to 16777216",
+        ),
+        (
+            "[network]\nclient_messages_per_s = 1",
+            "2:25: network.client_messages_per_s is 1",
+            "a whole number from 200 to 100000",
+        ),
+        (
+            "[network]\nreconnect_token_s = 1",
+            "2:21: network.reconnect_token_s is 1",
+            "a whole number from 30 to 86400",
+        ),
         ("[save]\nimage_every_s = 0", "2:17: save.image_every_s is 0", "a whole number from 1 to 86400"),
         (
             "[space]\nview_entities_max = 257",

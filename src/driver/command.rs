@@ -207,7 +207,7 @@ fn client_of<G: ClientGame>(console: impl FnOnce(Option<&Path>) -> Result<G, Str
             (None, Some(file)) => As::Token(file.clone()),
             (None, None) => As::Anybody,
         };
-        let target = ClientTarget { server: options.server, player };
+        let target = ClientTarget::new(options.server, player);
         match &options.mode {
             ClientMode::Repl => run_repl(&target, schema, game),
             ClientMode::Script { file } => run_script(&target, schema, game, file),

@@ -317,6 +317,7 @@ fn start_network(
         key,
         schema_hash: schema.hash(),
         version: crate::VERSION.into(),
+        limits: network.limits,
     })?;
     let addresses = crate::net::Transport::addresses(&udp);
     let mut exchange = Exchange::default();

@@ -45,6 +45,9 @@ pub enum LinkEnd {
     /// This end closed it.
     #[error("the connection was closed here")]
     ClosedHere,
+    /// The way to the server was cut on purpose, to see what becomes of it.
+    #[error("the connection was cut")]
+    Cut,
     /// Something that an honest server does not send.
     #[error("the server broke the protocol: {0}")]
     Broken(String),
@@ -69,6 +72,9 @@ pub trait ClientLink: Send + Sync {
 
     /// Says goodbye.
     fn close(&mut self);
+
+    /// Ends without a goodbye, as a link does whose way to the server is cut.
+    fn cut(&mut self);
 
     /// Why it is over, if it is.
     fn end(&self) -> Option<LinkEnd>;
@@ -142,7 +148,16 @@ impl UdpClientLink {
             IpAddr::V6(ip) if ip.is_loopback() => Ipv6Addr::LOCALHOST.into(),
             IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
-        let socket = UdpSocket::bind(SocketAddr::new(local, 0))?;
+        Self::connect_from(token, conditions, SocketAddr::new(local, 0))
+    }
+
+    /// Begins to connect from an address of this machine: a server takes a token from the address only that it came
+    /// from first.
+    ///
+    /// # Errors
+    /// When the address is not free or the token cannot be used.
+    pub fn connect_from(token: Token, conditions: Conditions, local: SocketAddr) -> io::Result<Self> {
+        let socket = UdpSocket::bind(local)?;
         socket.set_nonblocking(true)?;
         let buffers = socket2::SockRef::from(&socket);
         // A client works with small buffers too, it only loses more in a burst.
@@ -291,7 +306,8 @@ impl ClientLink for UdpClientLink {
     }
 
     fn close(&mut self) {
-        if self.netcode.is_disconnected() || self.end == Some(LinkEnd::ClosedHere) {
+        let is_over = matches!(self.end, Some(LinkEnd::ClosedHere | LinkEnd::Cut));
+        if self.netcode.is_disconnected() || is_over {
             return;
         }
         self.flush();
@@ -302,6 +318,10 @@ impl ClientLink for UdpClientLink {
                 drop(self.wire.socket.send_to(packet, address));
             }
         }
+    }
+
+    fn cut(&mut self) {
+        self.end.get_or_insert(LinkEnd::Cut);
     }
 
     fn end(&self) -> Option<LinkEnd> {

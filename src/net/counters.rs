@@ -84,13 +84,17 @@ counters! {
     refused_full,
     /// Hellos refused because the server drains.
     refused_draining,
+    /// Connections refused because their address has too many.
+    refused_address,
+    /// Reconnect tokens issued.
+    reconnect_tokens,
     /// Connections ended because they broke the protocol.
     protocol_violations,
     /// Connections ended because they did not take what waits for them.
     too_slow,
     /// Connections ended because nothing was heard.
     timed_out,
-    /// Connections ended because they sent too many messages or packets.
+    /// Connections ended because they sent too many messages, packets or bytes.
     floods,
     /// Updates that were not sent because a queue was full; the view sends their content again.
     updates_dropped,

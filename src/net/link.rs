@@ -11,12 +11,13 @@ use renetcode::{NetcodeServer, ServerResult};
 use rustc_hash::FxHashMap;
 
 use super::auth::Authentication;
+use super::bounds::{Addresses, NetLimits, Place, TokenBucket};
 use super::counters::NetCounters;
 use super::exchange::EndReason;
 use super::identity::USER_DATA_BYTES;
 use super::vet::{self, BadPacket, packet_type};
 use super::{ACK_INTERVAL, REFUSAL_RESERVE_BYTES, SERVER_CONTROL_MEMORY_BYTES, connection_config};
-use crate::protocol::messages::{CHANNEL_CONTROL, CHANNEL_STATE, PROTOCOL_ID};
+use crate::protocol::messages::{CHANNEL_CONTROL, CHANNEL_STATE, PROTOCOL_ID, Refusal};
 
 /// Most datagrams taken from the socket before the shard looks at anything else.
 const RECEIVE_PACKETS_MAX: usize = 4_096;
@@ -30,15 +31,38 @@ const RENET_ACK: u8 = 4;
 /// What happened on the socket.
 #[derive(Debug)]
 pub(super) enum LinkEvent {
-    Connected { client: u64, address: SocketAddr, user_data: Box<[u8; USER_DATA_BYTES]> },
-    Message { client: u64, channel: u8, bytes: Bytes },
-    Violation { client: u64, why: String },
-    Flood { client: u64 },
-    Ended { client: u64, reason: EndReason },
+    Connected {
+        client: u64,
+        address: SocketAddr,
+        user_data: Box<[u8; USER_DATA_BYTES]>,
+        /// Why it is not to stay.
+        refusal: Option<Refusal>,
+    },
+    Message {
+        client: u64,
+        channel: u8,
+        bytes: Bytes,
+    },
+    Violation {
+        client: u64,
+        why: String,
+    },
+    Flood {
+        client: u64,
+        what: &'static str,
+    },
+    Ended {
+        client: u64,
+        reason: EndReason,
+    },
 }
 
 #[derive(Debug)]
 struct LinkClient {
+    address: SocketAddr,
+    place: Place,
+    bytes: TokenBucket,
+    messages: TokenBucket,
     /// Reliable messages that renet has delivered.
     delivered: u64,
     second: u64,
@@ -62,6 +86,8 @@ pub(super) struct ServerLink {
     clients: FxHashMap<u64, LinkClient>,
     with_messages: Vec<u64>,
     counters: Arc<NetCounters>,
+    limits: NetLimits,
+    addresses: Arc<Addresses>,
     now: Duration,
     renet_behind: Duration,
     sent: Traffic,
@@ -76,6 +102,7 @@ impl ServerLink {
         authentication: &Authentication,
         unix_time: Duration,
         counters: Arc<NetCounters>,
+        bounds: (NetLimits, Arc<Addresses>),
     ) -> Self {
         let authentication = match authentication {
             Authentication::Secured(key) => ServerAuthentication::Secure { private_key: key.bytes() },
@@ -96,6 +123,8 @@ impl ServerLink {
             clients: FxHashMap::default(),
             with_messages: Vec::new(),
             counters,
+            limits: bounds.0,
+            addresses: bounds.1,
             now: Duration::ZERO,
             renet_behind: Duration::ZERO,
             sent: Traffic::default(),
@@ -168,8 +197,12 @@ impl ServerLink {
                     (client.second, client.packets) = (second, 0);
                 }
                 client.packets += 1;
+                // Before anything looks inside.
                 if client.packets > PACKETS_PER_SECOND_MAX {
-                    return events.push(LinkEvent::Flood { client: client_id });
+                    return events.push(LinkEvent::Flood { client: client_id, what: "packets" });
+                }
+                if !client.bytes.take(length, self.now) {
+                    return events.push(LinkEvent::Flood { client: client_id, what: "bytes" });
                 }
                 if let Err(why) = vet::payload(payload, vet::FROM_CLIENT, client.delivered) {
                     self.counters.malformed_payloads.bump();
@@ -196,9 +229,22 @@ impl ServerLink {
             }
             ServerResult::ClientConnected { client_id, addr, user_data, payload } => {
                 transmit(&self.socket, addr, payload, &mut self.sent, &self.counters);
+                let place = self.addresses.enter(addr.ip());
+                let refusal = (place != Place::Held).then(|| {
+                    self.counters.refused_address.bump();
+                    let most = self.addresses.most(addr.ip()).unwrap_or(u32::MAX);
+                    Refusal::AddressLimit { most }
+                });
+                if place == Place::None {
+                    return self.disconnect(client_id);
+                }
                 self.renet.add_connection(client_id);
                 self.counters.connections.bump();
                 let client = LinkClient {
+                    address: addr,
+                    place,
+                    bytes: TokenBucket::new(self.limits.client_bytes_per_s, self.now),
+                    messages: TokenBucket::new(self.limits.client_messages_per_s, self.now),
                     delivered: 0,
                     second: 0,
                     packets: 0,
@@ -206,7 +252,7 @@ impl ServerLink {
                     acked_at: Duration::ZERO,
                 };
                 self.clients.insert(client_id, client);
-                events.push(LinkEvent::Connected { client: client_id, address: addr, user_data });
+                events.push(LinkEvent::Connected { client: client_id, address: addr, user_data, refusal });
             }
             ServerResult::ClientDisconnected { client_id, .. } => {
                 // What came before the goodbye is still delivered.
@@ -224,6 +270,10 @@ impl ServerLink {
             for channel in [CHANNEL_CONTROL, CHANNEL_STATE] {
                 while let Some(bytes) = self.renet.receive_message(client_id, channel) {
                     client.delivered += u64::from(channel == CHANNEL_CONTROL);
+                    if !client.messages.take(1, self.now) {
+                        events.push(LinkEvent::Flood { client: client_id, what: "messages" });
+                        continue;
+                    }
                     events.push(LinkEvent::Message { client: client_id, channel, bytes });
                 }
             }
@@ -232,10 +282,19 @@ impl ServerLink {
     }
 
     fn forget(&mut self, client: u64, reason: EndReason, events: &mut Vec<LinkEvent>) {
-        self.renet.remove_connection(client);
-        if self.clients.remove(&client).is_some() {
+        if self.remove(client) {
             events.push(LinkEvent::Ended { client, reason });
         }
+    }
+
+    /// Takes a client out, and gives its place back. Says whether there was one.
+    fn remove(&mut self, client: u64) -> bool {
+        self.renet.remove_connection(client);
+        let removed = self.clients.remove(&client);
+        if let Some(removed) = &removed {
+            self.addresses.leave(removed.address.ip(), removed.place);
+        }
+        removed.is_some()
     }
 
     /// Keep-alives and what the libraries gave up. Walks all clients: call it a few times a second.
@@ -339,8 +398,7 @@ impl ServerLink {
                 transmit(&self.socket, addr, payload, &mut self.sent, &self.counters);
             }
         }
-        self.renet.remove_connection(client);
-        self.clients.remove(&client);
+        self.remove(client);
     }
 
     /// Ends all connections.

@@ -38,6 +38,8 @@ pub struct LoopbackConditions {
 
 /// Ticks after which a lost reliable message is there after all.
 const RESEND_TICKS: u64 = 4;
+/// Ticks of silence after which a client is given up, unless told otherwise.
+const SILENCE_TICKS_MAX: u64 = 20;
 
 #[derive(Clone, Debug)]
 enum Item {
@@ -51,6 +53,8 @@ struct LinkState {
     down: DelayLine<Item>,
     /// One end has gone without a word, because there was no room for one.
     cut: bool,
+    /// When the server gives up a client that was cut off.
+    given_up_at: Option<u64>,
 }
 
 type Shared<T> = Arc<Mutex<T>>;
@@ -63,6 +67,7 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug)]
 struct Lobby {
     conditions: LoopbackConditions,
+    silence_ticks_max: Arc<AtomicU64>,
     seed: u64,
     links: u64,
     arrivals: Vec<(u64, Identity, Shared<LinkState>)>,
@@ -98,15 +103,27 @@ impl LoopbackPort {
             up: line(0, lobby.conditions, lobby.seed),
             down: line(1, lobby.conditions, lobby.seed),
             cut: false,
+            given_up_at: None,
         };
         let state = Arc::new(Mutex::new(state));
         lobby.arrivals.push((number, identity, Arc::clone(&state)));
-        LoopbackLink { clock: Arc::clone(&self.clock), state, end: None }
+        LoopbackLink {
+            silence_ticks_max: Arc::clone(&lobby.silence_ticks_max),
+            clock: Arc::clone(&self.clock),
+            state,
+            end: None,
+        }
     }
 
     /// Changes what happens on links made from now on.
     pub fn set_conditions(&self, conditions: LoopbackConditions) {
         lock(&self.lobby).conditions = conditions;
+    }
+
+    /// After how many ticks a client that is [cut](ClientLink::cut) off from now on is given up; 20 unless told
+    /// otherwise.
+    pub fn set_silence_ticks_max(&self, ticks: u64) {
+        lock(&self.lobby).silence_ticks_max.store(ticks, Ordering::Relaxed);
     }
 }
 
@@ -135,7 +152,8 @@ impl Loopback {
         conditions: LoopbackConditions,
         seed: u64,
     ) -> Self {
-        let lobby = Lobby { conditions, seed, links: 0, arrivals: Vec::new() };
+        let silence_ticks_max = Arc::new(AtomicU64::new(SILENCE_TICKS_MAX));
+        let lobby = Lobby { conditions, silence_ticks_max, seed, links: 0, arrivals: Vec::new() };
         Self {
             port: LoopbackPort { clock: Arc::default(), lobby: Arc::new(Mutex::new(lobby)) },
             slots: BTreeMap::new(),
@@ -226,6 +244,13 @@ impl Loopback {
             }
         }
         slot.peer.take_state(&mut self.waiting);
+        let given_up_at = lock(&state).given_up_at;
+        if given_up_at.is_some_and(|at| now > at)
+            && let Some(slot) = self.slots.remove(&connection)
+        {
+            self.counters.timed_out.bump();
+            return self.end(slot, EndReason::Silent(0));
+        }
         if left && let Some(slot) = self.slots.remove(&connection) {
             self.end(slot, EndReason::Left);
         }
@@ -318,6 +343,7 @@ impl Drop for Loopback {
 /// A client's end of a link inside the process.
 #[derive(Debug)]
 pub struct LoopbackLink {
+    silence_ticks_max: Arc<AtomicU64>,
     clock: Arc<AtomicU64>,
     state: Shared<LinkState>,
     end: Option<LinkEnd>,
@@ -380,6 +406,15 @@ impl ClientLink for LoopbackLink {
             if !state.up.push_reliable(now, Item::End) {
                 state.cut = true;
             }
+        }
+    }
+
+    fn cut(&mut self) {
+        if self.end.is_none() {
+            self.end = Some(LinkEnd::Cut);
+            let now = self.now();
+            let given_up_at = now + self.silence_ticks_max.load(Ordering::Relaxed);
+            lock(&self.state).given_up_at = Some(given_up_at);
         }
     }
 

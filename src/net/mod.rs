@@ -17,6 +17,7 @@
 //! a response (at most 333) by a keep-alive (at most 33).
 
 pub mod auth;
+pub mod bounds;
 pub mod client_link;
 pub mod conditions;
 pub mod counters;
@@ -31,18 +32,22 @@ mod link;
 mod peer;
 mod shard;
 mod socket;
+mod tokens;
 mod vet;
 
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
+mod limit_tests;
+#[cfg(test)]
 mod loopback_tests;
 #[cfg(test)]
-mod udp_tests;
+pub(crate) mod udp_tests;
 #[cfg(test)]
 mod vet_tests;
 
 pub use auth::{Authentication, SecretKey, Token, issue_token};
+pub use bounds::NetLimits;
 pub use client_link::{ClientLink, LinkEnd, UdpClientLink};
 pub use conditions::Conditions;
 pub use counters::NetCounters;

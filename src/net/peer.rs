@@ -169,6 +169,12 @@ impl Peer {
         self.writer.set_epoch(epoch);
     }
 
+    /// Who comes back into this very session; `None` before there is one.
+    pub(super) fn identity_to_resume(&self) -> Option<Identity> {
+        let epoch = self.reader.epoch();
+        (epoch != 0).then(|| Identity { resume: Some(epoch), ..self.identity.clone() })
+    }
+
     /// The bytes of the next reliable message. A message that is too long uses up no number.
     pub(super) fn seal(&mut self, message: &ServerControl) -> Result<Vec<u8>, TooLong> {
         let mut writer = self.writer;

@@ -8,13 +8,14 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::auth::{Authentication, SILENCE_SECONDS_MAX};
+use super::auth::SILENCE_SECONDS_MAX;
 use super::counters::NetCounters;
 use super::exchange::{EndReason, FromNet, ToNet};
 use super::handshake::Gate;
 use super::identity::Identity;
 use super::link::{LinkEvent, ServerLink};
 use super::peer::{Exchange, Peer, printable_refusal};
+use super::tokens::TokenOffice;
 use crate::ids::{ConnectionId, Role};
 use crate::limits::UPDATE_BYTES_MAX;
 use crate::protocol::messages::{CHANNEL_CONTROL, Refusal, ServerControl};
@@ -29,6 +30,8 @@ const MAINTAIN_EVERY: Duration = Duration::from_millis(100);
 pub const REFUSAL_GRACE: Duration = Duration::from_millis(1_500);
 /// Events that may wait for a tick that does not come; beyond it no connection is accepted.
 const EVENTS_WAITING_MAX: usize = 65_536;
+/// Reconnect tokens renewed in one look at all clients: 1,024 clients take under two seconds.
+const RENEWALS_PER_ROUND_MAX: usize = 64;
 /// The bits of a connection's id below those of its shard.
 const SHARD_SHIFT: u32 = 56;
 
@@ -51,6 +54,18 @@ struct Slot {
     peer: Peer,
     /// When the refusal is given up on; the tick has forgotten the connection already.
     closing: Option<Duration>,
+    token: TokenState,
+}
+
+/// Where a client stands with its reconnect token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TokenState {
+    /// It is not in.
+    None,
+    /// Its session begins: it is to have one behind the welcome.
+    Owed,
+    /// It has one, which is to be renewed then.
+    Given { renew_at: Duration },
 }
 
 pub(super) struct Shard {
@@ -59,6 +74,8 @@ pub(super) struct Shard {
     gate: Arc<Gate>,
     counters: Arc<NetCounters>,
     trust_roles: bool,
+    /// `None` on an open server.
+    office: Option<TokenOffice>,
     slots: FxHashMap<u64, Slot>,
     clients: FxHashMap<ConnectionId, u64>,
     closing: Vec<u64>,
@@ -74,7 +91,7 @@ impl Shard {
         link: ServerLink,
         gate: Arc<Gate>,
         counters: Arc<NetCounters>,
-        authentication: &Authentication,
+        office: Option<TokenOffice>,
         id_seed: u64,
     ) -> Self {
         Self {
@@ -82,7 +99,9 @@ impl Shard {
             link,
             gate,
             counters,
-            trust_roles: matches!(authentication, Authentication::Secured(_)),
+            // Who seals tokens knows whom it gave them to.
+            trust_roles: office.is_some(),
+            office,
             slots: FxHashMap::default(),
             clients: FxHashMap::default(),
             closing: Vec::new(),
@@ -132,6 +151,7 @@ impl Shard {
                 maintained = self.link.now();
                 self.link.maintain(Duration::from_secs(u64::from(SILENCE_SECONDS_MAX)), &mut events);
                 self.refuse_overdue();
+                self.renew_tokens();
             }
             let exchange = ends.taken.load(Ordering::Relaxed);
             for event in events.drain(..) {
@@ -145,7 +165,7 @@ impl Shard {
 
     fn handle(&mut self, event: LinkEvent, exchange: u64) {
         match event {
-            LinkEvent::Connected { client, address, user_data } => {
+            LinkEvent::Connected { client, address, user_data, refusal } => {
                 if self.waiting.len() > EVENTS_WAITING_MAX {
                     self.counters.queue_full.bump();
                     return self.link.disconnect(client);
@@ -161,7 +181,10 @@ impl Shard {
                 tracing::debug!("{} connects from {address} to shard {}", identity.player, self.index);
                 let peer = Peer::new(connection, self.index, Some(address), identity, self.link.now());
                 self.clients.insert(connection, client);
-                self.slots.insert(client, Slot { peer, closing: None });
+                self.slots.insert(client, Slot { peer, closing: None, token: TokenState::None });
+                if let Some(refusal) = refusal {
+                    self.refuse(client, refusal);
+                }
             }
             LinkEvent::Message { client, channel, bytes } => {
                 let Some(slot) = self.slots.get_mut(&client).filter(|slot| slot.closing.is_none()) else {
@@ -189,12 +212,18 @@ impl Shard {
                 }
             }
             LinkEvent::Violation { client, why } => self.refuse(client, Refusal::Protocol(why)),
-            LinkEvent::Flood { client } => {
-                // It is not worth a packet: every further one of its costs more than the end of it.
-                if let Some(slot) = self.slots.get(&client) {
+            LinkEvent::Flood { client, what } => {
+                // It is told once, and not waited for: every further packet of its costs more than the end of it.
+                if let Some(slot) = self.slots.get_mut(&client) {
                     self.counters.floods.bump();
-                    tracing::debug!("{:?} floods", slot.peer.address);
-                    let refusal = Refusal::Protocol("it sent too many packets".into());
+                    tracing::debug!("{:?} floods: too many {what}", slot.peer.address);
+                    let refusal = Refusal::Protocol(format!("it sent too many {what} in a second"));
+                    if slot.closing.is_none()
+                        && let Ok(bytes) = slot.peer.seal(&ServerControl::Refused(refusal.clone()))
+                    {
+                        self.link.send_control(client, bytes);
+                        self.link.flush_client(client);
+                    }
                     self.link.disconnect(client);
                     self.forget(client, EndReason::Refused(refusal));
                 }
@@ -220,7 +249,13 @@ impl Shard {
         for message in batch {
             let Some(&client) = self.clients.get(&message.connection()) else { continue };
             match message {
-                ToNet::Control { message, .. } => self.send_control(client, &message),
+                ToNet::Control { message, .. } => {
+                    self.send_control(client, &message);
+                    // Behind the welcome, which begins its session for the client too.
+                    if matches!(message, ServerControl::Welcome(_)) {
+                        self.give_owed_token(client);
+                    }
+                }
                 ToNet::Update { bytes, .. } => {
                     let fits = bytes.len() <= UPDATE_BYTES_MAX;
                     if !fits {
@@ -236,6 +271,7 @@ impl Shard {
                 ToNet::SetEpoch { epoch, .. } => {
                     if let Some(slot) = self.slots.get_mut(&client) {
                         slot.peer.set_epoch(epoch);
+                        slot.token = TokenState::Owed;
                     }
                 }
                 ToNet::Refuse { refusal, .. } => self.refuse(client, refusal),
@@ -245,6 +281,41 @@ impl Shard {
                     self.forget(client, EndReason::Closed);
                 }
             }
+        }
+    }
+
+    fn give_owed_token(&mut self, client: u64) {
+        if self.slots.get(&client).is_some_and(|slot| slot.token == TokenState::Owed) {
+            self.give_token(client);
+        }
+    }
+
+    fn give_token(&mut self, client: u64) {
+        let now = self.link.now();
+        let Some(office) = &self.office else { return };
+        let Some(slot) = self.slots.get_mut(&client).filter(|slot| slot.closing.is_none()) else { return };
+        let Some(identity) = slot.peer.identity_to_resume() else { return };
+        slot.token = TokenState::Given { renew_at: office.renew_at(now) };
+        match office.issue(&identity, now) {
+            Ok(token) => {
+                self.counters.reconnect_tokens.bump();
+                self.send_control(client, &ServerControl::Reconnect { token });
+            }
+            Err(error) => tracing::error!("no reconnect token for {}: {error}", identity.player),
+        }
+    }
+
+    /// Renews tokens long before they expire, a few at a time.
+    fn renew_tokens(&mut self) {
+        if self.office.is_none() {
+            return;
+        }
+        let now = self.link.now();
+        let is_due = |slot: &Slot| matches!(slot.token, TokenState::Given { renew_at } if now >= renew_at);
+        let due = self.slots.iter().filter(|(_, slot)| is_due(slot)).map(|(&client, _)| client);
+        let due: Vec<u64> = due.take(RENEWALS_PER_ROUND_MAX).collect();
+        for client in due {
+            self.give_token(client);
         }
     }
 

@@ -1,6 +1,6 @@
 //! A server's network: starts the shards and is the tick's end of their exchange.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -11,12 +11,14 @@ use renet_netcode::generate_random_bytes;
 use rustc_hash::FxHashSet;
 
 use super::auth::{Authentication, SecretKey};
+use super::bounds::{Addresses, NetLimits};
 use super::counters::NetCounters;
 use super::exchange::{FromNet, ToNet, Transport};
 use super::handshake::Gate;
 use super::link::ServerLink;
 use super::shard::{Shard, ShardEnds, shard_of};
 use super::socket::{at_port, bind_range, size_buffers};
+use super::tokens::TokenOffice;
 use crate::limits::{CLIENTS_PER_SHARD_MAX, TOKEN_ADDRESSES_MAX};
 
 /// Batches of one shard that may wait for the tick: at one per 3 ms, four ticks at 20 Hz.
@@ -45,6 +47,8 @@ pub struct NetConfig {
     pub schema_hash: u64,
     /// Version of the server, for people.
     pub version: String,
+    /// What clients may take.
+    pub limits: NetLimits,
 }
 
 /// Why a network cannot start.
@@ -170,27 +174,40 @@ impl UdpNet {
         let (authentication, clients_max) = check(&config)?;
         let sockets = bind_range(config.listen, config.shards)?;
         let unix_time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let gate = Arc::new(Gate::new(config.schema_hash, config.version, config.players_max));
+        let gate = Arc::new(Gate::new(config.schema_hash, config.version.clone(), config.players_max));
         let counters = Arc::new(NetCounters::default());
-        let mut net = Self { shards: Vec::new(), gate, counters, addresses: Vec::new(), authentication };
+        let addresses = (0..config.shards)
+            .zip(&sockets)
+            .map(|(index, socket)| public_address(&config, index, socket))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut net = Self { shards: Vec::new(), gate, counters, addresses, authentication };
+        let office = matches!(net.authentication, Authentication::Secured(_)).then(|| TokenOffice {
+            authentication: net.authentication.clone(),
+            addresses: net.addresses.clone(),
+            expires: config.limits.reconnect_token,
+            unix_time,
+        });
+        let in_use = Arc::new(Addresses::new(config.limits.connections_per_address));
         for (index, socket) in (0..config.shards).zip(sockets) {
             size_buffers(&socket, clients_max)?;
-            let bound =
-                socket.local_addr().map_err(|error| NetError::Bind { address: config.listen, error })?;
-            let public = match config.public {
-                Some(public) if public.port() != 0 => at_port(public, index)?,
-                Some(public) => SocketAddr::new(public.ip(), bound.port()),
-                None => bound,
-            };
-            net.addresses.push(public);
+            let public = net.addresses[usize::from(index)];
             let counters = Arc::clone(&net.counters);
-            let link = ServerLink::new(socket, clients_max, public, &net.authentication, unix_time, counters);
-            net.spawn(index, link)?;
+            let bounds = (config.limits, Arc::clone(&in_use));
+            let link = ServerLink::new(
+                socket,
+                clients_max,
+                public,
+                &net.authentication,
+                unix_time,
+                counters,
+                bounds,
+            );
+            net.spawn(index, link, office.clone())?;
         }
         Ok(net)
     }
 
-    fn spawn(&mut self, index: u16, link: ServerLink) -> Result<(), NetError> {
+    fn spawn(&mut self, index: u16, link: ServerLink, office: Option<TokenOffice>) -> Result<(), NetError> {
         let (to_shard, from_tick) = bounded(BATCHES_TO_SHARD);
         let (to_tick, from_shard) = bounded(BATCHES_FROM_SHARD);
         let taken = Arc::new(AtomicU64::new(0));
@@ -198,7 +215,7 @@ impl UdpNet {
         let ends = ShardEnds { from_tick, to_tick, taken: Arc::clone(&taken), held: Arc::clone(&held) };
         let id_seed = u64::from_le_bytes(generate_random_bytes());
         let (gate, counters) = (Arc::clone(&self.gate), Arc::clone(&self.counters));
-        let shard = Shard::new(index, link, gate, counters, &self.authentication, id_seed);
+        let shard = Shard::new(index, link, gate, counters, office, id_seed);
         let thread = std::thread::Builder::new()
             .name(format!("shard {index}"))
             .spawn(move || shard.run(&ends))
@@ -221,10 +238,20 @@ impl UdpNet {
         self.gate.players()
     }
 
-    /// How the server knows its clients: what reconnect tokens are issued with.
+    /// How the server knows its clients.
     #[must_use]
     pub fn authentication(&self) -> &Authentication {
         &self.authentication
+    }
+}
+
+/// Where clients reach a shard.
+fn public_address(config: &NetConfig, index: u16, socket: &UdpSocket) -> Result<SocketAddr, NetError> {
+    let bound = socket.local_addr().map_err(|error| NetError::Bind { address: config.listen, error })?;
+    match config.public {
+        Some(public) if public.port() != 0 => at_port(public, index),
+        Some(public) => Ok(SocketAddr::new(public.ip(), bound.port())),
+        None => Ok(bound),
     }
 }
 
@@ -357,6 +384,7 @@ mod tests {
             key: None,
             schema_hash: 1,
             version: "1".into(),
+            limits: NetLimits::default(),
         }
     }
 

@@ -11,13 +11,13 @@ use glam::Vec2;
 
 use super::auth::SecretKey;
 use super::exchange::{EndReason, FromNet, ToNet, Transport};
-use super::{Authentication, Conditions, Identity, NetConfig, UdpNet, issue_token};
+use super::{Authentication, Conditions, Identity, NetConfig, NetLimits, UdpNet, issue_token};
 use crate::client::{Connection, Ended, ServerEvent};
 use crate::driver::Exchange;
 use crate::ids::{ActionId, ConnectionId, NetId, PlayerId, Role};
 use crate::net::LinkEnd;
 use crate::protocol::messages::{ClientControl, ClientState, Refusal, ServerControl, Welcome};
-use crate::server::io::{Join, TickInput};
+use crate::server::io::{Join, Resume, TickInput};
 use crate::space::Area;
 
 pub(super) const SCHEMA: u64 = 0x5EED;
@@ -33,6 +33,7 @@ pub(super) fn config(shards: u16, players_max: u32) -> NetConfig {
         key: None,
         schema_hash: SCHEMA,
         version: "server-1".into(),
+        limits: NetLimits::default(),
     }
 }
 
@@ -44,7 +45,7 @@ pub(super) fn connect(address: SocketAddr, name: &str) -> Connection {
     Connection::open(address, player(name), SCHEMA, "client-1", Conditions::default()).unwrap()
 }
 
-pub(super) fn welcome(player: &PlayerId, epoch: u32) -> ServerControl {
+pub(crate) fn welcome(player: &PlayerId, epoch: u32) -> ServerControl {
     ServerControl::Welcome(Welcome {
         player: player.clone(),
         epoch,
@@ -381,7 +382,8 @@ fn token_for(scene: &Scene, authentication: &Authentication, role: Role) -> Conn
     let addresses = scene.net.addresses();
     let token = issue_token(authentication, &identity, &addresses, now, Duration::from_secs(60)).unwrap();
     let token = super::Token::parse(&token.to_text()).unwrap();
-    Connection::with_token(token, SCHEMA, "client-1", Conditions::default()).unwrap()
+    let link = super::UdpClientLink::connect(token, Conditions::default()).unwrap();
+    Connection::resuming(Box::new(link), SCHEMA, "client-1", Some(3))
 }
 
 #[test]
@@ -395,7 +397,8 @@ fn a_token_carries_player_role_and_session_and_only_the_right_key_makes_one() {
     scene.until("the gm is in", |scene| scene.is_welcome(gm));
     assert!(matches!(
         &scene.events[0],
-        FromNet::Connected { player, role: Role::Gm, resume: None, .. } if player.as_str() == "gm"
+        FromNet::Connected { player, role: Role::Gm, resume: Some(Resume { epoch: 5, heard: 3 }), .. }
+            if player.as_str() == "gm"
     ));
     scene.until("others were refused", |scene| scene.count("refused_packets") >= 4);
     assert!(!scene.is_welcome(forger) && !scene.is_welcome(stranger));

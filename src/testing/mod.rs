@@ -159,10 +159,43 @@ impl TestWorld {
 
     fn player(&mut self, name: &str, role: Role) -> Player {
         let player = PlayerId::new(name).unwrap_or_else(|error| panic!("{error}"));
-        let link = self.port.connect(Identity { role, ..Identity::player(player) });
-        let connection = Connection::over(Box::new(link), self.schema.hash(), crate::VERSION);
+        let connection = self.connection(Identity { role, ..Identity::player(player) }, None);
         self.players_made += 1;
-        Player::new(connection, self.schema.clone(), self.players_made)
+        let unix_time = Duration::from_millis(LOCKSTEP_EPOCH_MS + self.server.next_tick().0 * self.tick_ms);
+        Player::new(connection, self.schema.clone(), self.players_made).begun_at(unix_time)
+    }
+
+    fn connection(&self, identity: Identity, heard: Option<u64>) -> Connection {
+        let link = self.port.connect(identity);
+        Connection::resuming(Box::new(link), self.schema.hash(), crate::VERSION, heard)
+    }
+
+    /// Cuts a client's connection: nobody says goodbye, and the server finds out after so many ticks.
+    pub fn cut(&mut self, client: ClientId, noticed_after_ticks: u64) {
+        self.port.set_silence_ticks_max(noticed_after_ticks);
+        self.clients[client.0].cut(Duration::ZERO);
+    }
+
+    /// Lets a client come back over a new connection, with an ordinary player's role. It asks for its session to go
+    /// on.
+    ///
+    /// # Panics
+    /// When it was never in.
+    pub fn reconnect(&mut self, client: ClientId) {
+        self.reconnect_as(client, Role::Player);
+    }
+
+    /// The same, with a role.
+    ///
+    /// # Panics
+    /// When it was never in.
+    pub fn reconnect_as(&mut self, client: ClientId, role: Role) {
+        let player = &self.clients[client.0];
+        let welcome = player.welcome().expect("who comes back was in");
+        let resume = player.resume().expect("who was in has a session");
+        let identity = Identity { player: welcome.player.clone(), role, resume: Some(resume.epoch) };
+        let connection = self.connection(identity, Some(resume.heard));
+        self.clients[client.0].come_back(connection);
     }
 
     /// Runs one tick: clients send, the server ticks, clients receive.

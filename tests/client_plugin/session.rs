@@ -381,7 +381,7 @@ fn over_udp_the_same_plugin_sees_speaks_and_leaves() {
     let settings = WorldSettings { npcs: Some(500), ..WorldSettings::default() };
     let world = PacedWorld::start(settings, 1, None, |_| {});
     let player = PlayerId::new("ann").expect("a name");
-    let target = ClientTarget { server: world.addresses[0], player: As::Player(player) };
+    let target = ClientTarget::new(world.addresses[0], As::Player(player));
     let mut app = App::new();
     app.add_plugins(ClientPlugin::connect(&target, schema()).expect("a socket"))
         .mirror::<Walker>()

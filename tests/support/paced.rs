@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use terrane::caravan::{Roads, caravan_game, caravan_plugins};
 use terrane::driver::Exchange;
-use terrane::net::{NetConfig, SecretKey, Transport, UdpNet};
+use terrane::net::{NetConfig, NetLimits, SecretKey, Transport, UdpNet};
 use terrane::replication::Schema;
 use terrane::server::{Server, ServerBuilder, TickInput, TickOutput, TickReport, WorldSettings};
 
@@ -56,6 +56,7 @@ impl PacedWorld {
             key,
             schema_hash: schema.hash(),
             version: terrane::VERSION.into(),
+            limits: NetLimits::default(),
         })
         .expect("ports can be had");
         let addresses = net.addresses();

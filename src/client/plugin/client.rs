@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use bevy_ecs::prelude::{MessageWriter, Res, ResMut, Resource};
+use bevy_ecs::system::SystemParam;
 use bevy_ecs::world::World;
 use rustc_hash::FxHashMap;
 
 use crate::action::Action;
-use crate::client::player::{CallError, Player, Reply};
+use crate::client::player::{CallError, Player, PlayerNews, Reply};
 use crate::ids::{ActionId, NetId};
 
 use super::answers::deliver;
 use super::clock::ClientClock;
-use super::messages::{Disconnected, Notice, Welcomed};
+use super::messages::{Connected, Disconnected, HealthChanged, Lost, Notice, Resumed, Welcomed};
 
 /// Ticks of a world that has not said how many it makes, per second.
 const HZ_BEFORE: u16 = 20;
@@ -127,13 +128,31 @@ pub(super) fn receive(mut client: ResMut<Client>, clock: Res<ClientClock>) {
     client.player.receive(clock.step());
 }
 
+/// What becomes of a session.
+#[derive(SystemParam)]
+pub(super) struct SessionWriters<'w> {
+    connected: MessageWriter<'w, Connected>,
+    lost: MessageWriter<'w, Lost>,
+    resumed: MessageWriter<'w, Resumed>,
+    health: MessageWriter<'w, HealthChanged>,
+}
+
 /// Tells of the session itself, and what the server wants people to read.
 pub(super) fn tell_session(
     mut client: ResMut<Client>,
     mut welcomed: MessageWriter<Welcomed>,
+    mut session: SessionWriters<'_>,
     mut notices: MessageWriter<Notice>,
     mut disconnected: MessageWriter<Disconnected>,
 ) {
+    for news in client.player.news() {
+        match news {
+            PlayerNews::Connected => drop(session.connected.write(Connected)),
+            PlayerNews::Lost(why) => drop(session.lost.write(Lost { why })),
+            PlayerNews::Resumed => drop(session.resumed.write(Resumed)),
+            PlayerNews::Health(health) => drop(session.health.write(HealthChanged(health))),
+        }
+    }
     let avatar = client.avatar();
     if let Some(avatar) = avatar
         && client.told_avatar != Some(avatar)

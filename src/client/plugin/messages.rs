@@ -9,6 +9,7 @@ use crate::action::Action;
 use crate::client::connection::Ended;
 use crate::client::player::ReplyError;
 use crate::ids::{ActionId, NetId};
+use crate::protocol::messages::Health;
 
 /// The player is in the world. What the entity it steers is called; it is marked with
 /// [`OwnAvatar`](super::OwnAvatar) as soon as it is seen.
@@ -113,6 +114,27 @@ impl<A: Action> std::fmt::Debug for Answer<A> {
 /// What the server wants people to read. It is text from outside: see [`clean`](crate::client::fields::clean).
 #[derive(Message, Clone, Debug, PartialEq, Eq)]
 pub struct Notice(pub String);
+
+/// A session has begun: what was in view before is gone, and what is comes.
+#[derive(Message, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connected;
+
+/// The connection was lost, and the player is on its way back by itself. What was seen last stays; actions are sent
+/// when it is back. [`Connected`], [`Resumed`] or [`Disconnected`] follows.
+#[derive(Message, Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Why.
+    pub why: Ended,
+}
+
+/// The player is back, and its session goes on as if nothing had been.
+#[derive(Message, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resumed;
+
+/// How the world does has changed; it does well until it says otherwise. A reason is text from outside: see
+/// [`clean`](crate::client::fields::clean).
+#[derive(Message, Clone, Debug, PartialEq, Eq)]
+pub struct HealthChanged(pub Health);
 
 /// The connection is over; nothing more comes. What was seen last stays until the game takes it away.
 #[derive(Message, Clone, Debug, PartialEq, Eq)]

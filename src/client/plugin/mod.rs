@@ -3,7 +3,9 @@
 //! *Does*: polls the connection, spawns an entity for each one in view, gives it the components that the game asked for
 //! with [`mirror`](ClientAppExt::mirror), keeps them as the player may see them, interpolates places, and tells as
 //! messages what came, went, was hidden, granted, changed or answered; sends the game's actions and inputs.
-//! *Does not*: draw, predict, connect again, or read a clock that the game could not exchange: see [`ClientClock`]. A
+//! It comes back by itself when the connection is lost, where the player was made to
+//! ([`ClientPlugin::connect`] does so), and says so: [`Lost`], then [`Resumed`] or [`Connected`].
+//! *Does not*: draw, predict, or read a clock that the game could not exchange: see [`ClientClock`]. A
 //! component that is not mirrored is neither made nor told of.
 //! *Reads*: a [`Player`], over whatever link it plays. *Writes*: mirrored entities, [`NetIds`], messages.
 //!
@@ -91,8 +93,8 @@ pub use globals::Global;
 pub use heard::Heard;
 pub use hidden::Hidden;
 pub use messages::{
-    Answer, ComponentChange, ComponentNews, Disconnected, Entered, FieldChange, FieldNews, Left, Notice,
-    Welcomed,
+    Answer, ComponentChange, ComponentNews, Connected, Disconnected, Entered, FieldChange, FieldNews,
+    HealthChanged, Left, Lost, Notice, Resumed, Welcomed,
 };
 
 /// What the plugin does in an update of the `App`, in this order.
@@ -174,6 +176,10 @@ impl Plugin for ClientPlugin {
             .add_message::<Entered>()
             .add_message::<ComponentNews>()
             .add_message::<FieldNews>()
+            .add_message::<Connected>()
+            .add_message::<Lost>()
+            .add_message::<Resumed>()
+            .add_message::<HealthChanged>()
             .add_message::<Notice>()
             .add_message::<Disconnected>();
         for pair in ClientSystems::ORDER.windows(2) {

@@ -8,6 +8,8 @@ use clap::{Parser, ValueEnum};
 use terrane::caravan::bots::BotProfile;
 use terrane::net::Conditions;
 
+use crate::plan::Mishap;
+
 /// Connects many players to a Terrane world on this machine, lets them play, and says how they fared.
 ///
 /// Exit codes: 0 fine; 1 a client was lost, an audit failed, something could not be decoded, or nothing was
@@ -54,6 +56,17 @@ pub(crate) struct Args {
     /// The world's key file, if it has one: connect tokens are made with it.
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
+    /// Share of clients whose link is cut without a goodbye every 10 s, and who come back at once, in percent.
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = percent)]
+    pub(crate) cut: f32,
+    /// Share of clients that are cut off, stay away for longer than the world waits, and come back into a new session,
+    /// in percent.
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = percent)]
+    pub(crate) absent: f32,
+    /// Share of clients of whose players a second device takes over every 10 s, in percent. The first must be told, and
+    /// do nothing more. Together with the two above at most 100.
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = percent)]
+    pub(crate) takeover: f32,
     /// Print the result to stdout, as one JSON object on one line.
     #[arg(long)]
     pub(crate) json: bool,
@@ -97,6 +110,27 @@ impl Args {
             jitter: Duration::from_millis(self.jitter_ms),
             seed: self.seed ^ u64::from(number + 1) << 32,
         }
+    }
+
+    /// What befalls client number `number`; each only one kind of thing.
+    pub(crate) fn mishap(&self, number: u32) -> Option<Mishap> {
+        // Over all numbers every share is met as well as it can be.
+        let at = (f64::from(number) * 0.618_033_988_749_895).fract() * 100.0;
+        let (cut, absent, takeover) = (f64::from(self.cut), f64::from(self.absent), f64::from(self.takeover));
+        if at < cut {
+            Some(Mishap::Cut)
+        } else if at < cut + absent {
+            Some(Mishap::Absence)
+        } else if at < cut + absent + takeover {
+            Some(Mishap::Takeover)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the shares of clients that something befalls are shares.
+    pub(crate) fn mishaps_fit(&self) -> bool {
+        self.cut + self.absent + self.takeover <= 100.0
     }
 
     /// Between two ticks of one client.
@@ -146,7 +180,7 @@ mod tests {
     fn every_flag_is_understood() {
         let args = parse(
             "--server 127.0.0.1:5000 --shards 2 --clients 300 --seconds 20 --hz 30 --ramp 0.5 --profile border \
-             --loss 5 --delay-ms 80 --jitter-ms 9 --seed 4 --threads 2 --key-file k --json",
+             --loss 5 --delay-ms 80 --jitter-ms 9 --seed 4 --threads 2 --cut 20 --absent 5 --takeover 75 --key-file k --json",
         )
         .unwrap();
         assert_eq!((args.shards, args.clients, args.hz, args.threads), (2, 300, 30, 2));
@@ -156,6 +190,10 @@ mod tests {
         let conditions = args.conditions(0);
         assert_eq!(conditions.loss, 0.05);
         assert_eq!((conditions.delay.as_millis(), conditions.jitter.as_millis()), (80, 9));
+        let befallen = |mishap| (0..300).filter(|&number| args.mishap(number) == Some(mishap)).count();
+        assert!(befallen(Mishap::Cut).abs_diff(60) <= 3 && befallen(Mishap::Absence).abs_diff(15) <= 3);
+        assert_eq!((0..300).filter(|&number| args.mishap(number).is_none()).count(), 0);
+        assert!(args.mishaps_fit());
         assert_ne!(conditions.seed, args.conditions(1).seed, "each client has a network of its own");
     }
 
@@ -167,6 +205,7 @@ mod tests {
             ("--server 127.0.0.1:0", "port 0"),
             ("--server [::1]:5000 --profile trade", "possible values: walk, crowd, border, caravan"),
             ("--server [::1]:5000 --loss 101", "expected a percentage, 0 to 100"),
+            ("--server [::1]:5000 --cut half", "expected a percentage, 0 to 100"),
             ("--server [::1]:5000 --seconds 1e9", "expected seconds, 0 to 1000000"),
             ("--server [::1]:5000 --clients 0", "0 is not in 1..=20000"),
             ("--clients 5", "--server <ADDR>"),

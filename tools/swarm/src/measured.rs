@@ -15,7 +15,17 @@ pub(crate) struct Measured {
     /// Clients that ever got in.
     pub(crate) connected: u64,
     pub(crate) lost: u64,
+    /// Kicked and banned.
+    pub(crate) removed: u64,
+    /// How often a client got back in, and in the session that it had.
+    pub(crate) returned: u64,
     pub(crate) resumed: u64,
+    /// Links that were cut, for a moment and for longer than a session waits.
+    pub(crate) cuts: u64,
+    pub(crate) absences: u64,
+    /// Devices that another one took over from and that were told; what they did after that.
+    pub(crate) taken_over: u64,
+    pub(crate) acted_after_takeover: u64,
     /// Of players that are gone; complete at the end.
     pub(crate) counts: PlayerCounts,
     /// Up to now, for the live line.
@@ -63,7 +73,13 @@ impl Measured {
     pub(crate) fn merge(&mut self, other: &Self) {
         self.connected += other.connected;
         self.lost += other.lost;
+        self.removed += other.removed;
+        self.returned += other.returned;
         self.resumed += other.resumed;
+        self.cuts += other.cuts;
+        self.absences += other.absences;
+        self.taken_over += other.taken_over;
+        self.acted_after_takeover += other.acted_after_takeover;
         self.add_counts(&other.counts);
         self.interval_us.merge(&other.interval_us);
         self.bytes.merge(&other.bytes);

@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use terrane::caravan::bots::{BotBrain, BotMap};
 use terrane::caravan::caravan_plugins;
-use terrane::client::{Connection, ConnectionError, Player};
+use terrane::client::reconnect::Again;
+use terrane::client::{Connection, ConnectionError, Player, Reconnect, ReconnectPolicy};
 use terrane::ids::PlayerId;
 use terrane::net::auth::KeyFileError;
-use terrane::net::{Authentication, Identity, SecretKey, issue_token};
+use terrane::net::{Authentication, Identity, SecretKey, Token, UdpClientLink, issue_token};
 use terrane::replication::Schema;
 use terrane::server::{ServerBuilder, ServerError};
 
@@ -18,6 +19,8 @@ use crate::args::Args;
 
 /// How long a connect token can be used for.
 const TOKEN_EXPIRES: Duration = Duration::from_secs(60);
+/// Most of the waits between two attempts to come back.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// How many of the players behind it each knows by name.
 const FELLOWS_MAX: usize = 20;
 
@@ -28,8 +31,21 @@ pub(crate) enum PlanError {
     Key(KeyFileError),
     /// There are not as many ports as shards.
     Ports,
+    /// More than all clients are to be cut off.
+    Mishaps,
     /// The game is faulty.
     Game(ServerError),
+}
+
+/// What can befall a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mishap {
+    /// Its link is cut, and it comes back at once.
+    Cut,
+    /// It is cut off for longer than its session waits.
+    Absence,
+    /// Another device of the same player takes over.
+    Takeover,
 }
 
 impl std::fmt::Display for PlanError {
@@ -37,6 +53,7 @@ impl std::fmt::Display for PlanError {
         match self {
             Self::Key(error) => write!(f, "--key-file: {error}"),
             Self::Ports => f.write_str("--server and --shards: the last shard's port would be above 65535"),
+            Self::Mishaps => f.write_str("--cut, --absent and --takeover: together at most 100 percent"),
             Self::Game(error) => write!(f, "the game is faulty: {error}"),
         }
     }
@@ -59,6 +76,9 @@ impl Plan {
             None => Authentication::Open,
         };
         args.shard(args.shards - 1).ok_or(PlanError::Ports)?;
+        if !args.mishaps_fit() {
+            return Err(PlanError::Mishaps);
+        }
         let game = caravan_plugins(ServerBuilder::default()).learn();
         let schema = Arc::new(game.map_err(PlanError::Game)?.schema.clone());
         let schema_hash = schema.hash();
@@ -85,13 +105,37 @@ impl Plan {
         let address = self.args.shard(shard).expect("checked at the start");
         let player = self.player(number);
         let role = BotBrain::role(self.args.profile.into(), u64::from(number));
-        let identity = Identity { player, role, resume: None };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let token = issue_token(&self.authentication, &identity, &[address], now, TOKEN_EXPIRES)?;
+        let (authentication, schema_hash) = (self.authentication.clone(), self.schema_hash);
         let conditions = self.args.conditions(number);
-        let connection = Connection::with_token(token, self.schema_hash, terrane::VERSION, conditions)?;
+        let dial = move |again: &Again<'_>| {
+            let token = match again.token {
+                // As long as it leads back, the world's own; one that was seen from another address does not.
+                Some(newest) if again.attempt % 3 < 2 => Token::parse(newest)?,
+                _ => {
+                    let resume = again.resume.map(|resume| resume.epoch);
+                    let identity = Identity { player: player.clone(), role, resume };
+                    issue_token(&authentication, &identity, &[address], unix_time(), TOKEN_EXPIRES)?
+                }
+            };
+            let link = UdpClientLink::connect(token, conditions)?;
+            let heard = again.resume.map(|resume| resume.heard);
+            Ok(Connection::resuming(Box::new(link), schema_hash, terrane::VERSION, heard))
+        };
+        let connection = dial(&Again { resume: None, token: None, attempt: 0 })?;
+        let now = unix_time();
         // Two lives of a player, and two runs of a swarm, must not give their actions the same names.
         let ids = u64::from(number) ^ life << 32 ^ now.as_nanos() as u64;
-        Ok(Player::new(connection, self.schema.clone(), ids))
+        let policy = ReconnectPolicy {
+            // A world that is started again is to have its swarm back soon.
+            longest_wait: LONGEST_WAIT,
+            from_the_start: true,
+            ..ReconnectPolicy::default()
+        };
+        let reconnect = Reconnect::new(dial, policy, !ids);
+        Ok(Player::new(connection, self.schema.clone(), ids).begun_at(now).with_reconnect(reconnect))
     }
+}
+
+fn unix_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
 }

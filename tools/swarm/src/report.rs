@@ -15,10 +15,22 @@ pub(crate) struct Report {
     clients: u32,
     /// Clients that ever got in.
     connected: u64,
-    /// Clients that did not get in, or were thrown out and did not get back in within the grace time.
+    /// Clients that did not get in, or whose connection ended and that did not get back in within the grace time.
     lost: u64,
+    /// Clients that were kicked or banned.
+    removed: u64,
     /// How often a client got back in.
+    returned: u64,
+    /// How often of those its session went on.
     resumed: u64,
+    /// How often a link was cut whose client came back at once.
+    cuts: u64,
+    /// How often a client stayed away longer than its session waits.
+    absences: u64,
+    /// Devices that were told that another one of the same player has taken over.
+    taken_over: u64,
+    /// Actions of theirs that were done after that.
+    acted_after_takeover: u64,
     /// For how long was measured.
     seconds: f64,
     /// Updates that clients applied.
@@ -56,7 +68,13 @@ impl Report {
             clients,
             connected: measured.connected,
             lost: measured.lost,
+            removed: measured.removed,
+            returned: measured.returned,
             resumed: measured.resumed,
+            cuts: measured.cuts,
+            absences: measured.absences,
+            taken_over: measured.taken_over,
+            acted_after_takeover: measured.acted_after_takeover,
             seconds: (measured_for.as_secs_f64() * 1_000.0).round() / 1_000.0,
             updates: counts.updates,
             update_interval_ms_p50: ms(&measured.interval_us, 50),
@@ -80,6 +98,10 @@ impl Report {
         if self.lost > 0 {
             problems.push(format!("{} of {} clients were lost", self.lost, self.clients));
         }
+        if self.acted_after_takeover > 0 {
+            let actions = self.acted_after_takeover;
+            problems.push(format!("{actions} actions of devices that were taken over were done"));
+        }
         if self.audit_failures > 0 {
             problems.push(format!("{} audits failed: clients hold what is not so", self.audit_failures));
         }
@@ -101,9 +123,16 @@ impl Report {
         let figure = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value}"));
         let count = |value: Option<u64>| value.map_or("-".into(), |value| format!("{value}"));
         let mut text = format!(
-            "{} of {} clients got in, {} lost, {} resumed; {} s, {} updates\n",
-            self.connected, self.clients, self.lost, self.resumed, self.seconds, self.updates
+            "{} of {} clients got in, {} lost, {} removed; {} s, {} updates\n",
+            self.connected, self.clients, self.lost, self.removed, self.seconds, self.updates
         );
+        if self.returned + self.cuts + self.absences + self.taken_over > 0 {
+            let _ = writeln!(
+                text,
+                "  came back {} times, {} of them into the same session; {} links cut, {} absences, {} devices taken over",
+                self.returned, self.resumed, self.cuts, self.absences, self.taken_over
+            );
+        }
         let mut line = |what: &str, p50: String, end: &str, last: String| {
             writeln!(text, "  {what:<26} p50 {p50:>8}   {end} {last:>8}").expect("writing into memory");
         };
@@ -165,7 +194,8 @@ mod tests {
     fn the_result_has_the_keys_that_are_promised() {
         let report = Report::new(2, Duration::from_secs(20), &measured());
         let json = serde_json::to_string(&report).unwrap();
-        let keys = "clients, connected, lost, resumed, seconds, updates, update_interval_ms_p50, \
+        let keys = "clients, connected, lost, removed, returned, resumed, cuts, absences, taken_over, \
+                    acted_after_takeover, seconds, updates, update_interval_ms_p50, \
                     update_interval_ms_p99, bytes_per_client_tick_p50, bytes_per_client_tick_p99, visible_p50, \
                     visible_max, action_rtt_ms_p50, action_rtt_ms_p99, audits, audits_inconclusive, \
                     audit_failures, decode_errors";
@@ -187,6 +217,8 @@ mod tests {
         };
         assert_eq!(problems(&|_| {}), 0);
         assert_eq!(problems(&|measured| measured.lost = 1), 1);
+        assert_eq!(problems(&|measured| measured.acted_after_takeover = 1), 1);
+        assert_eq!(problems(&|measured| measured.removed = 1), 0, "somebody wanted that");
         assert_eq!(problems(&|measured| measured.counts.audit_failures = 1), 1);
         assert_eq!(problems(&|measured| measured.counts.decode_errors = 1), 1);
         assert_eq!(problems(&|measured| measured.counts.updates = 0), 1);

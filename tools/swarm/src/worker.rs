@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, GRACE};
+use crate::client::Client;
 use crate::measured::Measured;
 use crate::plan::Plan;
 
@@ -38,8 +38,8 @@ pub(crate) fn run(plan: &Plan, thread: u32, start: Instant, stop: &AtomicBool, l
         let now = start.elapsed();
         // What a thread was too late for is left out.
         pass = (pass + 1).max((now.as_micros() / PASS.as_micros()) as u32);
-        let somebody_out = clients.iter().any(Client::is_out);
-        if stop.load(Ordering::Relaxed) || (now >= end && !(somebody_out && now < end + GRACE)) {
+        let awaited = || clients.iter().filter_map(Client::awaited_until).any(|until| now <= until);
+        if stop.load(Ordering::Relaxed) || (now >= end && !awaited()) {
             break;
         }
         let due = PASS * pass;

@@ -46,7 +46,9 @@ fn every_profile_plays_without_a_fault() {
             ("clients", 30),
             ("connected", 30),
             ("lost", 0),
-            ("resumed", 0),
+            ("removed", 0),
+            ("returned", 0),
+            ("acted_after_takeover", 0),
             ("audit_failures", 0),
             ("decode_errors", 0),
         ] {
@@ -164,8 +166,23 @@ fn who_is_thrown_out_comes_back() {
     let output = swarm(world.addresses[0], "--clients 10 --seconds 5 --ramp 0.2 --json");
     let result = result(&output);
     assert_eq!(output.status.code(), Some(0), "{result} {}", stderr(&output));
-    assert!(result["resumed"].as_u64() > Some(0), "{result} {}", stderr(&output));
+    assert!(result["returned"].as_u64() > Some(0), "{result} {}", stderr(&output));
     assert!(stderr(&output).contains("the server closed the connection"), "{}", stderr(&output));
+}
+
+/// D1, D2: links that are cut, and second devices that take over: nobody is lost, and two devices never both act.
+#[test]
+fn cut_links_and_second_devices_cost_nobody_the_world() {
+    let world = PacedWorld::start(settings(), 2, None, |_| {});
+    let flags = "--shards 2 --clients 30 --seconds 20 --ramp 0.5 --cut 40 --takeover 40 --json";
+    let output = swarm(world.addresses[0], flags);
+    let result = result(&output);
+    assert_eq!(output.status.code(), Some(0), "{result} {}", stderr(&output));
+    assert!(result["cuts"].as_u64() > Some(5), "{result}");
+    assert!(result["returned"].as_u64() >= result["cuts"].as_u64(), "{result}");
+    assert!(result["taken_over"].as_u64() > Some(5), "{result}");
+    assert_eq!((&result["lost"], &result["acted_after_takeover"]), (&0.into(), &0.into()), "{result}");
+    assert_eq!(world.stop().players, 0, "no device is left behind");
 }
 
 #[test]
@@ -183,9 +200,12 @@ fn where_nobody_listens_nothing_is_measured_and_that_is_a_failure() {
 
 #[test]
 fn wrong_usage_is_exit_code_2() {
-    for (server, flags) in
-        [("192.0.2.1:5000", ""), ("127.0.0.1:5000", "--profile trade"), ("127.0.0.1:65535", "--shards 2")]
-    {
+    for (server, flags) in [
+        ("192.0.2.1:5000", ""),
+        ("127.0.0.1:5000", "--profile trade"),
+        ("127.0.0.1:65535", "--shards 2"),
+        ("127.0.0.1:5000", "--cut 60 --takeover 60"),
+    ] {
         let output = swarm(server.parse().expect("an address"), flags);
         assert_eq!(output.status.code(), Some(2), "{server} {flags}: {}", stderr(&output));
         assert!(output.stdout.is_empty());

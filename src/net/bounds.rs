@@ -1,0 +1,234 @@
+//! How much of a shard one client, and one address, may take. Pure: time is an argument.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+/// Connections that one address may hold, unless told otherwise: a household behind one router, each of whose members
+/// comes back once.
+pub const CONNECTIONS_PER_ADDRESS_DEFAULT: u32 = 16;
+/// Refused connections of one address that are told why at a time; further ones are ended without a word.
+const TOLD_PER_ADDRESS_MAX: u32 = 4;
+/// What was not used is kept for so long.
+const BURST_S: f64 = 2.0;
+
+/// What clients may take of a server's network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetLimits {
+    /// Most connections of one address, those included that have not said hello. `None`: 16, and any number from this
+    /// machine itself. A `/64` of IPv6 is one address.
+    pub connections_per_address: Option<u32>,
+    /// Bytes of packets that a client may send per second; twice as many at once.
+    pub client_bytes_per_s: u32,
+    /// Messages that a client may send per second; twice as many at once.
+    pub client_messages_per_s: u32,
+    /// For how long a reconnect token is good.
+    pub reconnect_token: Duration,
+}
+
+impl Default for NetLimits {
+    /// An honest client at 60 Hz sends 60 states, a handful of actions and, after it came back, 100 repeats a second.
+    fn default() -> Self {
+        Self {
+            connections_per_address: None,
+            client_bytes_per_s: 131_072,
+            client_messages_per_s: 300,
+            reconnect_token: Duration::from_secs(600),
+        }
+    }
+}
+
+/// A supply that fills up at a steady rate, up to two seconds' worth.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TokenBucket {
+    per_s: f64,
+    level: f64,
+    at: Duration,
+}
+
+impl TokenBucket {
+    /// A full one.
+    pub(super) fn new(per_s: u32, now: Duration) -> Self {
+        let per_s = f64::from(per_s);
+        Self { per_s, level: per_s * BURST_S, at: now }
+    }
+
+    /// Takes so much out; `false` when there is not as much.
+    pub(super) fn take(&mut self, amount: usize, now: Duration) -> bool {
+        let elapsed_s = now.saturating_sub(self.at).as_secs_f64();
+        self.at = now;
+        self.level = (self.level + elapsed_s * self.per_s).min(self.per_s * BURST_S);
+        self.level -= amount as f64;
+        self.level >= 0.0
+    }
+}
+
+/// What becomes of a new connection of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It may stay.
+    Held,
+    /// It is one too many, and is told so.
+    Told,
+    /// It is one too many, and so are others that are being told.
+    None,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    held: u32,
+    told: u32,
+}
+
+/// How many connections each address has, over all shards. As many entries as there are connections, at most.
+#[derive(Debug)]
+pub(super) struct Addresses {
+    most: Option<u32>,
+    counts: Mutex<FxHashMap<IpAddr, Count>>,
+}
+
+impl Addresses {
+    pub(super) fn new(most: Option<u32>) -> Self {
+        Self { most, counts: Mutex::default() }
+    }
+
+    /// Most connections of that address; `None` for any number.
+    pub(super) fn most(&self, ip: IpAddr) -> Option<u32> {
+        let default = (!ip.to_canonical().is_loopback()).then_some(CONNECTIONS_PER_ADDRESS_DEFAULT);
+        self.most.or(default)
+    }
+
+    /// A connection begins.
+    pub(super) fn enter(&self, ip: IpAddr) -> Place {
+        let most = self.most(ip).unwrap_or(u32::MAX);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(neighbourhood(ip)).or_default();
+        if count.held < most {
+            count.held += 1;
+            Place::Held
+        } else if count.told < TOLD_PER_ADDRESS_MAX {
+            count.told += 1;
+            Place::Told
+        } else {
+            Place::None
+        }
+    }
+
+    /// It is over.
+    pub(super) fn leave(&self, ip: IpAddr, place: Place) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = neighbourhood(ip);
+        let Some(count) = counts.get_mut(&key) else { return };
+        match place {
+            Place::Held => count.held = count.held.saturating_sub(1),
+            Place::Told => count.told = count.told.saturating_sub(1),
+            Place::None => {}
+        }
+        if (count.held, count.told) == (0, 0) {
+            counts.remove(&key);
+        }
+    }
+}
+
+/// What counts as one address: of IPv6 a whole `/64`, which is what one customer of a provider is given at least.
+fn neighbourhood(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) if !ip.is_loopback() => Ipv6Addr::from(u128::from(ip) >> 64 << 64).into(),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    proptest! {
+        /// H3: whoever sends whatever whenever: never more than the rate and one burst get through.
+        #[test]
+        fn a_bucket_never_gives_more_than_its_rate_and_a_burst(
+            per_s in 1..1_000u32, steps in prop::collection::vec((0..3_000u64, 0..500usize), 1..200),
+        ) {
+            let mut bucket = TokenBucket::new(per_s, Duration::ZERO);
+            let (mut now_ms, mut given) = (0, 0);
+            for (pause_ms, amount) in steps {
+                now_ms += pause_ms;
+                if bucket.take(amount, Duration::from_millis(now_ms)) {
+                    given += amount;
+                }
+                let most = f64::from(per_s) * (now_ms as f64 / 1_000.0 + BURST_S);
+                prop_assert!(given as f64 <= most + 1e-6);
+            }
+        }
+
+        /// Against a naive count: whatever comes and goes, an address holds no more than it may.
+        #[test]
+        fn an_address_holds_as_many_as_it_may(moves in prop::collection::vec((0..3u8, any::<bool>(), 0..9usize), 1..300)) {
+            let addresses = Addresses::new(Some(3));
+            let mut open: Vec<(u8, Place)> = Vec::new();
+            for (host, comes, which) in moves {
+                let ip = IpAddr::from([192, 0, 2, host]);
+                if comes {
+                    let held = open.iter().filter(|place| **place == (host, Place::Held)).count();
+                    let told = open.iter().filter(|place| **place == (host, Place::Told)).count();
+                    let place = addresses.enter(ip);
+                    let expected = match (held, told) {
+                        (0..3, _) => Place::Held,
+                        (_, 0..4) => Place::Told,
+                        _ => Place::None,
+                    };
+                    prop_assert_eq!(place, expected);
+                    if place != Place::None {
+                        open.push((host, place));
+                    }
+                } else if !open.is_empty() {
+                    let (host, place) = open.swap_remove(which % open.len());
+                    addresses.leave(IpAddr::from([192, 0, 2, host]), place);
+                }
+            }
+            for (host, place) in open {
+                addresses.leave(IpAddr::from([192, 0, 2, host]), place);
+            }
+            prop_assert!(addresses.counts.lock().unwrap().is_empty(), "nothing is kept of who is gone");
+        }
+    }
+
+    #[test]
+    fn an_honest_client_at_60_hz_never_runs_dry() {
+        let limits = NetLimits::default();
+        let mut bytes = TokenBucket::new(limits.client_bytes_per_s, Duration::ZERO);
+        let mut messages = TokenBucket::new(limits.client_messages_per_s, Duration::ZERO);
+        for tick in 0..6_000u64 {
+            let now = Duration::from_millis(tick * 1_000 / 60);
+            // A state with inputs, and an action in every second tick.
+            assert!(bytes.take(300 + 200, now) && messages.take(1 + (tick % 2) as usize, now));
+        }
+    }
+
+    #[test]
+    fn this_machine_is_limited_only_where_that_is_asked_for() {
+        let (by_default, explicit) = (Addresses::new(None), Addresses::new(Some(2)));
+        for here in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(by_default.most(ip(here)), None, "{here}");
+            assert_eq!(explicit.most(ip(here)), Some(2));
+        }
+        assert_eq!(by_default.most(ip("192.0.2.1")), Some(16));
+    }
+
+    #[test]
+    fn a_customer_s_whole_network_is_one_address() {
+        let addresses = Addresses::new(Some(1));
+        assert_eq!(addresses.enter(ip("2001:db8::1")), Place::Held);
+        assert_eq!(addresses.enter(ip("2001:db8::ffff:2")), Place::Told, "of the same /64");
+        assert_eq!(addresses.enter(ip("2001:db8:0:1::1")), Place::Held, "of another");
+        assert_eq!(addresses.enter(ip("192.0.2.1")), Place::Held);
+        assert_eq!(addresses.enter(ip("::ffff:192.0.2.1")), Place::Told, "the same, written otherwise");
+    }
+}
