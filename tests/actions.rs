@@ -9,6 +9,7 @@ use terrane::cell::pool::with_cells;
 use terrane::ids::ActionId;
 use terrane::limits::{PARTY_MEMBERS_MAX, REPLIES_REMEMBERED_MAX};
 use terrane::net::LoopbackConditions;
+use terrane::players::{Order, OrderKind};
 use terrane::prelude::*;
 use terrane::protocol::codec;
 use terrane::protocol::messages::{ActionCall, ActionRefusal};
@@ -92,7 +93,7 @@ struct Decrees(u32);
 
 /// Three a second, and two at once.
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = (), rate = 3, burst = 2, coalesce = none)]
+#[action(scope = self, caller = player, reply = (), rate = 3, burst = 2, coalesce = none, speaks)]
 struct Knock;
 
 /// Only the newest of a tick.
@@ -375,7 +376,7 @@ fn actions_of_every_scope_happen_as_the_model_says_on_every_layout() {
         let mut chance = Random::named(11, "wishes");
         let mut expected: Vec<BTreeMap<ActionId, (Wish, Outcome)>> = vec![BTreeMap::new(); NAMES.len()];
         let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-        let (mut number, mut answered) = (0, 0);
+        let (mut number, mut answered, mut decreed) = (0, 0, 0);
         for _ in 0..400 {
             let tick = world.server().next_tick().0;
             let mut wishes: Vec<Vec<(ActionId, Wish)>> = vec![Vec::new(); NAMES.len()];
@@ -400,6 +401,7 @@ fn actions_of_every_scope_happen_as_the_model_says_on_every_layout() {
             order.sort_by_key(|&who| model.avatars[who]);
             for who in order {
                 for (id, wish) in std::mem::take(&mut wishes[who]) {
+                    decreed += u32::from(matches!(wish, Wish::Decree(_)));
                     let outcome = model.take(who, tick, &wish);
                     let name = format!("{outcome:?}");
                     let kind = ["Count", "Done", "Blot", "NotYours", "Full"].into_iter();
@@ -432,6 +434,12 @@ fn actions_of_every_scope_happen_as_the_model_says_on_every_layout() {
             assert_eq!(owner.as_ref(), Some(&player(model.owners[net_id])), "{net_id}, {grid:?}");
         }
         assert_eq!(world.server().node().resource::<Decrees>().0, model.decrees);
+        let rows = world.players().audit().to_vec();
+        assert_eq!(rows.len() as u32, decreed, "what reaches everybody is kept for good");
+        let done = rows.iter().filter(|row| row.detail.ends_with(": done")).count() as u32;
+        assert_eq!(done, model.decrees);
+        assert!(rows.iter().all(|row| row.what == "Decree" && row.detail.starts_with("{\"number\":")));
+        assert!(rows.iter().any(|row| row.detail.contains("}: refused: a blot on ")), "refusals too");
         let report = world.tick().report;
         assert!(answered > 3_000 && counts.values().all(|&count| count > 50), "{answered}: {counts:?}");
         assert!(grid == [1, 1] || report.handovers > 500, "{} handovers", report.handovers);
@@ -573,6 +581,28 @@ fn books_of(world: &mut TestWorld) -> BTreeMap<NetId, Lines> {
         }
         books
     })
+}
+
+/// H3: who is muted may not call what speaks, and everything else.
+#[test]
+fn who_is_muted_may_do_everything_but_speak() {
+    let (mut world, clients) = start([1, 1], 1);
+    let mut order = |kind: OrderKind, number: u64| {
+        let (player, why, by) = (player(0), "rude".into(), "an operator".into());
+        world.tick_with(|input| {
+            input.orders.push(Order { number, kind, player, why, for_s: None, by });
+        });
+        for &client in &clients[..2] {
+            world[client].act(&Knock).expect("sent");
+            world[client].act(&Note { number: 1 }).expect("sent");
+        }
+        world.run(2);
+        [0, 1].map(|who: usize| world[clients[who]].replies().map(|reply| reply.result).collect::<Vec<_>>())
+    };
+    let done = |count: u32| vec![Ok(Vec::new()), Ok(codec::encode(&count))];
+    let muted = vec![Err(ActionRefusal::Muted("rude".into())), Ok(codec::encode(&1u32))];
+    assert_eq!(order(OrderKind::Mute, 1), [muted, done(1)]);
+    assert_eq!(order(OrderKind::Unmute, 2), [done(2), done(2)]);
 }
 
 /// C3: who has no role is refused before anything is decoded, and nothing has changed.

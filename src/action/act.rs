@@ -5,19 +5,21 @@ use std::collections::BTreeMap;
 use bevy_ecs::prelude::{Mut, Resource, World};
 use rustc_hash::FxHashSet;
 
+use crate::cell::context::TickContext;
 use crate::cell::message::Batch;
 use crate::cell::pool::{NodeContext, with_cells};
 use crate::cell::registration::Game;
 use crate::ids::{ActionId, NetId, SlotIndex};
 use crate::limits::{ACTIONS_PER_TICK_MAX, CLIENT_QUEUE_MAX};
+use crate::players::AuditRow;
 use crate::protocol::messages::{ActionCall, ActionRefusal, ActionReply};
 use crate::replication::Rows;
 use crate::server::GameOf;
-use crate::server::io::TickInput;
+use crate::server::io::{TickInput, TickOutput};
 use crate::session::{Parties, Session, Sessions};
 
 use super::declare::{Coalesce, Pace, Scope};
-use super::kinds::{NodeStage, RoutedAction};
+use super::kinds::{ActionKind, NodeStage, RoutedAction};
 use super::memory::{ActionResult, Known};
 use super::tally::ActionTallies;
 
@@ -125,6 +127,11 @@ pub fn act(world: &mut World) {
                     })
                 });
                 world.resource_mut::<ActionTallies>().of(kind).count(&result);
+                let kind = &game.actions[usize::from(kind)];
+                if kind.scope() == Scope::Global {
+                    let row = audit_row(&**kind, &action, &context, &result);
+                    world.resource_mut::<TickOutput>().audit.push(row);
+                }
                 let mut sessions = world.resource_mut::<Sessions>();
                 if let (Some(id), Some(session)) = (action.id, sessions.at_mut(session)) {
                     answer(session, id, result);
@@ -147,6 +154,24 @@ pub fn act(world: &mut World) {
             world.resource_mut::<UnderWay>().0 = under_way;
         });
     });
+}
+
+/// What is kept for good of a use of power over others.
+fn audit_row(
+    kind: &dyn ActionKind,
+    action: &RoutedAction,
+    context: &TickContext,
+    result: &ActionResult,
+) -> AuditRow {
+    let outcome = result.as_ref().map_or_else(|refusal| format!("refused: {refusal}"), |_| "done".into());
+    AuditRow {
+        tick: context.tick,
+        now_ms: context.now_ms,
+        who: action.player.to_string(),
+        what: kind.name().to_owned(),
+        target: String::new(),
+        detail: format!("{}: {outcome}", kind.describe(&action.action)),
+    }
 }
 
 fn refuse_unplaced(world: &mut World, action: &RoutedAction, refusal: ActionRefusal) {
@@ -262,6 +287,9 @@ impl Taking<'_> {
         let kind = self.game.actions.get(usize::from(call.kind)).ok_or(ActionRefusal::Unknown(call.kind))?;
         if !kind.caller().admits(session.context.role()) {
             return Err(ActionRefusal::Forbidden(kind.caller().to_string()));
+        }
+        if let Some(why) = session.muted.as_ref().filter(|_| kind.speaks()) {
+            return Err(ActionRefusal::Muted(why.clone()));
         }
         match kind.pace() {
             Pace::Single(limit) if !is_continuous => {

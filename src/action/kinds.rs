@@ -142,6 +142,8 @@ pub trait ActionKind: Send + Sync {
     /// # Errors
     /// When it is not an encoding of this action.
     fn decode(&self, payload: &[u8]) -> Result<(DecodedAction, Option<NetId>), DecodeError>;
+    /// The action in words, as JSON, for records that people read; cut at [`DESCRIBED_BYTES_MAX`].
+    fn describe(&self, action: &DecodedAction) -> String;
     /// Runs an action of scope `self` in the cell of what it is done on.
     ///
     /// # Errors
@@ -160,6 +162,18 @@ pub trait ActionKind: Send + Sync {
     -> Result<Vec<u8>, ActionRefusal>;
 }
 
+/// Most bytes of an action in words.
+pub const DESCRIBED_BYTES_MAX: usize = 1_000;
+
+/// An action in words.
+pub(super) fn describe<A: Action>(action: &DecodedAction) -> String {
+    let action = action.downcast_ref::<A>().expect("an action has the type of its kind");
+    let mut text =
+        serde_json::to_string(action).unwrap_or_else(|error| format!("not to be put in words: {error}"));
+    text.truncate(text.floor_char_boundary(DESCRIBED_BYTES_MAX));
+    text
+}
+
 /// Reads a payload as an action.
 pub(super) fn decode<A: Action>(payload: &[u8]) -> Result<(DecodedAction, Option<NetId>), DecodeError> {
     let action = codec::decode::<A, CLIENT_MESSAGE_BYTES_MAX>(A::NAME, payload)?;
@@ -174,8 +188,7 @@ pub(super) fn encoded<A: Action>(result: Result<A::Reply, A::Refusal>) -> Result
         Err(refusal) => refusal,
     };
     let mut text = refusal.to_string();
-    let cut = (0..=REFUSAL_BYTES_MAX.min(text.len())).rev().find(|&at| text.is_char_boundary(at));
-    text.truncate(cut.unwrap_or(0));
+    text.truncate(text.floor_char_boundary(REFUSAL_BYTES_MAX));
     let mut reason = codec::encode(&refusal);
     // Half of it would be another reason.
     if reason.len() > REFUSAL_BYTES_MAX {
@@ -224,6 +237,9 @@ macro_rules! declared_by {
             $crate::protocol::codec::DecodeError,
         > {
             $crate::action::kinds::decode::<$action>(payload)
+        }
+        fn describe(&self, action: &$crate::action::kinds::DecodedAction) -> String {
+            $crate::action::kinds::describe::<$action>(action)
         }
     };
 }
