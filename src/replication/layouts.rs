@@ -27,6 +27,9 @@ pub struct LayoutField {
     pub personal: bool,
     /// Whether it has a length in front, and can be absent.
     pub prefixed: bool,
+    /// The bits of the personal fields of its component that stand around it without another between them, which are
+    /// evaluated in one go; its own alone, if it is none.
+    pub together: FieldMask,
 }
 
 /// The own fields of one set of components; the *i*-th has the bit [`FIELD_FIRST`] + *i*.
@@ -44,8 +47,17 @@ impl Layout {
             key: FieldKey { component: component as u8, field: field as u8 },
             personal: spec.personal,
             prefixed: spec.wire == FieldWire::Prefixed,
+            together: 0,
         });
         let mut layout = Self { components, fields: fields.collect(), urgent: Vec::new() };
+        let mut first = FIELD_FIRST as usize;
+        let is_one_run =
+            |a: &LayoutField, b: &LayoutField| a.personal && b.personal && a.key.component == b.key.component;
+        for run in layout.fields.chunk_by_mut(is_one_run) {
+            let together = ((1 << run.len()) - 1) << first;
+            first += run.len();
+            run.iter_mut().for_each(|field| field.together = together);
+        }
         for (component, of) in schema.components.iter().enumerate() {
             let bits = layout.bits_of(components & 1 << component);
             if of.urgency != Urgency::USUAL && bits != 0 {

@@ -66,7 +66,7 @@ impl View {
         }
         let fields = rows.encoded[row.index()].all_fields() | FIELDS_OF_PLACE;
         let held = aliases.personal.get(alias);
-        let cut = held.into_iter().flat_map(|held| &held.fields).filter(|field| field.left_out);
+        let cut = held.into_iter().flat_map(|held| &held.fields).filter(|field| field.is_left_out());
         let left_out =
             cut.filter_map(|field| rows.layout(row).bit_of(field.key)).fold(0, |mask, bit| mask | 1 << bit);
         let personal = held;

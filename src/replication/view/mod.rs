@@ -22,6 +22,7 @@ mod in_flight;
 mod inquiry;
 mod membership;
 mod personal;
+mod personal_values;
 mod told;
 mod values;
 
@@ -41,7 +42,8 @@ pub use assemble::{Assembled, UpdateHeader};
 pub use check::{Overlooked, ToldEntity, ToldField};
 pub use inquiry::{Inquiry, Leave};
 pub use membership::MembershipChange;
-pub use personal::{Look, NothingPersonal, PersonalSource, PersonalValue};
+pub use personal::{Look, NothingPersonal, PersonalSource};
+pub use personal_values::{PersonalValue, PersonalValues};
 pub use told::EventSection;
 
 /// An update counts as lost when the client has applied one this much newer and not it.
