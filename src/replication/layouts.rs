@@ -137,3 +137,35 @@ impl Layouts {
         &self.layouts[self.of_row.get(row.index()).map_or(0, |&layout| layout as usize)]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replication::field::FieldSpec;
+    use crate::replication::policy::ComponentPolicy;
+    use crate::replication::schema::ComponentSchema;
+
+    #[test]
+    fn personal_fields_of_a_component_are_together_as_far_as_no_other_stands_between_them() {
+        let field = |&personal: &bool| FieldSpec {
+            personal,
+            ..FieldSpec::broadcast("field", "u32", FieldWire::Prefixed, 4)
+        };
+        let component = |personal: &[bool]| ComponentSchema {
+            name: "Component",
+            policy: ComponentPolicy::Everyone,
+            urgency: Urgency::USUAL,
+            fields: &[],
+            sent: personal.iter().map(field).collect(),
+        };
+        let components = vec![
+            component(&[true, true, false, true]),
+            component(&[true, false]),
+            component(&[false, false]),
+        ];
+        let layout = Layout::of(&Schema { components, ..Schema::default() }, 0b111);
+        let together: Vec<FieldMask> =
+            layout.fields().iter().map(|field| field.together >> FIELD_FIRST).collect();
+        assert_eq!(together, [0b11, 0b11, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7]);
+    }
+}

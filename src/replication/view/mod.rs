@@ -304,7 +304,11 @@ impl View {
             let matters = self.aliases.told_in[alias] < seq;
             match sent {
                 Sent::Fields(_, mask) if matters => self.restore(rows, alias, mask),
-                Sent::Shown(_, key) if matters => self.restore_shown(rows, alias, key),
+                Sent::Shown(_, component, fields) if matters => {
+                    for key in Sent::keys(component, fields) {
+                        self.restore_shown(rows, alias, key);
+                    }
+                }
                 Sent::Fields(..) | Sent::Shown(..) => continue,
                 // A newer enter record, if there is one, is answered for by itself.
                 Sent::Enter(_, structure) if self.aliases.structure[alias] == structure => {

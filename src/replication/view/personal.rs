@@ -302,7 +302,7 @@ impl View {
             out.extend_from_slice(shown.bytes_of(field));
             self.left_out += u64::from(held.is_newly_left_out(field));
             held.set(field);
-            rare.push(Sent::Shown(Alias(alias as u16), field.key));
+            Sent::note_shown(rare, Alias(alias as u16), field.key);
         }
         self.aliases.wakes[alias] = held.wakes();
     }
