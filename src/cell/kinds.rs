@@ -14,9 +14,10 @@ use serde::de::DeserializeOwned;
 
 use crate::ghost::column::{Column, ReplicatedColumn, ServerColumn};
 use crate::protocol::codec::{self, DecodeError};
+use crate::replication::mask::bits;
+use crate::replication::policy::Viewing;
 use crate::replication::policy::compare::fields_told_wrong;
-use crate::replication::policy::{Shown, Viewing};
-use crate::replication::view::PersonalValue;
+use crate::replication::view::PersonalValues;
 use crate::replication::{FieldWriter, Replicate};
 
 /// Index of the kind that holds an entity's [`Subject`](crate::replication::policy::Subject): the engine's own come
@@ -54,15 +55,15 @@ pub trait ComponentKind: Send + Sync {
     fn is_on(&self, entity: &EntityRef<'_>) -> bool;
     /// Appends the sent fields. The entity must have the component.
     fn encode_sent(&self, entity: &EntityRef<'_>, out: &mut FieldWriter);
-    /// Encodes one personal field as a viewer may see it, or says why it does not. The entity must have the
-    /// component.
+    /// Appends the `wanted` fields (bit *i* is the *i*-th sent one), ascending, as a viewer may see them: what is not personal,
+    /// and all of a component that the entity does not have, as hidden.
     fn encode_personal(
         &self,
         entity: &EntityRef<'_>,
-        field: usize,
+        wanted: u64,
         viewing: &Viewing<'_>,
-        value: &mut PersonalValue,
-    ) -> Shown;
+        values: &mut PersonalValues,
+    );
     /// The paths of what is hidden in the wire bytes of a sent field; none when they are not such a field's.
     fn hidden_paths(&self, field: usize, bytes: &[u8]) -> Vec<String>;
     /// The sent fields, by number, whose wire bytes are not what this viewer is to see of the component, found naively:
@@ -127,13 +128,16 @@ impl<C: Replicate> ComponentKind for ReplicatedKind<C> {
     fn encode_personal(
         &self,
         entity: &EntityRef<'_>,
-        field: usize,
+        wanted: u64,
         viewing: &Viewing<'_>,
-        value: &mut PersonalValue,
-    ) -> Shown {
-        entity.get::<C>().map_or(Shown::Hidden, |component| {
-            component.encode_personal(field, viewing, &mut value.bytes, &mut value.ids)
-        })
+        values: &mut PersonalValues,
+    ) {
+        let Some(component) = entity.get::<C>() else { return values.hide(wanted) };
+        for field in bits(wanted) {
+            values.show(field, viewing, |bytes, ids| {
+                component.encode_personal(field as usize, viewing, bytes, ids)
+            });
+        }
     }
     fn hidden_paths(&self, field: usize, bytes: &[u8]) -> Vec<String> {
         C::hidden_paths(field, bytes).unwrap_or_default()
@@ -223,8 +227,8 @@ impl<C: Component<Mutability = Mutable> + Serialize + DeserializeOwned> Componen
         entity.contains::<C>()
     }
     fn encode_sent(&self, _: &EntityRef<'_>, _: &mut FieldWriter) {}
-    fn encode_personal(&self, _: &EntityRef<'_>, _: usize, _: &Viewing<'_>, _: &mut PersonalValue) -> Shown {
-        Shown::Hidden
+    fn encode_personal(&self, _: &EntityRef<'_>, wanted: u64, _: &Viewing<'_>, values: &mut PersonalValues) {
+        values.hide(wanted);
     }
     fn hidden_paths(&self, _: usize, _: &[u8]) -> Vec<String> {
         Vec::new()
@@ -288,8 +292,8 @@ impl<C: Component> ComponentKind for CellLocalKind<C> {
         entity.contains::<C>()
     }
     fn encode_sent(&self, _: &EntityRef<'_>, _: &mut FieldWriter) {}
-    fn encode_personal(&self, _: &EntityRef<'_>, _: usize, _: &Viewing<'_>, _: &mut PersonalValue) -> Shown {
-        Shown::Hidden
+    fn encode_personal(&self, _: &EntityRef<'_>, wanted: u64, _: &Viewing<'_>, values: &mut PersonalValues) {
+        values.hide(wanted);
     }
     fn hidden_paths(&self, _: usize, _: &[u8]) -> Vec<String> {
         Vec::new()

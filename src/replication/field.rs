@@ -8,6 +8,7 @@ use crate::protocol::codec::DecodeError;
 use super::policy::{ComponentPolicy, NodeSpec, Shown, Sieved, VariantSpec, Viewing};
 use super::urgency::Urgency;
 
+pub(crate) use super::field_wire::put_prefix_before;
 pub use super::field_wire::{
     ABSENT, FieldWire, FieldWriter, field_length, hidden_in_node, load_node, no_such_field, prefixed_length,
     prefixed_payload, put_prefixed, take, take_node,

@@ -148,6 +148,19 @@ pub fn put_prefixed(out: &mut Vec<u8>, payload: Option<&[u8]>) {
     out.extend_from_slice(payload);
 }
 
+/// Makes a byte of room and the payload behind it a `Prefixed` field; gives where the payload begins.
+///
+/// # Panics
+/// When the payload is longer than any field may be, 65,534 bytes.
+pub(crate) fn put_prefix_before(bytes: &mut Vec<u8>, begin: usize) -> usize {
+    let (prefix_bytes, prefix) = prefix(bytes.len() - begin - 1);
+    bytes[begin] = prefix[0];
+    if prefix_bytes > 1 {
+        bytes.splice(begin + 1..begin + 1, prefix[1..prefix_bytes].iter().copied());
+    }
+    begin + prefix_bytes
+}
+
 /// How many bytes a `Prefixed` field takes whose payload has so many.
 #[must_use]
 pub fn prefixed_length(payload: usize) -> usize {

@@ -27,6 +27,9 @@ pub struct LayoutField {
     pub personal: bool,
     /// Whether it has a length in front, and can be absent.
     pub prefixed: bool,
+    /// The bits of the personal fields of its component that stand around it without another between them, which are
+    /// evaluated in one go; its own alone, if it is none.
+    pub together: FieldMask,
 }
 
 /// The own fields of one set of components; the *i*-th has the bit [`FIELD_FIRST`] + *i*.
@@ -44,8 +47,17 @@ impl Layout {
             key: FieldKey { component: component as u8, field: field as u8 },
             personal: spec.personal,
             prefixed: spec.wire == FieldWire::Prefixed,
+            together: 0,
         });
         let mut layout = Self { components, fields: fields.collect(), urgent: Vec::new() };
+        let mut first = FIELD_FIRST as usize;
+        let is_one_run =
+            |a: &LayoutField, b: &LayoutField| a.personal && b.personal && a.key.component == b.key.component;
+        for run in layout.fields.chunk_by_mut(is_one_run) {
+            let together = ((1 << run.len()) - 1) << first;
+            first += run.len();
+            run.iter_mut().for_each(|field| field.together = together);
+        }
         for (component, of) in schema.components.iter().enumerate() {
             let bits = layout.bits_of(components & 1 << component);
             if of.urgency != Urgency::USUAL && bits != 0 {
@@ -123,5 +135,37 @@ impl Layouts {
     #[inline]
     pub(super) fn of(&self, row: Row) -> &Layout {
         &self.layouts[self.of_row.get(row.index()).map_or(0, |&layout| layout as usize)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replication::field::FieldSpec;
+    use crate::replication::policy::ComponentPolicy;
+    use crate::replication::schema::ComponentSchema;
+
+    #[test]
+    fn personal_fields_of_a_component_are_together_as_far_as_no_other_stands_between_them() {
+        let field = |&personal: &bool| FieldSpec {
+            personal,
+            ..FieldSpec::broadcast("field", "u32", FieldWire::Prefixed, 4)
+        };
+        let component = |personal: &[bool]| ComponentSchema {
+            name: "Component",
+            policy: ComponentPolicy::Everyone,
+            urgency: Urgency::USUAL,
+            fields: &[],
+            sent: personal.iter().map(field).collect(),
+        };
+        let components = vec![
+            component(&[true, true, false, true]),
+            component(&[true, false]),
+            component(&[false, false]),
+        ];
+        let layout = Layout::of(&Schema { components, ..Schema::default() }, 0b111);
+        let together: Vec<FieldMask> =
+            layout.fields().iter().map(|field| field.together >> FIELD_FIRST).collect();
+        assert_eq!(together, [0b11, 0b11, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7]);
     }
 }

@@ -22,4 +22,15 @@ pub const SUBJECT: FieldMask = 1 << 62;
 /// The topmost bit: as a signed number a mask with it is negative, which the loops over views rely on.
 pub const RESEND: FieldMask = 1 << 63;
 
+/// The bits of a mask, ascending.
+pub(crate) fn bits(mut mask: FieldMask) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        (mask != 0).then(|| {
+            let bit = mask.trailing_zeros();
+            mask &= mask - 1;
+            bit
+        })
+    })
+}
+
 const _: () = assert!(FIELDS_PER_ENTITY_MAX < SUBJECT.trailing_zeros() as usize);

@@ -14,13 +14,13 @@ use crate::ids::{NetId, Row};
 use crate::server::GameOf;
 
 use super::audit::AuditFault;
-use super::field::{ABSENT, FieldSpec, FieldWire, put_prefixed};
+use super::field::{ABSENT, FieldSpec, FieldWire};
 use super::globals::Globals;
 use super::mask::FIELD_FIRST;
 use super::policy::compare::{names_in, same_but_for_names};
 use super::policy::{ComponentPolicy, ComponentRule, Depends, Shown, Subject, ViewerContext, Viewing};
 use super::rows::Rows;
-use super::view::{FieldKey, PersonalSource, PersonalValue, ToldEntity, ToldField};
+use super::view::{FieldKey, PersonalSource, PersonalValue, PersonalValues, ToldEntity, ToldField};
 
 /// What a cell without a subject on an entity says about it.
 static PLAIN: std::sync::LazyLock<Subject> = std::sync::LazyLock::new(Subject::default);
@@ -122,25 +122,16 @@ impl<'a> OwnersComponents<'a> {
 }
 
 impl OwnersComponents<'_> {
-    /// Evaluates one personal field into `value`, which is empty before, and says what became of it. The viewer `sees`
-    /// those entities.
+    /// Evaluates one personal field by itself. The viewer `sees` those entities.
     pub(super) fn evaluate(
         &self,
         row: Row,
         field: FieldKey,
-        value: &mut PersonalValue,
         sees: &dyn Fn(NetId) -> bool,
-    ) -> Shown {
-        let reads = Shared::new(Depends::NONE);
-        let shown = match (self.entity(row), self.kind(usize::from(field.component))) {
-            (Some(entity), Some(kind)) => {
-                let viewing = self.viewing(row, &reads).seeing(sees);
-                kind.encode_personal(&entity, usize::from(field.field), &viewing, value)
-            }
-            _ => Shown::Hidden,
-        };
-        value.reads |= reads.get();
-        shown
+    ) -> (PersonalValue, PersonalValues) {
+        let mut values = PersonalValues::default();
+        self.show(row, usize::from(field.component), 1 << field.field, &mut values, sees);
+        (values.fields[0], values)
     }
 
     /// The paths of what is hidden in the wire bytes of a sent field.
@@ -226,12 +217,9 @@ impl OwnersComponents<'_> {
             let encoded = &self.rows.encoded[row.index()];
             return Some((encoded.field(bit).to_vec(), encoded.ids_in(bit).collect()));
         }
-        let (mut value, mut bytes) = (PersonalValue::default(), Vec::new());
-        let shows = self.evaluate(row, field.key, &mut value, sees).is_visible();
-        put_prefixed(&mut bytes, shows.then_some(&value.bytes));
-        let payload = bytes.len().saturating_sub(value.bytes.len());
-        let names = value.ids.iter().filter(|_| shows).map(|&at| payload + usize::from(at));
-        Some((bytes, names.collect()))
+        let (value, values) = self.evaluate(row, field.key, sees);
+        let names = values.names_in(&value).collect();
+        Some((values.bytes, names))
     }
 
     /// Whether nothing is told of a field because its value is too long, of which the sieve knows nothing.
@@ -245,8 +233,7 @@ impl OwnersComponents<'_> {
     ) -> bool {
         spec.wire == FieldWire::Prefixed
             && bytes == [ABSENT]
-            && (!spec.personal
-                || self.evaluate(row, key, &mut PersonalValue::default(), sees) == Shown::TooLong)
+            && (!spec.personal || self.evaluate(row, key, sees).0.shown == Shown::TooLong)
     }
 }
 
@@ -254,13 +241,16 @@ impl PersonalSource for OwnersComponents<'_> {
     fn show(
         &self,
         row: Row,
-        field: FieldKey,
-        value: &mut PersonalValue,
+        component: usize,
+        wanted: u64,
+        values: &mut PersonalValues,
         sees: &dyn Fn(NetId) -> bool,
-    ) -> bool {
-        let shown = self.evaluate(row, field, value, sees);
-        value.oversized = shown.is_oversized();
-        shown.is_visible()
+    ) {
+        let (Some(entity), Some(kind)) = (self.entity(row), self.kind(component)) else {
+            return values.hide(wanted);
+        };
+        let reads = Shared::new(Depends::NONE);
+        kind.encode_personal(&entity, wanted, &self.viewing(row, &reads).seeing(sees), values);
     }
 
     fn shows_component(&self, row: Row, component: usize, reads: &mut Depends) -> bool {

@@ -12,10 +12,10 @@ use crate::ids::{NetId, Row};
 
 use super::field::FieldWriter;
 use super::layouts::FieldKey;
-use super::mask::{FIELD_FIRST, FieldMask, RESEND};
+use super::mask::{FIELD_FIRST, FieldMask, RESEND, bits};
 use super::policy::Depends;
 use super::rows::{RowDelta, Rows};
-use super::view::{PersonalSource, PersonalValue};
+use super::view::{PersonalSource, PersonalValues};
 use super::wire::EnterHead;
 
 /// The environment variable that names the fault of the process's first session.
@@ -208,26 +208,31 @@ impl PersonalSource for LeavingOut<'_> {
     fn show(
         &self,
         row: Row,
-        field: FieldKey,
-        value: &mut PersonalValue,
+        component: usize,
+        wanted: u64,
+        values: &mut PersonalValues,
         sees: &dyn Fn(NetId) -> bool,
-    ) -> bool {
-        let shown = self.source.show(row, field, value, sees);
+    ) {
         let Planted { fault, bare: victim, .. } = self.planted;
-        let may_be = victim.get().map_or(self.is_change, |victim| *victim == (row, field));
-        if *fault != Some(PlantedFault::LeftOutPolicy) || !may_be {
-            return shown;
+        if *fault != Some(PlantedFault::LeftOutPolicy) {
+            return self.source.show(row, component, wanted, values, sees);
         }
-        let mut bare = PersonalValue::default();
-        let bare_shown = leaving_out(LeftOut::Personal, || self.source.show(row, field, &mut bare, sees));
-        if (shown, &value.bytes) == (bare_shown, &bare.bytes)
-            || *victim.get_or_init(|| (row, field)) != (row, field)
-        {
-            return shown;
+        for field in bits(wanted) {
+            let name = (row, FieldKey { component: component as u8, field: field as u8 });
+            let before = values.clone();
+            self.source.show(row, component, 1 << field, values, sees);
+            if !victim.get().map_or(self.is_change, |victim| *victim == name) {
+                continue;
+            }
+            let mut bare = before;
+            leaving_out(LeftOut::Personal, || self.source.show(row, component, 1 << field, &mut bare, sees));
+            if bare.bytes == values.bytes || *victim.get_or_init(|| name) != name {
+                continue;
+            }
+            let reads = values.fields.last().map_or(Depends::NONE, |value| value.reads);
+            bare.fields.iter_mut().next_back().expect("it was just shown").reads |= reads;
+            *values = bare;
         }
-        bare.reads |= value.reads;
-        *value = bare;
-        bare_shown
     }
 
     fn shows_component(&self, row: Row, component: usize, reads: &mut Depends) -> bool {

@@ -219,6 +219,11 @@ impl<'a> Viewing<'a> {
         viewer.is_some() && viewer == subject
     }
 
+    /// What was asked since the last call.
+    pub(crate) fn take_reads(&self) -> Depends {
+        self.viewer.reads.take()
+    }
+
     /// Adds to what the answer depends on.
     pub(crate) fn note(&self, aspect: Depends) {
         note(self.viewer.reads, aspect);

@@ -7,7 +7,7 @@ use crate::replication::mask::FIELDS_OF_PLACE;
 use crate::replication::rows::Rows;
 
 use super::aliases::{aliases_of, has, put};
-use super::held::{ShownField, ShownFields};
+use super::held::ShownField;
 use super::personal::Look;
 use super::{View, ViewScratch};
 use crate::replication::layouts::FieldKey;
@@ -55,14 +55,14 @@ impl View {
         for word in 0..self.aliases.words() {
             for alias in aliases_of(word, self.aliases.special[word]) {
                 let (components, _) = self.whole(rows, look.source, alias, &mut scratch.whole);
-                let ShownFields { bytes, fields, .. } = &scratch.whole.shown;
+                let shown = &scratch.whole.shown;
                 let told = |field: &ShownField| ToldField {
                     key: field.key,
-                    bytes: &bytes[field.begin as usize..field.end as usize],
+                    bytes: shown.bytes_of(field),
                     has_names: field.reads.contains(Depends::NAMED_IDS),
                     left_out: field.left_out,
                 };
-                let fields = fields.iter().map(told).collect();
+                let fields = shown.fields.iter().map(told).collect();
                 each(&ToldEntity { row: self.aliases.rows[alias], components, fields });
                 entities += 1;
             }

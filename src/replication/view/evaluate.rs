@@ -1,9 +1,6 @@
-//! The fields of a special entity, evaluated for one viewer.
-
-use xxhash_rust::xxh3::xxh3_64;
+//! Evaluating the fields of special entities for one viewer: some, all of them, and what fits a record.
 
 use crate::ids::{NetId, Row};
-use crate::replication::field::put_prefixed;
 use crate::replication::layouts::LayoutField;
 use crate::replication::mask::{FIELD_FIRST, FieldMask};
 use crate::replication::policy::Depends;
@@ -11,19 +8,21 @@ use crate::replication::rows::Rows;
 
 use super::held::{Held, ShownField, ShownFields, WholeScratch};
 use super::personal::{Look, PersonalSource};
+use super::personal_values::PersonalValues;
 
-/// Evaluates one field for the viewer, who sees the rows `seen`, and appends its wire bytes to the arena.
+/// Evaluates fields for the viewer, who sees the rows `seen`: their wire bytes are appended to the arena, and `each` is told
+/// in the order of their bits what became of them.
+#[inline]
 pub(super) fn evaluate(
     rows: &Rows,
     seen: &[Row],
     source: &dyn PersonalSource,
     row: Row,
-    bit: u32,
+    mut asked: FieldMask,
     shown: &mut ShownFields,
-) -> ShownField {
-    let LayoutField { key, personal, prefixed } = rows.layout(row).fields()[(bit - FIELD_FIRST) as usize];
-    let begin = shown.bytes.len();
-    let mut reads = Depends::default();
+    mut each: impl FnMut(ShownField, &mut ShownFields),
+) {
+    let layout = rows.layout(row).fields();
     let sees = |net_id: NetId| rows.row(net_id).is_some_and(|row| seen.contains(&row));
     let blank = |bytes: &mut [u8], at: usize| {
         let (name, _) = bytes[at..].split_first_chunk_mut::<8>().expect("a name is eight bytes");
@@ -31,42 +30,39 @@ pub(super) fn evaluate(
             *name = NetId::WORLD.0.to_le_bytes();
         }
     };
-    if personal {
-        let value = &mut shown.value;
-        value.bytes.clear();
-        value.ids.clear();
-        (value.reads, value.oversized) = (Depends::default(), false);
-        if source.show(row, key, value, &sees) {
-            put_prefixed(&mut shown.bytes, Some(&value.bytes));
-            let payload = shown.bytes.len() - value.bytes.len();
-            for &at in &value.ids {
-                blank(&mut shown.bytes, payload + usize::from(at));
+    while asked != 0 {
+        let bit = asked.trailing_zeros();
+        let LayoutField { key, personal, together, .. } = layout[(bit - FIELD_FIRST) as usize];
+        let wanted = asked & together;
+        asked &= !together;
+        let mut reads = Depends::default();
+        if !personal {
+            let (begin, encoded) = (shown.values.bytes.len(), &rows.encoded[row.index()]);
+            shown.values.bytes.extend_from_slice(encoded.field(bit));
+            for at in encoded.ids_in(bit) {
+                blank(&mut shown.values.bytes, begin + at);
                 reads |= Depends::NAMED_IDS;
             }
-        } else {
-            put_prefixed(&mut shown.bytes, None);
+            let wire = (begin as u32, shown.values.bytes.len() as u32);
+            each(ShownField::of(&shown.values.bytes, bit, layout, wire, reads), shown);
+            continue;
         }
-        reads |= value.reads;
-        shown.oversized += u64::from(value.oversized);
-    } else {
-        let encoded = &rows.encoded[row.index()];
-        shown.bytes.extend_from_slice(encoded.field(bit));
-        for at in encoded.ids_in(bit) {
-            blank(&mut shown.bytes, begin + at);
-            reads |= Depends::NAMED_IDS;
+        let first = bit - u32::from(key.field);
+        source.show(row, usize::from(key.component), wanted >> first, &mut shown.values, &sees);
+        debug_assert_eq!(shown.values.fields.len(), wanted.count_ones() as usize, "all that was wanted");
+        for place in 0..shown.values.fields.len() {
+            let PersonalValues { bytes, ids, fields } = &mut shown.values;
+            let value = fields[place];
+            let mut reads = value.reads;
+            for at in value.names(ids) {
+                blank(bytes, at);
+                reads |= Depends::NAMED_IDS;
+            }
+            shown.oversized += u64::from(value.shown.is_oversized());
+            let bit = first + u32::from(value.field);
+            each(ShownField::of(&shown.values.bytes, bit, layout, value.wire(), reads), shown);
         }
-    }
-    let end = shown.bytes.len();
-    ShownField {
-        alias: 0,
-        bit: bit as u8,
-        key,
-        begin: begin as u32,
-        end: end as u32,
-        hash: xxh3_64(&shown.bytes[begin..end]),
-        reads,
-        can_be_absent: prefixed,
-        left_out: false,
+        shown.values.forget_fields();
     }
 }
 
@@ -85,14 +81,14 @@ pub(super) fn personalise_cut(
     held.is_cut = whole.is_cut();
     let mut pending = 0;
     for now in &whole.shown.fields {
-        if held.field(now.key).is_some_and(|last| last.known && last.hash == now.hash) {
+        if held.field(now.key).is_some_and(|last| last.known == Some(now.hash)) {
             held.set(now);
             continue;
         }
         held.forget(now.key);
-        let begin = shown.bytes.len() as u32;
-        shown.bytes.extend_from_slice(&whole.shown.bytes[now.begin as usize..now.end as usize]);
-        let end = shown.bytes.len() as u32;
+        let begin = shown.values.bytes.len() as u32;
+        shown.values.bytes.extend_from_slice(whole.shown.bytes_of(now));
+        let end = shown.values.bytes.len() as u32;
         pending |= 1 << now.bit;
         shown.push(ShownField { alias: alias as u16, begin, end, ..*now });
     }
@@ -109,11 +105,7 @@ pub(super) fn evaluate_all(
     whole: &mut WholeScratch,
 ) {
     whole.shown.clear();
-    for (bit, field) in (FIELD_FIRST..).zip(rows.layout(row).fields()) {
-        if components >> field.key.component & 1 == 1 {
-            let shown = evaluate(rows, seen, source, row, bit, &mut whole.shown);
-            whole.shown.fields.push(shown);
-        }
-    }
+    let asked = rows.layout(row).bits_of(components);
+    evaluate(rows, seen, source, row, asked, &mut whole.shown, |now, shown| shown.fields.push(now));
     whole.cut();
 }

@@ -1,30 +1,38 @@
 //! What one viewer holds of special entities, and what of them was evaluated in a tick.
 
+use std::num::NonZeroU64;
+
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::replication::field::put_prefixed;
-use crate::replication::layouts::FieldKey;
+use crate::replication::layouts::{FieldKey, LayoutField};
 use crate::replication::mask::{FIELD_FIRST, FieldMask, RESEND};
 use crate::replication::policy::Depends;
 use crate::replication::rows::{EncodedRow, Rows};
 use crate::replication::wire::ROW_BYTES_MAX;
 
-use super::personal::PersonalValue;
+use super::personal_values::PersonalValues;
 
-/// What one viewer was told last of one field.
+/// A hash of wire bytes.
+pub(super) fn hash_of(bytes: &[u8]) -> NonZeroU64 {
+    NonZeroU64::new(xxh3_64(bytes)).unwrap_or(NonZeroU64::MIN)
+}
+
+/// What one viewer was told last of one field. Each tick goes through many, so it is small.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeldField {
-    pub(super) key: FieldKey,
-    pub(super) hash: u64,
-    /// Whether the client has, or is about to have, the value with that hash, and none has been pending since.
-    pub(super) known: bool,
+    /// The hash of the value that the client has, or is about to have; none while another one is pending, or may be.
+    pub(super) known: Option<NonZeroU64>,
     pub(super) reads: Depends,
-    /// Its bytes in a record.
-    pub(super) length: u16,
-    /// It was told as absent, because all together is more than a record takes.
-    pub(super) left_out: bool,
+    pub(super) key: FieldKey,
+    /// Its bytes in a record, and [`LEFT_OUT`](Self::LEFT_OUT).
+    length: u16,
 }
+
+const _: () = assert!(size_of::<HeldField>() == 16);
+
+const _: () = assert!(size_of::<Held>() == 192);
 
 /// What one viewer holds of a special entity. Three cache lines, as long as it has few fields.
 #[derive(Debug, Default)]
@@ -46,19 +54,52 @@ pub(super) struct Held {
     pub(super) is_cut: bool,
 }
 
+impl HeldField {
+    const LEFT_OUT: u16 = 1 << 15;
+
+    /// One that is told as it was shown.
+    pub(super) fn of(shown: &ShownField) -> Self {
+        let ShownField { key, hash, reads, left_out, .. } = *shown;
+        let length = shown.length() | if left_out { Self::LEFT_OUT } else { 0 };
+        Self { known: Some(hash), reads, key, length }
+    }
+
+    /// Its bytes in a record.
+    pub(super) fn length(&self) -> u16 {
+        self.length & !Self::LEFT_OUT
+    }
+
+    /// Whether it was told as absent, because all together is more than a record takes.
+    pub(super) fn is_left_out(&self) -> bool {
+        self.length & Self::LEFT_OUT != 0
+    }
+}
+
+const _: () = assert!(ROW_BYTES_MAX < HeldField::LEFT_OUT as usize);
+
 impl Held {
     pub(super) fn field(&self, key: FieldKey) -> Option<&HeldField> {
         self.fields.iter().find(|field| field.key == key)
     }
 
+    /// What was told last of a field that is shown now.
+    #[inline]
+    pub(super) fn field_mut(&mut self, shown: &ShownField) -> Option<&mut HeldField> {
+        // To who sees all of the entity its fields were told in the order of their bits.
+        let likely = usize::from(shown.bit) - FIELD_FIRST as usize;
+        let is_there = self.fields.get(likely).is_some_and(|field| field.key == shown.key);
+        let place =
+            if is_there { likely } else { self.fields.iter().position(|field| field.key == shown.key)? };
+        self.fields.get_mut(place)
+    }
+
     pub(super) fn set(&mut self, shown: &ShownField) {
-        let ShownField { key, hash, reads, left_out, .. } = *shown;
-        let now = HeldField { key, hash, known: true, reads, length: shown.length(), left_out };
-        self.bytes += u32::from(now.length);
-        match self.fields.iter_mut().find(|field| field.key == key) {
+        let now = HeldField::of(shown);
+        self.bytes += u32::from(now.length());
+        match self.field_mut(shown) {
             Some(field) => {
-                self.bytes -= u32::from(field.length);
-                *field = now;
+                let before = std::mem::replace(field, now);
+                self.bytes -= u32::from(before.length());
             }
             None => self.fields.push(now),
         }
@@ -66,7 +107,7 @@ impl Held {
 
     /// Whether a field is told as left out that was not before.
     pub(super) fn is_newly_left_out(&self, shown: &ShownField) -> bool {
-        shown.left_out && !self.field(shown.key).is_some_and(|last| last.left_out)
+        shown.left_out && !self.field(shown.key).is_some_and(HeldField::is_left_out)
     }
 
     /// Forgets all fields.
@@ -85,7 +126,7 @@ impl Held {
     /// The value that was told last did not arrive, or is another one now.
     pub(super) fn forget(&mut self, key: FieldKey) {
         if let Some(field) = self.fields.iter_mut().find(|field| field.key == key) {
-            field.known = false;
+            field.known = None;
         }
     }
 }
@@ -156,7 +197,7 @@ pub(super) struct ShownField {
     pub(super) key: FieldKey,
     pub(super) begin: u32,
     pub(super) end: u32,
-    pub(super) hash: u64,
+    pub(super) hash: NonZeroU64,
     pub(super) reads: Depends,
     /// Whether it has a length in front.
     pub(super) can_be_absent: bool,
@@ -165,6 +206,30 @@ pub(super) struct ShownField {
 }
 
 impl ShownField {
+    /// A field of no alias yet, by its bit in a layout, with these wire bytes.
+    #[inline]
+    pub(super) fn of(
+        bytes: &[u8],
+        bit: u32,
+        layout: &[LayoutField],
+        (begin, end): (u32, u32),
+        reads: Depends,
+    ) -> Self {
+        let LayoutField { key, prefixed, .. } = layout[(bit - FIELD_FIRST) as usize];
+        let hash = hash_of(&bytes[begin as usize..end as usize]);
+        Self {
+            alias: 0,
+            bit: bit as u8,
+            key,
+            begin,
+            end,
+            hash,
+            reads,
+            can_be_absent: prefixed,
+            left_out: false,
+        }
+    }
+
     /// Its bytes in a record. No field is longer than a record.
     pub(super) fn length(&self) -> u16 {
         (self.end - self.begin) as u16
@@ -174,26 +239,26 @@ impl ShownField {
 /// The fields of one view that were evaluated in this tick, by alias and bit.
 #[derive(Debug, Default)]
 pub(super) struct ShownFields {
-    pub(super) bytes: Vec<u8>,
+    /// Their wire bytes, among those of others.
+    pub(super) values: PersonalValues,
     /// By alias and bit.
     pub(super) fields: Vec<ShownField>,
     /// By alias: where its fields begin in `fields`; meaningless for an alias without any.
     begins: Vec<u32>,
-    pub(super) value: PersonalValue,
     /// How often something was too long to be sent, since somebody last asked.
     pub(super) oversized: u64,
 }
 
 impl ShownFields {
     pub(super) fn clear(&mut self) {
-        self.bytes.clear();
+        self.values.bytes.clear();
         self.fields.clear();
     }
 
     /// Makes room for so many fields with so many bytes.
     pub(super) fn reserve(&mut self, fields: usize, bytes: usize) {
         self.fields.reserve(fields);
-        self.bytes.reserve(bytes);
+        self.values.bytes.reserve(bytes);
     }
 
     pub(super) fn push(&mut self, field: ShownField) {
@@ -217,7 +282,7 @@ impl ShownFields {
 
     /// Wire bytes of a field.
     pub(super) fn bytes_of(&self, field: &ShownField) -> &[u8] {
-        &self.bytes[field.begin as usize..field.end as usize]
+        &self.values.bytes[field.begin as usize..field.end as usize]
     }
 }
 
@@ -228,9 +293,9 @@ pub(super) fn held_of_plain(rows: &Rows, before: &EncodedRow, pending: FieldMask
     let fields = (FIELD_FIRST..).zip(rows.schema().fields_of(before.components));
     for (bit, (component, field, _)) in fields.filter(|(bit, _)| told && pending >> bit & 1 == 0) {
         let key = FieldKey { component: component as u8, field: field as u8 };
-        let hash = xxh3_64(before.field(bit));
+        let known = Some(hash_of(before.field(bit)));
         let length = before.field(bit).len() as u16;
-        held.fields.push(HeldField { key, hash, known: true, reads: Depends::NONE, length, left_out: false });
+        held.fields.push(HeldField { known, reads: Depends::NONE, key, length });
         held.bytes += u32::from(length);
     }
     held
@@ -247,7 +312,7 @@ pub(super) struct WholeScratch {
 impl WholeScratch {
     /// The wire bytes of all fields.
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.shown.bytes
+        &self.shown.values.bytes
     }
 
     /// How many fields there are.
@@ -263,7 +328,7 @@ impl WholeScratch {
     /// Leaves out what does not fit a record: in order, each field that would leave too little for the shortest form of those
     /// behind it. It follows from what the viewer may see now and from nothing else.
     pub(super) fn cut(&mut self) {
-        if self.shown.bytes.len() <= ROW_BYTES_MAX {
+        if self.shown.values.bytes.len() <= ROW_BYTES_MAX {
             return;
         }
         let shortest = |field: &ShownField| if field.can_be_absent { 1 } else { usize::from(field.length()) };
@@ -275,12 +340,13 @@ impl WholeScratch {
             if field.can_be_absent && begin + usize::from(field.length()) + behind > ROW_BYTES_MAX {
                 put_prefixed(&mut self.rest, None);
                 field.left_out = true;
-                field.hash = xxh3_64(&self.rest[begin..]);
+                field.hash = hash_of(&self.rest[begin..]);
             } else {
-                self.rest.extend_from_slice(&self.shown.bytes[field.begin as usize..field.end as usize]);
+                self.rest
+                    .extend_from_slice(&self.shown.values.bytes[field.begin as usize..field.end as usize]);
             }
             (field.begin, field.end) = (begin as u32, self.rest.len() as u32);
         }
-        std::mem::swap(&mut self.rest, &mut self.shown.bytes);
+        std::mem::swap(&mut self.rest, &mut self.shown.values.bytes);
     }
 }

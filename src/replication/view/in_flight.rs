@@ -5,7 +5,7 @@
 
 use crate::ids::Alias;
 use crate::limits::UPDATES_IN_FLIGHT_MAX;
-use crate::replication::mask::FieldMask;
+use crate::replication::mask::{FieldMask, bits};
 
 use crate::replication::layouts::FieldKey;
 
@@ -14,18 +14,36 @@ use crate::replication::layouts::FieldKey;
 pub(super) enum Sent {
     /// Fields with a mask of their own.
     Fields(Alias, FieldMask),
-    /// One of its own fields, of a special entity.
-    Shown(Alias, FieldKey),
+    /// Own fields of a special entity: those of one component whose numbers are these bits.
+    Shown(Alias, u8, u64),
     /// An enter record with its number.
     Enter(Alias, u8),
     /// A leave.
     Leave(Alias),
 }
 
+const _: () = assert!(size_of::<Sent>() == 16);
+
 impl Sent {
+    /// Notes that a field of a special entity is sent: with those before it, if they are of the same component.
+    pub(super) fn note_shown(rare: &mut Vec<Sent>, alias: Alias, key: FieldKey) {
+        let (component, field) = (key.component, 1 << key.field);
+        match rare.last_mut() {
+            Some(Sent::Shown(of, the_same, fields)) if (*of, *the_same) == (alias, component) => {
+                *fields |= field;
+            }
+            _ => rare.push(Sent::Shown(alias, component, field)),
+        }
+    }
+
+    /// Which fields of a component those with these numbers are.
+    pub(super) fn keys(component: u8, fields: u64) -> impl Iterator<Item = FieldKey> {
+        bits(fields).map(move |field| FieldKey { component, field: field as u8 })
+    }
+
     /// Whose.
     pub(super) fn alias(self) -> Alias {
-        let (Sent::Fields(alias, _) | Sent::Shown(alias, _) | Sent::Enter(alias, _) | Sent::Leave(alias)) =
+        let (Sent::Fields(alias, _) | Sent::Shown(alias, ..) | Sent::Enter(alias, _) | Sent::Leave(alias)) =
             self;
         alias
     }
@@ -197,5 +215,25 @@ mod tests {
         let six = ring.answer(6, true);
         assert_eq!((six.mask, &six.bitmap[..], six.rare.len()), (2, &[8, 9][..], 0));
         assert!(ring.is_empty());
+    }
+
+    #[test]
+    fn fields_sent_behind_one_another_are_one_note_as_long_as_they_are_of_one_component_of_one_entity() {
+        let key = |(component, field)| FieldKey { component, field };
+        let sent = [(3, (0, 1)), (3, (0, 63)), (3, (1, 1)), (4, (1, 2)), (4, (1, 0)), (3, (1, 5))];
+        let mut rare = Vec::new();
+        for (alias, field) in sent {
+            Sent::note_shown(&mut rare, Alias(alias), key(field));
+        }
+        assert_eq!(rare.len(), 4);
+        let mut noted: Vec<(u16, FieldKey)> = Vec::new();
+        for sent in &rare {
+            let Sent::Shown(alias, component, fields) = *sent else { panic!("nothing else was noted") };
+            noted.extend(Sent::keys(component, fields).map(|key| (alias.0, key)));
+        }
+        let mut expected = sent.map(|(alias, field)| (alias, key(field)));
+        noted.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(noted, expected, "nothing is lost and nothing is added");
     }
 }

@@ -54,8 +54,10 @@ impl View {
             for sent in rare {
                 match *sent {
                     Sent::Fields(of, mask) if usize::from(of.0) == alias => in_flight |= mask,
-                    Sent::Shown(of, key) if usize::from(of.0) == alias => {
-                        in_flight |= rows.layout(row).bit_of(key).map_or(0, |bit| 1 << bit);
+                    Sent::Shown(of, component, fields) if usize::from(of.0) == alias => {
+                        let bits =
+                            Sent::keys(component, fields).filter_map(|key| rows.layout(row).bit_of(key));
+                        in_flight |= bits.fold(0, |mask, bit| mask | 1 << bit);
                     }
                     Sent::Enter(of, structure) if usize::from(of.0) == alias => {
                         enter_in_flight |= structure == aliases.structure[alias];
@@ -66,7 +68,7 @@ impl View {
         }
         let fields = rows.encoded[row.index()].all_fields() | FIELDS_OF_PLACE;
         let held = aliases.personal.get(alias);
-        let cut = held.into_iter().flat_map(|held| &held.fields).filter(|field| field.left_out);
+        let cut = held.into_iter().flat_map(|held| &held.fields).filter(|field| field.is_left_out());
         let left_out =
             cut.filter_map(|field| rows.layout(row).bit_of(field.key)).fold(0, |mask, bit| mask | 1 << bit);
         let personal = held;

@@ -22,6 +22,7 @@ mod in_flight;
 mod inquiry;
 mod membership;
 mod personal;
+mod personal_values;
 mod told;
 mod values;
 
@@ -41,7 +42,8 @@ pub use assemble::{Assembled, UpdateHeader};
 pub use check::{Overlooked, ToldEntity, ToldField};
 pub use inquiry::{Inquiry, Leave};
 pub use membership::MembershipChange;
-pub use personal::{Look, NothingPersonal, PersonalSource, PersonalValue};
+pub use personal::{Look, NothingPersonal, PersonalSource};
+pub use personal_values::{PersonalValue, PersonalValues};
 pub use told::EventSection;
 
 /// An update counts as lost when the client has applied one this much newer and not it.
@@ -308,7 +310,11 @@ impl View {
             let matters = self.aliases.told_in[alias] < seq;
             match sent {
                 Sent::Fields(_, mask) if matters => self.restore(rows, alias, mask),
-                Sent::Shown(_, key) if matters => self.restore_shown(rows, alias, key),
+                Sent::Shown(_, component, fields) if matters => {
+                    for key in Sent::keys(component, fields) {
+                        self.restore_shown(rows, alias, key);
+                    }
+                }
                 Sent::Fields(..) | Sent::Shown(..) => continue,
                 // A newer enter record, if there is one, is answered for by itself.
                 Sent::Enter(_, structure) if self.aliases.structure[alias] == structure => {

@@ -15,35 +15,24 @@ use crate::replication::wire::ROW_BYTES_MAX;
 
 use super::aliases::{Aliases, aliases_of, has, put, take};
 use super::evaluate::{evaluate, evaluate_all, personalise_cut};
-use super::held::{Held, ShownField, ShownFields, WholeScratch, held_of_plain};
+use super::held::{Held, HeldField, ShownField, ShownFields, WholeScratch, held_of_plain};
 use super::in_flight::Sent;
+use super::personal_values::PersonalValues;
 use super::{View, ViewScratch};
-
-/// A personal field as one viewer may see it.
-#[derive(Debug, Default)]
-pub struct PersonalValue {
-    /// Its encoding, without length prefix; meaningless when hidden.
-    pub bytes: Vec<u8>,
-    /// Where in `bytes` names of entities stand.
-    pub ids: Vec<u16>,
-    /// What the policies looked at.
-    pub reads: Depends,
-    /// Whether something that the viewer may see is longer than may be sent.
-    pub oversized: bool,
-}
 
 /// Where personal fields are evaluated: on the owner's component, wherever owner and viewer are. One source
 /// serves one viewer.
 pub trait PersonalSource {
-    /// Evaluates one personal field into `value`, which is empty before, for a viewer who sees those entities; `false` when
-    /// it is hidden.
+    /// Appends the `wanted` personal fields of one component (bit *i* is its *i*-th sent one), all of them and ascending, as a
+    /// viewer who sees those entities may see them.
     fn show(
         &self,
         row: Row,
-        field: FieldKey,
-        value: &mut PersonalValue,
+        component: usize,
+        wanted: u64,
+        values: &mut PersonalValues,
         sees: &dyn Fn(NetId) -> bool,
-    ) -> bool;
+    );
     /// Whether the viewer may see the component at all, and what decided that. Of a component that the entity does not have
     /// any more, whether the viewer would; of a policy that needs the value, yes.
     fn shows_component(&self, row: Row, component: usize, reads: &mut Depends) -> bool;
@@ -54,8 +43,8 @@ pub trait PersonalSource {
 pub struct NothingPersonal;
 
 impl PersonalSource for NothingPersonal {
-    fn show(&self, _: Row, _: FieldKey, _: &mut PersonalValue, _: &dyn Fn(NetId) -> bool) -> bool {
-        false
+    fn show(&self, _: Row, _: usize, wanted: u64, values: &mut PersonalValues, _: &dyn Fn(NetId) -> bool) {
+        values.hide(wanted);
     }
     fn shows_component(&self, _: Row, _: usize, _: &mut Depends) -> bool {
         true
@@ -174,7 +163,7 @@ impl View {
                     awake |= 1 << (alias % 64);
                     let held = self.aliases.personal.of(alias);
                     fields += held.fields.len();
-                    bytes += held.fields.iter().map(|field| usize::from(field.length)).sum::<usize>();
+                    bytes += held.fields.iter().map(|field| usize::from(field.length())).sum::<usize>();
                 }
             }
             scratch.shown.reserve(fields, bytes);
@@ -232,31 +221,29 @@ impl View {
                 }
             }
             pending &= FIELDS_OF_PLACE;
-            let (arena, fields) = (shown.bytes.len(), shown.fields.len());
+            let (arena, fields) = (shown.values.bytes.len(), shown.fields.len());
             let (was_asked, mut bytes) = (asked != 0, held.bytes as usize);
-            while asked != 0 {
-                let bit = asked.trailing_zeros();
-                asked &= asked - 1;
-                let arena = shown.bytes.len();
-                let mut now = evaluate(rows, seen, source, row, bit, shown);
-                now.alias = alias as u16;
-                let last = held.field(now.key);
-                if last.is_some_and(|last| last.known && last.hash == now.hash) {
+            evaluate(rows, seen, source, row, asked, shown, |now, shown| {
+                let mut last = held.field_mut(&now);
+                if let Some(last) = &mut last
+                    && last.known == Some(now.hash)
+                {
                     // Equal, but perhaps for another reason.
-                    held.set(&now);
-                    shown.bytes.truncate(arena);
-                } else {
-                    bytes += usize::from(now.length());
-                    bytes -= last.map_or(0, |last| usize::from(last.length));
-                    pending |= 1 << bit;
-                    // Until it is told it stays so, whatever it becomes, as with an entity that is plain: which of them
-                    // it is must not show when it waits and becomes again what it was.
-                    held.forget(now.key);
-                    shown.push(now);
+                    **last = HeldField::of(&now);
+                    return;
                 }
-            }
+                bytes += usize::from(now.length());
+                pending |= 1 << now.bit;
+                // Until it is told it stays so, whatever it becomes, as with an entity that is plain: which of them
+                // it is must not show when it waits and becomes again what it was.
+                if let Some(last) = last {
+                    bytes -= usize::from(last.length());
+                    last.known = None;
+                }
+                shown.push(ShownField { alias: alias as u16, ..now });
+            });
             if (was_asked && held.is_cut) || bytes > ROW_BYTES_MAX {
-                shown.bytes.truncate(arena);
+                shown.values.bytes.truncate(arena);
                 shown.fields.truncate(fields);
                 pending = (pending & FIELDS_OF_PLACE)
                     | personalise_cut(rows, seen, look, alias, held, shown, whole);
@@ -315,7 +302,7 @@ impl View {
             out.extend_from_slice(shown.bytes_of(field));
             self.left_out += u64::from(held.is_newly_left_out(field));
             held.set(field);
-            rare.push(Sent::Shown(Alias(alias as u16), field.key));
+            Sent::note_shown(rare, Alias(alias as u16), field.key);
         }
         self.aliases.wakes[alias] = held.wakes();
     }
@@ -325,7 +312,7 @@ impl View {
     pub(super) fn overlooked(&self, alias: usize, scratch: &WholeScratch) -> Vec<FieldKey> {
         let held = self.aliases.personal.of(alias);
         let differs = |shown: &&ShownField| {
-            held.field(shown.key).is_some_and(|last| last.known && last.hash != shown.hash)
+            held.field(shown.key).and_then(|last| last.known).is_some_and(|hash| hash != shown.hash)
         };
         scratch.shown.fields.iter().filter(differs).map(|shown| shown.key).collect()
     }

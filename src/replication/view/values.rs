@@ -1,7 +1,7 @@
 //! Values on the wire: how many bytes they take, and writing them.
 
 use crate::ids::{Alias, Row};
-use crate::replication::mask::{FIELD_FIRST, FIELD_XY, FIELD_Z, FIELDS_OF_PLACE, FieldMask};
+use crate::replication::mask::{FIELD_FIRST, FIELD_XY, FIELD_Z, FIELDS_OF_PLACE, FieldMask, bits};
 use crate::replication::rows::{EncodedRow, Rows};
 use crate::replication::wire::{
     EXCEPTION_BYTES_MAX, FLAG_COMMON, FLAG_EXCEPTIONS, put_varint, varint_length,
@@ -241,17 +241,6 @@ fn place_bytes(mask: FieldMask, wide: bool) -> usize {
 fn shown_bytes(shown: &ShownFields, alias: usize, mask: FieldMask) -> usize {
     let fields = shown.of(alias).iter().filter(|field| mask >> field.bit & 1 == 1);
     fields.map(|field| usize::from(field.length())).sum()
-}
-
-/// The bits of a mask, ascending.
-fn bits(mut mask: FieldMask) -> impl Iterator<Item = u32> {
-    std::iter::from_fn(move || {
-        (mask != 0).then(|| {
-            let bit = mask.trailing_zeros();
-            mask &= mask - 1;
-            bit
-        })
-    })
 }
 
 /// How many bytes the fields of a mask take.

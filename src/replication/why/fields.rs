@@ -1,11 +1,11 @@
 //! The levels below the entity: its components, their fields, and what lies within them.
 
 use crate::ids::NetId;
-use crate::replication::field::{FieldSpec, FieldWire, Policy, prefixed_payload, put_prefixed};
+use crate::replication::field::{FieldSpec, FieldWire, Policy, prefixed_payload};
 use crate::replication::mask::FIELD_FIRST;
 use crate::replication::policy::{ComponentRule, Depends, Shown};
 use crate::replication::rows::EncodedRow;
-use crate::replication::view::{FieldKey, PersonalSource, PersonalValue};
+use crate::replication::view::{FieldKey, PersonalSource};
 
 use super::decide::Asked;
 use super::{ComponentDecider, FieldFate, FieldName, Finding, Told, Verdict};
@@ -118,10 +118,10 @@ fn explain_spec(asked: &mut Asked<'_>, component: usize, spec: &FieldSpec) -> bo
     let mut wire = Vec::new();
     let mut names = Vec::new();
     if spec.personal {
-        let mut value = PersonalValue::default();
         let (rows, seen) = (asked.rows, &asked.seen);
         let sees = |net_id: NetId| rows.row(net_id).is_some_and(|row| seen.contains(&row));
-        let shown = asked.source.evaluate(asked.row, key, &mut value, &sees);
+        let (value, values) = asked.source.evaluate(asked.row, key, &sees);
+        let (shown, payload) = (value.shown, values.payload_of(&value));
         let fate = match shown {
             Shown::Visible | Shown::CutShort if is_left_out => FieldFate::LeftOut,
             Shown::Visible => FieldFate::Visible,
@@ -129,14 +129,14 @@ fn explain_spec(asked: &mut Asked<'_>, component: usize, spec: &FieldSpec) -> bo
             Shown::CutShort => FieldFate::CutShort,
             Shown::TooLong => FieldFate::TooLong,
         };
-        let bytes = shown.is_visible().then_some(value.bytes.len());
+        let bytes = shown.is_visible().then_some(payload.len());
         let sees = shown.is_visible() && !is_left_out;
         asked.decide(sees, finding(fate, value.reads, bytes));
         if !sees {
             return false;
         }
-        put_prefixed(&mut wire, Some(&value.bytes));
-        names.extend(value.ids.iter().map(|&at| name_at(&value.bytes, usize::from(at))));
+        names.extend(values.names_in(&value).map(|at| name_at(&values.bytes, at)));
+        wire = values.bytes;
     } else {
         let encoded = &asked.rows.encoded[asked.row.index()];
         wire.extend_from_slice(encoded.field(bit));

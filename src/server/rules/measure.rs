@@ -11,7 +11,7 @@ use crate::ids::{NetId, PlayerId, Role};
 use crate::replication::FieldWriter;
 use crate::replication::field::{FieldSpec, FieldWire, prefixed_length, prefixed_payload};
 use crate::replication::policy::{Depends, Permissions, Shown, Subject, ViewerContext, Viewing};
-use crate::replication::view::PersonalValue;
+use crate::replication::view::PersonalValues;
 
 use super::super::image;
 use super::super::io::WorldImage;
@@ -101,9 +101,10 @@ fn measure_one(
         let measured = field.measured.get_or_insert_default();
         let bytes = match (spec.personal, spec.wire) {
             (true, _) => {
-                let mut value = PersonalValue::default();
-                match kind.encode_personal(entity, number, &viewing, &mut value) {
-                    Shown::Visible => Ok(value.bytes.len()),
+                let mut values = PersonalValues::default();
+                kind.encode_personal(entity, 1 << number, &viewing, &mut values);
+                match values.fields[0].shown {
+                    Shown::Visible => Ok(values.payload_of(&values.fields[0]).len()),
                     Shown::Hidden => continue,
                     Shown::TooLong | Shown::CutShort => Err(()),
                 }
