@@ -36,6 +36,7 @@ use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::client::reconnect::{Again, Dial};
 use crate::client::{Connection, Player};
 use crate::driver::{Exchange, LOCKSTEP_EPOCH_MS};
 use crate::ids::{NetId, PlayerId, Role, TickNumber};
@@ -168,6 +169,22 @@ impl TestWorld {
     fn connection(&self, identity: Identity, heard: Option<u64>) -> Connection {
         let link = self.port.connect(identity);
         Connection::resuming(Box::new(link), self.schema.hash(), crate::VERSION, heard)
+    }
+
+    /// What a player comes back with by itself: for [`Reconnect::new`](crate::client::Reconnect::new).
+    ///
+    /// # Panics
+    /// When the name is none.
+    #[must_use]
+    pub fn dial(&self, name: &str, role: Role) -> impl Dial + use<> {
+        let player = PlayerId::new(name).unwrap_or_else(|error| panic!("{error}"));
+        let (port, schema_hash) = (self.port.clone(), self.schema.hash());
+        move |again: &Again<'_>| {
+            let resume = again.resume.map(|resume| resume.epoch);
+            let link = port.connect(Identity { player: player.clone(), role, resume });
+            let heard = again.resume.map(|resume| resume.heard);
+            Ok(Connection::resuming(Box::new(link), schema_hash, crate::VERSION, heard))
+        }
     }
 
     /// Cuts a client's connection: nobody says goodbye, and the server finds out after so many ticks.

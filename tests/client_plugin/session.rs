@@ -9,13 +9,13 @@ use bevy_ecs::prelude::{DetectChanges, Ref, ResMut};
 use terrane::caravan::{Chat, Said, Say, Walker};
 use terrane::client::player::ReplyError;
 use terrane::client::plugin::{
-    Answer, Client, ClientAppExt, ClientClock, ClientPlugin, ComponentNews, Disconnected, Entered, FieldNews,
-    Global, Heard, Hidden, InterpolationDelay, Left, Mirrored, NetIds, Notice, OwnAvatar, ShownTick,
-    TargetPosition, Welcomed,
+    Answer, Client, ClientAppExt, ClientClock, ClientPlugin, ComponentNews, Connected, Disconnected, Entered,
+    FieldNews, Global, Heard, Hidden, InterpolationDelay, Left, Lost, Mirrored, NetIds, Notice, OwnAvatar,
+    Resumed, ShownTick, TargetPosition, Welcomed,
 };
-use terrane::client::{As, ClientTarget};
+use terrane::client::{As, ClientTarget, Ended, Reconnect, ReconnectPolicy};
 use terrane::limits::LATTICE_STEPS_PER_M;
-use terrane::net::LoopbackConditions;
+use terrane::net::{LinkEnd, LoopbackConditions};
 use terrane::prelude::*;
 use terrane::replication::rule::{Tier, Tiers};
 use terrane::testing::TestWorld;
@@ -416,4 +416,35 @@ fn over_udp_the_same_plugin_sees_speaks_and_leaves() {
     }
     assert_eq!(app.kept::<Disconnected>().len(), 1, "told once");
     assert_eq!(world.stop().players, 0, "who left is gone from the world too");
+}
+
+/// D1: a game whose player loses its connection is told so, and that it is back; what it asked for meanwhile is
+/// answered.
+#[test]
+fn a_game_is_told_that_its_player_is_out_and_that_it_is_back() {
+    let mut world = TestWorld::new(yard(), WorldSettings::default());
+    let reconnect = Reconnect::new(world.dial("ann", Role::Player), ReconnectPolicy::default(), 1);
+    let player = world.connect_apart("ann").with_reconnect(reconnect);
+    let mut app = App::new();
+    app.add_plugins(ClientPlugin::new(player))
+        .insert_resource(ClientClock::by_hand())
+        .mirror::<Stall>()
+        .answers::<Rename>()
+        .init_resource::<Renames>()
+        .add_systems(Update, hear_renames)
+        .keep::<Connected>()
+        .keep::<Lost>()
+        .keep::<Resumed>()
+        .keep::<Disconnected>();
+    step(&mut world, &mut app, 10);
+    assert_eq!((app.kept::<Connected>().len(), app.kept::<Lost>().len()), (1, 0));
+    app.world_mut().resource_mut::<Client>().cut(Duration::from_millis(500));
+    let asked = call(&mut app, "back");
+    step(&mut world, &mut app, 4);
+    assert_eq!(app.kept::<Lost>(), [Lost { why: Ended::Link(LinkEnd::Cut) }]);
+    step(&mut world, &mut app, 40);
+    assert_eq!(app.kept::<Connected>().len() + app.kept::<Resumed>().len(), 2, "it is back");
+    assert_eq!(app.kept::<Disconnected>(), []);
+    let renames = &app.world().resource::<Renames>().0;
+    assert!(matches!(&renames[..], [(id, Ok(_))] if *id == asked), "{renames:?}");
 }

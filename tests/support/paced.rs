@@ -45,11 +45,22 @@ impl PacedWorld {
         settings: WorldSettings,
         shards: u16,
         key: Option<SecretKey>,
+        each: impl FnMut(&mut Server, &mut TickOutput) + Send + 'static,
+    ) -> Self {
+        Self::start_at("127.0.0.1:0".parse().expect("an address"), settings, shards, key, each)
+    }
+
+    /// The same, at ports that are known: those of a world that has ended.
+    pub fn start_at(
+        listen: SocketAddr,
+        settings: WorldSettings,
+        shards: u16,
+        key: Option<SecretKey>,
         mut each: impl FnMut(&mut Server, &mut TickOutput) + Send + 'static,
     ) -> Self {
         let schema = schema();
         let net = UdpNet::start(NetConfig {
-            listen: "127.0.0.1:0".parse().expect("an address"),
+            listen,
             public: None,
             shards,
             players_max: settings.players_max,

@@ -77,6 +77,12 @@ impl Client {
         self.player.leave();
     }
 
+    /// Cuts the connection as if the way to the world were gone, so that a game can be seen to lose it and to come back
+    /// after that time.
+    pub fn cut(&mut self, away: Duration) {
+        self.player.cut(away);
+    }
+
     /// The player's avatar, once the player is in; [`NetIds`](super::NetIds) has its entity when it is in view.
     #[must_use]
     pub fn avatar(&self) -> Option<NetId> {

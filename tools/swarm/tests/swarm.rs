@@ -185,6 +185,37 @@ fn cut_links_and_second_devices_cost_nobody_the_world() {
     assert_eq!(world.stop().players, 0, "no device is left behind");
 }
 
+/// D5: a world that ends and is started again on the same ports has its players back, with or without a key.
+#[test]
+fn a_world_that_is_started_again_has_everybody_back() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = std::env::temp_dir().join(format!("swarm-again-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("key");
+    std::fs::write(&file, [7; 32]).expect("written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("own file");
+    for key in [None, Some(SecretKey::new([7; 32]))] {
+        let world = PacedWorld::start(settings(), 2, key.clone(), |_| {});
+        let address = world.addresses[0];
+        let with_key = if key.is_some() { format!("--key-file {}", file.display()) } else { String::new() };
+        let flags = format!("--shards 2 --clients 30 --seconds 14 --ramp 0.5 --json {with_key}");
+        let output = std::thread::scope(|scope| {
+            let swarm = scope.spawn(|| swarm(address, &flags));
+            std::thread::sleep(std::time::Duration::from_secs(4));
+            drop(world);
+            let world = PacedWorld::start_at(address, settings(), 2, key.clone(), |_, _| {});
+            let output = swarm.join().expect("the swarm ends");
+            assert_eq!(world.stop().audits.failures, 0);
+            output
+        });
+        let result = result(&output);
+        assert_eq!(output.status.code(), Some(0), "{result} {}", stderr(&output));
+        assert_eq!((&result["connected"], &result["lost"]), (&30.into(), &0.into()), "{result}");
+        assert!(result["returned"].as_u64() >= Some(30), "{result}");
+    }
+    std::fs::remove_dir_all(&folder).expect("own folder");
+}
+
 #[test]
 fn where_nobody_listens_nothing_is_measured_and_that_is_a_failure() {
     // Bound and never read: whoever sends there gets no answer.
