@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use terrane::action::{Caller, Coalesce, GlobalScope, GroupScope, Limit, OwnScope, Pace};
 use terrane::prelude::*;
 use terrane::server::rules::{FlagKind, Rules};
 use terrane::testing::TestWorld;
