@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use terrane::action::{Caller, Coalesce, GlobalScope, GroupScope, Limit, OwnScope, Pace};
 use terrane::prelude::*;
 use terrane::server::rules::{FlagKind, Rules};
 use terrane::testing::TestWorld;
@@ -71,6 +72,33 @@ struct Open {
     wide: bool,
 }
 
+/// How a party feels is its own affair.
+#[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
+#[sync(party)]
+struct Mood {
+    #[sync(broadcast)]
+    cheer: u32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, Action)]
+#[action(scope = self, caller = player, on = shop, reply = u32, refusal = Busy, rate = 0.5, burst = 3, coalesce = newest)]
+struct Hire {
+    shop: NetId,
+    name: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Busy;
+impl std::fmt::Display for Busy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("busy")
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, Action)]
+#[action(scope = group, caller = player, reply = (), rate = 2, burst = 4, coalesce = none, speaks)]
+struct Cheer(String);
+
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, Action)]
 #[action(scope = global, caller = gm, reply = (), rate = 1000, burst = 1000, coalesce = none)]
 struct Tax {
@@ -105,6 +133,14 @@ impl Plugin for Shops {
     fn build(&self, app: &mut App) {
         app.add_player_event::<Theft>(Delivery::Reliable);
         app.replicate::<Shop>().server_only::<Ledger>().add_own_action::<Open, Shop>(open);
+        app.add_own_action::<Hire, Ledger>(|_, ledger, _| {
+            ledger.0 += 1;
+            Err(Busy)
+        });
+        app.replicate::<Mood>().add_group_action::<Cheer, Mood>(|_, group, _| {
+            group.caller_mut().cheer += 1;
+            Ok(())
+        });
     }
 }
 
@@ -147,6 +183,8 @@ fn the_rules_lay_every_type_and_action_open() {
             "… Order again",
             "roof broadcast, precision 0.5 f32 at most 5 bytes",
             "seed server_only u64",
+            "Mood (party): at most 5 bytes",
+            "cheer broadcast u32 at most 5 bytes",
             "Town (everyone, node-wide): at most 28 bytes",
             "round broadcast u64 at most 9 bytes",
             "whisper per_player u64 at most 9 bytes",
@@ -157,9 +195,26 @@ fn the_rules_lay_every_type_and_action_open() {
             "thieves broadcast, reveal_ids Vec<NetId> at most 512 bytes",
             "seed server_only u64",
             "action Open scope self, caller player, the newest counts",
-            "1 of 1 actions reach no further than a group",
+            "takes {wide:bool}->(), at most 1024 bytes",
+            "reaches Shop of the caller; a call tells each who sees it at most 51 bytes and 142 bytes that depend on who \
+             looks, calls at most 3860 bytes a second",
+            "action Hire scope self, caller player, 0.5 a second, 3 at once, of one tick the newest, on an entity that it \
+             names",
+            "takes {shop:NetId,name:String}->u32|Busy, at most 1024 bytes",
+            "reaches game_rules::Ledger of the caller; nobody is told of it",
+            "action Cheer scope group, caller player, 2 a second, 4 at once, each is run, speaks",
+            "takes (String)->(), at most 1024 bytes",
+            "reaches Mood of the caller and at most 31 others; a call tells each who sees it (party) at most 5 bytes of \
+             each, calls at most 320 bytes a second",
+            "not in these bytes: events that handlers tell, and what comes into views when they change a player's party or \
+             context; terrane_actions_total and terrane_events_told_total in /metrics count what was done and told",
+            "3 of 3 actions reach no further than a group",
+            "warning wide_action Open: one player can have every viewer sent 3860 bytes a second by it, where 2048 should do: \
+             lower the rate, let it work on a smaller component, or set max_bytes of its fields to what they need",
             "note contains_itself Shop.orders.parts: `Order` contains itself: 16 levels of it are told, what lies deeper is not",
             "note reveals_ids Theft.thieves: names entities to viewers who do not see them, as it declares",
+            "note unmuted_text Hire: it holds text and does not speak, so who is muted may call it: declare `speaks` if others \
+             read it",
         ]
     );
     let json = serde_json::to_value(rules(&game())).expect("it is JSON");
@@ -171,11 +226,19 @@ fn the_rules_lay_every_type_and_action_open() {
     let theft = &json["events"][0];
     assert_eq!((&theft["policy"], &theft["bytes_max"]), (&"owner".into(), &512.into()));
     assert_eq!(
-        json["actions"][0],
+        json["actions"][2],
         serde_json::json!({
-            "name": "Open", "scope": "self", "caller": "player", "latest_wins": true
+            "name": "Cheer", "scope": "group", "caller": "player", "latest_wins": false,
+            "rate_per_s": 2.0, "burst": 4, "coalesce": "none", "speaks": true, "has_target": false,
+            "shape": "(String)->()", "payload_bytes_max": 1024,
+            "blast_radius": {
+                "who": "party", "entities_max": 32, "component": "Mood", "told": "party",
+                "shared_bytes_max": 5, "personal_bytes_max": 0, "bytes_per_s_max": 320.0
+            }
         })
     );
+    let open = &json["actions"][0];
+    assert_eq!((&open["rate_per_s"], &open["latest_wins"]), (&serde_json::Value::Null, &true.into()));
 }
 
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
@@ -208,10 +271,49 @@ fn one_sees(viewing: &Viewing) -> bool {
     viewing.is_owner()
 }
 
+/// What the derive does not let pass can be written by hand.
+macro_rules! by_hand {
+    ($($name:ident: $scope:ty, $pace:expr;)*) => {$(
+        #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+        struct $name;
+        impl Action for $name {
+            const NAME: &'static str = stringify!($name);
+            type Scope = $scope;
+            const CALLER: Caller = Caller::Player;
+            const PACE: Pace = $pace;
+            const SPEAKS: bool = false;
+            const SHAPE: &'static str = "->()";
+            type Reply = ();
+            type Refusal = String;
+        }
+    )*};
+}
+
+by_hand! {
+    Anarchy: GlobalScope, Pace::Single(Limit { rate_per_s: 1.0, burst: 1, coalesce: Coalesce::None });
+    Drag: GroupScope, Pace::Continuous;
+    Never: OwnScope, Pace::Single(Limit { rate_per_s: f64::NAN, burst: 1, coalesce: Coalesce::None });
+    Nowhere: OwnScope, Pace::Single(Limit { rate_per_s: 1.0, burst: 0, coalesce: Coalesce::None });
+}
+
+/// Everybody in range is sent all of it twice a second.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, Action)]
+#[action(scope = self, caller = player, reply = (), rate = 2, burst = 2, coalesce = none)]
+struct Repaint;
+
+/// Of the cell alone.
+#[derive(Component, Clone, Debug, Default)]
+struct Unknown;
+
 struct Faults;
 impl Plugin for Faults {
     fn build(&self, app: &mut App) {
         app.replicate::<Wide>().replicate::<Huge>().replicate::<Silent>().add_global_action::<Tax>(tax);
+        app.add_global_action::<Anarchy>(|_, _| Ok(()))
+            .add_group_action::<Drag, Mood>(|_, _, _| Ok(()))
+            .add_own_action::<Never, Mood>(|_, _, _| Ok(()))
+            .add_own_action::<Nowhere, Unknown>(|_, _, _| Ok(()))
+            .add_own_action::<Repaint, Wide>(|_, _, _| Ok(()));
     }
 }
 
@@ -225,18 +327,37 @@ fn what_breaks_a_rule_is_flagged_where_it_is() {
         flags,
         [
             (FlagKind::Error, "row_too_long", "Huge"),
+            (FlagKind::Error, "global_without_role", "Anarchy"),
+            (FlagKind::Error, "continuous_beyond_own", "Drag"),
+            (FlagKind::Error, "no_limit", "Never"),
+            (FlagKind::Error, "no_limit", "Nowhere"),
+            (FlagKind::Error, "unknown_component", "Nowhere"),
             (FlagKind::Warning, "beyond_an_update", "Wide"),
             (FlagKind::Warning, "wide_broadcast", "Wide.text"),
             (FlagKind::Warning, "personal_in_large_list", "Wide.list"),
             (FlagKind::Warning, "nothing_sent", "Silent"),
+            (FlagKind::Warning, "wide_action", "Open"),
+            (FlagKind::Warning, "fast_global", "Tax"),
+            (FlagKind::Warning, "soon_forgotten", "Tax"),
+            (FlagKind::Warning, "wide_action", "Drag"),
+            (FlagKind::Warning, "wide_action", "Repaint"),
             (FlagKind::Warning, "few_local_actions", "actions"),
             (FlagKind::Note, "contains_itself", "Shop.orders.parts"),
             (FlagKind::Note, "contains_itself", "Wide.list.parts"),
             (FlagKind::Note, "reveals_ids", "Wide.leader"),
             (FlagKind::Note, "reveals_ids", "Theft.thieves"),
+            (FlagKind::Note, "unmuted_text", "Hire"),
         ]
     );
     assert!(rules.has_errors());
+    let text = rules.to_string();
+    for line in [
+        "  reaches anything of everybody; what that sends is not declared",
+        "lower the rate to 5 or less",
+        "at 1000 a second the 1024 answers that are remembered of a player are those of the last 1 s",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
     let unused: Vec<_> = Rules::clone(&self::rules(&ServerBuilder::default()))
         .flags
         .into_iter()

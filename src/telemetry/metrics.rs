@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::telemetry::actions::{ActionSummary, local_share};
 use crate::telemetry::stages::StageSample;
 use crate::tick::TickSystems;
 
@@ -91,6 +92,8 @@ impl Collector for OutsideCounters {
 }
 
 type StageHistograms = Family<[(&'static str, String); 1], Histogram, fn() -> Histogram>;
+/// By action, scope and outcome.
+type ActionCounters = Family<[(&'static str, &'static str); 3], Counter>;
 type StageCounters = Family<[(&'static str, String); 1], Counter<f64, AtomicU64>>;
 
 /// The metrics of one world. `Record` hands it one [`MetricsFrame`] a tick; HTTP reads the text.
@@ -100,6 +103,8 @@ pub struct Metrics {
     tick_seconds: Histogram,
     stage_seconds: Vec<Histogram>,
     stage_cpu_seconds: Vec<Counter<f64, AtomicU64>>,
+    actions: ActionCounters,
+    actions_local: Gauge<f64, AtomicU64>,
     gauges: [(Gauge<i64>, fn(&MetricsFrame) -> u64); 8],
     counters: [(Counter, fn(&MetricsFrame) -> u64); 7],
 }
@@ -191,9 +196,29 @@ impl Metrics {
                 frame.audit_failures
             }),
         ];
+        let actions = ActionCounters::default();
+        let help = "Actions by kind, scope and what became of them; continuous input counts once a tick";
+        registry.register("actions", help, actions.clone());
+        let actions_local = Gauge::<f64, AtomicU64>::default();
+        actions_local.set(1.0);
+        registry.register(
+            "actions_local_ratio",
+            "Share of the actions that were run, without continuous input, that could reach no further than a group",
+            actions_local.clone(),
+        );
         let outside = OutsideCounters::default();
         registry.register_collector(Box::new(outside.clone()));
-        Self { registry, outside, tick_seconds, stage_seconds, stage_cpu_seconds, gauges, counters }
+        Self {
+            registry,
+            outside,
+            tick_seconds,
+            stage_seconds,
+            stage_cpu_seconds,
+            actions,
+            actions_local,
+            gauges,
+            counters,
+        }
     }
 
     /// Takes the numbers of one tick. About 40 atomic writes.
@@ -215,6 +240,18 @@ impl Metrics {
             // Never backwards, whatever a caller hands over: a counter that falls reads as a restart.
             counter.inner().fetch_max(read(frame), Ordering::Relaxed);
         }
+    }
+
+    /// Takes what became of actions since the start: six atomic writes for each kind.
+    pub fn record_actions(&self, summaries: &[ActionSummary]) {
+        for summary in summaries {
+            for (outcome, count) in summary.outcomes.outcomes() {
+                let labels = [("action", summary.action), ("scope", summary.scope), ("outcome", outcome)];
+                // Never backwards, as all counters.
+                self.actions.get_or_create(&labels).inner().fetch_max(count, Ordering::Relaxed);
+            }
+        }
+        self.actions_local.set(local_share(summaries));
     }
 
     /// Adds a counter that others count, read at each scrape: `terrane_NAME_total`. `name` is in base units, without

@@ -10,6 +10,7 @@
 //!
 //! This is the only module that knows `tracy_client` and `prometheus_client`.
 
+pub mod actions;
 pub mod breadcrumb;
 pub mod clock;
 pub mod finding;
@@ -26,6 +27,7 @@ pub mod status;
 pub mod tracy;
 pub mod watchdog;
 
+pub use actions::{ActionSummary, local_share};
 pub use breadcrumb::{CellCrumb, Place};
 pub use clock::StageClock;
 pub use finding::{AuditFault, AuditFinding, PLAYERS_NAMED_MAX};

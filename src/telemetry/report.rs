@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::telemetry::actions::ActionSummary;
 use crate::telemetry::finding::AuditFinding;
 use crate::telemetry::quantiles::Quantiles;
 use crate::telemetry::stages::StageSummary;
@@ -55,6 +56,8 @@ pub struct RunReport {
     pub audit_failures: u64,
     /// What audits found, each thing once: the first few.
     pub audit_findings: Vec<AuditFinding>,
+    /// What became of the actions that were called, by kind.
+    pub actions: Vec<ActionSummary>,
     /// Fingerprint of the world at the end; 16 hexadecimal digits in JSON.
     #[serde(serialize_with = "as_hex")]
     pub fingerprint: u64,
@@ -126,6 +129,11 @@ impl fmt::Display for RunReport {
         for finding in &self.audit_findings {
             writeln!(f, "            {finding}")?;
         }
+        for summary in &self.actions {
+            let ended = summary.outcomes.outcomes().into_iter().filter(|(_, count)| *count > 0);
+            let ended: Vec<String> = ended.map(|(outcome, count)| format!("{count} {outcome}")).collect();
+            writeln!(f, "  action    {} ({}): {}", summary.action, summary.scope, ended.join(", "))?;
+        }
         for (name, count) in &self.game {
             writeln!(f, "  {name:<9} {count}")?;
         }
@@ -182,6 +190,7 @@ mod tests {
             "audit_fields_skipped",
             "audit_failures",
             "audit_findings",
+            "actions",
             "fingerprint",
             "trades",
         ];

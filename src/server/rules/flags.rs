@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::limits::{FIELD_BYTES_MAX_DEFAULT, UPDATE_BYTES_MAX};
+use crate::limits::{FIELD_BYTES_MAX_DEFAULT, REPLIES_REMEMBERED_MAX, UPDATE_BYTES_MAX};
 use crate::replication::wire::{ENTER_INLINE_BYTES_MAX, ROW_BYTES_MAX};
 
-use super::{ComponentRules, FieldRules, Flag, FlagKind, NodeRules, Rules};
+use super::{ActionRules, ComponentRules, FieldRules, Flag, FlagKind, NodeRules, Rules};
 
 /// Bytes of a list or map from which on the work for each viewer, who is shown parts of it, is worth a warning.
 const LARGE_LIST_BYTES: usize = FIELD_BYTES_MAX_DEFAULT / 2;
@@ -13,6 +13,15 @@ const LARGE_LIST_BYTES: usize = FIELD_BYTES_MAX_DEFAULT / 2;
 const NEARLY_FULL: f64 = 0.8;
 /// The share of actions, in percent, that should reach no further than a group.
 const LOCAL_ACTIONS_PERCENT_MIN: usize = 80;
+
+/// The rate, a second, above which an action of scope `global` is too much: each waits for all that is before it, and reaches
+/// everybody.
+const GLOBAL_RATE_PER_S_MAX: f64 = 5.0;
+/// Bytes a second that one player's calls of one kind may have every viewer sent: about a tenth of what a viewer gets at 20
+/// updates a second.
+const CALLER_BYTES_PER_S_MAX: f64 = 2_048.0;
+/// For how long answers should be remembered at the rate that is declared, s: a client that was cut off asks again within it.
+const REPLIES_REMEMBERED_S_MIN: f64 = 30.0;
 
 /// The policies of fields, as written in `#[sync(...)]`.
 const POLICIES: [&str; 7] =
@@ -179,7 +188,95 @@ impl Flags {
         }
     }
 
+    /// Of one action. The derive lets none pass that breaks a rule; an implementation by hand may.
+    fn action(&mut self, action: &ActionRules) {
+        let name = action.name;
+        if action.scope == "global" && action.caller == "player" {
+            self.add(
+                FlagKind::Error,
+                "global_without_role",
+                name,
+                "everybody may call it, and it reaches everybody's data: let it need a role, or narrow its scope".into(),
+            );
+        }
+        if action.latest_wins && action.scope != "self" {
+            self.add(
+                FlagKind::Error,
+                "continuous_beyond_own",
+                name,
+                "continuous input is not limited but by the ticks, so it must reach no further than the caller's own \
+                 data: give it scope self, or a limit"
+                    .into(),
+            );
+        }
+        let is_never = action.rate_per_s.is_some_and(|rate| !rate.is_finite() || rate <= 0.0);
+        if is_never || action.burst == Some(0) {
+            let text = "its limit lets it pass never, or always: the rate must be a number above 0 and the burst 1 or more";
+            self.add(FlagKind::Error, "no_limit", name, text.into());
+        }
+        if action.scope != "global" && action.blast_radius.component.is_none() {
+            self.add(
+                FlagKind::Error,
+                "unknown_component",
+                name,
+                "it works on a component that is not registered, which is lost when its entity crosses a border: \
+                 register it with replicate or server_only"
+                    .into(),
+            );
+        }
+        let rate = action.rate_per_s.unwrap_or(0.0);
+        if action.scope == "global" && rate > GLOBAL_RATE_PER_S_MAX {
+            self.add(
+                FlagKind::Warning,
+                "fast_global",
+                name,
+                format!(
+                    "{rate} a second by each caller, each of which waits for all that is before it and may reach \
+                     everybody: lower the rate to {GLOBAL_RATE_PER_S_MAX} or less"
+                ),
+            );
+        }
+        if let Some(bytes_per_s) = action.blast_radius.bytes_per_s_max
+            && action.caller == "player"
+            && bytes_per_s > CALLER_BYTES_PER_S_MAX
+        {
+            self.add(
+                FlagKind::Warning,
+                "wide_action",
+                name,
+                format!(
+                    "one player can have every viewer sent {:.0} bytes a second by it, where {CALLER_BYTES_PER_S_MAX} should \
+                     do: lower the rate, let it work on a smaller component, or set max_bytes of its fields to what they need",
+                    bytes_per_s.ceil()
+                ),
+            );
+        }
+        if rate * REPLIES_REMEMBERED_S_MIN > REPLIES_REMEMBERED_MAX as f64 {
+            self.add(
+                FlagKind::Warning,
+                "soon_forgotten",
+                name,
+                format!(
+                    "at {rate} a second the {REPLIES_REMEMBERED_MAX} answers that are remembered of a player are those of the \
+                     last {:.0} s: a client that asks again after a cut is told that its actions are too old; lower the rate",
+                    REPLIES_REMEMBERED_MAX as f64 / rate
+                ),
+            );
+        }
+        let payload = action.shape.split_once("->").map_or(action.shape.as_str(), |(payload, _)| payload);
+        let mut words = payload.split(|c: char| !c.is_alphanumeric() && c != '_');
+        if !action.speaks && words.any(|word| word == "String") {
+            self.add(
+                FlagKind::Note,
+                "unmuted_text",
+                name,
+                "it holds text and does not speak, so who is muted may call it: declare `speaks` if others read it".into(),
+            );
+        }
+    }
+
     fn actions(&mut self, rules: &Rules) {
+        rules.actions.iter().for_each(|action| self.action(action));
         let local = rules.actions.iter().filter(|action| action.scope != "global").count();
         if local * 100 < rules.actions.len() * LOCAL_ACTIONS_PERCENT_MIN {
             self.add(

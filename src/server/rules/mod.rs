@@ -1,17 +1,16 @@
 //! The rules of a game as it registered them: who is told what, who may do what, and what of it breaks a rule.
 //!
-//! *Does*: lays open the policies of every replicated type to any depth and the scope of every action, measures the
+//! *Does*: lays open the policies of every replicated type to any depth and the scope, limits and blast radius of every action, measures the
 //! bytes of a saved world's fields, and flags what is wrong or unwise. *Does not*: enforce anything.
 //! *Reads*: the registered game, an image. *Writes*: nothing.
 
+mod actions;
 mod flags;
 mod measure;
 mod text;
 
 use serde::Serialize;
 
-use crate::action::Pace;
-use crate::action::kinds::ActionKind;
 use crate::cell::kinds::{ComponentKind, Reach, SUBJECT_KIND};
 use crate::cell::registration::Game;
 use crate::limits::EVENT_BYTES_MAX;
@@ -22,6 +21,7 @@ use crate::replication::schema::{ComponentSchema, EventSchema};
 
 use super::io::WorldImage;
 
+pub use actions::{ActionRules, BlastRadius};
 pub(super) use measure::measure;
 
 /// What a game has laid down.
@@ -123,29 +123,6 @@ pub struct EventRules {
     pub fields: Vec<FieldRules>,
 }
 
-/// An action.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ActionRules {
-    /// Its name.
-    pub name: &'static str,
-    /// Whose data it may reach: `self`, `group` or `global`.
-    pub scope: &'static str,
-    /// Who may call it: `player`, `gm` or `admin`, and every role above.
-    pub caller: &'static str,
-    /// Whether it is continuous input, of which the newest counts, once a tick.
-    pub latest_wins: bool,
-    /// How many a second one caller may call in the long run; none of continuous input.
-    pub rate_per_s: Option<f64>,
-    /// How many at once, after a while without.
-    pub burst: Option<u16>,
-    /// What becomes of several in one tick: `none` (each is run) or `newest`.
-    pub coalesce: Option<&'static str>,
-    /// Whether who is muted may not call it.
-    pub speaks: bool,
-    /// Whether it is done on an entity of the caller's that it names, and not on the avatar.
-    pub has_target: bool,
-}
-
 /// Bytes of a field or component in a saved world.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Measured {
@@ -229,28 +206,11 @@ impl Rules {
         let stays = |(index, kind): (usize, &dyn ComponentKind)| {
             (kind.reach() == Reach::ServerOnly && index != SUBJECT_KIND).then(|| kind.name())
         };
-        let action = |kind: &dyn ActionKind| {
-            let limit = match kind.pace() {
-                Pace::Continuous => None,
-                Pace::Single(limit) => Some(limit),
-            };
-            ActionRules {
-                name: kind.name(),
-                scope: kind.scope().name(),
-                caller: kind.caller().name(),
-                latest_wins: limit.is_none(),
-                rate_per_s: limit.map(|limit| limit.rate_per_s),
-                burst: limit.map(|limit| limit.burst),
-                coalesce: limit.map(|limit| limit.coalesce.name()),
-                speaks: kind.speaks(),
-                has_target: kind.has_target(),
-            }
-        };
         let mut rules = Self {
             components: game.schema.components.iter().enumerate().map(of_component).collect(),
             server_only: game.kinds.iter().map(|kind| &**kind).enumerate().filter_map(stays).collect(),
             events: game.schema.events.iter().map(event).collect(),
-            actions: game.actions.iter().map(|kind| &**kind).map(action).collect(),
+            actions: (0..game.actions.len()).map(|index| ActionRules::of(game, index)).collect(),
             measured: None,
             flags: Vec::new(),
         };

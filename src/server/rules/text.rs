@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{ComponentRules, FieldRules, FlagKind, Measured, NodeRules, Rules};
+use super::{ActionRules, BlastRadius, ComponentRules, FieldRules, FlagKind, Measured, NodeRules, Rules};
 
 impl Display for FlagKind {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -78,6 +78,54 @@ fn urgency(component: &ComponentRules) -> String {
     text
 }
 
+/// What no declaration says.
+const EVENTS_COME_ON_TOP: &str = "not in these bytes: events that handlers tell, and what comes into views when they change a \
+     player's party or context; terrane_actions_total and terrane_events_told_total in /metrics count what was done and told";
+
+fn write_action(f: &mut Formatter<'_>, action: &ActionRules) -> fmt::Result {
+    let mut words = vec![format!("scope {}", action.scope), format!("caller {}", action.caller)];
+    if action.latest_wins {
+        words.push("the newest counts".into());
+    }
+    words.extend(action.rate_per_s.map(|rate| format!("{rate} a second")));
+    words.extend(action.burst.map(|burst| format!("{burst} at once")));
+    words.extend(action.coalesce.map(|coalesce| match coalesce {
+        "newest" => "of one tick the newest".to_owned(),
+        _ => "each is run".to_owned(),
+    }));
+    words.extend(action.has_target.then(|| "on an entity that it names".to_owned()));
+    words.extend(action.speaks.then(|| "speaks".to_owned()));
+    writeln!(f, "action {:<18} {}", action.name, words.join(", "))?;
+    writeln!(f, "  takes {}, at most {} bytes", action.shape, action.payload_bytes_max)?;
+    writeln!(f, "  reaches {}", action.blast_radius)
+}
+
+impl Display for BlastRadius {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Some(component) = self.component else {
+            return f.write_str("anything of everybody; what that sends is not declared");
+        };
+        match self.who {
+            "party" => {
+                write!(f, "{component} of the caller and at most {} others", self.entities_max.unwrap_or(1) - 1)?;
+            }
+            _ => write!(f, "{component} of the caller")?,
+        }
+        let Some(told) = &self.told else { return f.write_str("; nobody is told of it") };
+        let whom = if told == "everyone" { "each who sees it".into() } else { format!("each who sees it ({told})") };
+        let mut parts = Vec::new();
+        parts.extend(self.shared_bytes_max.filter(|&bytes| bytes > 0).map(|bytes| format!("{bytes} bytes")));
+        let personal = self.personal_bytes_max.filter(|&bytes| bytes > 0);
+        parts.extend(personal.map(|bytes| format!("{bytes} bytes that depend on who looks")));
+        let each = if self.who == "party" { " of each" } else { "" };
+        write!(f, "; a call tells {whom} at most {}{each}", parts.join(" and "))?;
+        match self.bytes_per_s_max {
+            Some(bytes_per_s) => write!(f, ", calls at most {:.0} bytes a second", bytes_per_s.ceil()),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Display for Rules {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for component in &self.components {
@@ -108,12 +156,10 @@ impl Display for Rules {
             writeln!(f)?;
         }
         for action in &self.actions {
-            let newest = if action.latest_wins { ", the newest counts" } else { "" };
-            writeln!(
-                f,
-                "action {:<18} scope {}, caller {}{newest}",
-                action.name, action.scope, action.caller
-            )?;
+            write_action(f, action)?;
+        }
+        if !self.actions.is_empty() {
+            writeln!(f, "{EVENTS_COME_ON_TOP}")?;
         }
         let local = self.actions.iter().filter(|action| action.scope != "global").count();
         writeln!(f, "{local} of {} actions reach no further than a group", self.actions.len())?;
