@@ -6,7 +6,6 @@ use terrane::ids::{ConnectionId, PlayerId};
 use terrane::limits::PROFILE_WAIT_S;
 use terrane::players::{Order, OrderKind, Profile, SanctionKind};
 use terrane::prelude::*;
-use terrane::protocol::messages::Refusal;
 use terrane::server::TickInput;
 use terrane::session::Sessions;
 use terrane::testing::{ClientId, TestPlayers, TestWorld};
