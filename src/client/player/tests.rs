@@ -65,10 +65,10 @@ impl Scripted {
                 FromNet::Connected { connection, player, resume, .. } => {
                     self.admit(connection, &player, resume, &mut out);
                 }
-                FromNet::Control { payload: ClientControl::Action(call), epoch, .. } => {
-                    if epoch == self.epoch {
-                        self.calls.push(call.id);
-                    }
+                FromNet::Control { payload: ClientControl::Action(call), epoch, .. }
+                    if epoch == self.epoch =>
+                {
+                    self.calls.push(call.id);
                 }
                 FromNet::State { state, .. } if state.epoch == self.epoch => {
                     assert!(state.heard >= self.heard, "what was heard stays heard");
