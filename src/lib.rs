@@ -101,3 +101,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 #[cfg(doctest)]
 #[doc = include_str!("../docs/policies.md")]
 pub struct PoliciesPage;
+
+/// The blocks of `docs/actions.md`, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/actions.md")]
+pub struct ActionsPage;

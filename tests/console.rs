@@ -2,19 +2,21 @@
 
 #[path = "support/paced.rs"]
 mod paced;
+#[path = "support/stages.rs"]
+mod stages;
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use paced::PacedWorld;
-use support::caravan_world;
 use terrane::caravan::Roads;
 use terrane::caravan::console::CaravanConsole;
 use terrane::client::reach::{As, ClientFailure, ClientTarget};
-use terrane::client::script::{Progress, Script, ScriptRun};
+use terrane::client::script::{Progress, Script};
 use terrane::client::{Console, repl, run_script};
 use terrane::prelude::*;
+
+use stages::Lockstep;
 
 fn console() -> Console<CaravanConsole> {
     Console::new(CaravanConsole::new(Roads::shipped()))
@@ -24,23 +26,9 @@ fn scenario(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios").join(name)
 }
 
-/// Runs a script in lockstep; gives how it ended and what was said.
+/// Runs a script in lockstep, with a world to itself; gives how it ended and what was said.
 fn run_in_lockstep(file: &str, text: &str) -> (Progress, Vec<String>) {
-    let mut console = console();
-    let script = Script::parse(&console, file, text).expect("a sound script");
-    let mut world = caravan_world(WorldSettings::default(), 200);
-    let player = world.connect("tester");
-    let mut run = ScriptRun::new(&script);
-    let mut told = Vec::new();
-    for tick in 0..2_000u32 {
-        world.tick();
-        let progress = run.step(&mut console, &mut world[player], Duration::from_millis(50) * tick);
-        told.extend(run.told());
-        if progress != Progress::Running {
-            return (progress, told);
-        }
-    }
-    panic!("the script never ends: {told:?}");
+    Lockstep::new(WorldSettings::default(), 200).run(file, text)
 }
 
 fn wrong(text: &str) -> String {
@@ -88,6 +76,31 @@ fn what_does_not_come_true_is_told_by_line_with_what_was_seen() {
         failed(&format!("{timeout}stop\n\nexpect moved 3")),
         "s.txt:4: expected to have moved 3 m; moved 0.00 m (after 0.5 s)"
     );
+    assert_eq!(
+        failed(&format!("{timeout}leave\nexpect refused full")),
+        "s.txt:3: expected the last action to be refused for \"full\"; it was done (after 0.5 s)"
+    );
+    assert_eq!(
+        failed(&format!("{timeout}join none\nexpect done\nleave\nexpect refused full")),
+        "s.txt:5: expected the last action to be refused for \"full\"; it was refused: you are in no party (after 0.5 s)"
+    );
+    assert_eq!(
+        failed(&format!("{timeout}say hi\nexpect said hi\nexpect unsaid hi")),
+        "s.txt:4: expected not to hear \"hi\"; heard tester: \"hi\" (after 0.5 s)"
+    );
+    assert_eq!(
+        failed(&format!("{timeout}expect told tester: Walker.name = bob")),
+        "s.txt:2: expected to be told Walker.name of tester, bob; it is \"tester\" (after 0.5 s)"
+    );
+    assert_eq!(
+        failed(&format!("{timeout}expect hidden tester: Walker.name")),
+        "s.txt:2: expected Walker.name of tester to be hidden; it is \"tester\" (after 0.5 s)"
+    );
+    let what = failed(&format!("{timeout}expect told tester: Walker.wings"));
+    assert!(
+        what.starts_with("s.txt:2: expected to be told Walker.wings of tester; tester has only\n"),
+        "{what}"
+    );
     let what = failed(&format!("{timeout}expect gone TESTER"));
     assert_eq!(what, "s.txt:2: expected TESTER to be gone; tester is 0.0 m away (after 0.5 s)");
 }
@@ -118,14 +131,28 @@ fn every_wrong_line_is_told_with_what_was_expected() {
         ("quit now", "quit now: expected nothing after `quit`"),
         (
             "expect",
-            "`expect ` is no expectation: expected see NAME [within M], gone NAME, said TEXT, done, refused or moved M",
+            "`expect ` is no expectation: expected see NAME [within M], gone NAME, said TEXT, unsaid TEXT, \
+             told NAME: FIELD [= VALUE], hidden NAME: FIELD, done, refused [TEXT] or moved M",
         ),
         ("expect see", "expect see: expected a text behind it"),
         ("expect see Bob within reach", "expect see: `reach` is no distance: expected metres, 0 or more"),
         ("expect moved -1", "expect moved: `-1` is no distance: expected metres, 0 or more"),
-        ("expect refused twice", "expect refused: expected nothing behind it"),
+        ("expect done twice", "expect done: expected nothing behind it"),
+        ("expect unsaid", "expect unsaid: expected a text behind it"),
+        ("expect told Caravan", "expect told: expected a name and a field, as in `Caravan: Caravan.route`"),
+        (
+            "expect hidden Caravan: x",
+            "expect hidden: expected a name and a field, as in `Caravan: Caravan.route`",
+        ),
+        ("as", "as: "),
+        ("as ann gm\nas ann admin", "as ann admin: that player came in with another role"),
+        ("away now", "away now: expected nothing after `away`"),
+        ("back", "back: expected `away` before it"),
+        ("away\nsay hi", "say: who is away can do nothing: expected `back` before it"),
     ] {
-        assert_eq!(wrong(line), format!("s.txt:1: {message}"));
+        let (told, number) = (wrong(line), line.lines().count());
+        assert!(told.starts_with(&format!("s.txt:{number}: {message}")), "{line}: {told}");
+        assert_eq!(told.ends_with(message), line != "as", "{line}: {told}");
     }
 }
 

@@ -30,7 +30,7 @@ struct Newcomer {
 struct Warm;
 
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = u64)]
+#[action(scope = self, caller = player, reply = u64, rate = 1000, burst = 1000, coalesce = none)]
 struct Earn {
     coins: u64,
 }
@@ -53,7 +53,7 @@ impl Plugin for Purses {
         app.replicate::<Purse>()
             .replicate::<Newcomer>()
             .cell_local::<Warm>()
-            .add_action::<Earn, Purse>(|earn, purse, _| {
+            .add_own_action::<Earn, Purse>(|earn, purse, _| {
                 purse.coins += earn.coins;
                 purse.secret = format!("{} coins", purse.coins);
                 Ok(purse.coins)

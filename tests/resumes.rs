@@ -39,7 +39,7 @@ struct Walker {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = u64)]
+#[action(scope = self, caller = player, reply = u64, rate = 1000, burst = 1000, coalesce = none)]
 struct Add {
     mark: u64,
 }
@@ -82,7 +82,7 @@ impl Plugin for Game {
         app.replicate::<Tally>()
             .replicate::<Walker>()
             .add_player_event::<Told>(Delivery::Reliable)
-            .add_action::<Add, Tally>(|add, tally, _| {
+            .add_own_action::<Add, Tally>(|add, tally, _| {
                 tally.total += 1;
                 tally.added.push(add.mark);
                 Ok(tally.total)

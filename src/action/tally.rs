@@ -1,12 +1,11 @@
 //! What became of actions, by kind, since the start.
 
 use bevy_ecs::prelude::Resource;
-use serde::Serialize;
 
 use crate::protocol::messages::ActionRefusal;
 
 /// What became of the actions of one kind since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Done.
     pub done: u64,

@@ -64,7 +64,7 @@ impl Speech {
 }
 
 /// What a game adds to the console: its verbs, and words for what is in view.
-pub trait ClientGame {
+pub trait ClientGame: Clone {
     /// A line of the game's own, understood.
     type Command: Clone + Debug + PartialEq;
 
@@ -180,6 +180,8 @@ pub struct Console<G> {
     game: G,
     /// Actions whose answers have not come, with the lines they came of.
     asked: BTreeMap<ActionId, String>,
+    /// The newest action, and what became of it.
+    last_asked: Option<ActionId>,
     last_answer: Option<Answer>,
     /// Whether there ever was a session.
     was_in: bool,
@@ -191,7 +193,14 @@ impl<G: ClientGame> Console<G> {
     /// For a game.
     #[must_use]
     pub fn new(game: G) -> Self {
-        Self { game, asked: BTreeMap::new(), last_answer: None, was_in: false, speeches: VecDeque::new() }
+        Self {
+            game,
+            asked: BTreeMap::new(),
+            last_asked: None,
+            last_answer: None,
+            was_in: false,
+            speeches: VecDeque::new(),
+        }
     }
 
     /// Understands a line; `None` when nothing is on it but a comment.
@@ -258,7 +267,7 @@ impl<G: ClientGame> Console<G> {
                 Done::Said(text) => text,
                 Done::Asked(id) => {
                     self.asked.insert(id, format!("{command:?}"));
-                    self.last_answer = None;
+                    (self.last_asked, self.last_answer) = (Some(id), None);
                     String::new()
                 }
             },
@@ -288,7 +297,10 @@ impl<G: ClientGame> Console<G> {
                 Ok(()) => format!("done after {waited_ms} ms: {asked}"),
                 Err(why) => format!("refused: {why}: {asked}"),
             });
-            self.last_answer = Some(answer);
+            // What is refused at once is answered before what was asked earlier and is done.
+            if self.last_asked == Some(reply.id) {
+                self.last_answer = Some(answer);
+            }
         }
         heard
     }
@@ -350,6 +362,21 @@ impl<G: ClientGame> Console<G> {
         let seen = player.view().entities().map(|entity| (self.sight(player, entity), entity));
         seen.filter(|(sight, _)| sight.name.to_lowercase().contains(&wanted))
             .min_by(|(a, _), (b, _)| a.distance_m.total_cmp(&b.distance_m).then_with(|| a.name.cmp(&b.name)))
+    }
+
+    /// A field, `Component.field`, of the nearest entity whose name contains this: as [`Command::Show`] tells it, `hidden`
+    /// where this player is not told it.
+    ///
+    /// # Errors
+    /// When nobody of that name is in view, or it has no such field: says what there is.
+    pub fn field_of(&self, player: &Player, name: &str, field: &str) -> Result<String, String> {
+        let Some((sight, entity)) = self.find(player, name) else {
+            return Err(format!("nobody in view has a name with {name:?} in it"));
+        };
+        let fields = fields(player.schema(), entity);
+        let found =
+            fields.lines().find_map(|line| line.trim_start().strip_prefix(field)?.strip_prefix(" = "));
+        found.map(str::to_owned).ok_or_else(|| format!("{} has only\n{fields}", sight.name))
     }
 
     fn list(&self, sights: impl Iterator<Item = Sight>) -> String {

@@ -150,6 +150,11 @@ impl Clock {
         self.now = now;
         now
     }
+
+    /// The time since the start.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
 }
 
 /// Leaves, and gives what is on its way a moment.

@@ -216,6 +216,7 @@ fn client_of<G: ClientGame>(console: impl FnOnce(Option<&Path>) -> Result<G, Str
 }
 
 /// The console of a game that has said nothing of it: the engine's own commands, and names as they are.
+#[derive(Clone, Copy)]
 struct PlainConsole;
 
 impl ClientGame for PlainConsole {

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::action::tally::ActionTallies;
 use crate::config::Settings;
 use crate::net::{NetCounters, Transport};
 use crate::replication::audit::AuditFindings;
+use crate::server::actions::action_summaries;
 use crate::server::record::help_of;
 use crate::server::{Server, TickReport};
 use crate::store::StoreStats;
@@ -124,7 +124,7 @@ impl Observer {
         self.last = report;
         let tick = server.next_tick().0 - 1;
         self.metrics.record(&self.frame(server, tick, took_ns, overruns));
-        self.metrics.record_actions(&actions_of(server));
+        self.metrics.record_actions(&action_summaries(server));
         for (value, source) in &self.outside {
             value.store(self.read(source), Ordering::Relaxed);
         }
@@ -243,7 +243,7 @@ impl Observer {
             audit_fields_skipped: last.audits.fields_skipped,
             audit_failures: last.audits.failures,
             audit_findings: server.node().resource::<AuditFindings>().all().to_vec(),
-            actions: actions_of(server).into_iter().filter(ActionSummary::is_used).collect(),
+            actions: action_summaries(server).into_iter().filter(ActionSummary::is_used).collect(),
             fingerprint: last.fingerprint,
             game,
             stages: server.node().resource::<StageTimes>().summary(),
@@ -252,11 +252,6 @@ impl Observer {
         report.set_ticks(&self.tick_ns, self.started.elapsed().as_nanos() as u64);
         report
     }
-}
-
-/// What became of the world's actions.
-fn actions_of(server: &Server) -> Vec<ActionSummary> {
-    ActionSummary::of_all(server.game(), server.node().resource::<ActionTallies>())
 }
 
 /// Names of metrics live as long as the process; there are as many as counters in the source.

@@ -4,6 +4,7 @@
 //! *Does not*: read clocks, sockets or files: drivers do, and hand over sealed inputs.
 //! *Reads*: one [`TickInput`] a tick. *Writes*: the world, one [`TickOutput`] a tick.
 
+pub mod actions;
 mod build;
 pub mod image;
 pub mod io;

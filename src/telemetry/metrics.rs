@@ -245,7 +245,7 @@ impl Metrics {
     /// Takes what became of actions since the start: six atomic writes for each kind.
     pub fn record_actions(&self, summaries: &[ActionSummary]) {
         for summary in summaries {
-            for (outcome, count) in summary.outcomes.outcomes() {
+            for (outcome, count) in summary.outcomes {
                 let labels = [("action", summary.action), ("scope", summary.scope), ("outcome", outcome)];
                 // Never backwards, as all counters.
                 self.actions.get_or_create(&labels).inner().fetch_max(count, Ordering::Relaxed);

@@ -130,7 +130,7 @@ impl fmt::Display for RunReport {
             writeln!(f, "            {finding}")?;
         }
         for summary in &self.actions {
-            let ended = summary.outcomes.outcomes().into_iter().filter(|(_, count)| *count > 0);
+            let ended = summary.outcomes.into_iter().filter(|(_, count)| *count > 0);
             let ended: Vec<String> = ended.map(|(outcome, count)| format!("{count} {outcome}")).collect();
             writeln!(f, "  action    {} ({}): {}", summary.action, summary.scope, ended.join(", "))?;
         }
