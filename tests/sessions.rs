@@ -273,9 +273,9 @@ fn actions_that_cannot_be_done_are_refused_with_the_reason() {
     assert_eq!(tally(world.server_mut(), "alice").added, [5]);
 }
 
-/// C4, A10: more than the inbox holds is refused as busy, at once and by id; the id stays free for another try.
+/// C4, A10: more than the inbox holds is refused as busy, at once and by id; a repeat is told the same.
 #[test]
-fn an_inbox_that_is_full_says_busy_and_the_same_id_may_come_again() {
+fn an_inbox_that_is_full_says_busy_and_says_so_again() {
     let mut world = TestWorld::new(game(), settings());
     let alice = world.connect("alice");
     world.run(5);
@@ -301,7 +301,9 @@ fn an_inbox_that_is_full_says_busy_and_the_same_id_may_come_again() {
     assert_eq!(tally(world.server_mut(), "alice").total, 2 * burst as u64 - busy.len() as u64);
     let again = *busy.first().expect("some");
     world[alice].call(add(again.0, 1)).expect("sent");
-    assert!(only_reply(&mut world, alice).is_ok());
+    assert_eq!(only_reply(&mut world, alice), Err(ActionRefusal::Busy), "a repeat gets the first answer");
+    world[alice].call(add(9 * burst, 1)).expect("sent");
+    assert!(only_reply(&mut world, alice).is_ok(), "under another name it is another action");
 }
 
 /// C4: a repeat gets the first answer also after the player was thrown out by a second device, or left and came
