@@ -31,7 +31,7 @@ fn victim() {
             match handle.wait_result(Duration::from_secs(60)).expect("an answer") {
                 StoreResult::Reserved { up_to, .. } => println!("\nreserved {up_to}"),
                 StoreResult::ImageSaved { tick, .. } => println!("\nsaved {}", tick.0),
-                failed @ StoreResult::Failed { .. } => panic!("{failed:?}"),
+                failed @ (StoreResult::Failed { .. } | StoreResult::Players(_)) => panic!("{failed:?}"),
             }
         }
     }
