@@ -586,7 +586,7 @@ fn the_health_of_the_world_is_told_when_it_changes_and_on_coming_in() {
     let degraded = Health::Degraded("the store is slow".into());
     stage.input.health = degraded.clone();
     stage.run(3);
-    assert_eq!(stage.devices[0].health, [degraded.clone()], "once");
+    assert_eq!(stage.devices[0].health, std::slice::from_ref(&degraded), "once");
     stage.connect(2, None);
     stage.run(3);
     assert_eq!(stage.devices[2].health, [degraded]);
@@ -633,8 +633,8 @@ proptest! {
                 stage.act(device, u128::from(actions), now * 2 + device as u64);
             }
             stage.tick();
-            for device in 0..2 {
-                over[device] = stage.devices[device].ended == Some(Refusal::TakenOver);
+            for (over, device) in over.iter_mut().zip(&stage.devices) {
+                *over = device.ended == Some(Refusal::TakenOver);
             }
             if stage.state("alice").is_some() {
                 let added = stage.tally("alice").added;

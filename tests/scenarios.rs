@@ -134,7 +134,11 @@ fn over_sockets(file: &str, text: &str) {
         }
     };
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios").join(file);
-    assert_eq!(run_script(&ClientTarget { server, player }, paced::schema(), game, &path), Ok(()), "{file}");
+    assert_eq!(
+        run_script(&ClientTarget::new(server, player), paced::schema(), game, &path),
+        Ok(()),
+        "{file}"
+    );
 }
 
 #[expect(clippy::disallowed_methods, reason = "tokens are good for a time by the calendar")]
