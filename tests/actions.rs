@@ -404,8 +404,8 @@ fn actions_of_every_scope_happen_as_the_model_says_on_every_layout() {
                     decreed += u32::from(matches!(wish, Wish::Decree(_)));
                     let outcome = model.take(who, tick, &wish);
                     let name = format!("{outcome:?}");
-                    let kind = ["Count", "Done", "Blot", "NotYours", "Full"].into_iter();
-                    let kind = kind.filter(|kind| name.starts_with(kind)).next_back().expect("one of them");
+                    let kinds = ["Count", "Done", "Blot", "NotYours", "Full"];
+                    let kind = kinds.into_iter().find(|kind| name.starts_with(kind)).expect("one of them");
                     *counts.entry(kind).or_default() += 1;
                     expected[who].insert(id, (wish, outcome));
                 }
