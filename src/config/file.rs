@@ -61,6 +61,7 @@ pub(super) struct FileKeys {
     pub(super) space: SpaceKeys,
     #[serde(default)]
     pub(super) session: SessionKeys,
+    #[serde(default)]
     pub(super) network: NetworkKeys,
     #[serde(default)]
     pub(super) save: SaveKeys,
