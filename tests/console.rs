@@ -97,7 +97,10 @@ fn what_does_not_come_true_is_told_by_line_with_what_was_seen() {
         "s.txt:2: expected Walker.name of tester to be hidden; it is \"tester\" (after 0.5 s)"
     );
     let what = failed(&format!("{timeout}expect told tester: Walker.wings"));
-    assert!(what.starts_with("s.txt:2: expected to be told Walker.wings of tester; tester has only\n"), "{what}");
+    assert!(
+        what.starts_with("s.txt:2: expected to be told Walker.wings of tester; tester has only\n"),
+        "{what}"
+    );
     let what = failed(&format!("{timeout}expect gone TESTER"));
     assert_eq!(what, "s.txt:2: expected TESTER to be gone; tester is 0.0 m away (after 0.5 s)");
 }
@@ -137,7 +140,10 @@ fn every_wrong_line_is_told_with_what_was_expected() {
         ("expect done twice", "expect done: expected nothing behind it"),
         ("expect unsaid", "expect unsaid: expected a text behind it"),
         ("expect told Caravan", "expect told: expected a name and a field, as in `Caravan: Caravan.route`"),
-        ("expect hidden Caravan: x", "expect hidden: expected a name and a field, as in `Caravan: Caravan.route`"),
+        (
+            "expect hidden Caravan: x",
+            "expect hidden: expected a name and a field, as in `Caravan: Caravan.route`",
+        ),
         ("as", "as: "),
         ("as ann gm\nas ann admin", "as ann admin: that player came in with another role"),
         ("away now", "away now: expected nothing after `away`"),

@@ -69,13 +69,16 @@ fn what_a_handler_may_not_call_is_refused_by_the_lint() {
         "f32::sin",
         "std::sync::mpsc::channel",
     ] {
-        let (method, ty) = (format!("use of a disallowed method `{path}`"), format!("use of a disallowed type `{path}`"));
+        let (method, ty) =
+            (format!("use of a disallowed method `{path}`"), format!("use of a disallowed type `{path}`"));
         assert!(said.contains(&method) || said.contains(&ty), "{path} passes: {said}");
     }
     assert!(!said.contains("does not refer to"), "the list names what there is not: {said}");
     // This crate reads files and has threads, outside of the tick; clocks, chance and order are refused all the same.
     let said = clippy(".", HANDLER);
-    for path in ["std::time::Instant::now", "std::time::SystemTime::now", "std::collections::HashMap", "f32::sin"] {
+    for path in
+        ["std::time::Instant::now", "std::time::SystemTime::now", "std::collections::HashMap", "f32::sin"]
+    {
         assert!(said.contains(&format!("`{path}`")), "{path} passes: {said}");
     }
     let said = clippy("assets/clippy", "pub fn work(silver: &mut u64) { *silver += 1; }");

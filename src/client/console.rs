@@ -353,7 +353,8 @@ impl<G: ClientGame> Console<G> {
             return Err(format!("nobody in view has a name with {name:?} in it"));
         };
         let fields = fields(player.schema(), entity);
-        let found = fields.lines().find_map(|line| line.trim_start().strip_prefix(field)?.strip_prefix(" = "));
+        let found =
+            fields.lines().find_map(|line| line.trim_start().strip_prefix(field)?.strip_prefix(" = "));
         found.map(str::to_owned).ok_or_else(|| format!("{} has only\n{fields}", sight.name))
     }
 

@@ -15,8 +15,8 @@ use crate::server::record::help_of;
 use crate::server::{Server, TickReport};
 use crate::store::StoreStats;
 use crate::telemetry::{
-    ActionSummary, Metrics, MetricsFrame, Quantiles, RunReport, Snapshot, StageTimes, StatusBoard, StatusLine, clock,
-    status::StatusNumbers,
+    ActionSummary, Metrics, MetricsFrame, Quantiles, RunReport, Snapshot, StageTimes, StatusBoard,
+    StatusLine, clock, status::StatusNumbers,
 };
 
 /// Over how many ticks "lately" is.

@@ -57,9 +57,11 @@ mod tests {
     impl Plugin for Bells {
         fn build(&self, app: &mut App) {
             app.replicate::<Bell>()
-                .add_own_action::<Ring, Bell>(|ring, _, _| {
-                    if ring.hard { Err("it would crack".into()) } else { Ok(()) }
-                })
+                .add_own_action::<Ring, Bell>(
+                    |ring, _, _| {
+                        if ring.hard { Err("it would crack".into()) } else { Ok(()) }
+                    },
+                )
                 .add_group_action::<Chime, Bell>(|_, _, _| Ok(()))
                 .add_global_action::<Alarm>(|_, _| Ok(()))
                 .add_own_action::<Swing, Bell>(|_, _, _| Ok(()));
@@ -99,19 +101,23 @@ mod tests {
         world[alice].want(&Swing).expect("it is sent");
         world.run(10);
         let after = told(&world);
-        let ring = |outcome: &str| of(&after, &format!("action=\"Ring\",scope=\"self\",outcome=\"{outcome}\""));
+        let ring =
+            |outcome: &str| of(&after, &format!("action=\"Ring\",scope=\"self\",outcome=\"{outcome}\""));
         assert_eq!(
             ["done", "refused", "limited", "denied"].map(ring),
             [2.0, 1.0, 2.0, 0.0],
             "three at once, one of them too hard"
         );
-        let chime = |outcome: &str| of(&after, &format!("action=\"Chime\",scope=\"group\",outcome=\"{outcome}\""));
+        let chime =
+            |outcome: &str| of(&after, &format!("action=\"Chime\",scope=\"group\",outcome=\"{outcome}\""));
         assert_eq!(["done", "superseded"].map(chime), [1.0, 2.0]);
-        let alarm = |outcome: &str| of(&after, &format!("action=\"Alarm\",scope=\"global\",outcome=\"{outcome}\""));
+        let alarm =
+            |outcome: &str| of(&after, &format!("action=\"Alarm\",scope=\"global\",outcome=\"{outcome}\""));
         assert_eq!(["done", "denied"].map(alarm), [1.0, 1.0]);
         assert!(of(&after, "action=\"Swing\",scope=\"self\",outcome=\"done\"") > 0.0);
         // Of five that ran one was for everybody.
-        let ratio = after.iter().find(|(name, _)| name == "terrane_actions_local_ratio").expect("it is there");
+        let ratio =
+            after.iter().find(|(name, _)| name == "terrane_actions_local_ratio").expect("it is there");
         assert!((ratio.1 - 0.8).abs() < 1e-9, "{ratio:?}");
         assert_eq!(told(&world), after, "totals are not added up twice");
     }

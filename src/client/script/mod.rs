@@ -198,7 +198,9 @@ impl<C> Reading<C> {
             Step::Back if !is_away => return Err("back: expected `away` before it".into()),
             Step::Back => self.away.retain(|actor| *actor != self.actor),
             Step::Timeout(_) | Step::Run(Command::Wait(_) | Command::Quit) => {}
-            _ if is_away => return Err(format!("{verb}: who is away can do nothing: expected `back` before it")),
+            _ if is_away => {
+                return Err(format!("{verb}: who is away can do nothing: expected `back` before it"));
+            }
             Step::Away => {
                 self.away.insert(self.actor);
             }

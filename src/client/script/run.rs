@@ -99,7 +99,8 @@ impl<G: ClientGame> ScriptRun<'_, G> {
         }
         while let Some(Line { actor, step, .. }) = self.script.lines.get(self.next) {
             let actor = *actor;
-            let needs_nobody = matches!(step, Step::Timeout(_) | Step::Back | Step::Run(Command::Wait(_) | Command::Quit));
+            let needs_nobody =
+                matches!(step, Step::Timeout(_) | Step::Back | Step::Run(Command::Wait(_) | Command::Quit));
             if !needs_nobody {
                 match self.come_in(actor, stage, now) {
                     Ok(true) => {}

@@ -107,12 +107,17 @@ impl Display for BlastRadius {
         };
         match self.who {
             "party" => {
-                write!(f, "{component} of the caller and at most {} others", self.entities_max.unwrap_or(1) - 1)?;
+                write!(
+                    f,
+                    "{component} of the caller and at most {} others",
+                    self.entities_max.unwrap_or(1) - 1
+                )?;
             }
             _ => write!(f, "{component} of the caller")?,
         }
         let Some(told) = &self.told else { return f.write_str("; nobody is told of it") };
-        let whom = if told == "everyone" { "each who sees it".into() } else { format!("each who sees it ({told})") };
+        let whom =
+            if told == "everyone" { "each who sees it".into() } else { format!("each who sees it ({told})") };
         let mut parts = Vec::new();
         parts.extend(self.shared_bytes_max.filter(|&bytes| bytes > 0).map(|bytes| format!("{bytes} bytes")));
         let personal = self.personal_bytes_max.filter(|&bytes| bytes > 0);
