@@ -243,12 +243,30 @@ pub struct RulesOptions {
     pub json: bool,
 }
 
+/// What a script has besides the console's commands.
+const SCRIPT_LINES: &str = "\
+Lines of a script: the console's commands (`help` tells them), # comments, and
+  as NAME [gm|admin]         lines behind it are this player's, who comes in with the first of them
+  away, back                 leave the world, come in again
+  wait S, timeout S          let S seconds pass; give expectations S seconds to come true (5)
+  expect see NAME [within M] somebody of that name is in view; NAME* is any name that begins so
+  expect gone NAME           nobody of that name is
+  expect said|unsaid TEXT    something with TEXT in it was heard, or nothing was
+  expect told NAME: FIELD [= VALUE]
+                             the player is told that field, as Component.field
+  expect hidden NAME: FIELD  the player is not told it
+  expect done                the last action was done
+  expect refused [TEXT]      it was refused, for a reason with TEXT in it
+  expect moved M             the avatar is M metres from where it was at the last command
+It ends with 0 when everything came true, with 1 at the first line that did not.";
+
 /// Who drives the client.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum ClientMode {
     /// A person: commands are read from stdin, line by line.
     Repl,
-    /// A script: the same commands, read from a file.
+    /// A script: the same commands, read from a file, and what is expected to come of them.
+    #[command(after_help = SCRIPT_LINES)]
     Script {
         /// The file.
         #[arg(value_name = "FILE")]

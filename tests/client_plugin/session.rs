@@ -122,7 +122,7 @@ fn answers_come_typed_once_and_after_what_they_caused() {
 fn what_is_wanted_goes_out_once_per_tick_and_its_echo_comes_back() {
     let mut world = TestWorld::new(yard(), WorldSettings::default());
     let mut app = yard_app(&mut world, "alice");
-    step(&mut world, &mut app, 5);
+    step(&mut world, &mut app, 6);
     app.world_mut().resource_mut::<Client>().want(&Shout { price: 70 }).expect("the game has it");
     let before = app.world().resource::<Client>().input_seq_sent();
     for _ in 0..40 {
