@@ -81,6 +81,7 @@ pub mod ids;
 pub mod interest;
 pub mod limits;
 pub mod net;
+pub mod party;
 pub mod players;
 pub mod prelude;
 pub mod private_file;

@@ -20,11 +20,12 @@ pub use crate::cell::requests::{PinnedFor, SpawnRequest, WorldRequests};
 pub use crate::driver::WorldServer;
 pub use crate::ids::{FactKey, NetId, PartyId, PlayerId, Role, Tag, TeamId, TickNumber};
 pub use crate::interest::Nearby;
+pub use crate::party::{Parties, PartyRefusal};
 pub use crate::replication::policy::MapKey;
 pub use crate::replication::{
     Audience, Delivery, NodeAppExt, PlayerEvents, Replicate, Subject, ViewerContext, Viewing,
 };
 pub use crate::server::{Population, ServerBuilder, WorldSettings};
-pub use crate::session::{AvatarRequest, Parties, PartyRefusal};
+pub use crate::session::AvatarRequest;
 pub use crate::space::{Area, Position};
 pub use crate::tick::{Tick, TickSystems};

@@ -11,12 +11,14 @@ use crate::cell::pool::{NodeContext, with_cells};
 use crate::cell::registration::Game;
 use crate::ids::{ActionId, NetId, SlotIndex};
 use crate::limits::{ACTIONS_PER_TICK_MAX, CLIENT_QUEUE_MAX};
+use crate::party::Parties;
 use crate::players::AuditRow;
 use crate::protocol::messages::{ActionCall, ActionRefusal, ActionReply};
 use crate::replication::Rows;
 use crate::server::GameOf;
 use crate::server::io::{TickInput, TickOutput};
-use crate::session::{Parties, Session, Sessions};
+use crate::session::follow_parties::follow_parties;
+use crate::session::{Session, Sessions};
 
 use super::declare::{Coalesce, Pace, Scope};
 use super::kinds::{ActionKind, NodeStage, RoutedAction};
@@ -113,12 +115,12 @@ pub fn act(world: &mut World) {
                     cells.at(slot).act(&context);
                 }
                 world.resource_mut::<ActCounts>().run += 1;
-                let result = world.resource_scope(|world, mut sessions: Mut<Sessions>| {
+                let result = world.resource_scope(|world, sessions: Mut<Sessions>| {
                     world.resource_scope(|world, mut parties: Mut<Parties>| {
                         let stage = &mut NodeStage {
                             world,
                             cells,
-                            sessions: &mut sessions,
+                            present: &*sessions,
                             parties: &mut parties,
                             rows: &rows,
                             tick: &context,
@@ -154,6 +156,7 @@ pub fn act(world: &mut World) {
             world.resource_mut::<UnderWay>().0 = under_way;
         });
     });
+    follow_parties(world);
 }
 
 /// What is kept for good of a use of power over others.

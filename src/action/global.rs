@@ -52,15 +52,13 @@ impl fmt::Debug for GlobalContext<'_> {
 impl GlobalContext<'_> {
     /// Who is in the world, by name.
     pub fn players(&self) -> impl Iterator<Item = &PlayerId> {
-        let mut names: Vec<&PlayerId> = self.stage.sessions.iter().map(|session| &session.player).collect();
-        names.sort_unstable();
-        names.into_iter()
+        self.stage.present.players().into_iter()
     }
 
     /// A player's avatar; `None` for who is not in the world.
     #[must_use]
     pub fn avatar(&self, player: &PlayerId) -> Option<NetId> {
-        self.stage.sessions.of_player(player).map(|session| session.avatar)
+        self.stage.present.avatar(player)
     }
 
     /// Where an entity is; `None` for one that does not live.

@@ -12,15 +12,17 @@ use crate::cell::context::TickContext;
 use crate::cell::pool::Cells;
 use crate::ids::{NetId, PartyId, PlayerId, Role, SlotIndex};
 use crate::interest::LastIndex;
+use crate::party::{Parties, PartyRefusal};
 use crate::protocol::messages::ActionRefusal;
 use crate::replication::Rows;
 use crate::replication::events::{Audience, PlayerEvent};
-use crate::session::{Parties, PartyRefusal, Sessions};
 use crate::space::Position;
 
 use super::declare::{Action, GroupScope};
 use super::effects::ActionEffects;
-use super::kinds::{ActionKind, CellStage, NodeStage, RoutedAction, declared_by, encoded, find};
+use super::kinds::{
+    ActionKind, CellStage, NodeStage, PresentPlayers, RoutedAction, declared_by, encoded, find,
+};
 
 /// The data of those of the caller's party who are in the world, the caller included: wherever they are. Without a party it is
 /// the caller's alone.
@@ -125,8 +127,8 @@ pub struct GroupContext<'a> {
     pub role: Role,
     /// The tick, its time and its chance.
     pub tick: &'a TickContext,
-    pub(super) parties: &'a mut Parties,
-    pub(super) sessions: &'a Sessions,
+    parties: &'a mut Parties,
+    present: &'a dyn PresentPlayers,
     effects: ActionEffects,
 }
 
@@ -162,7 +164,7 @@ impl GroupContext<'_> {
     /// # Errors
     /// When that player is not there, is the caller, or has as many invitations as can be; when the party is full.
     pub fn invite(&mut self, player: &PlayerId) -> Result<PartyId, PartyRefusal> {
-        if self.sessions.of_player(player).is_none() {
+        if self.present.avatar(player).is_none() {
             return Err(PartyRefusal::NotHere(player.clone()));
         }
         self.parties.invite(self.player, player, self.tick)
@@ -272,7 +274,7 @@ fn members_with<D: Component>(
     routed: &RoutedAction,
     cells: &Cells,
     rows: &Rows,
-    sessions: &Sessions,
+    present: &dyn PresentPlayers,
     parties: &Parties,
 ) -> Vec<(PlayerId, SlotIndex, Entity)> {
     let party = parties.of(&routed.player).and_then(|party| parties.get(party));
@@ -281,7 +283,7 @@ fn members_with<D: Component>(
     names.sort_unstable();
     names.dedup();
     let one = |player: &PlayerId| {
-        let (slot, entity) = find(rows, cells, sessions.of_player(player)?.avatar)?;
+        let (slot, entity) = find(rows, cells, present.avatar(player)?)?;
         cells.get(slot)?.world.get::<D>(entity)?;
         Some((player.clone(), slot, entity))
     };
@@ -311,7 +313,7 @@ where
         stage: &mut NodeStage<'_>,
     ) -> Result<Vec<u8>, ActionRefusal> {
         let action = routed.action.downcast_ref::<A>().expect("an action has the type of its kind");
-        let members = members_with::<D>(routed, stage.cells, stage.rows, stage.sessions, stage.parties);
+        let members = members_with::<D>(routed, stage.cells, stage.rows, stage.present, stage.parties);
         let caller = members.binary_search_by(|(player, ..)| player.cmp(&routed.player));
         let Ok(caller) = caller else { return Err(ActionRefusal::NotInWorld) };
         let (_, slot, entity) = members[caller];
@@ -327,7 +329,7 @@ where
             role: routed.role,
             tick: stage.tick,
             parties: stage.parties,
-            sessions: stage.sessions,
+            present: stage.present,
             effects,
         };
         context.parties.begin();

@@ -9,10 +9,10 @@ use crate::cell::pool::Cells;
 use crate::ids::{ActionId, NetId, PlayerId, Role, SlotIndex};
 use crate::interest::LastIndex;
 use crate::limits::{CLIENT_MESSAGE_BYTES_MAX, REFUSAL_BYTES_MAX};
+use crate::party::Parties;
 use crate::protocol::codec::{self, DecodeError};
 use crate::protocol::messages::ActionRefusal;
 use crate::replication::Rows;
-use crate::session::{Parties, Sessions};
 
 use super::declare::{Action, Caller, Pace, Scope};
 use super::effects::ActionEffects;
@@ -66,14 +66,22 @@ pub struct CellStage<'a> {
     pub effects: &'a mut ActionEffects,
 }
 
+/// Who is in the world.
+pub trait PresentPlayers {
+    /// The avatar of a player; `None` for who is not in the world.
+    fn avatar(&self, player: &PlayerId) -> Option<NetId>;
+    /// All of them, by name.
+    fn players(&self) -> Vec<&PlayerId>;
+}
+
 /// What a handler is given on the node, where all cells are at hand.
 pub struct NodeStage<'a> {
     /// The node's world, without the cells and what stands below.
     pub world: &'a mut World,
     /// All cells.
     pub cells: &'a mut Cells,
-    /// All sessions.
-    pub sessions: &'a mut Sessions,
+    /// Who is in the world.
+    pub present: &'a dyn PresentPlayers,
     /// All parties.
     pub parties: &'a mut Parties,
     /// Whom cells own.
@@ -100,7 +108,7 @@ impl NodeStage<'_> {
         NodeStage {
             world: self.world,
             cells: self.cells,
-            sessions: self.sessions,
+            present: self.present,
             parties: self.parties,
             rows: self.rows,
             tick: self.tick,

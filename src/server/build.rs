@@ -20,12 +20,13 @@ use crate::cell::{Cell, Layout, SpaceLimits};
 use crate::ghost::import::PublishedExports;
 use crate::ids::{CellId, TickNumber};
 use crate::interest::{InterestSettings, Viewers};
+use crate::party::Parties;
 use crate::replication::events::EventOutbox;
 use crate::replication::globals::RegisteredGlobals;
 use crate::replication::{Rows, stage};
 use crate::session::avatar::Absent;
 use crate::session::moderate::Sanctions;
-use crate::session::{AvatarRecipe, AvatarRequest, Parties, Sessions};
+use crate::session::{AvatarRecipe, AvatarRequest, Sessions};
 use crate::telemetry::{Heartbeat, StageClock};
 
 use super::population::{Npcs, Population};

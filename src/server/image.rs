@@ -15,13 +15,14 @@ use crate::cell::partition::{Births, join_saved, spawn_saved};
 use crate::cell::pool::{Cells, NodeContext, with_cells};
 use crate::cell::registration::Game;
 use crate::cell::requests::SpawnRequest;
-use crate::ids::{ActionId, NetId, PlayerId};
+use crate::ids::{NetId, PlayerId};
 use crate::interest::{IndexEntry, LastIndex};
+use crate::party::Parties;
 use crate::protocol::codec;
 use crate::replication::policy::Subject;
 use crate::replication::{Globals, Rows};
 use crate::session::avatar::{Absent, AbsentPlayer, save_avatar};
-use crate::session::{Parties, SessionProfile, Sessions};
+use crate::session::{SessionProfile, Sessions};
 use crate::space::Position;
 
 use super::io::{TickInput, TickOutput, WorldImage};
@@ -302,7 +303,7 @@ pub(super) fn restore(world: &mut World, image: &WorldImage) -> Result<(), Strin
     let mut sessions = world.resource_mut::<Sessions>();
     sessions.last_epoch = u32::try_from(epoch).unwrap_or(u32::MAX);
     // What became of actions before is in the image, but not which they were.
-    sessions.ids_forgotten = Some(ActionId::order_at(image.now_ms));
+    sessions.departed.forget_until(image.now_ms);
     Ok(())
 }
 

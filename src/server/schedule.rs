@@ -8,7 +8,7 @@ use crate::cell::partition::{LifeEvents, partition, take_exports_back};
 use crate::cell::pool::{InterestCells, NodeContext, SimulateCells};
 use crate::ids::TickNumber;
 use crate::replication::{Rows, stage};
-use crate::session::{admit, party};
+use crate::session::{admit, follow_parties::follow_parties};
 use crate::telemetry::{self, Heartbeat, StageClock};
 use crate::tick::{self, Tick, TickSystems};
 
@@ -29,12 +29,12 @@ pub(super) fn install_tick(world: &mut World, clock: StageClock, heartbeat: Hear
     tick::configure(&mut schedule);
     schedule.add_systems((
         (begin_tick, take_exports_back).chain().in_set(TickSystems::Receive),
-        (admit::admit, party::follow_parties).chain().in_set(TickSystems::Admit),
+        admit::admit.in_set(TickSystems::Admit),
         record::note_saved_images.in_set(TickSystems::Settle),
-        (partition, admit::follow_deaths, admit::change_viewers, image::make_image)
+        (partition, admit::follow_deaths, follow_parties, admit::change_viewers, image::make_image)
             .chain()
             .in_set(TickSystems::Partition),
-        (act::act, party::follow_parties).chain().in_set(TickSystems::Act),
+        act::act.in_set(TickSystems::Act),
         (simulate_cells, act::collect_answers).chain().in_set(TickSystems::Simulate),
         stage::mirror.in_set(TickSystems::Mirror),
         interest_cells.in_set(TickSystems::Interest),

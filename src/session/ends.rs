@@ -45,7 +45,7 @@ pub(super) fn take_out(
         refuse(world, connection, refusal);
     }
     let context = &world.resource::<NodeContext>().0;
-    sessions.close(place, context.tick, context.hz)
+    sessions.close(place, context)
 }
 
 /// Ends a session: what its player is, is saved, and its avatar goes.

@@ -10,15 +10,15 @@
 pub mod admit;
 pub mod arrival;
 pub mod avatar;
+pub mod departed;
 mod ends;
+pub mod follow_parties;
 pub mod lasting;
 pub mod moderate;
-pub mod party;
 pub mod registry;
 pub mod relevance;
 pub mod state;
 
-pub use party::{Parties, Party, PartyRefusal};
 pub use registry::{Session, SessionCounts, SessionProfile, Sessions};
 pub use state::State;
 

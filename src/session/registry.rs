@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, VecDeque};
 use bevy_ecs::prelude::Resource;
 use rustc_hash::FxHashMap;
 
+use crate::action::kinds::PresentPlayers;
 use crate::action::memory::ReplyMemory;
+use crate::cell::context::TickContext;
 use crate::ids::{ConnectionId, NetId, PlayerId, Row, SessionId, TickNumber};
-use crate::limits::{PLAYERS_REMEMBERED_MAX, REPLIES_KEPT_S};
 use crate::protocol::messages::{ActionCall, ActionReply, Health, Resume, ServerControl};
 use crate::replication::Rows;
 use crate::replication::policy::{Depends, ViewerContext};
 use crate::replication::view::View;
 
 use super::arrival::Arrival;
+use super::departed::Departed;
 use super::lasting::Lasting;
 use super::relevance::Pins;
 use super::state::{Event, Life, State};
@@ -210,6 +212,15 @@ pub struct SessionCounts {
     pub illegal: u64,
 }
 
+impl PresentPlayers for Sessions {
+    fn avatar(&self, player: &PlayerId) -> Option<NetId> {
+        self.of_player(player).map(|session| session.avatar)
+    }
+    fn players(&self) -> Vec<&PlayerId> {
+        self.by_player.keys().collect()
+    }
+}
+
 /// All sessions and who waits for one.
 #[derive(Resource, Debug, Default)]
 pub struct Sessions {
@@ -228,36 +239,12 @@ pub struct Sessions {
     pub last_epoch: u32,
     /// Most sessions at once so far.
     pub most: u64,
-    departed: Departed,
-    /// The highest order of ids of actions of which it may have been forgotten what became of them, of players of whom
-    /// nothing is remembered.
-    pub ids_forgotten: Option<u64>,
+    /// What is remembered of players who are not in the world.
+    pub departed: Departed,
+    /// Who was admitted since somebody asked.
+    came_in: Vec<PlayerId>,
     /// What is in everybody's view wherever it is, and for how many reasons.
     pub pinned_for_all: Pins,
-}
-
-/// The answers of players who are not in the world: one who comes back within the time and repeats an action
-/// gets the first answer. Bounded by players and by time; who left first is forgotten first.
-#[derive(Debug, Default)]
-struct Departed {
-    by_player: FxHashMap<PlayerId, (TickNumber, ReplyMemory)>,
-    order: VecDeque<(TickNumber, PlayerId)>,
-}
-
-impl Departed {
-    fn forget_before(&mut self, tick: TickNumber) {
-        while let Some((left, player)) = self.order.front() {
-            let is_old = *left < tick || self.order.len() > PLAYERS_REMEMBERED_MAX;
-            if !is_old {
-                return;
-            }
-            // Who has been back since then is in the list again.
-            if self.by_player.get(player).is_some_and(|(at, _)| at == left) {
-                self.by_player.remove(player);
-            }
-            self.order.pop_front();
-        }
-    }
 }
 
 impl Sessions {
@@ -346,7 +333,8 @@ impl Sessions {
             self.slots.push(None);
         }
         let id = SessionId { index: index as u32, epoch: self.last_epoch };
-        let replies = self.departed.by_player.remove(&join.player).map(|(_, replies)| replies);
+        let replies = self.departed.take(&join.player);
+        self.came_in.push(join.player.clone());
         self.by_connection.insert(join.connection, id.index);
         self.by_player.insert(join.player.clone(), id.index);
         #[cfg(not(feature = "planted-faults"))]
@@ -373,12 +361,17 @@ impl Sessions {
             view,
             input_seq: 0,
             inbox: VecDeque::new(),
-            replies: replies.unwrap_or_else(|| ReplyMemory::forgotten_up_to(self.ids_forgotten)),
+            replies,
             answers: Vec::new(),
             events_waiting: VecDeque::new(),
             events_waiting_bytes: 0,
             audits: AskedAudits::default(),
         }))
+    }
+
+    /// Who was admitted since this was asked last.
+    pub(super) fn take_came_in(&mut self) -> Vec<PlayerId> {
+        std::mem::take(&mut self.came_in)
     }
 
     /// The place of the session of a connection.
@@ -419,17 +412,12 @@ impl Sessions {
 
     /// Takes the session at this place out, which has ended. Its answers are remembered until the player has been away for
     /// [`REPLIES_KEPT_S`].
-    pub(super) fn close(&mut self, index: u32, tick: TickNumber, hz: u16) -> Option<Box<Session>> {
+    pub(super) fn close(&mut self, index: u32, now: &TickContext) -> Option<Box<Session>> {
         self.disconnect(index);
         let mut session = self.slots[index as usize].take()?;
         debug_assert_eq!(session.state(), State::Ended);
         self.by_player.remove(&session.player);
-        let replies = std::mem::take(&mut session.replies);
-        if !replies.is_empty() {
-            self.departed.by_player.insert(session.player.clone(), (tick, replies));
-            self.departed.order.push_back((tick, session.player.clone()));
-        }
-        self.departed.forget_before(TickNumber(tick.0.saturating_sub(REPLIES_KEPT_S * u64::from(hz))));
+        self.departed.keep(&session.player, std::mem::take(&mut session.replies), now);
         Some(session)
     }
 

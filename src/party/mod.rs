@@ -1,18 +1,17 @@
 //! Parties: who travels with whom. They outlast connections and restarts; a member need not be in the world.
+//!
+//! *Does*: keeps parties and invitations, and can undo what an action did that is then refused.
+//! *Does not*: know who is in the world, or tell anybody: sessions and avatars are told by `session/follow_parties`.
+//! *Reads*: the tick's number. *Writes*: itself alone.
 
 use std::collections::BTreeMap;
 
-use bevy_ecs::prelude::{Mut, Resource, World};
+use bevy_ecs::prelude::Resource;
 use serde::{Deserialize, Serialize};
 
 use crate::cell::context::TickContext;
-use crate::cell::pool::with_cells;
 use crate::ids::{PartyId, PlayerId, TickNumber};
 use crate::limits::{INVITATION_S, INVITATIONS_MAX, PARTY_MEMBERS_MAX};
-use crate::replication::Rows;
-use crate::replication::policy::Subject;
-
-use super::Sessions;
 
 /// One party.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,8 +82,6 @@ pub struct Parties {
     log: Vec<Before>,
     /// Whose party is another than sessions and avatars know.
     changed: Vec<PlayerId>,
-    /// The newest session that was told its party.
-    epoch: u32,
 }
 
 /// What is saved.
@@ -110,11 +107,6 @@ impl Parties {
     /// All of them, by number.
     pub fn iter(&self) -> impl Iterator<Item = (PartyId, &Party)> {
         self.by_id.iter().map(|(&id, party)| (id, party))
-    }
-
-    /// Whether there has ever been one.
-    fn is_used(&self) -> bool {
-        self.founded > 0 || !self.by_id.is_empty()
     }
 
     /// Whether a player is in a party.
@@ -364,46 +356,17 @@ fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) -> Option<
     }
 }
 
-/// Tells sessions and avatars whose party has changed: sync policies, always-relevant sets and the scope of actions go by it
-/// from here on. Also those whose session has just begun and who are in a party.
-pub fn follow_parties(world: &mut World) {
-    world.resource_scope(|world, mut parties: Mut<Parties>| {
-        let parties = &mut *parties;
-        let newest = world.resource::<Sessions>().last_epoch;
-        if newest > parties.epoch {
-            let sessions = world.resource::<Sessions>();
-            let new = sessions.iter().filter(|session| session.id.epoch > parties.epoch);
-            // A game that has no parties of this kind may say by itself who is in which.
-            if parties.is_used() {
-                parties.changed.extend(new.map(|session| session.player.clone()));
-            }
-            parties.epoch = newest;
-        }
-        if parties.changed.is_empty() {
-            return;
-        }
-        let mut changed = std::mem::take(&mut parties.changed);
+impl Parties {
+    /// Takes the players whose party sessions and avatars do not know yet, by name, once each. Who has come in is among them,
+    /// unless the game has no parties of this kind: then it may say by itself who is in which.
+    pub(crate) fn take_changed(&mut self, came_in: impl IntoIterator<Item = PlayerId>) -> Vec<PlayerId> {
+        let is_used = self.founded > 0 || !self.by_id.is_empty();
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.extend(came_in.into_iter().filter(|_| is_used));
         changed.sort_unstable();
         changed.dedup();
-        with_cells(world, |world, cells| {
-            world.resource_scope(|world, mut sessions: Mut<Sessions>| {
-                let rows = world.resource::<Rows>();
-                for player in &changed {
-                    let party = parties.of(player);
-                    let Some(session) = sessions.of_player_mut(player) else { continue };
-                    session.context.set_party(party);
-                    let Some(row) = rows.row(session.avatar) else { continue };
-                    let cell = cells.at(rows.owner[row.index()]);
-                    let Some(&entity) = cell.by_net_id.get(&session.avatar) else { continue };
-                    if let Some(mut subject) = cell.world.get_mut::<Subject>(entity)
-                        && subject.party() != party
-                    {
-                        subject.set_party(party);
-                    }
-                }
-            });
-        });
-    });
+        changed
+    }
 }
 
 #[cfg(test)]
