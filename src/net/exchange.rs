@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::counters::NetCounters;
 use crate::ids::{ConnectionId, PlayerId, Role};
+use crate::protocol::messages::Resume;
 use crate::protocol::messages::{ClientControl, ClientState, Refusal, ServerControl};
-use crate::server::io::Resume;
 
 /// From the network to the tick. Events of one connection come in order: connected, messages, disconnected.
 #[derive(Clone, Debug, PartialEq)]

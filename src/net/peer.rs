@@ -12,8 +12,8 @@ use super::identity::Identity;
 use crate::ids::ConnectionId;
 use crate::limits::{CLIENT_MESSAGE_BYTES_MAX, CLIENT_QUEUE_MAX};
 use crate::protocol::codec;
+use crate::protocol::messages::Resume;
 use crate::protocol::messages::{ClientControl, ClientState, Refusal, ServerControl};
-use crate::server::io::Resume;
 
 /// Most latest-wins inputs in one message.
 const INPUTS_MAX: usize = 32;

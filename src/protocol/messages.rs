@@ -55,6 +55,15 @@ pub enum ClientControl {
     Bye,
 }
 
+/// A session that a client still holds all of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resume {
+    /// Its epoch, as the token says.
+    pub epoch: u32,
+    /// How many [lasting](ServerControl::is_lasting) messages of it the client was given.
+    pub heard: u64,
+}
+
 /// An action as a client sends it: untrusted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ActionCall {

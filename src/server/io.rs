@@ -7,6 +7,8 @@ use crate::ids::{ConnectionId, PlayerId, Role, TickNumber};
 use crate::net::ToNet;
 use crate::protocol::messages::{ActionCall, AuditOutcome, Health};
 
+pub use crate::protocol::messages::Resume;
+
 /// Somebody said a valid hello.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Join {
@@ -18,15 +20,6 @@ pub struct Join {
     pub role: Role,
     /// The session that the client resumes, if it still holds one.
     pub resume: Option<Resume>,
-}
-
-/// A session that a client still holds all of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Resume {
-    /// Its epoch, as the token says.
-    pub epoch: u32,
-    /// How many [lasting](crate::protocol::messages::ServerControl::is_lasting) messages of it the client was given.
-    pub heard: u64,
 }
 
 /// An action of a client, in the order in which that client sent them.
