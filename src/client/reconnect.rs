@@ -15,7 +15,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::ids::PlayerId;
 use crate::net::{Authentication, Conditions, Identity, LinkEnd, Token, UdpClientLink, issue_token};
-use crate::server::io::Resume;
+use crate::protocol::messages::Resume;
 
 use super::connection::{Connection, ConnectionError, Ended, OPEN_TOKEN_EXPIRES};
 

@@ -77,6 +77,11 @@ impl<T: Clone> DelayLine<T> {
         }
     }
 
+    /// Whatever is on its way is gone.
+    pub(super) fn clear(&mut self) {
+        self.in_flight.clear();
+    }
+
     fn chance(&mut self, share: f32) -> bool {
         // 24 bits are what an f32 tells apart.
         share > 0.0 && ((self.random.next_u64() >> 40) as f32) < share * (1u32 << 24) as f32

@@ -20,8 +20,8 @@ use crate::client::{Connection, Ended, ServerEvent};
 use crate::ids::Role;
 use crate::limits::CLIENT_QUEUE_MAX;
 use crate::protocol::codec;
+use crate::protocol::messages::Resume;
 use crate::protocol::messages::{CHANNEL_STATE, ClientState, Refusal, ServerControl};
-use crate::server::io::Resume;
 
 fn secured(reconnect_token: Duration) -> (NetConfig, Authentication) {
     let key = SecretKey::new(*b"a key for tests, thirty-two long");

@@ -414,7 +414,10 @@ impl ClientLink for LoopbackLink {
             self.end = Some(LinkEnd::Cut);
             let now = self.now();
             let given_up_at = now + self.silence_ticks_max.load(Ordering::Relaxed);
-            lock(&self.state).given_up_at = Some(given_up_at);
+            let mut state = lock(&self.state);
+            // Nobody is left who would send again what was lost.
+            state.up.clear();
+            state.given_up_at = Some(given_up_at);
         }
     }
 

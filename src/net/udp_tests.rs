@@ -16,8 +16,9 @@ use crate::client::{Connection, Ended, ServerEvent};
 use crate::driver::Exchange;
 use crate::ids::{ActionId, ConnectionId, NetId, PlayerId, Role};
 use crate::net::LinkEnd;
+use crate::protocol::messages::Resume;
 use crate::protocol::messages::{ClientControl, ClientState, Refusal, ServerControl, Welcome};
-use crate::server::io::{Join, Resume, TickInput};
+use crate::server::io::{Join, TickInput};
 use crate::space::Area;
 
 pub(super) const SCHEMA: u64 = 0x5EED;

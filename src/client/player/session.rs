@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::client::connection::{Connection, Ended};
 use crate::client::mirror::Mirror;
 use crate::client::reconnect::Reconnect;
+use crate::protocol::messages::Resume;
 use crate::protocol::messages::{Health, Welcome};
-use crate::server::io::Resume;
 
 use super::{NEWS_KEPT_MAX, Player};
 

@@ -15,12 +15,12 @@ use crate::ids::{ActionId, ConnectionId, PlayerId};
 use crate::net::loopback::LoopbackPort;
 use crate::net::udp_tests::welcome;
 use crate::net::{FromNet, Identity, LinkEnd, Loopback, LoopbackConditions, ToNet, Transport};
+use crate::protocol::messages::Resume;
 use crate::protocol::messages::{
     ActionCall, ActionReply, ClientControl, Health, Refusal, ServerControl, Welcome,
 };
 use crate::replication::Schema;
 use crate::server::ServerBuilder;
-use crate::server::io::Resume;
 
 const TICK: Duration = Duration::from_millis(50);
 
