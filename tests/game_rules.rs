@@ -350,7 +350,7 @@ fn what_breaks_a_rule_is_flagged_where_it_is() {
     for line in [
         "  reaches anything of everybody; what that sends is not declared",
         "lower the rate to 5 or less",
-        "one player can have every viewer sent 8135 bytes a second by it, where 4096 should do",
+        "one player can have every viewer sent 10680 bytes a second by it, where 4096 should do",
         "at 1000 a second the 1024 answers that are remembered of a player are those of the last 1 s",
     ] {
         assert!(text.contains(line), "{line}: {text}");
