@@ -17,9 +17,9 @@ const LOCAL_ACTIONS_PERCENT_MIN: usize = 80;
 /// The rate, a second, above which an action of scope `global` is too much: each waits for all that is before it, and reaches
 /// everybody.
 const GLOBAL_RATE_PER_S_MAX: f64 = 5.0;
-/// Bytes a second that one player's calls of one kind may have every viewer sent: about a tenth of what a viewer gets at 20
+/// Bytes a second that one player's calls of one kind may have every viewer sent: about a fifth of what a viewer gets at 20
 /// updates a second.
-const CALLER_BYTES_PER_S_MAX: f64 = 2_048.0;
+const CALLER_BYTES_PER_S_MAX: f64 = 4_096.0;
 /// For how long answers should be remembered at the rate that is declared, s: a client that was cut off asks again within it.
 const REPLIES_REMEMBERED_S_MIN: f64 = 30.0;
 
