@@ -605,6 +605,50 @@ fn who_is_muted_may_do_everything_but_speak() {
     assert_eq!(order(OrderKind::Unmute, 2), [done(2), done(2)]);
 }
 
+/// D2, C4: a device that was taken over while its link was down comes back by itself, is told so, and leaves the other in
+/// peace; what it had asked for and not heard of is done once at most.
+#[test]
+fn a_device_that_was_taken_over_while_it_was_away_stays_out() {
+    let (mut world, clients) = start([2, 2], 1);
+    let phone = clients[0];
+    world[phone].act(&Note { number: 1 }).expect("sent");
+    world.run(3);
+    world.cut(phone, 60);
+    world.run(3);
+    let desk = world.connect_as(NAMES[0], Role::Gm);
+    world.run(6);
+    let epoch = world[desk].welcome().expect("in").epoch;
+    world.reconnect_as(phone, Role::Gm);
+    world[phone].act(&Note { number: 2 }).expect("it waits for its session");
+    world.run(12);
+    let why = world[phone].ended().expect("it is out").to_string();
+    assert!(why.contains("connected from another place"), "{why}");
+    world[desk].act(&Note { number: 3 }).expect("sent");
+    world.run(3);
+    assert_eq!(world[desk].welcome().expect("in").epoch, epoch, "the desk was not disturbed");
+    let (lines, _) = &books(&mut world)[&world[desk].avatar().expect("in")];
+    assert_eq!(lines.iter().map(|&(_, number)| number).collect::<Vec<_>>(), [1, 3]);
+}
+
+/// D1: the same device comes back although it never heard that its session had ended and another begun.
+#[test]
+fn who_never_heard_of_its_new_session_may_come_back() {
+    let (mut world, clients) = start([2, 2], 1);
+    let phone = clients[0];
+    world.cut(phone, 2);
+    // The grace time is over, and a new session begins of which nothing is heard.
+    world.run(u64::from(world.server().settings().grace_s) * 20 + 10);
+    world.reconnect_as(phone, Role::Gm);
+    world.cut(phone, 60);
+    world.run(5);
+    world.reconnect_as(phone, Role::Gm);
+    world[phone].act(&Note { number: 2 }).expect("it waits for its session");
+    world.run(12);
+    assert!(world[phone].ended().is_none(), "{:?}", world[phone].ended());
+    let (lines, _) = &books(&mut world)[&world[phone].avatar().expect("in")];
+    assert_eq!(lines.last().map(|&(_, number)| number), Some(2));
+}
+
 /// C3: who has no role is refused before anything is decoded, and nothing has changed.
 #[test]
 fn who_has_no_role_cannot_reach_everybody() {

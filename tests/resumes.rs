@@ -494,8 +494,12 @@ fn a_resume_tells_nothing_again_and_a_takeover_everything() {
     assert!(!taken.resumed && taken.avatar == welcome.avatar, "the avatar stays where it is");
     assert!(stage.devices[1].update_bytes > 400, "a fresh view: {}", stage.devices[1].update_bytes);
     stage.check_mirror(1);
-    // What the first device held is over.
+    // What the first device held is over: it does not come back by itself, but as a new device.
     stage.connect(0, stage.devices[0].resume());
+    stage.run(5);
+    assert_eq!(stage.devices[0].ended, Some(Refusal::TakenOver));
+    assert_eq!(stage.devices[1].ended, None);
+    stage.connect(0, None);
     stage.run(5);
     assert!(!stage.devices[0].welcomes.last().expect("welcome").resumed);
     assert_eq!(stage.devices[1].ended, Some(Refusal::TakenOver));

@@ -124,7 +124,7 @@ impl Parties {
     /// Puts a player into an open party by the game's own decision, as when it first comes in.
     ///
     /// # Errors
-    /// As [`enter`](Self::enter).
+    /// When the party is full, or the number is one that invitations use.
     pub fn enrol(&mut self, player: &PlayerId, party: PartyId) -> Result<(), PartyRefusal> {
         self.log.clear();
         self.enter(player, party)

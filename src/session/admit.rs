@@ -114,6 +114,12 @@ fn greet(world: &mut World, sessions: &mut Sessions, join: &Join) {
         return say(world, ToNet::Refuse { connection: join.connection, refusal });
     }
     let player = &join.player;
+    // A device that was taken over while it was away comes back by itself: its player is at another one now.
+    let plays = sessions.of_player(player);
+    if join.resume.is_some_and(|wanted| plays.is_some_and(|session| session.has_replaced(wanted))) {
+        sessions.counts.not_resumable += 1;
+        return say(world, ToNet::Refuse { connection: join.connection, refusal: Refusal::TakenOver });
+    }
     let waited = end_arrivals(world, sessions, Event::TakenOver, Some(&Refusal::TakenOver), |whose, _| {
         whose == player
     });

@@ -35,6 +35,8 @@ pub struct Session {
     pub began: u32,
     /// The newest of its epochs under which its client was heard: the welcome of a newer one may have been lost on its way.
     pub(crate) held_epoch: u32,
+    /// Whether its client was heard at all: it knows that it is in.
+    is_heard: bool,
     /// Until when a lingering session waits for its player.
     pub lingers_until: TickNumber,
     /// What was said and has to be said again, should the connection be lost.
@@ -99,8 +101,15 @@ impl Session {
     /// Takes the client's word for which updates and messages it has.
     pub(crate) fn hear(&mut self, rows: &Rows, ack: &ClientAck) {
         self.held_epoch = self.id.epoch;
+        self.is_heard = true;
         self.view.on_ack(rows, ack.newest, ack.bits);
         self.lasting.heard(ack.heard);
+    }
+
+    /// Whether a client that holds a session of that epoch was replaced by the one that plays now: its own session was over
+    /// before this one began. It may only not have heard so.
+    pub(super) fn has_replaced(&self, wanted: Resume) -> bool {
+        wanted.epoch < self.began && self.is_heard && self.state() == State::Active
     }
 
     /// Whether a client that holds the session as of an epoch, with so many lasting messages, can be told all that it lacks.
@@ -348,6 +357,7 @@ impl Sessions {
             life,
             began: id.epoch,
             held_epoch: id.epoch,
+            is_heard: false,
             lingers_until: TickNumber(0),
             lasting: Lasting::default(),
             muted: None,
