@@ -290,7 +290,7 @@ impl ActionId {
     /// The order of ids that are made at this time, milliseconds since 1970: clients begin there, or above what they used.
     #[must_use]
     pub fn order_at(unix_ms: u64) -> u64 {
-        unix_ms << 16
+        unix_ms.saturating_mul(1 << 16)
     }
 
     /// The last id of an order.

@@ -117,6 +117,9 @@ pub const CLIENT_QUEUE_MAX: usize = 256;
 /// Most joins admitted in one tick; the rest waits for the next and is told so.
 pub const JOINS_PER_TICK_MAX: usize = 64;
 
+/// Most bytes of the answer to an action.
+pub const REPLY_BYTES_MAX: usize = 4_096;
+
 /// Most bytes of what a game says when it refuses an action, as text and encoded each.
 pub const REFUSAL_BYTES_MAX: usize = 512;
 

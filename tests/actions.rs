@@ -103,6 +103,13 @@ struct Point {
     to: u32,
 }
 
+/// Answers at length.
+#[derive(Clone, Debug, Serialize, Deserialize, Action)]
+#[action(scope = self, caller = player, reply = String, rate = 1000, burst = 1000, coalesce = none)]
+struct Ramble {
+    bytes: u32,
+}
+
 struct Books;
 impl Plugin for Books {
     fn build(&self, app: &mut App) {
@@ -143,6 +150,10 @@ impl Plugin for Books {
             .add_own_action::<Point, Book>(|point, book, context| {
                 book.lines.push((context.tick.tick.0, point.to));
                 Ok(point.to)
+            })
+            .add_own_action::<Ramble, Book>(|ramble, book, _| {
+                book.lines.push((0, ramble.bytes));
+                Ok("x".repeat(ramble.bytes as usize))
             })
             .add_systems(Simulate, roam);
     }
@@ -663,35 +674,115 @@ fn who_has_no_role_cannot_reach_everybody() {
     assert_eq!(world.server().node().resource::<Decrees>().0, 0);
 }
 
-/// C4: after a restart it is not known which actions were done: what was named before is too old, and clients are told above
-/// what to name theirs. Parties are as they were.
+/// C4: after a restart it is not known which actions were done: what was named before is too old, also by a clock that was
+/// ahead, and clients are told above what to name theirs. Parties are as they were.
 #[test]
 fn after_a_restart_old_ids_are_too_old_and_parties_go_on() {
     let (mut world, clients) = start([2, 2], 1);
     for &client in &clients[..3] {
         world[client].act(&Enter { party: 5, then_refuse: false }).expect("sent");
     }
+    let call = |id: ActionId| ActionCall { id, kind: 0, payload: codec::encode(&Note { number: 1 }) };
+    let of_calendar = world[clients[0]].welcome().expect("in").ids_after.order();
+    let a_minute = ActionId::order_at(60_000);
+    // Ann's clock is a minute ahead; what she asks for is in the image.
+    let ahead = ActionId::new(of_calendar + a_minute, 7);
+    world[clients[0]].call(call(ahead)).expect("sent");
     world.run(3);
+    world[clients[0]].replies().for_each(drop);
     let image = world.image();
     let mut world = TestWorld::restore(game(), settings([2, 2], 1), &image);
     world.server_mut().node_mut().init_resource::<Decrees>();
     let [ann, dan] = ["ann", "dan"].map(|name| world.connect(name));
     world.run(5);
     let after = world[ann].welcome().expect("in").ids_after;
-    assert_eq!(after, ActionId::last_of(ActionId::order_at(image.now_ms)));
-    let call = |id: ActionId| ActionCall { id, kind: 0, payload: codec::encode(&Note { number: 1 }) };
-    world[ann].call(call(ActionId::new(after.order(), 7))).expect("sent");
-    world[ann].call(call(ActionId::new(after.order() + 1, 7))).expect("sent");
+    assert!(after >= ActionId::last_of(ActionId::order_at(image.now_ms)), "by the calendar");
+    assert!(after >= ahead, "by what was used");
+    for client in [ann, dan] {
+        for id in [ActionId::new(of_calendar, 7), ahead, ActionId::new(after.order() + 1, 7)] {
+            world[client].call(call(id)).expect("sent");
+        }
+    }
     world.run(3);
-    let results: Vec<_> = world[ann].replies().map(|reply| reply.result).collect();
-    assert_eq!(results, [Err(ActionRefusal::TooOld), Ok(codec::encode(&1u32))]);
+    // Ann's book has a line already.
+    for (client, count) in [(ann, 2u32), (dan, 1)] {
+        let results: Vec<_> = world[client].replies().map(|reply| reply.result).collect();
+        let too_old = || Err(ActionRefusal::TooOld);
+        assert_eq!(results, [too_old(), too_old(), Ok(codec::encode(&count))]);
+    }
     let parties = world.server().node().resource::<Parties>();
     assert_eq!(parties.of(&player(0)), Some(PartyId(5)));
     assert_eq!(parties.get(PartyId(5)).map(|party| party.members.len()), Some(3));
     assert_eq!(parties.of(&player(3)), None);
     let sessions = world.server().node().resource::<terrane::session::Sessions>();
     assert_eq!(sessions.of_player(&player(0)).expect("in").context.party(), Some(PartyId(5)));
-    let _ = dan;
+}
+
+/// C4: an id that no clock can have made is not taken: it would make everybody else's too old one day.
+#[test]
+fn an_id_of_the_far_future_is_refused() {
+    let (mut world, clients) = start([1, 1], 1);
+    let note = |id: ActionId| ActionCall { id, kind: 0, payload: codec::encode(&Note { number: 1 }) };
+    let now = world[clients[0]].welcome().expect("in").ids_after.order();
+    let hours = |count: u64| ActionId::order_at(count * 3_600_000);
+    for (id, is_taken) in [
+        (ActionId(u128::MAX), false),
+        (ActionId::new(now + hours(30), 1), false),
+        (ActionId::new(now + hours(20), 1), true),
+        (ActionId::new(now + 1, 1), true),
+    ] {
+        world[clients[0]].call(note(id)).expect("sent");
+        world.run(2);
+        let results: Vec<_> = world[clients[0]].replies().map(|reply| reply.result).collect();
+        assert_eq!(results.len(), 1);
+        assert_eq!(results[0].is_ok(), is_taken, "{results:?}");
+    }
+}
+
+/// C6: what is repeated, or cannot be done, takes the place of nothing.
+#[test]
+fn a_repeat_and_what_is_malformed_supersede_nothing() {
+    let (mut world, clients) = start([1, 1], 1);
+    let ann = clients[0];
+    let kinds = &world.server().game().actions;
+    let kind = kinds.iter().position(|kind| kind.name() == "Point").expect("it is registered") as u16;
+    let point = |number: u64, to: u32| ActionCall {
+        id: ActionId::new(1 << 62 >> 8 | number, 1),
+        kind,
+        payload: codec::encode(&Point { to }),
+    };
+    let base = world[ann].welcome().expect("in").ids_after.order();
+    let point =
+        |number: u64, to: u32| ActionCall { id: ActionId::new(base + number, 1), ..point(number, to) };
+    world[ann].call(point(1, 1)).expect("sent");
+    world.run(2);
+    world[ann].replies().for_each(drop);
+    // A new one, the same again, an old one again, and one that nobody can read.
+    let broken = ActionCall { payload: vec![1; 40], ..point(3, 0) };
+    for call in [point(2, 2), point(2, 2), point(1, 1), broken] {
+        world[ann].call(call).expect("sent");
+    }
+    world.run(3);
+    let results: BTreeMap<u64, _> =
+        world[ann].replies().map(|reply| (reply.id.order() - base, reply.result)).collect();
+    assert_eq!(results[&1], Ok(codec::encode(&1u32)));
+    assert_eq!(results[&2], Ok(codec::encode(&2u32)));
+    assert!(matches!(results[&3], Err(ActionRefusal::Malformed(_))));
+    let lines = &books_of(&mut world)[&world[ann].avatar().expect("in")];
+    assert_eq!(lines.iter().map(|&(_, to)| to).collect::<Vec<_>>(), [1, 2]);
+}
+
+/// C4: an action whose answer is longer than can be sent is not done, and its caller is told.
+#[test]
+fn what_cannot_be_answered_is_not_done() {
+    let (mut world, clients) = start([1, 1], 1);
+    world[clients[0]].act(&Ramble { bytes: 4_000 }).expect("sent");
+    world[clients[0]].act(&Ramble { bytes: 9_000 }).expect("sent");
+    world.run(4);
+    let results: Vec<_> = world[clients[0]].replies().collect();
+    assert_eq!(results[0].read::<Ramble>().expect("it fits").len(), 4_000);
+    assert_eq!(results[1].result, Err(ActionRefusal::ReplyTooLong { bytes: 9_003 }));
+    assert_eq!(books_of(&mut world)[&world[clients[0]].avatar().expect("in")].len(), 1);
 }
 
 const _: () = assert!(NAMES.len() <= PARTY_MEMBERS_MAX);

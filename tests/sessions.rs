@@ -99,12 +99,12 @@ fn add(id: u128, number: u32) -> ActionCall {
     ActionCall { id: ActionId(id), kind: ADD, payload: codec::encode(&Add { number }) }
 }
 
-/// What the server holds of the avatar of a player.
 /// A refusal in the game's own words.
 fn in_words(text: &str) -> ActionRefusal {
     ActionRefusal::Game { text: text.into(), reason: codec::encode(&text) }
 }
 
+/// What the server holds of the avatar of a player.
 fn tally(server: &mut Server, player: &str) -> Tally {
     let node = server.node_mut();
     let sessions = node.resource::<Sessions>();

@@ -21,7 +21,7 @@ use crate::session::follow_parties::follow_parties;
 use crate::session::{Session, Sessions};
 
 use super::declare::{Coalesce, Pace, Scope};
-use super::kinds::{ActionKind, NodeStage, RoutedAction};
+use super::kinds::{ActionKind, DecodedAction, NodeStage, RoutedAction};
 use super::memory::{ActionResult, Known};
 use super::tally::ActionTallies;
 
@@ -186,6 +186,9 @@ fn refuse_unplaced(world: &mut World, action: &RoutedAction, refusal: ActionRefu
     }
 }
 
+/// An action that may be done, and the entity that it names.
+type Checked = (DecodedAction, Option<NetId>);
+
 /// What takes the tick's actions in and answers what can be answered at once.
 struct Taking<'a> {
     game: &'a Game,
@@ -218,20 +221,36 @@ impl Taking<'_> {
     fn check_actions(&mut self, session: &mut Session) {
         let calls: Vec<ActionCall> =
             session.inbox.drain(..session.inbox.len().min(ACTIONS_PER_TICK_MAX)).collect();
-        for (place, call) in calls.iter().enumerate() {
-            if !self.is_new(session, call) {
+        // What is to be done: new, allowed and readable.
+        let mut checked: Vec<(ActionCall, Checked)> = Vec::with_capacity(calls.len());
+        for call in calls {
+            if !self.is_new(session, &call) {
                 continue;
             }
-            session.replies.begin(call);
-            let is_superseded = calls[place + 1..].iter().any(|later| later.kind == call.kind)
-                && self.limit_of(call.kind).is_some_and(|limit| limit.coalesce == Coalesce::Newest);
-            if is_superseded {
-                self.refuse(session, call, ActionRefusal::Superseded);
+            session.replies.begin(&call);
+            match self.check(session, &call, false) {
+                Ok(action) => checked.push((call, action)),
+                Err(refusal) => self.refuse(session, &call, refusal),
+            }
+        }
+        // The newest of a kind of which only the newest is done; it alone counts towards the rate.
+        let mut newest: Vec<bool> = vec![true; checked.len()];
+        for (place, (call, _)) in checked.iter().enumerate() {
+            let coalesces = self.limit_of(call.kind).is_some_and(|limit| limit.coalesce == Coalesce::Newest);
+            newest[place] =
+                !coalesces || checked[place + 1..].iter().all(|(later, _)| later.kind != call.kind);
+        }
+        for ((call, action), is_newest) in checked.into_iter().zip(newest) {
+            if !is_newest {
+                self.refuse(session, &call, ActionRefusal::Superseded);
                 continue;
             }
-            match self.route(session, call, false) {
-                Ok(action) => self.routed.push(action),
-                Err(refusal) => self.refuse(session, call, refusal),
+            let taken = self.limit_of(call.kind).map_or(Ok(()), |limit| {
+                session.replies.buckets.take(call.kind, &limit, self.input.tick, self.hz)
+            });
+            match taken {
+                Ok(()) => self.routed.push(Self::routed(session, &call, action, false)),
+                Err(retry_ms) => self.refuse(session, &call, ActionRefusal::RateLimited { retry_ms }),
             }
         }
     }
@@ -239,6 +258,9 @@ impl Taking<'_> {
     /// Whether an action was never seen; a repeat gets the first answer, an id that cannot be taken an error.
     fn is_new(&mut self, session: &mut Session, call: &ActionCall) -> bool {
         let result = match session.replies.look_up(call) {
+            Known::New if session.replies.is_far_ahead(call.id, self.input.now_ms) => Err(
+                ActionRefusal::Malformed("its id is of a time that has not come: is the clock right?".into()),
+            ),
             Known::New => return true,
             Known::Running => {
                 self.count_repeat(call.kind);
@@ -281,12 +303,13 @@ impl Taking<'_> {
         answer(session, call.id, result);
     }
 
-    fn route(
+    /// Whether the caller may do it at all, and what it is: nothing is counted towards its rate.
+    fn check(
         &self,
-        session: &mut Session,
+        session: &Session,
         call: &ActionCall,
         is_continuous: bool,
-    ) -> Result<RoutedAction, ActionRefusal> {
+    ) -> Result<Checked, ActionRefusal> {
         let kind = self.game.actions.get(usize::from(call.kind)).ok_or(ActionRefusal::Unknown(call.kind))?;
         if !kind.caller().admits(session.context.role()) {
             return Err(ActionRefusal::Forbidden(kind.caller().to_string()));
@@ -295,10 +318,7 @@ impl Taking<'_> {
             return Err(ActionRefusal::Muted(why.clone()));
         }
         match kind.pace() {
-            Pace::Single(limit) if !is_continuous => {
-                let taken = session.replies.buckets.take(call.kind, &limit, self.input.tick, self.hz);
-                taken.map_err(|retry_ms| ActionRefusal::RateLimited { retry_ms })?;
-            }
+            Pace::Single(_) if !is_continuous => {}
             Pace::Continuous if is_continuous => {}
             Pace::Single(_) => {
                 return Err(ActionRefusal::Malformed(format!("{} is no continuous input", kind.name())));
@@ -310,9 +330,16 @@ impl Taking<'_> {
                 )));
             }
         }
-        let (action, target) =
-            kind.decode(&call.payload).map_err(|error| ActionRefusal::Malformed(error.to_string()))?;
-        Ok(RoutedAction {
+        kind.decode(&call.payload).map_err(|error| ActionRefusal::Malformed(error.to_string()))
+    }
+
+    fn routed(
+        session: &Session,
+        call: &ActionCall,
+        (action, target): Checked,
+        is_continuous: bool,
+    ) -> RoutedAction {
+        RoutedAction {
             actor: session.avatar,
             on: target.unwrap_or(session.avatar),
             id: (!is_continuous).then_some(call.id),
@@ -321,10 +348,11 @@ impl Taking<'_> {
             role: session.context.role(),
             kind: call.kind,
             action,
-        })
+        }
     }
 
-    /// Takes the newest continuous input of each client; what cannot be read or is not allowed is dropped.
+    /// Takes the newest continuous input of each client, which comes after all its actions of the tick; what cannot be read or is
+    /// not allowed is dropped.
     fn take_inputs(&mut self, sessions: &mut Sessions) {
         for newest in self.input.inputs.chunk_by(|a, b| a.connection == b.connection) {
             let Some(newest) = newest.last() else { continue };
@@ -342,8 +370,8 @@ impl Taking<'_> {
                 newest.inputs.iter().map(|(kind, payload)| (*kind, payload)).collect();
             for (kind, payload) in by_kind {
                 let call = ActionCall { id: ActionId(0), kind, payload: payload.clone() };
-                match self.route(session, &call, true) {
-                    Ok(action) => self.routed.push(action),
+                match self.check(session, &call, true) {
+                    Ok(action) => self.routed.push(Self::routed(session, &call, action, true)),
                     Err(_) => self.counts.refused += 1,
                 }
             }

@@ -119,7 +119,7 @@ impl GlobalContext<'_> {
         self.effects.change_viewer(self.actor, player, change);
     }
 
-    /// Spawns an entity, at the next tick. It is the world's own.
+    /// Spawns an entity, at the next tick. Nobody owns it, unless it comes with a subject that says so.
     pub fn spawn(&mut self, request: SpawnRequest) {
         let (actor, request) = (self.actor, SpawnRequest { spawner: self.actor, ..request });
         let found = self.stage.find(actor);
@@ -195,7 +195,7 @@ impl<A: Action<Scope = GlobalScope>> ActionKind for GlobalKind<A> {
             deferred: Vec::new(),
             effects,
         };
-        let result = (self.handler)(action, &mut context);
+        let result = encoded::<A>((self.handler)(action, &mut context));
         let GlobalContext { undo, deferred, mut effects, .. } = context;
         if result.is_err() {
             for undo in undo.into_iter().rev() {
@@ -208,6 +208,6 @@ impl<A: Action<Scope = GlobalScope>> ActionKind for GlobalKind<A> {
             }
         }
         effects.put_back(&mut stage.cells.at(slot).world);
-        encoded::<A>(result)
+        result
     }
 }

@@ -247,7 +247,7 @@ impl GroupContext<'_> {
     /// When the type was not registered with `add_player_event`.
     pub fn tell_member<E: PlayerEvent>(&mut self, player: &PlayerId, event: E) -> Result<(), PartyRefusal> {
         let party = self.party().ok_or(PartyRefusal::NoParty)?;
-        if !self.parties.has(party, player) && !self.parties.is_invited(party, player) {
+        if !self.parties.has(party, player) && !self.parties.is_invited(party, player, self.tick.tick) {
             return Err(PartyRefusal::NoMember(player.clone()));
         }
         self.effects.tell(self.actor, Audience::Player(player.clone()), event);
@@ -333,13 +333,13 @@ where
             effects,
         };
         context.parties.begin();
-        let result = (self.handler)(action, &mut group, &mut context);
+        let result = encoded::<A>((self.handler)(action, &mut group, &mut context));
         if result.is_err() {
             group.undo();
             context.parties.undo();
             context.effects.undo(mark);
         }
         context.effects.put_back(&mut group.cells.at(slot).world);
-        encoded::<A>(result)
+        result
     }
 }

@@ -8,7 +8,7 @@ use crate::cell::context::TickContext;
 use crate::cell::pool::Cells;
 use crate::ids::{ActionId, NetId, PlayerId, Role, SlotIndex};
 use crate::interest::LastIndex;
-use crate::limits::{CLIENT_MESSAGE_BYTES_MAX, REFUSAL_BYTES_MAX};
+use crate::limits::{CLIENT_MESSAGE_BYTES_MAX, REFUSAL_BYTES_MAX, REPLY_BYTES_MAX};
 use crate::party::Parties;
 use crate::protocol::codec::{self, DecodeError};
 use crate::protocol::messages::ActionRefusal;
@@ -189,10 +189,23 @@ pub(super) fn decode<A: Action>(payload: &[u8]) -> Result<(DecodedAction, Option
     Ok((Box::new(action), target))
 }
 
-/// What a handler has said, for the wire.
+/// What a handler has said, for the wire. What is longer than can be sent is a refusal: nothing is done of which the caller
+/// cannot be told.
 pub(super) fn encoded<A: Action>(result: Result<A::Reply, A::Refusal>) -> Result<Vec<u8>, ActionRefusal> {
     let refusal = match result {
-        Ok(reply) => return Ok(codec::encode(&reply)),
+        Ok(reply) => {
+            let bytes = codec::encode(&reply);
+            return if bytes.len() <= REPLY_BYTES_MAX {
+                Ok(bytes)
+            } else {
+                tracing::error!(
+                    action = A::NAME,
+                    bytes = bytes.len(),
+                    "an answer is longer than can be sent: not done"
+                );
+                Err(ActionRefusal::ReplyTooLong { bytes: bytes.len() as u32 })
+            };
+        }
         Err(refusal) => refusal,
     };
     let mut text = refusal.to_string();

@@ -14,6 +14,9 @@ use super::pace::Buckets;
 /// The result of an action: the encoded reply or the refusal.
 pub type ActionResult = Result<Vec<u8>, ActionRefusal>;
 
+/// How far the clock of a client may be ahead.
+const CLOCK_AHEAD_MS_MAX: u64 = 24 * 3_600 * 1_000;
+
 /// What is known of an id.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Known {
@@ -44,6 +47,8 @@ pub struct ReplyMemory {
     bytes: usize,
     /// The highest order of what was forgotten.
     forgotten: Option<u64>,
+    /// The highest order that was ever begun.
+    highest: Option<u64>,
     /// How much of its rates the player has used up.
     pub buckets: Buckets,
 }
@@ -78,6 +83,23 @@ impl ReplyMemory {
         self.forgotten.map_or(ActionId(0), ActionId::last_of)
     }
 
+    /// The highest order of an id that was used or must not be used any more: by the client's clock, which may be wrong.
+    #[must_use]
+    pub fn highest(&self) -> Option<u64> {
+        self.highest.max(self.forgotten)
+    }
+
+    /// Whether an id is so far ahead of the time, milliseconds since 1970, and of all that the client was told to lie above,
+    /// that nobody's clock can have made it: taking it would make all that others could make too old one day.
+    #[must_use]
+    pub fn is_far_ahead(&self, id: ActionId, now_ms: u64) -> bool {
+        let by_clock = ActionId::order_at(now_ms.saturating_add(CLOCK_AHEAD_MS_MAX));
+        let by_order = self
+            .highest()
+            .map_or(0, |highest| highest.saturating_add(ActionId::order_at(CLOCK_AHEAD_MS_MAX)));
+        id.order() > by_clock.max(by_order)
+    }
+
     /// Looks an action up.
     #[must_use]
     pub fn look_up(&self, call: &ActionCall) -> Known {
@@ -95,6 +117,7 @@ impl ReplyMemory {
         if self.order.len() >= REPLIES_REMEMBERED_MAX {
             self.forget_oldest();
         }
+        self.highest = self.highest.max(Some(call.id.order()));
         self.order.push_back(call.id);
         self.by_id.insert(call.id, Remembered { content: content(call), result: None });
     }
@@ -110,10 +133,10 @@ impl ReplyMemory {
         }
     }
 
-    /// Whether nothing is remembered.
+    /// Whether the player has never called anything.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.order.is_empty()
+        self.highest.is_none()
     }
 
     fn forget_oldest(&mut self) {

@@ -139,12 +139,12 @@ where
             nearby: stage.nearby,
             effects: &mut *stage.effects,
         };
-        let result = (self.handler)(action, &mut data, &mut context);
+        let result = encoded::<A>((self.handler)(action, &mut data, &mut context));
         if result.is_err() {
             *data = before;
             stage.effects.undo(mark);
         }
-        encoded::<A>(result)
+        result
     }
     fn run_on_node(&self, _: &RoutedAction, _: &mut NodeStage<'_>) -> Result<Vec<u8>, ActionRefusal> {
         unreachable!("an action of scope `self` runs in a cell")

@@ -404,7 +404,8 @@ impl Cell {
                         let stage = &mut CellStage { world, entity, nearby: &nearby, effects: &mut effects };
                         kind.run_in_cell(&action, &context, stage)
                     }
-                    None => Err(ActionRefusal::NotInWorld),
+                    None if action.on == action.actor => Err(ActionRefusal::NotInWorld),
+                    None => Err(ActionRefusal::NotYours),
                 };
                 answers.push(Answer { session: action.session, id: action.id, kind: action.kind, result });
             }

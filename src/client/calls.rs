@@ -73,23 +73,30 @@ pub enum CallError {
     Connection(#[from] ConnectionError),
 }
 
+/// In milliseconds.
+const HOUR: u64 = 3_600_000;
+
 /// Names for actions: the upper half is an order that follows the calendar, so that a server knows which it has
 /// forgotten; the lower half is random.
 #[derive(Debug)]
 struct Names {
     random: Xoshiro256PlusPlus,
     last: u64,
+    /// The calendar of the world may be another one: names do not run far ahead of it.
+    last_by_calendar_max: Option<u64>,
 }
 
 impl Names {
     fn next(&mut self, unix_ms: u64) -> ActionId {
         let by_calendar = unix_ms.saturating_mul(1 << ORDER_SHIFT);
+        let by_calendar = by_calendar.min(self.last_by_calendar_max.unwrap_or(u64::MAX));
         self.last = self.last.saturating_add(1).max(by_calendar);
         ActionId(u128::from(self.last) << 64 | u128::from(self.random.next_u64()))
     }
 
     fn lie_above(&mut self, id: ActionId) {
-        self.last = self.last.max((id.0 >> 64) as u64);
+        self.last = self.last.max(id.order());
+        self.last_by_calendar_max = (id.order() > 0).then(|| id.order().saturating_add(HOUR << ORDER_SHIFT));
     }
 }
 
@@ -128,7 +135,11 @@ impl Calls {
     /// `seed` is where names are drawn from.
     pub(super) fn new(seed: u64) -> Self {
         Self {
-            names: Names { random: Xoshiro256PlusPlus::seed_from_u64(seed), last: 0 },
+            names: Names {
+                random: Xoshiro256PlusPlus::seed_from_u64(seed),
+                last: 0,
+                last_by_calendar_max: None,
+            },
             open: BTreeMap::new(),
             unsent: 0,
             may_send: (REPEATS_AT_ONCE_MAX, Duration::ZERO),
@@ -277,7 +288,9 @@ mod tests {
             for unix_ms in times {
                 let id = calls.name(unix_ms);
                 prop_assert!(id > last);
-                prop_assert!((id.0 >> 64) as u64 >= unix_ms << ORDER_SHIFT);
+                // Not further ahead than an hour of the calendar that the server goes by.
+                let ahead_max = if after.order() > 0 { after.order().saturating_add(HOUR << ORDER_SHIFT) } else { u64::MAX };
+                prop_assert!(id.order() >= (unix_ms << ORDER_SHIFT).min(ahead_max));
                 last = id;
             }
         }

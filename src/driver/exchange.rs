@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use crate::ids::ConnectionId;
-use crate::net::{FromNet, REFUSAL_GRACE, ToNet, Transport};
+use crate::net::{EndReason, FromNet, REFUSAL_GRACE, ToNet, Transport};
 use crate::protocol::messages::ClientControl;
 use crate::server::io::{ClientAck, ClientAction, ClientAudit, ClientInput, Join, TickInput};
 
@@ -119,9 +119,11 @@ impl Exchange {
                             input.inputs.push(ClientInput { connection, epoch, seq, inputs });
                         }
                     }
-                    FromNet::Disconnected { .. } => {
+                    FromNet::Disconnected { reason, .. } => {
                         self.route.remove(&connection);
-                        input.losses.push(connection);
+                        // Who closes the link means to leave, also where its goodbye was lost.
+                        let leaves = matches!(reason, EndReason::Left);
+                        if leaves { &mut input.leaves } else { &mut input.losses }.push(connection);
                     }
                 }
             }

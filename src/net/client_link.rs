@@ -127,9 +127,12 @@ impl Wire {
 
     /// Sends what has been held back for long enough.
     fn release(&mut self) {
-        let now = self.now_us();
+        self.release_until(self.now_us());
+    }
+
+    fn release_until(&mut self, now_us: u64) {
         let Some(lines) = &mut self.lines else { return };
-        while let Some((address, packet)) = lines.out.pop(now) {
+        while let Some((address, packet)) = lines.out.pop(now_us) {
             drop(self.socket.send_to(&packet, address));
         }
     }
@@ -311,6 +314,8 @@ impl ClientLink for UdpClientLink {
             return;
         }
         self.flush();
+        // What was said before the goodbye is not to be left behind by it.
+        self.wire.release_until(u64::MAX);
         self.end.get_or_insert(LinkEnd::ClosedHere);
         if let Ok((address, packet)) = self.netcode.disconnect() {
             // It is not confirmed, so it goes out more than once; there is nobody left to release a delay.

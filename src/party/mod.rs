@@ -115,10 +115,11 @@ impl Parties {
         self.of(player) == Some(party)
     }
 
-    /// Whether a player is invited to a party.
+    /// Whether a player is invited to a party at this tick.
     #[must_use]
-    pub fn is_invited(&self, party: PartyId, player: &PlayerId) -> bool {
-        self.invitations.get(player).is_some_and(|invitations| invitations.contains_key(&party))
+    pub fn is_invited(&self, party: PartyId, player: &PlayerId, now: TickNumber) -> bool {
+        let invitations = self.invitations.get(player);
+        invitations.and_then(|invitations| invitations.get(&party)).is_some_and(|until| *until > now)
     }
 
     /// Puts a player into an open party by the game's own decision, as when it first comes in.

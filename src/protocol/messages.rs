@@ -339,6 +339,12 @@ pub enum ActionRefusal {
     /// The player may not speak.
     #[error("you may not speak here: {0}")]
     Muted(String),
+    /// The game's answer would be longer than can be sent: a fault of the game.
+    #[error("the answer would have {bytes} bytes, more than can be sent: this is a fault of the game")]
+    ReplyTooLong {
+        /// How long.
+        bytes: u32,
+    },
     /// The player has no avatar at the moment.
     #[error("the player is not in the world")]
     NotInWorld,

@@ -50,6 +50,8 @@ struct Header {
     entities: u64,
     globals: Vec<(String, Vec<u8>)>,
     parties: Vec<u8>,
+    /// The highest order of an action's id that anybody has used.
+    ids_highest: Option<u64>,
 }
 
 /// Where game systems find an entity in the image's tick, as of the end of the tick before.
@@ -155,6 +157,7 @@ pub fn make_image(world: &mut World) {
             entities: entities.len() as u64,
             globals: world.resource::<Globals>().save(world),
             parties: world.resource::<Parties>().save(),
+            ids_highest: world.resource::<Sessions>().ids_highest(),
         };
         if world.resource::<WorldSettings>().keeps_players {
             codec::encode_into(&avatars_of(world, &game, cells), &mut body);
@@ -303,7 +306,7 @@ pub(super) fn restore(world: &mut World, image: &WorldImage) -> Result<(), Strin
     let mut sessions = world.resource_mut::<Sessions>();
     sessions.last_epoch = u32::try_from(epoch).unwrap_or(u32::MAX);
     // What became of actions before is in the image, but not which they were.
-    sessions.departed.forget_until(image.now_ms);
+    sessions.departed.restore(header.ids_highest);
     Ok(())
 }
 

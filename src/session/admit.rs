@@ -5,7 +5,7 @@ use bevy_ecs::prelude::{Mut, World};
 use crate::cell::partition::LifeEvents;
 use crate::cell::pool::{NodeContext, with_cells};
 use crate::cell::requests::{Requests, ViewerChange};
-use crate::ids::{ConnectionId, Row, TickNumber};
+use crate::ids::{ActionId, ConnectionId, Row, TickNumber};
 use crate::limits::{JOINS_PER_TICK_MAX, PROFILE_WAIT_S};
 use crate::net::ToNet;
 use crate::players::{Found, PlayerRequest, Profile, ProfileAnswer, SanctionKind};
@@ -32,6 +32,7 @@ pub fn admit(world: &mut World) {
     world.resource_scope(|world, input: Mut<TickInput>| {
         world.resource_scope(|world, mut sessions: Mut<Sessions>| {
             let sessions = &mut *sessions;
+            sessions.departed.begin_tick(world.resource::<NodeContext>().0.now_ms);
             moderate(world, sessions, &input.orders);
             for &connection in &input.leaves {
                 disconnected(world, sessions, connection, Event::Bye);
@@ -342,12 +343,13 @@ fn turn_away(
 fn welcome(world: &mut World, sessions: &Sessions, place: u32, resumed: bool) {
     let Some(session) = sessions.at(place) else { return };
     let settings = world.resource::<WorldSettings>();
-    let epoch = session.id.epoch;
+    let (epoch, now_ms) = (session.id.epoch, world.resource::<NodeContext>().0.now_ms);
     let welcome = Welcome {
         player: session.player.clone(),
         epoch,
         resumed,
-        ids_after: session.replies.ids_after(),
+        // By the world's calendar, which need not be the client's.
+        ids_after: session.replies.ids_after().max(ActionId::last_of(ActionId::order_at(now_ms))),
         grace_s: settings.grace_s,
         avatar: session.avatar,
         world: settings.name.clone(),

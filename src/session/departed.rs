@@ -1,6 +1,6 @@
 //! What is remembered of the actions of players who are not in the world.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::memory::ReplyMemory;
 use crate::cell::context::TickContext;
@@ -12,50 +12,58 @@ use crate::limits::{PLAYERS_REMEMBERED_MAX, REPLIES_KEPT_S};
 #[derive(Debug, Default)]
 pub struct Departed {
     by_player: BTreeMap<PlayerId, (TickNumber, ReplyMemory)>,
-    order: VecDeque<Left>,
+    order: BTreeSet<(TickNumber, PlayerId)>,
     /// The highest order of ids of which it may be forgotten what became of them, of players of whom nothing is remembered.
     ids_forgotten: Option<u64>,
-}
-
-/// Somebody who has left.
-#[derive(Debug)]
-struct Left {
-    player: PlayerId,
-    at: TickNumber,
-    at_ms: u64,
+    /// The world was started again, and nothing is remembered of what was made until its first tick.
+    forgets_until_now: bool,
 }
 
 impl Departed {
-    /// Nothing is remembered of ids that were made until then, milliseconds since 1970: the world was started again.
-    pub fn forget_until(&mut self, now_ms: u64) {
-        self.ids_forgotten = self.ids_forgotten.max(Some(ActionId::order_at(now_ms)));
+    /// After a restart: nothing is remembered of ids up to this order, which the clients' own clocks made, nor of those that
+    /// are made until the first tick.
+    pub fn restore(&mut self, highest: Option<u64>) {
+        self.ids_forgotten = self.ids_forgotten.max(highest);
+        self.forgets_until_now = true;
     }
 
-    /// Takes what is remembered of a player who comes in.
+    /// The highest order that any of them has used.
+    pub fn highest(&self) -> Option<u64> {
+        let known = self.by_player.values().filter_map(|(_, replies)| replies.highest());
+        known.max().max(self.ids_forgotten)
+    }
+
+    /// A tick begins at this time, milliseconds since 1970.
+    pub(super) fn begin_tick(&mut self, now_ms: u64) {
+        if std::mem::take(&mut self.forgets_until_now) {
+            self.ids_forgotten = self.ids_forgotten.max(Some(ActionId::order_at(now_ms)));
+        }
+    }
+
+    /// Takes what is remembered of a player who comes in. O(log players).
     pub(super) fn take(&mut self, player: &PlayerId) -> ReplyMemory {
-        let known = self.by_player.remove(player).map(|(_, replies)| replies);
-        known.unwrap_or_else(|| ReplyMemory::forgotten_up_to(self.ids_forgotten))
+        let Some((left, replies)) = self.by_player.remove(player) else {
+            return ReplyMemory::forgotten_up_to(self.ids_forgotten);
+        };
+        self.order.remove(&(left, player.clone()));
+        replies
     }
 
     /// Keeps what is remembered of a player who has left; who left long ago is forgotten.
     pub(super) fn keep(&mut self, player: &PlayerId, replies: ReplyMemory, now: &TickContext) {
         if !replies.is_empty() {
             self.by_player.insert(player.clone(), (now.tick, replies));
-            self.order.push_back(Left { player: player.clone(), at: now.tick, at_ms: now.now_ms });
+            self.order.insert((now.tick, player.clone()));
         }
         let kept_ticks = REPLIES_KEPT_S * u64::from(now.hz);
-        while let Some(left) = self.order.front() {
-            let is_old = left.at.0 + kept_ticks < now.tick.0 || self.order.len() > PLAYERS_REMEMBERED_MAX;
+        while let Some((left, _)) = self.order.first() {
+            let is_old = left.0 + kept_ticks < now.tick.0 || self.order.len() > PLAYERS_REMEMBERED_MAX;
             if !is_old {
                 return;
             }
-            // Who has been back since then is in the list again, or in the world.
-            if self.by_player.get(&left.player).is_some_and(|(at, _)| *at == left.at) {
-                self.by_player.remove(&left.player);
-                // None of its ids is younger than its leaving.
-                self.ids_forgotten = self.ids_forgotten.max(Some(ActionId::order_at(left.at_ms)));
-            }
-            self.order.pop_front();
+            let forgotten = self.order.pop_first().and_then(|(_, player)| self.by_player.remove(&player));
+            // By the ids themselves: the player's clock may be another than ours.
+            self.ids_forgotten = self.ids_forgotten.max(forgotten.and_then(|(_, replies)| replies.highest()));
         }
     }
 }
@@ -114,9 +122,8 @@ mod tests {
         }
         let unknown = departed.take(&player(0));
         assert_eq!(unknown.look_up(&call(1)), Known::TooOld);
-        assert_eq!(unknown.look_up(&call(3)), Known::TooOld, "until it left");
-        assert_eq!(unknown.look_up(&call(4)), Known::New);
-        assert_eq!(unknown.ids_after().order(), ActionId::order_at(at(3).now_ms));
+        assert_eq!(unknown.look_up(&call(2)), Known::New);
+        assert_eq!(unknown.ids_after().order(), call(1).id.order());
         // A day later.
         let later = 7 + REPLIES_KEPT_S * 20;
         departed.keep(&player(0), memory(later), &at(later));
@@ -125,11 +132,47 @@ mod tests {
         assert!(departed.by_player.is_empty() && departed.order.len() <= 1);
     }
 
+    /// C4: a clock that is ahead changes nothing.
+    #[test]
+    fn what_is_forgotten_of_who_has_a_clock_that_is_ahead_is_too_old() {
+        let mut departed = Departed::default();
+        let ahead = 1 + 60 * 20;
+        departed.keep(&player(0), memory(ahead), &at(2));
+        for number in 1..=PLAYERS_REMEMBERED_MAX {
+            departed.keep(&player(number), memory(5), &at(6));
+        }
+        assert_eq!(departed.take(&player(0)).look_up(&call(ahead)), Known::TooOld);
+    }
+
+    /// Who comes and goes all the time takes one place, and pushes nobody out.
+    #[test]
+    fn one_player_has_one_place_however_often_it_comes_and_goes() {
+        let mut departed = Departed::default();
+        departed.keep(&player(0), memory(1), &at(2));
+        for tick in 3..3 + 2 * PLAYERS_REMEMBERED_MAX as u64 {
+            let known = departed.take(&player(1));
+            departed.keep(&player(1), if tick == 3 { memory(2) } else { known }, &at(tick));
+        }
+        assert_eq!(departed.take(&player(0)).look_up(&call(1)), Known::Answered(Ok(vec![7])));
+        assert_eq!((departed.by_player.len(), departed.order.len()), (1, 1));
+    }
+
     #[test]
     fn after_a_restart_everything_before_is_too_old() {
         let mut departed = Departed::default();
-        departed.forget_until(at(10).now_ms);
-        assert_eq!(departed.take(&player(0)).look_up(&call(10)), Known::TooOld);
+        departed.restore(Some(call(40).id.order()));
+        departed.begin_tick(at(10).now_ms);
+        assert_eq!(departed.take(&player(0)).look_up(&call(40)), Known::TooOld, "by the ids that were used");
+        assert_eq!(departed.take(&player(0)).look_up(&call(41)), Known::New);
+        let mut departed = Departed::default();
+        departed.restore(None);
+        departed.begin_tick(at(10).now_ms);
+        departed.begin_tick(at(11).now_ms);
+        assert_eq!(
+            departed.take(&player(0)).look_up(&call(10)),
+            Known::TooOld,
+            "by the time of the first tick"
+        );
         assert_eq!(departed.take(&player(0)).look_up(&call(11)), Known::New);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::limits::{LASTING_BYTES_MAX, LASTING_BYTES_PER_TICK_MAX};
 use crate::net::SERVER_CONTROL_BYTES_MAX;
-use crate::protocol::messages::ServerControl;
+use crate::protocol::messages::{ActionRefusal, ServerControl};
 
 /// What one kept message costs besides what it says.
 const HEAD_BYTES: usize = 64;
@@ -23,19 +23,24 @@ pub struct Lasting {
     bytes: usize,
     /// How many were let go without being confirmed, for want of room.
     lost: u64,
+    /// One was let go that was never sent: the two ends count differently from then on.
+    miscounted: bool,
 }
 
 fn bytes_of(message: &ServerControl) -> usize {
     HEAD_BYTES
         + match message {
-            ServerControl::Reply(reply) => {
-                reply.result.as_ref().map_or_else(|refusal| refusal.to_string().len(), Vec::len)
-            }
+            ServerControl::Reply(reply) => reply.result.as_ref().map_or_else(bytes_of_refusal, Vec::len),
             ServerControl::Notice(text) => text.len(),
             ServerControl::Event { payload, .. } => payload.len(),
             ServerControl::Record { bytes, .. } => bytes.len(),
             _ => 0,
         }
+}
+
+fn bytes_of_refusal(refusal: &ActionRefusal) -> usize {
+    let reason = if let ActionRefusal::Game { reason, .. } = refusal { reason.len() } else { 0 };
+    refusal.to_string().len() + reason
 }
 
 impl Lasting {
@@ -61,6 +66,8 @@ impl Lasting {
         if let Some(message) = self.kept.pop_front() {
             self.bytes -= bytes_of(&message);
             self.let_go += 1;
+            self.miscounted |= self.let_go > self.sent;
+            self.sent = self.sent.max(self.let_go);
         }
     }
 
@@ -69,10 +76,10 @@ impl Lasting {
         if heard > self.said {
             return;
         }
+        self.sent = self.sent.max(heard);
         while self.let_go < heard {
             self.let_go_of_one();
         }
-        self.sent = self.sent.max(heard);
     }
 
     /// Hands on what was not sent over this connection yet, in order, at most [`LASTING_BYTES_PER_TICK_MAX`] and at least
@@ -100,7 +107,7 @@ impl Lasting {
     /// Whether a client that has had the first so many can be told all the others.
     #[must_use]
     pub fn can_resume(&self, heard: u64) -> bool {
-        (self.let_go..=self.said).contains(&heard)
+        !self.miscounted && (self.let_go..=self.said).contains(&heard)
     }
 
     /// What has not been confirmed, in order.
@@ -191,12 +198,25 @@ mod tests {
         let many = LASTING_BYTES_MAX / (4_000 + HEAD_BYTES) + 10;
         for number in 1..=many {
             assert!(lasting.note(notice(number, 4_000)));
+            lasting.send(|_| {});
             assert!(lasting.bytes() <= LASTING_BYTES_MAX);
         }
         let lost = lasting.take_lost();
         assert_eq!((lost, lasting.take_lost()), (10, 0));
         assert!(!lasting.can_resume(lost - 1) && lasting.can_resume(lost));
         assert_eq!(texts(&lasting)[0] as u64, lost + 1);
+    }
+
+    /// What was let go unsent nobody has: the ends count differently then, and the session cannot be resumed.
+    #[test]
+    fn what_is_let_go_unsent_ends_all_resuming() {
+        let mut lasting = Lasting::default();
+        let many = LASTING_BYTES_MAX / (4_000 + HEAD_BYTES) + 10;
+        (1..=many).for_each(|number| assert!(lasting.note(notice(number, 4_000))));
+        assert!((0..=many as u64).all(|heard| !lasting.can_resume(heard)));
+        let mut all = 0;
+        while lasting.send(|_| all += 1) > 0 {}
+        assert_eq!(all, many - 10, "each of the others once");
     }
 
     #[test]

@@ -379,6 +379,13 @@ impl Sessions {
         }))
     }
 
+    /// The highest order of an action's id that anybody has used, in the world or not. O(players).
+    #[must_use]
+    pub fn ids_highest(&self) -> Option<u64> {
+        let here = self.iter().filter_map(|session| session.replies.highest()).max();
+        here.max(self.departed.highest())
+    }
+
     /// Who was admitted since this was asked last.
     pub(super) fn take_came_in(&mut self) -> Vec<PlayerId> {
         std::mem::take(&mut self.came_in)
