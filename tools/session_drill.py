@@ -4,7 +4,7 @@ a second device, one who is banned while it plays, and a world that is ended in 
 under its players. Fails when a player is lost, acts on two devices, or sees anything wrong.
 
     cargo build --release --workspace --bins
-    python3 tools/session_drill.py [--clients 200] [--seconds 75] [--bin target/release]
+    python3 tools/session_drill.py [--clients 200] [--seconds 90] [--bin target/release]
 """
 
 import argparse
@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-GRACE_S = 5
+GRACE_S = 15
 BANNED = "swarm 1 3"
 
 
@@ -54,7 +54,7 @@ def ended(world):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=200)
-    parser.add_argument("--seconds", type=int, default=75)
+    parser.add_argument("--seconds", type=int, default=90)
     parser.add_argument("--loss", type=float, default=0)
     parser.add_argument("--bin", type=Path, default=Path("target/release"))
     args = parser.parse_args()

@@ -35,6 +35,8 @@ pub struct Session {
     pub began: u32,
     /// The newest of its epochs under which its client was heard: the welcome of a newer one may have been lost on its way.
     pub(crate) held_epoch: u32,
+    /// The epoch that its client held when it came in; the highest number for a device that came in anew.
+    came_with: u32,
     /// Whether its client was heard at all: it knows that it is in.
     is_heard: bool,
     /// Until when a lingering session waits for its player.
@@ -106,10 +108,10 @@ impl Session {
         self.lasting.heard(ack.heard);
     }
 
-    /// Whether a client that holds a session of that epoch was replaced by the one that plays now: its own session was over
-    /// before this one began. It may only not have heard so.
+    /// Whether a client that holds a session of that epoch was replaced by the one that plays now, which came in later than
+    /// it: it may only not have heard so. After a restart both may come back, in any order: the later one plays.
     pub(super) fn has_replaced(&self, wanted: Resume) -> bool {
-        wanted.epoch < self.began && self.is_heard && self.state() == State::Active
+        wanted.epoch < self.came_with.min(self.began) && self.is_heard && self.state() == State::Active
     }
 
     /// Whether a client that holds the session as of an epoch, with so many lasting messages, can be told all that it lacks.
@@ -357,6 +359,7 @@ impl Sessions {
             life,
             began: id.epoch,
             held_epoch: id.epoch,
+            came_with: join.resume.map_or(u32::MAX, |held| held.epoch),
             is_heard: false,
             lingers_until: TickNumber(0),
             lasting: Lasting::default(),
