@@ -97,7 +97,7 @@ counters! {
     refused_full,
     /// Hellos refused because the server drains.
     refused_draining,
-    /// Connections refused because their address has too many.
+    /// Connections refused because their address has too many, or makes new ones too often.
     refused_address,
     /// Reconnect tokens issued.
     reconnect_tokens,
