@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use terrane::action::act;
 use terrane::cell::pool::with_cells;
+use terrane::client::connection::Ended;
 use terrane::ids::{ActionId, ConnectionId};
 use terrane::limits::{CLIENT_QUEUE_MAX, JOINS_PER_TICK_MAX};
 use terrane::net::{LoopbackConditions, ToNet};
@@ -470,6 +471,33 @@ fn a_full_world_refuses_newcomers_but_lets_a_player_take_over() {
     });
     assert_eq!(refused(&output), [(1, Refusal::TakenOver)]);
     assert_eq!((output.report.players, output.report.entities), (3, 3));
+}
+
+/// D2: the network leaves it to the tick who is refused: the players of a full world get in from another device, and after
+/// their link died before anybody noticed.
+#[test]
+fn a_full_world_does_not_refuse_its_own_players_over_the_network() {
+    let mut world = TestWorld::new(game(), WorldSettings { players_max: 2, ..settings() });
+    let [alice, bob] = ["alice", "bob"].map(|name| world.connect(name));
+    world.run(6);
+    let device = world.connect("alice");
+    world.run(6);
+    let why = |client: ClientId, world: &TestWorld| world[client].ended().cloned();
+    assert_eq!(why(device, &world), None);
+    assert!(world[device].welcome().is_some_and(|welcome| !welcome.resumed));
+    assert_eq!(why(alice, &world), Some(Ended::Refused(Refusal::TakenOver)), "the first device is told");
+
+    world.cut(bob, 1_000);
+    world.run(2);
+    world.reconnect(bob);
+    world.run(6);
+    assert_eq!(why(bob, &world), None);
+    assert!(world[bob].welcome().expect("he was in").resumed, "nobody had noticed yet");
+
+    let carol = world.connect("carol");
+    let report = world.run(6).report;
+    assert_eq!(why(carol, &world), Some(Ended::Refused(Refusal::Full { players: 2 })));
+    assert_eq!((report.players, report.entities), (2, 2));
 }
 
 /// A connection that came and went between two ticks leaves nobody behind.

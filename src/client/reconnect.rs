@@ -25,7 +25,7 @@ const STEADY_AFTER: Duration = Duration::from_secs(5);
 /// What a connection that comes back can say of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Again<'a> {
-    /// The session that the player still holds all of.
+    /// The session that the player still holds all of; `None` where the newest token names an older one.
     pub resume: Option<Resume>,
     /// The newest reconnect token of the server's, if it sent one.
     pub token: Option<&'a str>,
@@ -108,13 +108,21 @@ struct Out {
     retry_at: Option<Duration>,
 }
 
+/// A reconnect token that the server sent. It names the session in which it was given, and says nothing of another.
+#[derive(Debug)]
+struct KeptToken {
+    text: String,
+    /// Whether that session is the one whose state the player holds: it is over once another has begun.
+    is_of_session: bool,
+}
+
 /// How a player comes back. All times are the player's own.
 pub struct Reconnect {
     dial: Box<dyn Dial>,
     policy: ReconnectPolicy,
     random: Xoshiro256PlusPlus,
     /// The newest reconnect token.
-    token: Option<String>,
+    token: Option<KeptToken>,
     failed: u32,
     /// Since when the player has been in; `None` while it is not.
     in_since: Option<Duration>,
@@ -148,13 +156,16 @@ impl Reconnect {
         }
     }
 
-    /// Keeps the newest reconnect token.
-    pub(super) fn keep_token(&mut self, token: String) {
-        self.token = Some(token);
+    /// Keeps the newest reconnect token, which the player's session was given.
+    pub(super) fn keep_token(&mut self, text: String) {
+        self.token = Some(KeptToken { text, is_of_session: true });
     }
 
-    /// The player is in.
-    pub(super) fn is_in(&mut self, now: Duration) {
+    /// The player is in, in the session that it had (`resumed`) or in another, which has given no token yet.
+    pub(super) fn is_in(&mut self, now: Duration, resumed: bool) {
+        if let Some(token) = &mut self.token {
+            token.is_of_session &= resumed;
+        }
         self.out = None;
         self.was_in = true;
         self.in_since = Some(now);
@@ -205,7 +216,10 @@ impl Reconnect {
         resume: Option<Resume>,
         now: Duration,
     ) -> Result<Option<Connection>, Ended> {
-        let again = Again { resume, token: self.token.as_deref(), attempt: self.failed.saturating_sub(1) };
+        // The server would take the number of messages heard for that of the session which the token names.
+        let resume = resume.filter(|_| self.token.as_ref().is_none_or(|token| token.is_of_session));
+        let token = self.token.as_ref().map(|token| token.text.as_str());
+        let again = Again { resume, token, attempt: self.failed.saturating_sub(1) };
         match self.dial.dial(&again) {
             Ok(connection) => {
                 if let Some(out) = &mut self.out {
@@ -382,7 +396,7 @@ mod tests {
             passing.iter().map(|end| (end, true)).chain(last.iter().map(|end| (end, false)))
         {
             let mut reconnect = Reconnect::new(nobody_answers, ReconnectPolicy::default(), 1);
-            reconnect.is_in(Duration::ZERO);
+            reconnect.is_in(Duration::ZERO, false);
             let tries = reconnect.lost(ended.clone(), Duration::from_secs(9));
             assert_eq!(tries.is_ok(), expected, "{ended}");
             assert_eq!(reconnect.is_due(Duration::from_secs(99)), expected, "{ended}");
@@ -392,7 +406,7 @@ mod tests {
     #[test]
     fn a_reconnect_token_that_is_too_old_leaves_the_first_one_to_try() {
         let mut reconnect = Reconnect::new(nobody_answers, ReconnectPolicy::default(), 1);
-        reconnect.is_in(Duration::ZERO);
+        reconnect.is_in(Duration::ZERO, false);
         reconnect.keep_token("newest".into());
         let expired = Ended::Link(LinkEnd::TokenExpired);
         assert_eq!(reconnect.lost(expired.clone(), Duration::from_secs(1)), Ok(()));
@@ -414,7 +428,7 @@ mod tests {
         let policy = ReconnectPolicy { patience: Duration::from_secs(60), ..ReconnectPolicy::default() };
         for seed in 0..20 {
             let mut reconnect = Reconnect::new(nobody_answers, policy, seed);
-            reconnect.is_in(Duration::ZERO);
+            reconnect.is_in(Duration::ZERO, false);
             reconnect.lost(lost(), Duration::from_secs(100)).unwrap();
             let (mut attempts, mut gave_up_ms) = (0, None);
             for now_ms in 100_000..200_000 {
@@ -439,12 +453,12 @@ mod tests {
         let mut reconnect = Reconnect::new(nobody_answers, policy, 1);
         let mut now = Duration::ZERO;
         for round in 0..5 {
-            reconnect.is_in(now);
+            reconnect.is_in(now, false);
             now += Duration::from_secs(1);
             reconnect.lost(lost(), now).unwrap();
             assert_eq!(reconnect.failed, round + 1);
         }
-        reconnect.is_in(now);
+        reconnect.is_in(now, false);
         now += STEADY_AFTER;
         reconnect.lost(lost(), now).unwrap();
         assert_eq!(reconnect.failed, 1);
@@ -453,7 +467,7 @@ mod tests {
     #[test]
     fn who_stays_away_comes_back_after_that() {
         let mut reconnect = Reconnect::new(nobody_answers, ReconnectPolicy::default(), 1);
-        reconnect.is_in(Duration::ZERO);
+        reconnect.is_in(Duration::ZERO, false);
         reconnect.lost(Ended::Link(LinkEnd::Cut), Duration::from_secs(10)).unwrap();
         reconnect.stay_away_until(Duration::from_secs(500));
         assert!(!reconnect.is_due(Duration::from_secs(499)));

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use crate::ids::ConnectionId;
 use crate::net::{EndReason, FromNet, REFUSAL_GRACE, ToNet, Transport};
-use crate::protocol::messages::ClientControl;
+use crate::protocol::messages::{ClientControl, Refusal};
 use crate::server::io::{ClientAck, ClientAction, ClientAudit, ClientInput, Join, TickInput};
 
 /// How long, at most, those who leave a world that ends are given to hear why: longer than a shard gives each.
@@ -121,9 +121,14 @@ impl Exchange {
                     }
                     FromNet::Disconnected { reason, .. } => {
                         self.route.remove(&connection);
-                        // Who closes the link means to leave, also where its goodbye was lost.
-                        let leaves = matches!(reason, EndReason::Left);
-                        if leaves { &mut input.leaves } else { &mut input.losses }.push(connection);
+                        match reason {
+                            // Who closes the link means to leave, also where its goodbye was lost; who breaks the protocol is
+                            // not waited for.
+                            EndReason::Left | EndReason::Refused(Refusal::Protocol(_)) => {
+                                input.leaves.push(connection);
+                            }
+                            _ => input.losses.push(connection),
+                        }
                     }
                 }
             }
@@ -146,5 +151,54 @@ impl Exchange {
             transport.send(batch);
             batch.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::connection::Connection;
+    use crate::ids::PlayerId;
+    use crate::net::{Identity, Loopback, LoopbackConditions};
+
+    const SCHEMA: u64 = 5;
+
+    /// H3, D1: nobody waits for who broke the protocol, as for those whose way to the server is gone.
+    #[test]
+    fn who_breaks_the_protocol_leaves_and_whose_link_dies_is_lost() {
+        let net = Loopback::new(SCHEMA, "server-1", 9, LoopbackConditions::default(), 1);
+        let port = net.port();
+        let mut exchange = Exchange::default();
+        exchange.add(Box::new(net));
+        let mut clients = ["liar", "lost"].map(|name| {
+            let player = PlayerId::new(name).expect("a name");
+            let link = Box::new(port.connect(Identity::player(player)));
+            Connection::over(link, SCHEMA, "client-1")
+        });
+        let mut input = TickInput::default();
+        let mut round = |clients: &mut [Connection; 2], input: &mut TickInput| {
+            for client in clients {
+                client.update(Duration::from_millis(50));
+                client.poll();
+                client.flush();
+            }
+            exchange.gather(input);
+            exchange.dispatch(&mut Vec::new());
+        };
+        for _ in 0..4 {
+            round(&mut clients, &mut input);
+        }
+        let of = |name: &str, input: &TickInput| {
+            input.joins.iter().find(|join| join.player.as_str() == name).expect("it is in").connection
+        };
+        let (liar, lost) = (of("liar", &input), of("lost", &input));
+        port.set_silence_ticks_max(2);
+        let again = ClientControl::Hello { schema_hash: SCHEMA, version: "client-1".into(), heard: None };
+        clients[0].send_control(&again).expect("it is sent");
+        clients[1].cut();
+        for _ in 0..6 {
+            round(&mut clients, &mut input);
+        }
+        assert_eq!((input.leaves, input.losses), (vec![liar], vec![lost]));
     }
 }

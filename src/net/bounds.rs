@@ -13,12 +13,19 @@ pub const CONNECTIONS_PER_ADDRESS_DEFAULT: u32 = 16;
 const TOLD_PER_ADDRESS_MAX: u32 = 4;
 /// What was not used is kept for so long.
 const BURST_S: f64 = 2.0;
+/// New connections of one address in a minute, per connection that it may hold: who is cut off does not come back with
+/// fresh supplies as often as it likes.
+const ARRIVALS_PER_MINUTE: u32 = 4;
+/// Addresses whose arrivals are remembered at a time.
+const ARRIVALS_KEPT_MAX: usize = 65_536;
+/// How often, at most, all of them are looked through for some to forget.
+const FORGET_EVERY: Duration = Duration::from_secs(1);
 
 /// What clients may take of a server's network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NetLimits {
     /// Most connections of one address, those included that have not said hello. `None`: 16, and any number from this
-    /// machine itself. A `/64` of IPv6 is one address.
+    /// machine itself. A `/64` of IPv6 is one address. Of new connections an address may make four times as many a minute.
     pub connections_per_address: Option<u32>,
     /// Bytes of packets that a client may send per second; twice as many at once.
     pub client_bytes_per_s: u32,
@@ -40,28 +47,54 @@ impl Default for NetLimits {
     }
 }
 
-/// A supply that fills up at a steady rate, up to two seconds' worth.
+/// A supply that fills up at a steady rate, up to some bound.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TokenBucket {
     per_s: f64,
+    most: f64,
     level: f64,
     at: Duration,
 }
 
 impl TokenBucket {
-    /// A full one.
+    /// A full one of two seconds' worth.
     pub(super) fn new(per_s: u32, now: Duration) -> Self {
         let per_s = f64::from(per_s);
-        Self { per_s, level: per_s * BURST_S, at: now }
+        let most = per_s * BURST_S;
+        Self { per_s, most, level: most, at: now }
     }
 
-    /// Takes so much out; `false` when there is not as much.
-    pub(super) fn take(&mut self, amount: usize, now: Duration) -> bool {
+    /// A full one of a minute's worth.
+    fn of_a_minute(per_minute: f64, now: Duration) -> Self {
+        Self { per_s: per_minute / 60.0, most: per_minute, level: per_minute, at: now }
+    }
+
+    fn fill(&mut self, now: Duration) {
         let elapsed_s = now.saturating_sub(self.at).as_secs_f64();
-        self.at = now;
-        self.level = (self.level + elapsed_s * self.per_s).min(self.per_s * BURST_S);
+        self.at = self.at.max(now);
+        self.level = (self.level + elapsed_s * self.per_s).min(self.most);
+    }
+
+    /// Takes so much out; `false` when there is not as much, which makes for a debt.
+    pub(super) fn take(&mut self, amount: usize, now: Duration) -> bool {
+        self.fill(now);
         self.level -= amount as f64;
         self.level >= 0.0
+    }
+
+    /// Takes one out if there is one.
+    fn take_one(&mut self, now: Duration) -> bool {
+        self.fill(now);
+        let is_there = self.level >= 1.0;
+        if is_there {
+            self.level -= 1.0;
+        }
+        is_there
+    }
+
+    fn is_full(&mut self, now: Duration) -> bool {
+        self.fill(now);
+        self.level >= self.most
     }
 }
 
@@ -82,16 +115,55 @@ struct Count {
     told: u32,
 }
 
-/// How many connections each address has, over all shards. As many entries as there are connections, at most.
+/// How often each address has come lately. It outlives the connections.
+#[derive(Debug, Default)]
+struct Arrivals {
+    buckets: FxHashMap<IpAddr, TokenBucket>,
+    forgot_at: Duration,
+}
+
+impl Arrivals {
+    /// Whether another connection of an address may be had, of which it may hold `most`. While too many addresses have come
+    /// for all to be remembered, those that are not are not limited in this.
+    fn take(&mut self, key: IpAddr, most: u32, now: Duration) -> bool {
+        if self.buckets.len() >= ARRIVALS_KEPT_MAX
+            && !self.buckets.contains_key(&key)
+            && !self.forget_some(now)
+        {
+            return true;
+        }
+        let per_minute = f64::from(most) * f64::from(ARRIVALS_PER_MINUTE);
+        let bucket = self.buckets.entry(key).or_insert_with(|| TokenBucket::of_a_minute(per_minute, now));
+        bucket.take_one(now)
+    }
+
+    /// Forgets those that have not come for so long that it makes no difference. Says whether there is room.
+    fn forget_some(&mut self, now: Duration) -> bool {
+        if now.saturating_sub(self.forgot_at) >= FORGET_EVERY {
+            self.forgot_at = now;
+            self.buckets.retain(|_, bucket| !bucket.is_full(now));
+        }
+        self.buckets.len() < ARRIVALS_KEPT_MAX
+    }
+}
+
+/// What is known of addresses. As many counts as there are connections, at most, and so many arrivals.
+#[derive(Debug, Default)]
+struct Known {
+    counts: FxHashMap<IpAddr, Count>,
+    arrivals: Arrivals,
+}
+
+/// How many connections each address has, over all shards, and how often it makes new ones.
 #[derive(Debug)]
 pub(super) struct Addresses {
     most: Option<u32>,
-    counts: Mutex<FxHashMap<IpAddr, Count>>,
+    known: Mutex<Known>,
 }
 
 impl Addresses {
     pub(super) fn new(most: Option<u32>) -> Self {
-        Self { most, counts: Mutex::default() }
+        Self { most, known: Mutex::default() }
     }
 
     /// Most connections of that address; `None` for any number.
@@ -100,12 +172,14 @@ impl Addresses {
         self.most.or(default)
     }
 
-    /// A connection begins.
-    pub(super) fn enter(&self, ip: IpAddr) -> Place {
-        let most = self.most(ip).unwrap_or(u32::MAX);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(neighbourhood(ip)).or_default();
-        if count.held < most {
+    /// A connection begins. The shards' clocks may differ by a little.
+    pub(super) fn enter(&self, ip: IpAddr, now: Duration) -> Place {
+        let key = neighbourhood(ip);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Known { counts, arrivals } = &mut *known;
+        let count = counts.entry(key).or_default();
+        let may_stay = self.most(ip).is_none_or(|most| arrivals.take(key, most, now) && count.held < most);
+        if may_stay {
             count.held += 1;
             Place::Held
         } else if count.told < TOLD_PER_ADDRESS_MAX {
@@ -118,7 +192,7 @@ impl Addresses {
 
     /// It is over.
     pub(super) fn leave(&self, ip: IpAddr, place: Place) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = &mut self.known.lock().unwrap_or_else(PoisonError::into_inner).counts;
         let key = neighbourhood(ip);
         let Some(count) = counts.get_mut(&key) else { return };
         match place {
@@ -173,12 +247,14 @@ mod tests {
         fn an_address_holds_as_many_as_it_may(moves in prop::collection::vec((0..3u8, any::<bool>(), 0..9usize), 1..300)) {
             let addresses = Addresses::new(Some(3));
             let mut open: Vec<(u8, Place)> = Vec::new();
-            for (host, comes, which) in moves {
+            for (minute, (host, comes, which)) in moves.into_iter().enumerate() {
+                // Seldom enough to come in as far as that goes.
+                let now = Duration::from_secs(60) * minute as u32;
                 let ip = IpAddr::from([192, 0, 2, host]);
                 if comes {
                     let held = open.iter().filter(|place| **place == (host, Place::Held)).count();
                     let told = open.iter().filter(|place| **place == (host, Place::Told)).count();
-                    let place = addresses.enter(ip);
+                    let place = addresses.enter(ip, now);
                     let expected = match (held, told) {
                         (0..3, _) => Place::Held,
                         (_, 0..4) => Place::Told,
@@ -196,7 +272,7 @@ mod tests {
             for (host, place) in open {
                 addresses.leave(IpAddr::from([192, 0, 2, host]), place);
             }
-            prop_assert!(addresses.counts.lock().unwrap().is_empty(), "nothing is kept of who is gone");
+            prop_assert!(addresses.known.lock().unwrap().counts.is_empty(), "nothing is kept of who is gone");
         }
     }
 
@@ -225,10 +301,54 @@ mod tests {
     #[test]
     fn a_customer_s_whole_network_is_one_address() {
         let addresses = Addresses::new(Some(1));
-        assert_eq!(addresses.enter(ip("2001:db8::1")), Place::Held);
-        assert_eq!(addresses.enter(ip("2001:db8::ffff:2")), Place::Told, "of the same /64");
-        assert_eq!(addresses.enter(ip("2001:db8:0:1::1")), Place::Held, "of another");
-        assert_eq!(addresses.enter(ip("192.0.2.1")), Place::Held);
-        assert_eq!(addresses.enter(ip("::ffff:192.0.2.1")), Place::Told, "the same, written otherwise");
+        let enter = |text| addresses.enter(ip(text), Duration::ZERO);
+        assert_eq!(enter("2001:db8::1"), Place::Held);
+        assert_eq!(enter("2001:db8::ffff:2"), Place::Told, "of the same /64");
+        assert_eq!(enter("2001:db8:0:1::1"), Place::Held, "of another");
+        assert_eq!(enter("192.0.2.1"), Place::Held);
+        assert_eq!(enter("::ffff:192.0.2.1"), Place::Told, "the same, written otherwise");
+    }
+
+    /// H3: who is cut off and comes back at once does so only so often, and another address is none the worse.
+    #[test]
+    fn an_address_comes_back_only_so_often() {
+        let addresses = Addresses::new(None);
+        let comes = |host: &str, second: u64| {
+            let place = addresses.enter(ip(host), Duration::from_secs(second));
+            addresses.leave(ip(host), place);
+            place == Place::Held
+        };
+        assert_eq!((0..1_000).filter(|_| comes("192.0.2.1", 0)).count(), 64, "a minute's worth");
+        assert_eq!((1..=600).filter(|second| comes("192.0.2.1", *second)).count(), 600);
+        let at_once = (601..=660).flat_map(|second| [second; 50]);
+        let more = at_once.filter(|second| comes("192.0.2.1", *second)).count();
+        assert!(
+            (100..=64 + 40).contains(&more),
+            "{more}: what was left of ten minutes, and a minute's worth"
+        );
+        assert!(comes("192.0.2.2", 660));
+        assert_eq!((0..1_000).filter(|_| comes("127.0.0.1", 0)).count(), 1_000, "this machine may");
+    }
+
+    /// A10: of any number of addresses so many are remembered, and those first forgotten of whom nothing need be known.
+    #[test]
+    fn arrivals_are_remembered_of_so_many_addresses() {
+        let mut arrivals = Arrivals::default();
+        let host = |number: u32| IpAddr::from(number.to_be_bytes());
+        let kept = ARRIVALS_KEPT_MAX as u32;
+        let now = Duration::from_secs(100);
+        for number in 0..kept {
+            assert!(arrivals.take(host(number), 1, now));
+        }
+        // The first one has used everything up.
+        while arrivals.take(host(0), 1, now) {}
+        for number in kept..kept + 10 {
+            assert!((0..99).all(|_| arrivals.take(host(number), 1, now)), "not remembered");
+        }
+        assert_eq!(arrivals.buckets.len(), ARRIVALS_KEPT_MAX);
+        assert!(!arrivals.take(host(0), 1, now), "it still is");
+        let later = now + Duration::from_secs(30);
+        assert!(arrivals.take(host(kept), 1, later));
+        assert_eq!(arrivals.buckets.len(), 2, "but for the first, nobody has come lately");
     }
 }

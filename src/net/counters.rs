@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::protocol::messages::Refusal;
+
 /// A number that only grows. Relaxed: it is read for people, nothing is decided by it.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -43,6 +45,17 @@ macro_rules! counters {
     };
 }
 
+impl NetCounters {
+    /// Counts a connection that is told why it ends.
+    pub(super) fn note_refusal(&self, refusal: &Refusal) {
+        match refusal {
+            Refusal::Full { .. } => self.refused_full.bump(),
+            Refusal::Protocol(_) => self.protocol_violations.bump(),
+            _ => {}
+        }
+    }
+}
+
 counters! {
     /// Datagrams received.
     packets_in,
@@ -80,11 +93,11 @@ counters! {
     wrong_schema,
     /// Tokens whose user data names no player.
     bad_identity,
-    /// Hellos refused because the world is full.
+    /// Connections refused because the world is full.
     refused_full,
     /// Hellos refused because the server drains.
     refused_draining,
-    /// Connections refused because their address has too many.
+    /// Connections refused because their address has too many, or makes new ones too often.
     refused_address,
     /// Reconnect tokens issued.
     reconnect_tokens,

@@ -1,6 +1,9 @@
 //! The first message of a connection: who is let through to the tick.
 //!
-//! Pure but for the count of players that the shards share. Time is an argument.
+//! Pure but for the count of connections that the shards share. Time is an argument.
+//!
+//! *Does not*: refuse players of a full world. Only the tick knows whose session waits or is taken over; here the number
+//! of connections is bounded, with a spare for those who come back and those who are to be told that there is no place.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,6 +15,13 @@ use crate::protocol::messages::{ClientControl, Refusal};
 pub const HELLO_SECONDS_MAX: u32 = 5;
 /// Longest version text that is taken from a client.
 const VERSION_BYTES_MAX: usize = 64;
+/// Least number of connections beyond those of as many players as there may be.
+const SPARE_CONNECTIONS_MIN: u32 = 16;
+
+/// Connections for so many players: an eighth more, and 16 at least.
+pub(super) fn with_spare(players: u32) -> u32 {
+    players.saturating_add((players / 8).max(SPARE_CONNECTIONS_MIN))
+}
 
 /// What all shards know about letting players in.
 #[derive(Debug)]
@@ -19,19 +29,19 @@ pub struct Gate {
     schema_hash: u64,
     version: String,
     players_max: u32,
-    players: AtomicU32,
+    connections: AtomicU32,
     draining: AtomicBool,
 }
 
 impl Gate {
-    /// A gate of a server with this schema and version, for so many players.
+    /// A gate of a server with this schema and version, for so many players and a spare.
     #[must_use]
     pub fn new(schema_hash: u64, version: impl Into<String>, players_max: u32) -> Self {
         Self {
             schema_hash,
             version: version.into(),
             players_max,
-            players: AtomicU32::new(0),
+            connections: AtomicU32::new(0),
             draining: AtomicBool::new(false),
         }
     }
@@ -41,19 +51,20 @@ impl Gate {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// How many players are connected.
+    /// How many connections said a valid hello and are not over.
     #[must_use]
-    pub fn players(&self) -> u32 {
-        self.players.load(Ordering::Relaxed)
+    pub fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
     }
 
     fn enter(&self) -> bool {
-        let more = |players: u32| (players < self.players_max).then_some(players + 1);
-        self.players.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+        let most = with_spare(self.players_max);
+        let more = |connections: u32| (connections < most).then_some(connections + 1);
+        self.connections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
     fn leave(&self) {
-        self.players.fetch_sub(1, Ordering::Relaxed);
+        self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -62,7 +73,7 @@ impl Gate {
 enum Stage {
     /// It owes its hello.
     Silent { since: Duration },
-    /// It said a valid one and counts as a player.
+    /// It said a valid one and holds a place.
     Passed,
     /// It is over, or never passed.
     Over,
@@ -103,7 +114,7 @@ impl Handshake {
     ///
     /// # Errors
     /// The refusal that ends the connection: the first message is no hello or a later one is, the schemas
-    /// differ, the server drains or is full.
+    /// differ, the server drains, or the spare is used up too.
     pub fn hear(
         &mut self,
         message: ClientControl,
@@ -114,7 +125,6 @@ impl Handshake {
             (Stage::Silent { .. }, ClientControl::Hello { schema_hash, version, heard }) => {
                 judge(schema_hash, version, gate, counters)?;
                 if !gate.enter() {
-                    counters.refused_full.bump();
                     return Err(Refusal::Full { players: gate.players_max });
                 }
                 self.stage = Stage::Passed;
@@ -197,11 +207,11 @@ mod tests {
         let mut handshake = Handshake::new(Duration::ZERO);
         assert_eq!(hear(&mut handshake, hello(7), &gate), Ok(Heard::Hello { heard: None }));
         assert_eq!(hear(&mut handshake, ClientControl::Bye, &gate), Ok(Heard::Message(ClientControl::Bye)));
-        assert_eq!(gate.players(), 1);
+        assert_eq!(gate.connections(), 1);
         assert!(matches!(hear(&mut handshake, hello(7), &gate), Err(Refusal::Protocol(_))));
         assert!(handshake.end(&gate));
         assert!(!handshake.end(&gate), "a place is given back once");
-        assert_eq!(gate.players(), 0);
+        assert_eq!(gate.connections(), 0);
     }
 
     /// D6: the refusal names both sides.
@@ -211,7 +221,7 @@ mod tests {
         let refusal = hear(&mut Handshake::new(Duration::ZERO), hello(8), &gate).unwrap_err();
         let text = refusal.to_string();
         assert!(text.contains("1.2.3") && text.contains("server-2.0"), "{text}");
-        assert_eq!(gate.players(), 0);
+        assert_eq!(gate.connections(), 0);
     }
 
     #[test]
@@ -221,15 +231,21 @@ mod tests {
         assert!(matches!(hear(&mut handshake, ClientControl::Bye, &gate), Err(Refusal::Protocol(_))));
     }
 
+    /// A10: the tick is not asked about any number of connections.
     #[test]
-    fn a_full_or_draining_world_says_so() {
+    fn a_world_whose_spare_is_used_up_too_says_that_it_is_full_and_a_draining_one_that_it_ends() {
         let gate = Gate::new(7, "9", 1);
         let mut first = Handshake::new(Duration::ZERO);
         hear(&mut first, hello(7), &gate).unwrap();
+        for _ in 0..SPARE_CONNECTIONS_MIN {
+            let heard = hear(&mut Handshake::new(Duration::ZERO), hello(7), &gate);
+            assert_eq!(heard, Ok(Heard::Hello { heard: None }), "who that is the tick must judge");
+        }
         let mut second = Handshake::new(Duration::ZERO);
         assert_eq!(hear(&mut second, hello(7), &gate), Err(Refusal::Full { players: 1 }));
         assert!(!second.end(&gate), "who never passed holds no place");
         assert!(first.end(&gate));
+        assert!(hear(&mut second, hello(7), &gate).is_ok(), "its place is free");
         gate.drain();
         assert_eq!(hear(&mut Handshake::new(Duration::ZERO), hello(7), &gate), Err(Refusal::Draining));
     }

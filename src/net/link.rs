@@ -229,7 +229,7 @@ impl ServerLink {
             }
             ServerResult::ClientConnected { client_id, addr, user_data, payload } => {
                 transmit(&self.socket, addr, payload, &mut self.sent, &self.counters);
-                let place = self.addresses.enter(addr.ip());
+                let place = self.addresses.enter(addr.ip(), self.now);
                 let refusal = (place != Place::Held).then(|| {
                     self.counters.refused_address.bump();
                     let most = self.addresses.most(addr.ip()).unwrap_or(u32::MAX);

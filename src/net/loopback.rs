@@ -170,10 +170,10 @@ impl Loopback {
         self.port.clone()
     }
 
-    /// How many players are connected.
+    /// How many connections said a valid hello and are not over.
     #[must_use]
     pub fn players(&self) -> u32 {
-        self.gate.players()
+        self.gate.connections()
     }
 
     fn now(&self) -> u64 {
@@ -183,9 +183,7 @@ impl Loopback {
     fn refuse(&mut self, connection: ConnectionId, refusal: Refusal) {
         let now = self.now();
         let Some(mut slot) = self.slots.remove(&connection) else { return };
-        if matches!(refusal, Refusal::Protocol(_)) {
-            self.counters.protocol_violations.bump();
-        }
+        self.counters.note_refusal(&refusal);
         let refusal = printable_refusal(refusal);
         let mut state = lock(&slot.state);
         if let Ok(bytes) = slot.peer.seal(&ServerControl::Refused(refusal.clone())) {

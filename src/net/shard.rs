@@ -340,9 +340,7 @@ impl Shard {
     /// Ends a connection for the tick at once, and for the client once it was told why.
     fn refuse(&mut self, client: u64, refusal: Refusal) {
         let Some(slot) = self.slots.get_mut(&client).filter(|slot| slot.closing.is_none()) else { return };
-        if matches!(refusal, Refusal::Protocol(_)) {
-            self.counters.protocol_violations.bump();
-        }
+        self.counters.note_refusal(&refusal);
         tracing::debug!("{:?} is refused: {refusal}", slot.peer.address);
         let refusal = printable_refusal(refusal);
         if let Ok(bytes) = slot.peer.seal(&ServerControl::Refused(refusal.clone())) {

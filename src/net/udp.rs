@@ -14,7 +14,7 @@ use super::auth::{Authentication, SecretKey};
 use super::bounds::{Addresses, NetLimits};
 use super::counters::NetCounters;
 use super::exchange::{FromNet, ToNet, Transport};
-use super::handshake::Gate;
+use super::handshake::{Gate, with_spare};
 use super::link::ServerLink;
 use super::shard::{Shard, ShardEnds, shard_of};
 use super::socket::{at_port, bind_range, size_buffers};
@@ -27,8 +27,6 @@ const BATCHES_FROM_SHARD: usize = 64;
 const BATCHES_TO_SHARD: usize = 4;
 /// Messages held back for a shard that takes nothing, before it counts as stuck.
 const HELD_BACK_MAX: usize = 65_536;
-/// Places beyond the players of a shard, so that there is somebody to be told that the world is full.
-const SPARE_CLIENTS_MIN: usize = 16;
 
 /// What a network is made of.
 #[derive(Clone, Debug)]
@@ -232,10 +230,10 @@ impl UdpNet {
         Ok(())
     }
 
-    /// How many players are connected.
+    /// How many connections said a valid hello and are not over.
     #[must_use]
     pub fn players(&self) -> u32 {
-        self.gate.players()
+        self.gate.connections()
     }
 
     /// How the server knows its clients.
@@ -275,8 +273,8 @@ fn check(config: &NetConfig) -> Result<(Authentication, usize), NetError> {
     if needed > usize::from(config.shards) {
         return Err(NetError::Players { players: config.players_max, shards: config.shards, needed });
     }
-    let share = players.div_ceil(usize::from(config.shards));
-    let clients_max = (share + (share / 8).max(SPARE_CLIENTS_MIN)).min(CLIENTS_PER_SHARD_MAX);
+    let share = config.players_max.div_ceil(u32::from(config.shards));
+    let clients_max = (with_spare(share) as usize).min(CLIENTS_PER_SHARD_MAX);
     Ok((authentication, clients_max))
 }
 

@@ -220,8 +220,12 @@ fn a_full_world_and_a_draining_one_say_so() {
     let alice = scene.add(connect(address, "alice"));
     scene.until("alice is in", |scene| scene.is_welcome(alice));
     let bob = scene.add(connect(address, "bob"));
+    scene.until("bob may be anybody", |scene| scene.is_welcome(bob));
+    let refusal = Refusal::Full { players: 1 };
+    scene.to_send.push(ToNet::Refuse { connection: scene.admitted[1], refusal: refusal.clone() });
     scene.until("bob knows", |scene| scene.ended(bob).is_some());
-    assert_eq!(scene.ended(bob), Some(&Ended::Refused(Refusal::Full { players: 1 })));
+    assert_eq!(scene.ended(bob), Some(&Ended::Refused(refusal)));
+    assert_eq!(scene.count("refused_full"), 1);
     scene.net.drain();
     let carol = scene.add(connect(address, "carol"));
     scene.until("carol knows", |scene| scene.ended(carol).is_some());

@@ -246,7 +246,9 @@ pub enum Refusal {
         until_ms: Option<u64>,
     },
     /// Too many connections from one address.
-    #[error("too many connections from this address: at most {most} at a time")]
+    #[error(
+        "too many connections from this address: at most {most} at a time, and four times as many new ones a minute"
+    )]
     AddressLimit {
         /// How many are allowed.
         most: u32,

@@ -102,7 +102,7 @@ impl Player {
         self.health = Health::Normal;
         self.calls.send_all_again();
         if let Some(reconnect) = &mut self.reconnect {
-            reconnect.is_in(self.now);
+            reconnect.is_in(self.now, welcome.resumed);
         }
         self.tell(if welcome.resumed { PlayerNews::Resumed } else { PlayerNews::Connected });
         self.welcome = Some(welcome);

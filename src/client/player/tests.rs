@@ -300,6 +300,66 @@ fn who_leaves_does_not_come_back() {
     assert_eq!(scene.dialled.load(Ordering::Relaxed), 0);
 }
 
+/// A client of a secured server, whose tokens say which session is meant; here each is that session's epoch.
+fn scene_with_tokens() -> Scene {
+    let mut scene = Scene::new(LoopbackConditions::default(), 1);
+    let port = scene.server.net.port();
+    let dial = move |again: &Again<'_>| {
+        let epoch = again.token.map(|token| token.parse().expect("an epoch"));
+        let named = epoch.map(|epoch| Resume { epoch, heard: 0 });
+        let heard = again.resume.map(|resume| resume.heard);
+        let link = port.connect(identity(named));
+        Ok::<_, ConnectionError>(Connection::resuming(Box::new(link), SCHEMA, "client-1", heard))
+    };
+    scene.player.reconnect = Some(Reconnect::new(dial, ReconnectPolicy::default(), 1));
+    scene
+}
+
+fn give_token(scene: &mut Scene) {
+    scene.server.say(ServerControl::Reconnect { token: scene.server.epoch.to_string() });
+    scene.run(2);
+}
+
+/// D2: the token names an older session than the one whose state is held: to ask for that one to go on would pass for a
+/// device that was taken over.
+#[test]
+fn a_token_of_an_older_session_does_not_resume_the_newer_one() {
+    let mut scene = scene_with_tokens();
+    scene.run(3);
+    give_token(&mut scene);
+    scene.server.forgets = true;
+    scene.player.cut(Duration::ZERO);
+    scene.run(20);
+    scene.server.forgets = false;
+    assert_eq!(scene.server.came[1], (Some(Resume { epoch: 1, heard: 0 }), false));
+    // The link dies between the welcome and the token behind it.
+    scene.server.say(notice(0));
+    scene.run(2);
+    scene.player.cut(Duration::ZERO);
+    scene.run(20);
+    assert_eq!(scene.server.came[2..], [(None, false)], "it comes as anybody does");
+    // With the session's own token it goes on.
+    give_token(&mut scene);
+    scene.player.cut(Duration::ZERO);
+    scene.run(20);
+    assert_eq!(scene.server.came[3..], [(Some(Resume { epoch: 3, heard: 0 }), true)]);
+}
+
+/// D1: over another connection a session is the same: a token from before leads back to it.
+#[test]
+fn a_token_of_an_earlier_connection_resumes_the_session_that_went_on() {
+    let mut scene = scene_with_tokens();
+    scene.run(3);
+    give_token(&mut scene);
+    for came in 1..4 {
+        scene.server.say(notice(came as u32));
+        scene.run(2);
+        scene.player.cut(Duration::ZERO);
+        scene.run(100);
+        assert_eq!(scene.server.came[came..], [(Some(Resume { epoch: 1, heard: came as u64 }), true)]);
+    }
+}
+
 /// A server that resumes what nobody asked for would show one session's state in another's view.
 #[test]
 fn a_session_that_nobody_asked_for_does_not_go_on() {

@@ -59,15 +59,28 @@ impl Measured {
     }
 
     pub(crate) fn add_counts(&mut self, counts: &PlayerCounts) {
+        // One by one and without a rest, so that none is forgotten.
+        let PlayerCounts {
+            updates,
+            update_bytes,
+            stale,
+            records,
+            decode_errors,
+            audits,
+            audits_inconclusive,
+            audit_failures,
+            surprising_replies,
+        } = *counts;
         let sum = &mut self.counts;
-        sum.updates += counts.updates;
-        sum.update_bytes += counts.update_bytes;
-        sum.stale += counts.stale;
-        sum.decode_errors += counts.decode_errors;
-        sum.audits += counts.audits;
-        sum.audits_inconclusive += counts.audits_inconclusive;
-        sum.audit_failures += counts.audit_failures;
-        sum.surprising_replies += counts.surprising_replies;
+        sum.updates += updates;
+        sum.update_bytes += update_bytes;
+        sum.stale += stale;
+        sum.records += records;
+        sum.decode_errors += decode_errors;
+        sum.audits += audits;
+        sum.audits_inconclusive += audits_inconclusive;
+        sum.audit_failures += audit_failures;
+        sum.surprising_replies += surprising_replies;
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
@@ -91,5 +104,28 @@ impl Measured {
         for (why, count) in &other.ends {
             *self.ends.entry(why.clone()).or_default() += count;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_count_of_a_player_is_added() {
+        let counts = PlayerCounts {
+            updates: 1,
+            update_bytes: 2,
+            stale: 3,
+            records: 4,
+            decode_errors: 5,
+            audits: 6,
+            audits_inconclusive: 7,
+            audit_failures: 8,
+            surprising_replies: 9,
+        };
+        let mut measured = Measured::default();
+        measured.add_counts(&counts);
+        assert_eq!(measured.counts, counts);
     }
 }
