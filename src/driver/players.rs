@@ -58,6 +58,11 @@ impl PlayersDesk {
         self.durable
     }
 
+    /// Whether something of what the store is doing is to be written.
+    pub(super) fn is_writing(&self) -> bool {
+        self.under_way.iter().any(|work| !is_load(work))
+    }
+
     /// Puts what has come in into the next tick's input.
     pub(super) fn fill(&mut self, input: &mut TickInput, orders: &Orders) {
         input.profiles.append(&mut self.answers);

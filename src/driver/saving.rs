@@ -14,6 +14,7 @@ use crate::store::{
 use crate::telemetry::Readiness;
 
 use super::players::PlayersDesk;
+use super::troubles::{Trouble, Troubles};
 
 /// Epochs and births that are reserved at a time: a restart after a crash skips at most so many numbers.
 const RESERVED_AHEAD: u64 = 10_000;
@@ -33,6 +34,7 @@ pub(super) struct Saving {
     asked_births: u64,
     /// What is kept of players.
     players: PlayersDesk,
+    troubles: Troubles,
 }
 
 /// An image on its way to the store.
@@ -75,6 +77,7 @@ impl Saving {
             asked_epoch: reserved_epoch,
             asked_births: reserved_births,
             players: PlayersDesk::default(),
+            troubles: Troubles::default(),
         })
     }
 
@@ -120,13 +123,14 @@ impl Saving {
             StoreResult::ImageSaved { tick, .. } => {
                 self.under_way = self.under_way.saturating_sub(1);
                 input.images_saved.push(tick);
-                readiness.set_degraded(None);
+                self.troubles.end(Trouble::Images);
             }
             StoreResult::Players(done) => {
+                self.troubles.end(self.players_trouble());
                 self.players.done(done);
-                readiness.set_degraded(None);
             }
             StoreResult::Reserved { counter: name, up_to } => {
+                self.troubles.end(Trouble::Reserves);
                 if name == counter::SESSION_EPOCH {
                     self.reserved_epoch = up_to;
                 } else {
@@ -135,7 +139,11 @@ impl Saving {
             }
             StoreResult::Failed { asked, retry_in_ms, message, .. } => {
                 tracing::error!("{message}");
-                readiness.set_degraded(Some("the world cannot be saved: see the log"));
+                self.troubles.begin(match asked {
+                    Asked::Image(_) => Trouble::Images,
+                    Asked::Players => self.players_trouble(),
+                    Asked::Reserve { .. } => Trouble::Reserves,
+                });
                 if retry_in_ms.is_none() {
                     match asked {
                         // A fresh image is better than the old one again.
@@ -152,6 +160,12 @@ impl Saving {
                 }
             }
         }
+        readiness.set_degraded(self.troubles.text());
+    }
+
+    /// What it is that fails or works when what the store does for players does.
+    fn players_trouble(&self) -> Trouble {
+        if self.players.is_writing() { Trouble::Players } else { Trouble::LookUps }
     }
 
     /// Hands what the tick wants kept of players, and its image, to the store, and reserves more numbers where they run low.

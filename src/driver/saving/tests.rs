@@ -190,3 +190,56 @@ fn what_earlier_ticks_handed_over_is_written_without_a_last_image() {
     assert_eq!(on_disk(&stage.folder), (vec![2], vec!["alice".into(), "bob".into()]));
     drop(stage.parent);
 }
+
+/// E5: what cannot be saved stays told while other things work, and ends when that very thing works again.
+#[test]
+fn a_trouble_lasts_until_the_same_kind_of_thing_works_again() {
+    let mut stage = Stage::new();
+    let load = |number| PlayerRequest::Load { number, player: PlayerId::new("bob").unwrap() };
+    let degraded = |stage: &Stage| stage.readiness.degraded();
+    stage.refuse("image");
+    stage.tick(&[], true);
+    stage.wait();
+    let told = degraded(&stage).expect("the image was refused");
+    assert!(!told.contains("log"), "players have none: {told}");
+    stage.hand_over(vec![load(1)], false);
+    stage.wait();
+    assert_eq!(degraded(&stage).as_ref(), Some(&told), "a look-up says nothing of images");
+
+    stage.refuse("player");
+    stage.tick(&["bob"], false);
+    stage.wait();
+    stage.saving.reserve(counter::SESSION_EPOCH, stage.saving.reserved_epoch + 1);
+    stage.hand_over(vec![load(2)], false);
+    stage.wait();
+    assert_eq!(
+        degraded(&stage).as_ref(),
+        Some(&told),
+        "nor does anything else, nor is it told in other words"
+    );
+
+    stage.allow("player");
+    stage.tick(&[], false);
+    stage.wait();
+    assert_eq!(degraded(&stage), Some(told), "images are still refused");
+    stage.allow("image");
+    stage.tick(&[], true);
+    stage.wait();
+    assert_eq!(degraded(&stage), None);
+}
+
+/// Look-ups alone that fail are a trouble of their own; profiles that cannot be written outlast them.
+#[test]
+fn what_is_not_written_of_players_outlasts_look_ups_that_work() {
+    let mut troubles = Troubles::default();
+    troubles.begin(Trouble::LookUps);
+    let read = troubles.text().expect("a trouble");
+    troubles.begin(Trouble::Players);
+    let written = troubles.text().expect("a trouble");
+    assert_ne!(read, written);
+    troubles.end(Trouble::LookUps);
+    assert_eq!(troubles.text(), Some(written));
+    troubles.begin(Trouble::LookUps);
+    troubles.end(Trouble::Players);
+    assert_eq!(troubles.text(), None, "what writes can be read");
+}
