@@ -603,6 +603,58 @@ fn the_health_of_the_world_is_told_when_it_changes_and_on_coming_in() {
     assert_eq!(stage.devices[1].health, [Health::Normal], "who was away hears how it is now");
 }
 
+/// A11, H3: whoever is in a world that ends hears so before the refusal.
+#[test]
+fn a_world_that_ends_tells_so_before_it_refuses() {
+    let mut stage =
+        Stage::new(Game { walks: false, padding: 0 }, settings(), 1, 0.0, &["alice", "bob", "carol"]);
+    stage.connect(0, None);
+    stage.connect(1, None);
+    stage.run(5);
+    stage.cut(1, true);
+    stage.run(1);
+    let carol = Join {
+        connection: ConnectionId(9),
+        player: PlayerId::new("carol").expect("a name"),
+        role: Role::Player,
+        resume: None,
+    };
+    let tick = stage.server.next_tick();
+    let input = TickInput { tick, now_ms: tick.0 * 50, joins: vec![carol], ..TickInput::default() };
+    let told: Vec<(u64, String)> = stage
+        .server
+        .close(input)
+        .messages
+        .into_iter()
+        .map(|message| match message {
+            ToNet::Control { connection, message: ServerControl::Health(health) } => {
+                (connection.0, health.to_string())
+            }
+            ToNet::Refuse { connection, refusal: Refusal::Draining } => (connection.0, "over".into()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let to = |connection: u64| -> Vec<&str> {
+        told.iter().filter(|(to, _)| *to == connection).map(|(_, what)| what.as_str()).collect()
+    };
+    assert_eq!(to(1), ["draining", "over"]);
+    assert_eq!(to(9), ["over"], "who never came in is refused");
+    assert_eq!(told.len(), 3, "who is away hears nothing: {told:?}");
+}
+
+/// A11: the client of such a player knows it as well, after it has ended.
+#[test]
+fn a_client_knows_that_its_world_ended_by_draining() {
+    let game = ServerBuilder::default().add_cell_plugins(Game { walks: false, padding: 0 });
+    let mut world = terrane::testing::TestWorld::new(game, settings());
+    let alice = world.connect("alice");
+    world.run(6);
+    assert_eq!(world[alice].health(), &Health::Normal);
+    world.tick_with(|input| input.draining = true);
+    world[alice].receive(std::time::Duration::from_millis(50));
+    assert_eq!(world[alice].health(), &Health::Draining);
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     /// A device connects, as one that still holds its session or anew.

@@ -15,6 +15,7 @@ mod players;
 mod run;
 mod saving;
 mod signals;
+mod troubles;
 
 /// Calendar time of tick 0 in lockstep: 2026-01-01, in milliseconds since 1970.
 pub const LOCKSTEP_EPOCH_MS: u64 = 1_767_225_600_000;

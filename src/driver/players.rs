@@ -24,6 +24,8 @@ pub(super) struct PlayersDesk {
     under_way: Vec<PlayerWork>,
     answers: Vec<ProfileAnswer>,
     loads_waiting: usize,
+    /// What was ever to be written, as far as it is durable.
+    durable: u64,
     last_order: u64,
     /// Sealed into a tick, or carried out and not durable yet.
     orders: BTreeMap<u64, (WaitingOrder, Option<OrderOutcome>)>,
@@ -43,6 +45,22 @@ impl PlayersDesk {
     /// How many things wait to be written.
     pub(super) fn unwritten(&self) -> usize {
         self.under_way.iter().chain(&self.waiting).filter(|work| !is_load(work)).count()
+    }
+
+    /// How many things were ever to be written. They are written in the order in which they came, so that this many are
+    /// [durable](Self::durable) when everything that has come so far is.
+    pub(super) fn given(&self) -> u64 {
+        self.durable + self.unwritten() as u64
+    }
+
+    /// How many of them are on the disk.
+    pub(super) fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    /// Whether something of what the store is doing is to be written.
+    pub(super) fn is_writing(&self) -> bool {
+        self.under_way.iter().any(|work| !is_load(work))
     }
 
     /// Puts what has come in into the next tick's input.
@@ -103,7 +121,7 @@ impl PlayersDesk {
 
     /// The batch is done.
     pub(super) fn done(&mut self, done: PlayersDone) {
-        self.under_way.clear();
+        self.durable += self.under_way.drain(..).filter(|work| !is_load(work)).count() as u64;
         self.loads_waiting = self.loads_waiting.saturating_sub(done.profiles.len());
         self.answers.extend(done.profiles);
         for number in done.marks {

@@ -472,7 +472,10 @@ impl World {
         ended: Result<(), RunError>,
     ) -> Result<(), RunError> {
         if let Err(error @ RunError::Panicked(_)) = ended {
-            // The world in memory is in an unknown state: what is durable stays as it was.
+            // The world in memory is in an unknown state and is not saved. What earlier ticks have handed over is sound.
+            if let Err(lost) = self.saving.finish(None) {
+                tracing::error!("{lost}");
+            }
             return Err(error);
         }
         let saved = self.saving.finish(self.last_image.take());

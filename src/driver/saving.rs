@@ -14,6 +14,7 @@ use crate::store::{
 use crate::telemetry::Readiness;
 
 use super::players::PlayersDesk;
+use super::troubles::{Trouble, Troubles};
 
 /// Epochs and births that are reserved at a time: a restart after a crash skips at most so many numbers.
 const RESERVED_AHEAD: u64 = 10_000;
@@ -23,8 +24,8 @@ pub(super) struct Saving {
     store: StoreHandle,
     every_ticks: u64,
     due: TickNumber,
-    /// Made and not taken by the store yet: its queue was full, or writing it failed for good.
-    held_back: Option<Image>,
+    /// Made and not taken by the store yet.
+    held_back: Option<HeldBack>,
     /// On its way, until the store says it is durable.
     under_way: usize,
     reserved_epoch: u64,
@@ -33,6 +34,18 @@ pub(super) struct Saving {
     asked_births: u64,
     /// What is kept of players.
     players: PlayersDesk,
+    troubles: Troubles,
+}
+
+/// An image on its way to the store.
+///
+/// Who has left is no longer in it, and is lost if it replaces the image before it while what that player was is written
+/// nowhere else. So it waits until everything that was to be written of players by the end of its tick is durable. What
+/// comes later does not hold it up.
+struct HeldBack {
+    image: Image,
+    /// How many things of players must be durable before it.
+    after: u64,
 }
 
 /// How long a world that ends waits for what is still to be written of its players.
@@ -64,6 +77,7 @@ impl Saving {
             asked_epoch: reserved_epoch,
             asked_births: reserved_births,
             players: PlayersDesk::default(),
+            troubles: Troubles::default(),
         })
     }
 
@@ -99,6 +113,7 @@ impl Saving {
             self.take(result, input, readiness);
             if works {
                 self.players.send(&self.store);
+                self.send_image();
             }
         }
     }
@@ -108,13 +123,14 @@ impl Saving {
             StoreResult::ImageSaved { tick, .. } => {
                 self.under_way = self.under_way.saturating_sub(1);
                 input.images_saved.push(tick);
-                readiness.set_degraded(None);
+                self.troubles.end(Trouble::Images);
             }
             StoreResult::Players(done) => {
+                self.troubles.end(self.players_trouble());
                 self.players.done(done);
-                readiness.set_degraded(None);
             }
             StoreResult::Reserved { counter: name, up_to } => {
+                self.troubles.end(Trouble::Reserves);
                 if name == counter::SESSION_EPOCH {
                     self.reserved_epoch = up_to;
                 } else {
@@ -123,7 +139,11 @@ impl Saving {
             }
             StoreResult::Failed { asked, retry_in_ms, message, .. } => {
                 tracing::error!("{message}");
-                readiness.set_degraded(Some("the world cannot be saved: see the log"));
+                self.troubles.begin(match asked {
+                    Asked::Image(_) => Trouble::Images,
+                    Asked::Players => self.players_trouble(),
+                    Asked::Reserve { .. } => Trouble::Reserves,
+                });
                 if retry_in_ms.is_none() {
                     match asked {
                         // A fresh image is better than the old one again.
@@ -140,21 +160,21 @@ impl Saving {
                 }
             }
         }
+        readiness.set_degraded(self.troubles.text());
+    }
+
+    /// What it is that fails or works when what the store does for players does.
+    fn players_trouble(&self) -> Trouble {
+        if self.players.is_writing() { Trouble::Players } else { Trouble::LookUps }
     }
 
     /// Hands what the tick wants kept of players, and its image, to the store, and reserves more numbers where they run low.
     pub(super) fn hand_over(&mut self, output: &mut TickOutput, server: &Server) {
         self.players.hand_over(output, &self.store);
         if let Some(made) = output.image.take() {
-            self.held_back = Some(self.as_saved(made));
+            self.held_back = Some(HeldBack { image: as_saved(made), after: self.players.given() });
         }
-        if let Some(image) = self.held_back.take() {
-            match self.store.try_request(StoreRequest::SaveImage(image)) {
-                Ok(()) => self.under_way += 1,
-                Err(Refused::Full(StoreRequest::SaveImage(image))) => self.held_back = Some(image),
-                Err(_) => tracing::error!("the store thread has ended: the world is no longer saved"),
-            }
-        }
+        self.send_image();
         let (epoch, birth) = server.counters();
         let low = RESERVED_AHEAD / 2;
         if u64::from(epoch) + low > self.asked_epoch {
@@ -167,27 +187,26 @@ impl Saving {
         }
     }
 
+    /// Hands the image that is held back to the store, if its turn has come and there is room.
+    fn send_image(&mut self) {
+        let Some(HeldBack { image, after }) =
+            self.held_back.take_if(|held| held.after <= self.players.durable())
+        else {
+            return;
+        };
+        match self.store.try_request(StoreRequest::SaveImage(image)) {
+            Ok(()) => self.under_way += 1,
+            Err(Refused::Full(StoreRequest::SaveImage(image))) => {
+                self.held_back = Some(HeldBack { image, after });
+            }
+            Err(_) => tracing::error!("the store thread has ended: the world is no longer saved"),
+        }
+    }
+
     fn reserve(&self, name: &'static str, up_to: u64) {
         // A full queue is tried again when the numbers have run a little lower.
         if self.store.try_request(StoreRequest::Reserve { counter: name.into(), up_to }).is_err() {
             tracing::warn!(counter = name, "the store is busy: no numbers reserved for now");
-        }
-    }
-
-    fn as_saved(&self, made: WorldImage) -> Image {
-        let counters = made
-            .counters
-            .into_iter()
-            // What is reserved in the table counts; the image must not lower it.
-            .filter(|(name, _)| name != image::COUNTER_EPOCH)
-            .collect();
-        Image {
-            tick: made.tick,
-            now_ms: made.now_ms,
-            fingerprint: made.fingerprint,
-            counters,
-            entity_count: made.entities,
-            entities: made.bytes.to_vec(),
         }
     }
 
@@ -197,7 +216,7 @@ impl Saving {
     }
 
     /// Writes what is still to be written of players. A store that does not work is not waited for beyond
-    /// [`LAST_WRITES_WITHIN`].
+    /// [`LAST_WRITES_WITHIN`], nor is one asked again that cannot do it.
     #[expect(clippy::disallowed_methods, reason = "how long a world that ends waits for its store")]
     fn write_last(&mut self) -> Result<(), StoreError> {
         let began = Instant::now();
@@ -205,8 +224,17 @@ impl Saving {
             self.players.send(&self.store);
             match self.store.wait_result(Duration::from_millis(200)) {
                 Some(StoreResult::Players(done)) => self.players.done(done),
-                Some(StoreResult::Failed { asked: Asked::Players, retry_in_ms: None, message, .. }) => {
+                Some(StoreResult::Failed {
+                    asked: Asked::Players,
+                    retry_in_ms: None,
+                    retryable,
+                    message,
+                    ..
+                }) => {
                     self.players.gave_up(&message);
+                    if !retryable {
+                        break;
+                    }
                 }
                 _ => {}
             }
@@ -217,11 +245,33 @@ impl Saving {
         }
     }
 
-    /// Ends the thread after everything is written, the last image included.
+    /// Ends the thread after everything is written, the last image included: but not if something of players is not, since
+    /// who is no longer in that image would be lost.
     pub(super) fn finish(mut self, last: Option<WorldImage>) -> Result<(), StoreError> {
         let players = self.write_last();
-        let last = last.map(|made| self.as_saved(made)).or_else(|| self.held_back.take());
-        self.store.finish(last).map(drop).and(players)
+        let last = last.filter(|_| players.is_ok()).map(as_saved).or_else(|| {
+            let held_back = self.held_back.take()?;
+            (held_back.after <= self.players.durable()).then_some(held_back.image)
+        });
+        let images = self.store.finish(last).map(drop);
+        players.and(images)
+    }
+}
+
+fn as_saved(made: WorldImage) -> Image {
+    let counters = made
+        .counters
+        .into_iter()
+        // What is reserved in the table counts; the image must not lower it.
+        .filter(|(name, _)| name != image::COUNTER_EPOCH)
+        .collect();
+    Image {
+        tick: made.tick,
+        now_ms: made.now_ms,
+        fingerprint: made.fingerprint,
+        counters,
+        entity_count: made.entities,
+        entities: made.bytes.to_vec(),
     }
 }
 
@@ -236,3 +286,6 @@ pub(super) fn as_world_image(image: Image) -> WorldImage {
         bytes: image.entities.into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

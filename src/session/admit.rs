@@ -44,6 +44,7 @@ pub fn admit(world: &mut World) {
                 for join in &input.joins {
                     sessions.waiting.push_back(Arrival::new(join.clone(), input.tick));
                 }
+                tell_health(world, sessions, &Health::Draining);
                 drain(world, sessions);
                 return;
             }

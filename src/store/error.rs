@@ -122,7 +122,11 @@ pub enum StoreError {
         message: String,
     },
     /// What should have been written of players when the world ended was not.
-    #[error("{unwritten} changes of what is kept of players are not saved: see the log; check free space")]
+    #[error(
+        "{unwritten} changes of what is kept of players are not saved, so the last image of the world, which no longer \
+         holds those who left, is not saved either: the world goes on from the one before it; see the log and check \
+         free space"
+    )]
     PlayersLost {
         /// How many.
         unwritten: usize,

@@ -1,0 +1,245 @@
+//! Images, and what is kept of players, on their way to a store that works or not.
+
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::config::{GridSize, Sourced};
+use crate::ids::PlayerId;
+use crate::players::{PlayerRequest, Profile, ProfileSave};
+use crate::server::{ServerBuilder, WorldSettings};
+use crate::store::WorldIdentity;
+
+/// A world that is saved, without its network.
+struct Stage {
+    folder: std::path::PathBuf,
+    server: Server,
+    saving: Saving,
+    readiness: Readiness,
+    orders: Orders,
+    now: TickNumber,
+    /// Ticks whose images were told to be durable.
+    told: Vec<u64>,
+    parent: tempfile::TempDir,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("north");
+        let identity = WorldIdentity {
+            name: "north".into(),
+            seed: Sourced::default_of(7),
+            grid: Sourced::default_of(GridSize { columns: 1, rows: 1 }),
+            size_m: Sourced::default_of([100.0, 100.0]),
+            secret: None,
+        };
+        let store = Store::create_or_open(&folder, &identity).unwrap().0;
+        let mut server = ServerBuilder::default().build(WorldSettings::default(), None).unwrap();
+        let saving = Saving::start(store, &mut server, 1_000_000, TickNumber(1)).unwrap();
+        let (readiness, orders, told) = (Readiness::default(), Orders::default(), Vec::new());
+        Self { folder, server, saving, readiness, orders, now: TickNumber(0), told, parent }
+    }
+
+    /// A tick in which these leave, and of which there is an image or not.
+    fn tick(&mut self, leave: &[&str], image: bool) {
+        let requests = leave.iter().map(|name| PlayerRequest::Save(save_of(name))).collect();
+        self.hand_over(requests, image);
+    }
+
+    fn hand_over(&mut self, players: Vec<PlayerRequest>, image: bool) {
+        self.now.0 += 1;
+        let image = image.then(|| world_image(self.now));
+        let mut output = TickOutput { players, image, ..TickOutput::default() };
+        self.saving.hand_over(&mut output, &self.server);
+    }
+
+    /// Waits until the store has answered everything.
+    fn wait(&mut self) {
+        let mut input = TickInput { tick: self.now, ..TickInput::default() };
+        self.saving.wait(&mut input, &self.readiness);
+        self.told.extend(input.images_saved.iter().map(|tick| tick.0));
+    }
+
+    /// Takes what the store answers, as a tick that waits for nothing does, until so much of players is durable.
+    fn take_until_durable(&mut self, count: u64) {
+        while self.saving.players.durable() < count {
+            let mut input = TickInput { tick: self.now, ..TickInput::default() };
+            self.saving.fill(&mut input, &self.readiness, &self.orders);
+            std::thread::yield_now();
+        }
+    }
+
+    /// Lets the store refuse everything that would go into this table, from now on and for good.
+    fn refuse(&self, table: &str) {
+        let sql = format!(
+            "CREATE TRIGGER refuse_{table} BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        );
+        meddle(&self.folder, &sql);
+    }
+
+    fn allow(&self, table: &str) {
+        meddle(&self.folder, &format!("DROP TRIGGER refuse_{table}"));
+    }
+}
+
+fn world_image(tick: TickNumber) -> WorldImage {
+    let bytes = Bytes::from_static(b"a world");
+    WorldImage { tick, now_ms: tick.0 * 50, fingerprint: tick.0, entities: 1, counters: Vec::new(), bytes }
+}
+
+fn save_of(name: &str) -> ProfileSave {
+    let profile = Profile { avatar: Some(name.as_bytes().to_vec()), ..Profile::default() };
+    ProfileSave { player: PlayerId::new(name).unwrap(), profile }
+}
+
+fn meddle(folder: &Path, sql: &str) {
+    rusqlite::Connection::open(folder.join("world.db")).unwrap().execute_batch(sql).unwrap();
+}
+
+/// The images on the disk by their ticks, and the players of whom there is a profile.
+fn on_disk(folder: &Path) -> (Vec<u64>, Vec<String>) {
+    let file = rusqlite::Connection::open(folder.join("world.db")).unwrap();
+    let mut images = file.prepare("SELECT tick FROM image ORDER BY tick").unwrap();
+    let images = images.query_map([], |row| row.get::<_, i64>(0)).unwrap();
+    let mut players = file.prepare("SELECT name FROM player ORDER BY name").unwrap();
+    let players = players.query_map([], |row| row.get(0)).unwrap();
+    (images.map(|tick| tick.unwrap().cast_unsigned()).collect(), players.map(Result::unwrap).collect())
+}
+
+/// D5, A9: the image that no longer holds somebody is not durable before the profile is, also when writing it was given up.
+#[test]
+fn an_image_waits_for_the_profiles_of_those_who_left_before_it() {
+    let mut stage = Stage::new();
+    stage.tick(&[], true);
+    stage.wait();
+    stage.refuse("player");
+    stage.tick(&["bob"], true);
+    stage.wait();
+    stage.tick(&[], false);
+    stage.wait();
+    assert_eq!(on_disk(&stage.folder), (vec![1], vec![]), "bob is still in the image before");
+    stage.allow("player");
+    stage.tick(&[], false);
+    stage.wait();
+    assert_eq!(on_disk(&stage.folder), (vec![1, 2], vec!["bob".into()]));
+    assert_eq!(stage.told, [1, 2]);
+}
+
+/// A batch that is under way holds up the saves behind it, and with them the image; those who leave later do not.
+#[test]
+fn an_image_does_not_wait_for_those_who_leave_after_it() {
+    let mut stage = Stage::new();
+    stage.tick(&["alice"], false);
+    stage.tick(&["bob"], true);
+    assert_eq!(stage.saving.under_way, 0, "bob waits behind alice, and the image for bob");
+    stage.take_until_durable(1);
+    stage.tick(&["carol"], false);
+    assert_eq!(stage.saving.under_way, 0, "bob is on his way");
+    stage.take_until_durable(3);
+    stage.tick(&["dave"], false);
+    assert_eq!(
+        (stage.saving.under_way, stage.saving.players.is_under_way()),
+        (1, true),
+        "dave is not waited for"
+    );
+    stage.wait();
+    assert_eq!(on_disk(&stage.folder).0, [2]);
+}
+
+/// Somebody leaves in every tick, and every image gets its turn.
+#[test]
+fn images_do_not_starve_while_players_leave_in_every_tick() {
+    let mut stage = Stage::new();
+    for number in 1..=40u64 {
+        stage.tick(&[&format!("player {number}")], number == 1);
+        if stage.saving.under_way > 0 {
+            assert!(number > 1 && stage.saving.players.durable() < number);
+            return;
+        }
+        stage.take_until_durable(stage.saving.players.durable() + 1);
+    }
+    panic!("the image of tick 1 never went out");
+}
+
+#[test]
+fn the_last_image_is_not_written_when_what_is_kept_of_players_is_lost() {
+    let mut stage = Stage::new();
+    stage.tick(&[], true);
+    stage.wait();
+    stage.refuse("player");
+    let mut output =
+        TickOutput { players: vec![PlayerRequest::Save(save_of("bob"))], ..TickOutput::default() };
+    stage.saving.take_last(&mut output);
+    let error = stage.saving.finish(Some(world_image(TickNumber(2)))).unwrap_err();
+    assert!(matches!(error, StoreError::PlayersLost { unwritten: 1 }), "{error}");
+    assert!(error.to_string().contains("image"), "{error}");
+    assert_eq!(on_disk(&stage.folder), (vec![1], vec![]));
+    drop(stage.parent);
+}
+
+/// After a panic there is no last image, but what earlier ticks have handed over is written: profiles, and an image that
+/// waits for them.
+#[test]
+fn what_earlier_ticks_handed_over_is_written_without_a_last_image() {
+    let mut stage = Stage::new();
+    stage.tick(&["alice"], false);
+    stage.tick(&["bob"], true);
+    stage.saving.finish(None).unwrap();
+    assert_eq!(on_disk(&stage.folder), (vec![2], vec!["alice".into(), "bob".into()]));
+    drop(stage.parent);
+}
+
+/// E5: what cannot be saved stays told while other things work, and ends when that very thing works again.
+#[test]
+fn a_trouble_lasts_until_the_same_kind_of_thing_works_again() {
+    let mut stage = Stage::new();
+    let load = |number| PlayerRequest::Load { number, player: PlayerId::new("bob").unwrap() };
+    let degraded = |stage: &Stage| stage.readiness.degraded();
+    stage.refuse("image");
+    stage.tick(&[], true);
+    stage.wait();
+    let told = degraded(&stage).expect("the image was refused");
+    assert!(!told.contains("log"), "players have none: {told}");
+    stage.hand_over(vec![load(1)], false);
+    stage.wait();
+    assert_eq!(degraded(&stage).as_ref(), Some(&told), "a look-up says nothing of images");
+
+    stage.refuse("player");
+    stage.tick(&["bob"], false);
+    stage.wait();
+    stage.saving.reserve(counter::SESSION_EPOCH, stage.saving.reserved_epoch + 1);
+    stage.hand_over(vec![load(2)], false);
+    stage.wait();
+    assert_eq!(
+        degraded(&stage).as_ref(),
+        Some(&told),
+        "nor does anything else, nor is it told in other words"
+    );
+
+    stage.allow("player");
+    stage.tick(&[], false);
+    stage.wait();
+    assert_eq!(degraded(&stage), Some(told), "images are still refused");
+    stage.allow("image");
+    stage.tick(&[], true);
+    stage.wait();
+    assert_eq!(degraded(&stage), None);
+}
+
+/// Look-ups alone that fail are a trouble of their own; profiles that cannot be written outlast them.
+#[test]
+fn what_is_not_written_of_players_outlasts_look_ups_that_work() {
+    let mut troubles = Troubles::default();
+    troubles.begin(Trouble::LookUps);
+    let read = troubles.text().expect("a trouble");
+    troubles.begin(Trouble::Players);
+    let written = troubles.text().expect("a trouble");
+    assert_ne!(read, written);
+    troubles.end(Trouble::LookUps);
+    assert_eq!(troubles.text(), Some(written));
+    troubles.begin(Trouble::LookUps);
+    troubles.end(Trouble::Players);
+    assert_eq!(troubles.text(), None, "what writes can be read");
+}
