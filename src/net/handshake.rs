@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(hear(&mut second, hello(7), &gate), Err(Refusal::Full { players: 1 }));
         assert!(!second.end(&gate), "who never passed holds no place");
         assert!(first.end(&gate));
-        assert!(hear(&mut second, hello(7), &gate).is_ok(), "its place is free");
+        assert!(hear(&mut Handshake::new(Duration::ZERO), hello(7), &gate).is_ok(), "its place is free");
         gate.drain();
         assert_eq!(hear(&mut Handshake::new(Duration::ZERO), hello(7), &gate), Err(Refusal::Draining));
     }
