@@ -645,10 +645,15 @@ fn a_world_that_ends_tells_so_before_it_refuses() {
 /// A11: the client of such a player knows it as well, after it has ended.
 #[test]
 fn a_client_knows_that_its_world_ended_by_draining() {
-    let game = ServerBuilder::default().add_cell_plugins(Game { walks: false, padding: 0 });
+    let game =
+        ServerBuilder::default().add_cell_plugins(Game { walks: false, padding: 0 }).avatars(|request| {
+            let tally = Tally { player: request.player.to_string(), ..Tally::default() };
+            SpawnRequest::new(NetId::WORLD, Vec3::new(50.0, 50.0, 0.0), tally)
+        });
     let mut world = terrane::testing::TestWorld::new(game, settings());
     let alice = world.connect("alice");
     world.run(6);
+    assert!(world[alice].welcome().is_some(), "she is in");
     assert_eq!(world[alice].health(), &Health::Normal);
     world.tick_with(|input| input.draining = true);
     world[alice].receive(std::time::Duration::from_millis(50));
