@@ -23,6 +23,14 @@ pub struct Join {
     pub resume: Option<Resume>,
 }
 
+impl Join {
+    /// Which of two devices of one player is the later one: by the epoch that it holds; one that comes in anew is later than all.
+    #[must_use]
+    pub fn age(&self) -> u32 {
+        self.resume.map_or(u32::MAX, |held| held.epoch)
+    }
+}
+
 /// An action of a client, in the order in which that client sent them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientAction {

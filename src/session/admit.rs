@@ -118,7 +118,11 @@ fn greet(world: &mut World, sessions: &mut Sessions, join: &Join) {
     let player = &join.player;
     // A device that was taken over while it was away comes back by itself: its player is at another one now.
     let plays = sessions.of_player(player);
-    if join.resume.is_some_and(|wanted| plays.is_some_and(|session| session.has_replaced(wanted))) {
+    let is_replaced =
+        join.resume.is_some_and(|wanted| plays.is_some_and(|session| session.has_replaced(wanted)));
+    // The same of one that waits to be let in.
+    let is_newer = |arrival: &Arrival| arrival.join.player == *player && arrival.join.age() > join.age();
+    if is_replaced || sessions.waiting.iter().any(is_newer) {
         sessions.counts.not_resumable += 1;
         return say(world, ToNet::Refuse { connection: join.connection, refusal: Refusal::TakenOver });
     }

@@ -359,7 +359,7 @@ impl Sessions {
             life,
             began: id.epoch,
             held_epoch: id.epoch,
-            came_with: join.resume.map_or(u32::MAX, |held| held.epoch),
+            came_with: join.age(),
             is_heard: false,
             lingers_until: TickNumber(0),
             lasting: Lasting::default(),
