@@ -103,7 +103,7 @@ pub fn act(world: &mut World) {
                             let own = action.on == action.actor;
                             let refusal =
                                 if own { ActionRefusal::NotInWorld } else { ActionRefusal::NotYours };
-                            refuse_unplaced(world, &action, refusal);
+                            conclude(world, &action, Err(refusal));
                         }
                     }
                     continue;
@@ -128,16 +128,12 @@ pub fn act(world: &mut World) {
                         game.actions[usize::from(kind)].run_on_node(&action, stage)
                     })
                 });
-                world.resource_mut::<ActionTallies>().of(kind).count(&result);
                 let kind = &game.actions[usize::from(kind)];
                 if kind.scope() == Scope::Global {
                     let row = audit_row(&**kind, &action, &context, &result);
                     world.resource_mut::<TickOutput>().audit.push(row);
                 }
-                let mut sessions = world.resource_mut::<Sessions>();
-                if let (Some(id), Some(session)) = (action.id, sessions.at_mut(session)) {
-                    answer(session, id, result);
-                }
+                conclude(world, &action, result);
             }
             let mut counts = world.resource_mut::<ActCounts>();
             for kind in &game.messages {
@@ -177,8 +173,8 @@ fn audit_row(
     }
 }
 
-fn refuse_unplaced(world: &mut World, action: &RoutedAction, refusal: ActionRefusal) {
-    let result = Err(refusal);
+/// Counts what became of an action on the node, and answers it.
+fn conclude(world: &mut World, action: &RoutedAction, result: ActionResult) {
     world.resource_mut::<ActionTallies>().of(action.kind).count(&result);
     let mut sessions = world.resource_mut::<Sessions>();
     if let (Some(id), Some(session)) = (action.id, sessions.at_mut(action.session)) {

@@ -18,7 +18,7 @@ use crate::space::Position;
 
 use super::declare::{Action, GlobalScope};
 use super::effects::ActionEffects;
-use super::kinds::{ActionKind, CellStage, NodeStage, RoutedAction, declared_by, encoded};
+use super::kinds::{ActionKind, NodeStage, RoutedAction, declared_by, encoded};
 
 type Undo = Box<dyn FnOnce(&mut World, &mut Cells)>;
 type Deferred = Box<dyn FnOnce(&mut World, &mut Cells)>;
@@ -168,20 +168,12 @@ impl<A: Action<Scope = GlobalScope>> ActionKind for GlobalKind<A> {
     fn data(&self) -> Option<TypeId> {
         None
     }
-    fn run_in_cell(
-        &self,
-        _: &RoutedAction,
-        _: &TickContext,
-        _: &mut CellStage<'_>,
-    ) -> Result<Vec<u8>, ActionRefusal> {
-        unreachable!("an action of scope `global` runs on the node")
-    }
     fn run_on_node(
         &self,
         routed: &RoutedAction,
         stage: &mut NodeStage<'_>,
     ) -> Result<Vec<u8>, ActionRefusal> {
-        let action = routed.action.downcast_ref::<A>().expect("an action has the type of its kind");
+        let action = routed.of::<A>();
         let Some((slot, _)) = stage.find(routed.actor) else { return Err(ActionRefusal::NotInWorld) };
         let effects = ActionEffects::take(&mut stage.cells.at(slot).world);
         let mark = effects.mark();

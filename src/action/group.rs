@@ -20,9 +20,7 @@ use crate::space::Position;
 
 use super::declare::{Action, GroupScope};
 use super::effects::ActionEffects;
-use super::kinds::{
-    ActionKind, CellStage, NodeStage, PresentPlayers, RoutedAction, declared_by, encoded, find,
-};
+use super::kinds::{ActionKind, NodeStage, PresentPlayers, RoutedAction, declared_by, encoded, find};
 
 /// The data of those of the caller's party who are in the world, the caller included: wherever they are. Without a party it is
 /// the caller's alone.
@@ -299,20 +297,12 @@ where
     fn data(&self) -> Option<TypeId> {
         Some(TypeId::of::<D>())
     }
-    fn run_in_cell(
-        &self,
-        _: &RoutedAction,
-        _: &TickContext,
-        _: &mut CellStage<'_>,
-    ) -> Result<Vec<u8>, ActionRefusal> {
-        unreachable!("an action of scope `group` runs on the node")
-    }
     fn run_on_node(
         &self,
         routed: &RoutedAction,
         stage: &mut NodeStage<'_>,
     ) -> Result<Vec<u8>, ActionRefusal> {
-        let action = routed.action.downcast_ref::<A>().expect("an action has the type of its kind");
+        let action = routed.of::<A>();
         let members = members_with::<D>(routed, stage.cells, stage.rows, stage.present, stage.parties);
         let caller = members.binary_search_by(|(player, ..)| player.cmp(&routed.player));
         let Ok(caller) = caller else { return Err(ActionRefusal::NotInWorld) };

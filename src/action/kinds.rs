@@ -41,6 +41,13 @@ pub struct RoutedAction {
     pub action: DecodedAction,
 }
 
+impl RoutedAction {
+    /// The action, by the type of its kind.
+    pub(super) fn of<A: Action>(&self) -> &A {
+        self.action.downcast_ref::<A>().expect("an action has the type of its kind")
+    }
+}
+
 /// The one answer to an action.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
@@ -156,18 +163,33 @@ pub trait ActionKind: Send + Sync {
     ///
     /// # Errors
     /// When the handler refuses, the entity lacks the data that the action works on, or is not the caller's.
+    ///
+    /// # Panics
+    /// For a kind of another scope.
     fn run_in_cell(
         &self,
         action: &RoutedAction,
         tick: &TickContext,
         stage: &mut CellStage<'_>,
-    ) -> Result<Vec<u8>, ActionRefusal>;
+    ) -> Result<Vec<u8>, ActionRefusal> {
+        let _ = (action, tick, stage);
+        unreachable!("{} runs on the node", self.name())
+    }
     /// Runs an action of scope `group` or `global` on the node.
     ///
     /// # Errors
     /// When the handler refuses, or the caller lacks the data that the action works on.
-    fn run_on_node(&self, action: &RoutedAction, stage: &mut NodeStage<'_>)
-    -> Result<Vec<u8>, ActionRefusal>;
+    ///
+    /// # Panics
+    /// For a kind of scope `self`.
+    fn run_on_node(
+        &self,
+        action: &RoutedAction,
+        stage: &mut NodeStage<'_>,
+    ) -> Result<Vec<u8>, ActionRefusal> {
+        let _ = (action, stage);
+        unreachable!("{} runs in a cell", self.name())
+    }
 }
 
 /// Most bytes of an action in words.

@@ -17,7 +17,7 @@ use crate::space::Position;
 
 use super::declare::{Action, OwnScope};
 use super::effects::ActionEffects;
-use super::kinds::{ActionKind, CellStage, NodeStage, RoutedAction, declared_by, encoded};
+use super::kinds::{ActionKind, CellStage, RoutedAction, declared_by, encoded};
 
 /// What the handler of an action of scope `self` may know and do besides the caller's data and the action. What it tells and
 /// changes leaves as what systems of cells tell and change does, and nothing of it when it refuses.
@@ -116,7 +116,7 @@ where
         tick: &TickContext,
         stage: &mut CellStage<'_>,
     ) -> Result<Vec<u8>, ActionRefusal> {
-        let action = routed.action.downcast_ref::<A>().expect("an action has the type of its kind");
+        let action = routed.of::<A>();
         let not_there =
             if routed.on == routed.actor { ActionRefusal::NotInWorld } else { ActionRefusal::NotYours };
         let Ok(mut entity) = stage.world.get_entity_mut(stage.entity) else { return Err(not_there) };
@@ -145,8 +145,5 @@ where
             stage.effects.undo(mark);
         }
         result
-    }
-    fn run_on_node(&self, _: &RoutedAction, _: &mut NodeStage<'_>) -> Result<Vec<u8>, ActionRefusal> {
-        unreachable!("an action of scope `self` runs in a cell")
     }
 }

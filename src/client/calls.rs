@@ -26,9 +26,6 @@ const OPEN_MAX: usize = 4_096;
 /// Actions that waited and are sent at once, and per second: with all else a client sends, less than a server takes.
 const REPEATS_AT_ONCE_MAX: f64 = 32.0;
 const REPEATS_PER_S: f64 = 100.0;
-/// Bits of a name's upper half below the milliseconds: so many actions in one of them keep their order.
-const ORDER_SHIFT: u32 = 16;
-
 /// What became of an action.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
@@ -73,8 +70,8 @@ pub enum CallError {
     Connection(#[from] ConnectionError),
 }
 
-/// In milliseconds.
-const HOUR: u64 = 3_600_000;
+/// How far names run ahead of the world's calendar.
+const HOUR_MS: u64 = 3_600_000;
 
 /// Names for actions: the upper half is an order that follows the calendar, so that a server knows which it has
 /// forgotten; the lower half is random.
@@ -88,15 +85,16 @@ struct Names {
 
 impl Names {
     fn next(&mut self, unix_ms: u64) -> ActionId {
-        let by_calendar = unix_ms.saturating_mul(1 << ORDER_SHIFT);
+        let by_calendar = ActionId::order_at(unix_ms);
         let by_calendar = by_calendar.min(self.last_by_calendar_max.unwrap_or(u64::MAX));
         self.last = self.last.saturating_add(1).max(by_calendar);
-        ActionId(u128::from(self.last) << 64 | u128::from(self.random.next_u64()))
+        ActionId::new(self.last, self.random.next_u64())
     }
 
     fn lie_above(&mut self, id: ActionId) {
         self.last = self.last.max(id.order());
-        self.last_by_calendar_max = (id.order() > 0).then(|| id.order().saturating_add(HOUR << ORDER_SHIFT));
+        self.last_by_calendar_max =
+            (id.order() > 0).then(|| id.order().saturating_add(ActionId::order_at(HOUR_MS)));
     }
 }
 
@@ -289,8 +287,8 @@ mod tests {
                 let id = calls.name(unix_ms);
                 prop_assert!(id > last);
                 // Not further ahead than an hour of the calendar that the server goes by.
-                let ahead_max = if after.order() > 0 { after.order().saturating_add(HOUR << ORDER_SHIFT) } else { u64::MAX };
-                prop_assert!(id.order() >= (unix_ms << ORDER_SHIFT).min(ahead_max));
+                let ahead_max = if after.order() > 0 { after.order().saturating_add(ActionId::order_at(HOUR_MS)) } else { u64::MAX };
+                prop_assert!(id.order() >= ActionId::order_at(unix_ms).min(ahead_max));
                 last = id;
             }
         }
