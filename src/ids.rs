@@ -253,6 +253,11 @@ pub struct FactKey(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConnectionId(pub u64);
 
+/// What a client calls itself over all its connections: a random number, which tells two devices of one player apart from
+/// one that comes back. Nothing is granted by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DeviceId(pub u64);
+
 /// A player's presence in the world. `epoch` grows with every session of the world: a message that carries an
 /// older one belongs to a session that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -288,6 +293,7 @@ impl ActionId {
     }
 
     /// The order of ids that are made at this time, milliseconds since 1970: clients begin there, or above what they used.
+    /// 65,536 actions of one millisecond keep their order.
     #[must_use]
     pub fn order_at(unix_ms: u64) -> u64 {
         unix_ms.saturating_mul(1 << 16)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use terrane::cell::markers::{Ghost, Owned};
 use terrane::cell::pool::with_cells;
-use terrane::ids::{ConnectionId, PlayerId};
+use terrane::ids::{ConnectionId, DeviceId, PlayerId};
 use terrane::prelude::*;
 use terrane::server::io::Join;
 use terrane::server::{Server, TickInput, TickReport};
@@ -203,6 +203,7 @@ fn who_has_just_left_the_box_of_an_owner_beyond_the_margin_is_seen_all_the_same(
                     connection: ConnectionId(1),
                     player,
                     role: Role::Player,
+                    device: DeviceId(1),
                     resume: None,
                 });
             }

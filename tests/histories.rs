@@ -11,7 +11,7 @@ use support::ants::{self, Ants, Log};
 use support::ants_checks;
 use support::ants_worlds;
 use support::oracle_views;
-use terrane::ids::{ConnectionId, NetId, PlayerId, TickNumber};
+use terrane::ids::{ConnectionId, DeviceId, NetId, PlayerId, TickNumber};
 use terrane::net::LoopbackConditions;
 use terrane::prelude::*;
 use terrane::server::io::Join;
@@ -53,6 +53,7 @@ fn players_come_and_go(input: &mut TickInput, tick: u64) {
                 connection: ConnectionId(number),
                 player,
                 role: Role::Player,
+                device: DeviceId(1),
                 resume: None,
             }),
             _ => {}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use terrane::ids::{ConnectionId, PlayerId};
+use terrane::ids::{ConnectionId, DeviceId, PlayerId};
 use terrane::prelude::*;
 use terrane::server::io::Join;
 use terrane::server::{Server, TickInput, TickReport};
@@ -70,6 +70,7 @@ fn what_a_leaving_player_has_asked_for_is_born_under_a_name_that_nobody_had() {
                         connection: ConnectionId(1),
                         player,
                         role: Role::Player,
+                        device: DeviceId(1),
                         resume: None,
                     });
                 }

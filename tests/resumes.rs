@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use terrane::cell::markers::Owned;
 use terrane::cell::pool::with_cells;
 use terrane::client::mirror::Mirror;
-use terrane::ids::{ActionId, ConnectionId, PlayerId};
+use terrane::ids::{ActionId, ConnectionId, DeviceId, PlayerId};
 use terrane::net::ToNet;
 use terrane::prelude::*;
 use terrane::protocol::codec;
@@ -206,7 +206,13 @@ impl Stage {
         self.connections += 1;
         let connection = ConnectionId(self.connections);
         let player = self.devices[device].player.clone();
-        self.input.joins.push(Join { connection, player, role: Role::Player, resume });
+        self.input.joins.push(Join {
+            connection,
+            player,
+            role: Role::Player,
+            device: DeviceId(device as u64),
+            resume,
+        });
         self.devices[device].ended = None;
         self.devices[device].line =
             Some(Line { connection, epoch: 0, reliable: VecDeque::new(), updates: Vec::new() });
@@ -505,6 +511,43 @@ fn a_resume_tells_nothing_again_and_a_takeover_everything() {
     assert_eq!(stage.devices[1].ended, Some(Refusal::TakenOver));
 }
 
+/// D2: of two devices that come back to a world that was started again the later one plays, in whatever order they come and
+/// however soon after each other; a device is never taken for another one that replaced it.
+#[test]
+fn after_a_restart_the_later_device_plays_however_soon_the_other_follows() {
+    let game = Game { walks: false, padding: 0 };
+    for (first, ticks_between) in [(0, 0), (0, 1), (0, 9), (1, 0), (1, 1), (1, 9)] {
+        let mut stage = Stage::new(game, settings(), 1, 0.0, &["alice", "alice"]);
+        stage.connect(0, None);
+        stage.run(10);
+        // Its line dies before it hears of the takeover.
+        stage.cut(0, false);
+        stage.connect(1, None);
+        stage.run(10);
+        assert_eq!((stage.devices[0].ended.clone(), stage.devices[1].ended.clone()), (None, None));
+        stage.server = server_of(game, settings());
+        stage.server.skip_counters(1_000, 1_000);
+        for device in [first, 1 - first] {
+            stage.connect(device, stage.devices[device].resume());
+            stage.run(ticks_between);
+        }
+        stage.run(10);
+        let case = format!("{first} first, {ticks_between} ticks between");
+        assert_eq!(stage.devices[0].ended, Some(Refusal::TakenOver), "{case}");
+        assert_eq!(stage.devices[1].ended, None, "{case}");
+        assert!(stage.devices[1].is_in(), "{case}");
+        // It comes in anew, hears nothing of that, and asks for what it still holds.
+        for resume in [None, stage.devices[1].resume()] {
+            stage.cut(1, false);
+            stage.connect(1, resume);
+            stage.tick();
+        }
+        stage.run(10);
+        assert_eq!(stage.devices[1].ended, None, "{case}");
+        assert!(stage.devices[1].is_in(), "{case}");
+    }
+}
+
 /// D1: a session waits for so long and no longer; its place counts as taken, but never against its own player.
 #[test]
 fn a_session_ends_when_nobody_comes_back_and_keeps_its_place_until_then() {
@@ -617,6 +660,7 @@ fn a_world_that_ends_tells_so_before_it_refuses() {
         connection: ConnectionId(9),
         player: PlayerId::new("carol").expect("a name"),
         role: Role::Player,
+        device: DeviceId(9),
         resume: None,
     };
     let tick = stage.server.next_tick();

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use terrane::action::act;
 use terrane::cell::pool::with_cells;
 use terrane::client::connection::Ended;
-use terrane::ids::{ActionId, ConnectionId};
+use terrane::ids::{ActionId, ConnectionId, DeviceId};
 use terrane::limits::{CLIENT_QUEUE_MAX, JOINS_PER_TICK_MAX};
 use terrane::net::{LoopbackConditions, ToNet};
 use terrane::prelude::*;
@@ -414,6 +414,7 @@ fn joins(names: impl IntoIterator<Item = u64>) -> Vec<Join> {
         connection: ConnectionId(number),
         player: terrane::ids::PlayerId::new(&format!("player {number:03}")).expect("a name"),
         role: Role::Player,
+        device: DeviceId(1),
         resume: None,
     };
     names.into_iter().map(join).collect()

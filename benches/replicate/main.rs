@@ -266,6 +266,7 @@ fn measure(scenario: Scenario, args: &Args) -> Line {
         connection: connection(client),
         player: game::player(client),
         role: terrane::ids::Role::Player,
+        device: terrane::ids::DeviceId(client as u64),
         resume: None,
     };
     run.tick((0..scenario.clients).map(all).collect());

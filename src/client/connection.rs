@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use crate::ids::PlayerId;
+use crate::ids::{DeviceId, PlayerId};
 use crate::limits::CLIENT_MESSAGE_BYTES_MAX;
 use crate::net::auth::TokenError;
 use crate::net::envelope::{EnvelopeReader, EnvelopeWriter};
@@ -86,17 +86,34 @@ pub struct Connection {
     told: bool,
 }
 
+/// A name for a client, which it keeps over all its connections.
+///
+/// # Panics
+/// When the system has no randomness to give.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "a name for a client, which runs outside of the server")]
+pub fn new_device() -> DeviceId {
+    DeviceId(getrandom::u64().expect("the system gives random numbers"))
+}
+
 impl Connection {
-    /// Says hello over a link.
+    /// Says hello over a link, as a client that has no other connections.
     #[must_use]
     pub fn over(link: Box<dyn ClientLink>, schema_hash: u64, version: &str) -> Self {
-        Self::resuming(link, schema_hash, version, None)
+        Self::resuming(link, schema_hash, version, new_device(), None)
     }
 
     /// Says hello over a link and, where `heard` is given, asks for the session that the link's token names to go on:
-    /// so many of its [lasting](ServerControl::is_lasting) messages were delivered.
+    /// so many of its [lasting](ServerControl::is_lasting) messages were delivered. `device` is the same in all connections of
+    /// one client: [`new_device`] draws one.
     #[must_use]
-    pub fn resuming(link: Box<dyn ClientLink>, schema_hash: u64, version: &str, heard: Option<u64>) -> Self {
+    pub fn resuming(
+        link: Box<dyn ClientLink>,
+        schema_hash: u64,
+        version: &str,
+        device: DeviceId,
+        heard: Option<u64>,
+    ) -> Self {
         let mut connection = Self {
             link,
             reader: EnvelopeReader::default(),
@@ -108,7 +125,7 @@ impl Connection {
             ended: None,
             told: false,
         };
-        let hello = ClientControl::Hello { schema_hash, version: version.into(), heard };
+        let hello = ClientControl::Hello { schema_hash, version: version.into(), device, heard };
         let bytes = connection.writer.seal(&hello);
         connection.link.send(CHANNEL_CONTROL, bytes);
         connection

@@ -20,7 +20,7 @@ pub mod reconnect;
 pub mod repl;
 pub mod script;
 
-pub use connection::{Connection, ConnectionError, Ended, ServerEvent};
+pub use connection::{Connection, ConnectionError, Ended, ServerEvent, new_device};
 pub use console::{ClientGame, Console};
 pub use interpolation::Interpolation;
 pub use mirror::Mirror;

@@ -13,11 +13,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use crate::ids::PlayerId;
+use crate::ids::{DeviceId, PlayerId};
 use crate::net::{Authentication, Conditions, Identity, LinkEnd, Token, UdpClientLink, issue_token};
 use crate::protocol::messages::Resume;
 
-use super::connection::{Connection, ConnectionError, Ended, OPEN_TOKEN_EXPIRES};
+use super::connection::{Connection, ConnectionError, Ended, OPEN_TOKEN_EXPIRES, new_device};
 
 /// Who has been in for so long has come back for good: the next failure is waited for as a first one.
 const STEADY_AFTER: Duration = Duration::from_secs(5);
@@ -265,6 +265,7 @@ pub struct UdpDial {
     way: UdpWay,
     schema_hash: u64,
     version: String,
+    device: DeviceId,
     conditions: Conditions,
     /// The token that was used last, and from where: the server takes a token from one address only.
     used: Option<(Token, SocketAddr)>,
@@ -274,7 +275,7 @@ impl UdpDial {
     /// For a client of this schema and version.
     #[must_use]
     pub fn new(way: UdpWay, schema_hash: u64, version: &str, conditions: Conditions) -> Self {
-        Self { way, schema_hash, version: version.into(), conditions, used: None }
+        Self { way, schema_hash, version: version.into(), device: new_device(), conditions, used: None }
     }
 
     /// The first connection.
@@ -317,7 +318,7 @@ impl Dial for UdpDial {
         };
         self.used = link.local_address().ok().map(|from| (token, from));
         let heard = again.resume.map(|resume| resume.heard);
-        Ok(Connection::resuming(Box::new(link), self.schema_hash, &self.version, heard))
+        Ok(Connection::resuming(Box::new(link), self.schema_hash, &self.version, self.device, heard))
     }
 }
 

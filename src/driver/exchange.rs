@@ -87,9 +87,9 @@ impl Exchange {
             for event in self.received.drain(..) {
                 let connection = event.connection();
                 match event {
-                    FromNet::Connected { player, role, resume, .. } => {
+                    FromNet::Connected { player, role, device, resume, .. } => {
                         self.route.insert(connection, index);
-                        input.joins.push(Join { connection, player, role, resume });
+                        input.joins.push(Join { connection, player, role, device, resume });
                     }
                     FromNet::Control { epoch, payload, .. } => match payload {
                         ClientControl::Action(call) => {
@@ -158,7 +158,7 @@ impl Exchange {
 mod tests {
     use super::*;
     use crate::client::connection::Connection;
-    use crate::ids::PlayerId;
+    use crate::ids::{DeviceId, PlayerId};
     use crate::net::{Identity, Loopback, LoopbackConditions};
 
     const SCHEMA: u64 = 5;
@@ -193,7 +193,12 @@ mod tests {
         };
         let (liar, lost) = (of("liar", &input), of("lost", &input));
         port.set_silence_ticks_max(2);
-        let again = ClientControl::Hello { schema_hash: SCHEMA, version: "client-1".into(), heard: None };
+        let again = ClientControl::Hello {
+            schema_hash: SCHEMA,
+            version: "client-1".into(),
+            device: DeviceId(1),
+            heard: None,
+        };
         clients[0].send_control(&again).expect("it is sent");
         clients[1].cut();
         for _ in 0..6 {

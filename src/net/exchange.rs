@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::counters::NetCounters;
-use crate::ids::{ConnectionId, PlayerId, Role};
+use crate::ids::{ConnectionId, DeviceId, PlayerId, Role};
 use crate::protocol::messages::{ClientControl, ClientState, Refusal, Resume, ServerControl};
 
 /// From the network to the tick. Events of one connection come in order: connected, messages, disconnected.
@@ -20,6 +20,8 @@ pub enum FromNet {
         player: PlayerId,
         /// What its token lets it do.
         role: Role,
+        /// Which client of the player's it is.
+        device: DeviceId,
         /// The session that it resumes: its token names one, and it says that it still holds it.
         resume: Option<Resume>,
         /// Which shard holds it.

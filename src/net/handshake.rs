@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::counters::NetCounters;
+use crate::ids::DeviceId;
 use crate::protocol::messages::{ClientControl, Refusal};
 
 /// How long a connection may take to say hello.
@@ -90,6 +91,8 @@ pub struct Handshake {
 pub enum Heard {
     /// It was the hello: the player waits to be admitted.
     Hello {
+        /// Which client of its player's it is.
+        device: DeviceId,
         /// How many lasting messages of the session to be resumed the client holds.
         heard: Option<u64>,
     },
@@ -122,14 +125,14 @@ impl Handshake {
         counters: &NetCounters,
     ) -> Result<Heard, Refusal> {
         match (self.stage, message) {
-            (Stage::Silent { .. }, ClientControl::Hello { schema_hash, version, heard }) => {
+            (Stage::Silent { .. }, ClientControl::Hello { schema_hash, version, device, heard }) => {
                 judge(schema_hash, version, gate, counters)?;
                 if !gate.enter() {
                     return Err(Refusal::Full { players: gate.players_max });
                 }
                 self.stage = Stage::Passed;
                 counters.hellos.bump();
-                Ok(Heard::Hello { heard })
+                Ok(Heard::Hello { device, heard })
             }
             (Stage::Silent { .. }, _) => {
                 counters.out_of_order.bump();
@@ -194,7 +197,7 @@ mod tests {
     use super::*;
 
     fn hello(schema_hash: u64) -> ClientControl {
-        ClientControl::Hello { schema_hash, version: "1.2.3".into(), heard: None }
+        ClientControl::Hello { schema_hash, version: "1.2.3".into(), device: DeviceId(1), heard: None }
     }
 
     fn hear(handshake: &mut Handshake, message: ClientControl, gate: &Gate) -> Result<Heard, Refusal> {
@@ -205,7 +208,10 @@ mod tests {
     fn a_valid_hello_passes_and_what_follows_is_for_the_tick() {
         let gate = Gate::new(7, "9", 1);
         let mut handshake = Handshake::new(Duration::ZERO);
-        assert_eq!(hear(&mut handshake, hello(7), &gate), Ok(Heard::Hello { heard: None }));
+        assert_eq!(
+            hear(&mut handshake, hello(7), &gate),
+            Ok(Heard::Hello { device: DeviceId(1), heard: None })
+        );
         assert_eq!(hear(&mut handshake, ClientControl::Bye, &gate), Ok(Heard::Message(ClientControl::Bye)));
         assert_eq!(gate.connections(), 1);
         assert!(matches!(hear(&mut handshake, hello(7), &gate), Err(Refusal::Protocol(_))));
@@ -239,7 +245,11 @@ mod tests {
         hear(&mut first, hello(7), &gate).unwrap();
         for _ in 0..SPARE_CONNECTIONS_MIN {
             let heard = hear(&mut Handshake::new(Duration::ZERO), hello(7), &gate);
-            assert_eq!(heard, Ok(Heard::Hello { heard: None }), "who that is the tick must judge");
+            assert_eq!(
+                heard,
+                Ok(Heard::Hello { device: DeviceId(1), heard: None }),
+                "who that is the tick must judge"
+            );
         }
         let mut second = Handshake::new(Duration::ZERO);
         assert_eq!(hear(&mut second, hello(7), &gate), Err(Refusal::Full { players: 1 }));

@@ -17,6 +17,7 @@ use super::udp_tests::{SCHEMA, Scene, config, connect, player};
 use super::vet;
 use super::vet_tests::{packets_that_panic, reliable, slice};
 use super::{Authentication, ClientLink, Conditions, Identity, UdpClientLink, issue_token};
+use crate::ids::DeviceId;
 use crate::protocol::codec;
 use crate::protocol::messages::{
     CHANNEL_CONTROL, CHANNEL_STATE, ClientControl, ClientState, PROTOCOL_ID, ServerControl,
@@ -313,7 +314,12 @@ struct Case {
 }
 
 fn message_cases() -> Vec<Case> {
-    let hello = || ClientControl::Hello { schema_hash: SCHEMA, version: "rogue".into(), heard: None };
+    let hello = || ClientControl::Hello {
+        schema_hash: SCHEMA,
+        version: "rogue".into(),
+        device: DeviceId(1),
+        heard: None,
+    };
     let greeted = |more: &mut dyn FnMut(&mut EnvelopeWriter) -> (u8, Vec<u8>)| {
         let mut writer = EnvelopeWriter::default();
         let first = (CHANNEL_CONTROL, writer.seal(&hello()));

@@ -87,10 +87,11 @@ impl Peer {
         };
         let heard = self.handshake.hear(envelope.payload, exchange.gate, exchange.counters)?;
         let event = match heard {
-            Heard::Hello { heard } => FromNet::Connected {
+            Heard::Hello { device, heard } => FromNet::Connected {
                 connection: self.connection,
                 player: self.identity.player.clone(),
                 role: self.identity.role,
+                device,
                 resume: self.identity.resume.zip(heard).map(|(epoch, heard)| Resume { epoch, heard }),
                 shard: self.shard,
                 address: self.address,
@@ -221,7 +222,7 @@ pub(super) fn printable_refusal(refusal: Refusal) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::PlayerId;
+    use crate::ids::{DeviceId, PlayerId};
 
     struct Scene {
         gate: Gate,
@@ -254,7 +255,15 @@ mod tests {
         fn greeted() -> Self {
             let mut scene = Self::new();
             scene
-                .control(&ClientControl::Hello { schema_hash: 7, version: "1".into(), heard: None }, 0)
+                .control(
+                    &ClientControl::Hello {
+                        schema_hash: 7,
+                        version: "1".into(),
+                        device: DeviceId(1),
+                        heard: None,
+                    },
+                    0,
+                )
                 .unwrap();
             scene.peer.set_epoch(3);
             scene

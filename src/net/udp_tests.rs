@@ -14,7 +14,7 @@ use super::exchange::{EndReason, FromNet, ToNet, Transport};
 use super::{Authentication, Conditions, Identity, NetConfig, NetLimits, UdpNet, issue_token};
 use crate::client::{Connection, Ended, ServerEvent};
 use crate::driver::Exchange;
-use crate::ids::{ActionId, ConnectionId, NetId, PlayerId, Role};
+use crate::ids::{ActionId, ConnectionId, DeviceId, NetId, PlayerId, Role};
 use crate::net::LinkEnd;
 use crate::protocol::messages::Resume;
 use crate::protocol::messages::{ClientControl, ClientState, Refusal, ServerControl, Welcome};
@@ -388,7 +388,7 @@ fn token_for(scene: &Scene, authentication: &Authentication, role: Role) -> Conn
     let token = issue_token(authentication, &identity, &addresses, now, Duration::from_secs(60)).unwrap();
     let token = super::Token::parse(&token.to_text()).unwrap();
     let link = super::UdpClientLink::connect(token, Conditions::default()).unwrap();
-    Connection::resuming(Box::new(link), SCHEMA, "client-1", Some(3))
+    Connection::resuming(Box::new(link), SCHEMA, "client-1", DeviceId(1), Some(3))
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ActionId, NetId, PlayerId};
+use crate::ids::{ActionId, DeviceId, NetId, PlayerId};
 use crate::space::Area;
 
 /// Constant of every Terrane world; which game and version is the hello's business.
@@ -38,6 +38,8 @@ pub enum ClientControl {
         schema_hash: u64,
         /// Version of the client, for people.
         version: String,
+        /// The same in all hellos of one client.
+        device: DeviceId,
         /// Of a client that resumes the session its token names and still holds all of it: how many
         /// [lasting](ServerControl::is_lasting) messages of that session it has been given.
         heard: Option<u64>,

@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::Resource;
 use bytes::Bytes;
 
-use crate::ids::{ConnectionId, PlayerId, Role, TickNumber};
+use crate::ids::{ConnectionId, DeviceId, PlayerId, Role, TickNumber};
 use crate::net::ToNet;
 use crate::players::{AuditRow, Order, OrderOutcome, PlayerRequest, ProfileAnswer};
 use crate::protocol::messages::{ActionCall, AuditOutcome, Health};
@@ -19,6 +19,8 @@ pub struct Join {
     pub player: PlayerId,
     /// What the token allows.
     pub role: Role,
+    /// Which client of the player's it is.
+    pub device: DeviceId,
     /// The session that the client resumes, if it still holds one.
     pub resume: Option<Resume>,
 }

@@ -117,11 +117,12 @@ fn greet(world: &mut World, sessions: &mut Sessions, join: &Join) {
     }
     let player = &join.player;
     // A device that was taken over while it was away comes back by itself: its player is at another one now.
-    let plays = sessions.of_player(player);
-    let is_replaced =
-        join.resume.is_some_and(|wanted| plays.is_some_and(|session| session.has_replaced(wanted)));
+    let is_replaced = sessions.of_player(player).is_some_and(|session| session.has_replaced(join));
     // The same of one that waits to be let in.
-    let is_newer = |arrival: &Arrival| arrival.join.player == *player && arrival.join.age() > join.age();
+    let is_newer = |arrival: &Arrival| {
+        let Join { player: whose, device, .. } = &arrival.join;
+        whose == player && *device != join.device && arrival.join.age() > join.age()
+    };
     if is_replaced || sessions.waiting.iter().any(is_newer) {
         sessions.counts.not_resumable += 1;
         return say(world, ToNet::Refuse { connection: join.connection, refusal: Refusal::TakenOver });

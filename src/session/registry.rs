@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::action::kinds::PresentPlayers;
 use crate::action::memory::ReplyMemory;
 use crate::cell::context::TickContext;
-use crate::ids::{ConnectionId, NetId, PlayerId, Row, SessionId, TickNumber};
+use crate::ids::{ConnectionId, DeviceId, NetId, PlayerId, Row, SessionId, TickNumber};
 use crate::protocol::messages::{ActionCall, ActionReply, Health, Resume, ServerControl};
 use crate::replication::Rows;
 use crate::replication::policy::{Depends, ViewerContext};
@@ -20,7 +20,7 @@ use super::lasting::Lasting;
 use super::relevance::Pins;
 use super::state::{Event, Life, State};
 use crate::cell::requests::PinnedFor;
-use crate::server::io::ClientAck;
+use crate::server::io::{ClientAck, Join};
 
 /// One player in the world.
 #[derive(Debug)]
@@ -37,8 +37,8 @@ pub struct Session {
     pub(crate) held_epoch: u32,
     /// The epoch that its client held when it came in; the highest number for a device that came in anew.
     came_with: u32,
-    /// Whether its client was heard at all: it knows that it is in.
-    is_heard: bool,
+    /// Which client of the player's plays.
+    device: DeviceId,
     /// Until when a lingering session waits for its player.
     pub lingers_until: TickNumber,
     /// What was said and has to be said again, should the connection be lost.
@@ -103,15 +103,15 @@ impl Session {
     /// Takes the client's word for which updates and messages it has.
     pub(crate) fn hear(&mut self, rows: &Rows, ack: &ClientAck) {
         self.held_epoch = self.id.epoch;
-        self.is_heard = true;
         self.view.on_ack(rows, ack.newest, ack.bits);
         self.lasting.heard(ack.heard);
     }
 
-    /// Whether a client that holds a session of that epoch was replaced by the one that plays now, which came in later than
-    /// it: it may only not have heard so. After a restart both may come back, in any order: the later one plays.
-    pub(super) fn has_replaced(&self, wanted: Resume) -> bool {
-        wanted.epoch < self.came_with.min(self.began) && self.is_heard && self.state() == State::Active
+    /// Whether the client that asks to go on was replaced by the one that plays now, which came in later than it: it may only
+    /// not have heard so. After a restart both may come back, in any order: the later one plays.
+    pub(super) fn has_replaced(&self, join: &Join) -> bool {
+        let is_older = join.resume.is_some_and(|held| held.epoch < self.came_with.min(self.began));
+        is_older && join.device != self.device && self.state() == State::Active
     }
 
     /// Whether a client that holds the session as of an epoch, with so many lasting messages, can be told all that it lacks.
@@ -360,7 +360,7 @@ impl Sessions {
             began: id.epoch,
             held_epoch: id.epoch,
             came_with: join.age(),
-            is_heard: false,
+            device: join.device,
             lingers_until: TickNumber(0),
             lasting: Lasting::default(),
             muted: None,

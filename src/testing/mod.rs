@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::reconnect::{Again, Dial};
-use crate::client::{Connection, Player};
+use crate::client::{Connection, Player, new_device};
 use crate::driver::{Exchange, LOCKSTEP_EPOCH_MS};
 use crate::ids::{NetId, PlayerId, Role, TickNumber};
 use crate::net::{Identity, Loopback, LoopbackConditions, loopback::LoopbackPort};
@@ -168,7 +168,7 @@ impl TestWorld {
 
     fn connection(&self, identity: Identity, heard: Option<u64>) -> Connection {
         let link = self.port.connect(identity);
-        Connection::resuming(Box::new(link), self.schema.hash(), crate::VERSION, heard)
+        Connection::resuming(Box::new(link), self.schema.hash(), crate::VERSION, new_device(), heard)
     }
 
     /// What a player comes back with by itself: for [`Reconnect::new`](crate::client::Reconnect::new).
@@ -178,12 +178,12 @@ impl TestWorld {
     #[must_use]
     pub fn dial(&self, name: &str, role: Role) -> impl Dial + use<> {
         let player = PlayerId::new(name).unwrap_or_else(|error| panic!("{error}"));
-        let (port, schema_hash) = (self.port.clone(), self.schema.hash());
+        let (port, schema_hash, device) = (self.port.clone(), self.schema.hash(), new_device());
         move |again: &Again<'_>| {
             let resume = again.resume.map(|resume| resume.epoch);
             let link = port.connect(Identity { player: player.clone(), role, resume });
             let heard = again.resume.map(|resume| resume.heard);
-            Ok(Connection::resuming(Box::new(link), schema_hash, crate::VERSION, heard))
+            Ok(Connection::resuming(Box::new(link), schema_hash, crate::VERSION, device, heard))
         }
     }
 

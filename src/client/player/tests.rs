@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::{Player, PlayerNews};
 use crate::client::connection::{Connection, ConnectionError, Ended};
 use crate::client::reconnect::{Again, Reconnect, ReconnectPolicy};
-use crate::ids::{ActionId, ConnectionId, PlayerId};
+use crate::ids::{ActionId, ConnectionId, DeviceId, PlayerId};
 use crate::net::loopback::LoopbackPort;
 use crate::net::udp_tests::welcome;
 use crate::net::{FromNet, Identity, LinkEnd, Loopback, LoopbackConditions, ToNet, Transport};
@@ -143,7 +143,7 @@ fn identity(resume: Option<Resume>) -> Identity {
 
 fn connection(port: &LoopbackPort, resume: Option<Resume>) -> Connection {
     let link = port.connect(identity(resume));
-    Connection::resuming(Box::new(link), SCHEMA, "client-1", resume.map(|resume| resume.heard))
+    Connection::resuming(Box::new(link), SCHEMA, "client-1", DeviceId(1), resume.map(|resume| resume.heard))
 }
 
 struct Scene {
@@ -309,7 +309,7 @@ fn scene_with_tokens() -> Scene {
         let named = epoch.map(|epoch| Resume { epoch, heard: 0 });
         let heard = again.resume.map(|resume| resume.heard);
         let link = port.connect(identity(named));
-        Ok::<_, ConnectionError>(Connection::resuming(Box::new(link), SCHEMA, "client-1", heard))
+        Ok::<_, ConnectionError>(Connection::resuming(Box::new(link), SCHEMA, "client-1", DeviceId(1), heard))
     };
     scene.player.reconnect = Some(Reconnect::new(dial, ReconnectPolicy::default(), 1));
     scene

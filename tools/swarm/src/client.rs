@@ -171,7 +171,7 @@ impl Client {
             }
         }
         if let Some(ended) = ended {
-            self.ended(&ended, measured);
+            self.ended(&ended, now, measured);
         }
     }
 
@@ -186,12 +186,18 @@ impl Client {
     }
 
     /// It does not come back.
-    fn ended(&mut self, ended: &Ended, measured: &mut Measured) {
+    fn ended(&mut self, ended: &Ended, now: Duration, measured: &mut Measured) {
         if matches!(ended, Ended::Refused(Refusal::Kicked(_) | Refusal::Banned { .. })) {
             measured.note_end(&ended.to_string());
             measured.removed += 1;
             self.take_leave_of_player(measured);
             self.out_since = None;
+        } else if *ended == Ended::Refused(Refusal::TakenOver)
+            && let Some(second) = self.second.take()
+        {
+            // The second device is in, and has not read so yet: the two are told over different sockets.
+            self.out_since = Some(now);
+            self.replace_with(second, now);
         } else {
             self.lost(&ended.to_string(), measured);
         }
@@ -294,7 +300,13 @@ impl Client {
         }
         // Its news, of the session that begins, is the takeover itself.
         second.news().for_each(drop);
-        let Some(second) = self.second.take() else { return };
+        if let Some(second) = self.second.take() {
+            self.replace_with(second, now);
+        }
+    }
+
+    /// From now on it plays on that device.
+    fn replace_with(&mut self, second: Box<Player>, now: Duration) {
         (self.seen, self.seen_tick, self.updated_at) = (PlayerCounts::default(), 0, None);
         if let State::Playing(player) = std::mem::replace(&mut self.state, State::Playing(second)) {
             self.former = Some(Former { player, since: now, asked: BTreeSet::new() });

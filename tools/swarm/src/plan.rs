@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use terrane::caravan::bots::{BotBrain, BotMap};
 use terrane::caravan::caravan_plugins;
 use terrane::client::reconnect::Again;
-use terrane::client::{Connection, ConnectionError, Player, Reconnect, ReconnectPolicy};
+use terrane::client::{Connection, ConnectionError, Player, Reconnect, ReconnectPolicy, new_device};
 use terrane::ids::PlayerId;
 use terrane::net::auth::KeyFileError;
 use terrane::net::{Authentication, Identity, SecretKey, Token, UdpClientLink, issue_token};
@@ -106,7 +106,7 @@ impl Plan {
         let player = self.player(number);
         let role = BotBrain::role(self.args.profile.into(), u64::from(number));
         let (authentication, schema_hash) = (self.authentication.clone(), self.schema_hash);
-        let conditions = self.args.conditions(number);
+        let (conditions, device) = (self.args.conditions(number), new_device());
         let dial = move |again: &Again<'_>| {
             let token = match again.token {
                 // As long as it leads back, the world's own; one that was seen from another address does not.
@@ -119,7 +119,7 @@ impl Plan {
             };
             let link = UdpClientLink::connect(token, conditions)?;
             let heard = again.resume.map(|resume| resume.heard);
-            Ok(Connection::resuming(Box::new(link), schema_hash, terrane::VERSION, heard))
+            Ok(Connection::resuming(Box::new(link), schema_hash, terrane::VERSION, device, heard))
         };
         let connection = dial(&Again { resume: None, token: None, attempt: 0 })?;
         let now = unix_time();
