@@ -141,8 +141,14 @@ pub const REPLY_BYTES_REMEMBERED_MAX: usize = 1 << 16;
 /// Players not in the world whose answers are remembered; who left first is forgotten first.
 pub const PLAYERS_REMEMBERED_MAX: usize = 4_096;
 
-/// How long after leaving a player's answers are remembered, in seconds of world time.
-pub const REPLIES_KEPT_S: u64 = 24 * 3_600;
+/// How long after leaving a player's answers are remembered unless the world says otherwise, in seconds of world time.
+pub const REPLIES_KEPT_S_DEFAULT: u32 = 24 * 3_600;
+
+/// The shortest time for which they are: a client that lost its connection needs some to say again what was not answered.
+pub const REPLIES_KEPT_S_MIN: u32 = 60;
+
+/// The longest.
+pub const REPLIES_KEPT_S_MAX: u32 = 30 * 24 * 3_600;
 
 /// Most bytes of lasting messages that a session keeps for a client that has not confirmed them: many times what is
 /// unconfirmed on a long round trip.
@@ -161,6 +167,8 @@ pub const PROFILE_WAIT_S: u64 = 20;
 /// Most bytes of what an operator writes about a player: it is told to that player.
 pub const WHY_BYTES_MAX: usize = 200;
 
+const _: () =
+    assert!(REPLIES_KEPT_S_MIN < REPLIES_KEPT_S_DEFAULT && REPLIES_KEPT_S_DEFAULT < REPLIES_KEPT_S_MAX);
 const _: () = assert!(RECORD_BYTES_MAX < REPLY_BYTES_REMEMBERED_MAX);
 const _: () = assert!(UPDATE_BYTES_MAX + 32 < NETCODE_PAYLOAD_BYTES_MAX);
 const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX < NETCODE_PAYLOAD_BYTES_MAX);

@@ -739,6 +739,39 @@ fn an_id_of_the_far_future_is_refused() {
     }
 }
 
+/// C4: who comes back within the time that the world says is given the first answer; afterwards it is told that its action
+/// is too old, and nothing is done again.
+#[test]
+fn answers_of_who_left_are_kept_for_as_long_as_the_world_says() {
+    let kept_s = 60;
+    let mut world =
+        TestWorld::new(game(), WorldSettings { grace_s: 1, replies_kept_s: kept_s, ..settings([1, 1], 1) });
+    world.server_mut().node_mut().init_resource::<Decrees>();
+    let ann = world.connect("ann");
+    world.run(5);
+    let id = ActionId::new(world[ann].welcome().expect("in").ids_after.order() + 1, 1);
+    let call = ActionCall { id, kind: 0, payload: codec::encode(&Note { number: 1 }) };
+    let mut ask = |world: &mut TestWorld| {
+        world[ann].call(call.clone()).expect("sent");
+        world.run(4);
+        let [reply] = &world[ann].replies().collect::<Vec<_>>()[..] else { panic!("one answer") };
+        reply.result.clone()
+    };
+    let first = ask(&mut world);
+    assert_eq!(first, Ok(codec::encode(&1u32)));
+    let mut be_away_for = |world: &mut TestWorld, seconds: u32| {
+        world.cut(ann, 0);
+        // The grace time is over before its time away begins.
+        world.run(u64::from(1 + seconds) * 20);
+        world.reconnect(ann);
+        world.run(6);
+    };
+    be_away_for(&mut world, kept_s - 2);
+    assert_eq!(ask(&mut world), first);
+    be_away_for(&mut world, kept_s + 2);
+    assert_eq!(ask(&mut world), Err(ActionRefusal::TooOld));
+}
+
 /// C6: what is repeated, or cannot be done, takes the place of nothing.
 #[test]
 fn a_repeat_and_what_is_malformed_supersede_nothing() {

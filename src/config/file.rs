@@ -97,6 +97,7 @@ pub(super) struct SpaceKeys {
 #[serde(deny_unknown_fields)]
 pub(super) struct SessionKeys {
     pub(super) grace_s: Option<Spanned<u64>>,
+    pub(super) replies_kept_s: Option<Spanned<u64>>,
 }
 
 /// The keys under `[save]`.

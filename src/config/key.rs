@@ -5,8 +5,8 @@ use std::fmt;
 use super::values::{ADDRESS, ADDRESS_OR_OFF};
 use crate::limits::{
     CLIENT_BYTES_PER_TICK_MIN, CLIENTS_PER_SHARD_MAX, GRACE_S_MAX, GRID_CELLS_MAX, HZ_MAX,
-    LEAVE_RADIUS_M_MAX, THREADS_MAX, TOKEN_ADDRESSES_MAX, UPDATE_BYTES_MAX, VIEW_ENTITIES_MAX,
-    WORLD_EDGE_M_MAX,
+    LEAVE_RADIUS_M_MAX, REPLIES_KEPT_S_MAX, REPLIES_KEPT_S_MIN, THREADS_MAX, TOKEN_ADDRESSES_MAX,
+    UPDATE_BYTES_MAX, VIEW_ENTITIES_MAX, WORLD_EDGE_M_MAX,
 };
 
 /// What a key's value may be, without regard to other keys.
@@ -114,6 +114,8 @@ pub(super) const CLIENT_BYTES: Key = file_key(
 );
 pub(super) const BUCKET_M: Key = file_key("space.bucket_m", Expected::Number(1.0, 1_000.0, "metres"));
 pub(super) const GRACE_S: Key = file_key("session.grace_s", Expected::Whole(0, GRACE_S_MAX as u64));
+pub(super) const REPLIES_KEPT_S: Key =
+    file_key("session.replies_kept_s", Expected::Whole(REPLIES_KEPT_S_MIN as u64, REPLIES_KEPT_S_MAX as u64));
 pub(super) const CONNECTIONS_PER_ADDRESS: Key =
     file_key("network.connections_per_address", Expected::Whole(1, 65_536));
 pub(super) const CLIENT_BYTES_PER_S: Key =
@@ -156,6 +158,7 @@ pub(super) const ALL: &[Key] = &[
     CLIENT_BYTES,
     BUCKET_M,
     GRACE_S,
+    REPLIES_KEPT_S,
     CONNECTIONS_PER_ADDRESS,
     CLIENT_BYTES_PER_S,
     CLIENT_MESSAGES_PER_S,

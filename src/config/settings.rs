@@ -10,7 +10,7 @@ use super::file::WorldConfig;
 use super::key::{self, Key};
 use super::options::{RunOptions, config_file};
 use super::values::{GridSize, HttpListen, LogLevel, ReportFormat};
-use crate::limits::{CLIENTS_PER_SHARD_MAX, VIEW_ENTITIES_MAX};
+use crate::limits::{CLIENTS_PER_SHARD_MAX, REPLIES_KEPT_S_DEFAULT, VIEW_ENTITIES_MAX};
 use crate::net::NetLimits;
 
 /// The configuration of one run of one world: every value checked, alone and against the others.
@@ -158,11 +158,13 @@ pub struct SpaceSettings {
     pub bucket_m: f32,
 }
 
-/// What becomes of players whose connection is lost.
+/// What becomes of players whose connection is lost, and of those who left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionSettings {
     /// Seconds of world time for which they stay in the world and may come back as if nothing had been.
     pub grace_s: u32,
+    /// Seconds of world time after they left for which the answers to their actions are remembered.
+    pub replies_kept_s: u32,
 }
 
 /// When the world is saved.
@@ -294,6 +296,11 @@ impl Settings {
         let ghost_margin_m = check.ghost_margin(&leave, &top_speed, &reach, &hz, margin.as_ref());
 
         let grace_s = check.whole(&key::GRACE_S, set!(GRACE_S, None, keys.session.grace_s, 30));
+        let kept_default = u64::from(REPLIES_KEPT_S_DEFAULT);
+        let replies_kept_s = check.whole(
+            &key::REPLIES_KEPT_S,
+            set!(REPLIES_KEPT_S, None, keys.session.replies_kept_s, kept_default),
+        );
         let image_every_s =
             check.whole(&key::IMAGE_EVERY_S, set!(IMAGE_EVERY_S, None, keys.save.image_every_s, 30));
 
@@ -337,7 +344,10 @@ impl Settings {
                 client_bytes_per_tick: client_bytes.map(|bytes| bytes.value as u32),
                 bucket_m: bucket.value,
             },
-            session: SessionSettings { grace_s: grace_s.value as u32 },
+            session: SessionSettings {
+                grace_s: grace_s.value as u32,
+                replies_kept_s: replies_kept_s.value as u32,
+            },
             save: SaveSettings { image_every_s: image_every_s.value as u32 },
             warnings: Vec::new(),
         };

@@ -176,6 +176,11 @@ fn a_value_out_of_range_is_told_with_its_range() {
         ("size_m = [nan, 10]", "1:10: size_m is [NaN, 10.0]", size),
         ("[session]\ngrace_s = 3601", "2:11: session.grace_s is 3601", "a whole number from 0 to 3600"),
         (
+            "[session]\nreplies_kept_s = 59",
+            "2:18: session.replies_kept_s is 59",
+            "a whole number from 60 to 2592000",
+        ),
+        (
             "[network]\nconnections_per_address = 0",
             "2:27: network.connections_per_address is 0",
             "a whole number from 1 to 65536",

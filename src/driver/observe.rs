@@ -289,6 +289,7 @@ pub(super) fn config_json(settings: &Settings) -> serde_json::Value {
             "bucket_m": space.bucket_m,
         },
         "grace_s": settings.session.grace_s,
+        "replies_kept_s": settings.session.replies_kept_s,
         "image_every_s": settings.save.image_every_s,
     })
 }

@@ -287,6 +287,7 @@ pub(super) fn world_settings(settings: &Settings, secret: u64) -> WorldSettings 
         bucket_m: space.bucket_m,
         players_max: (settings.network.players_max + settings.run.bots) as u32,
         grace_s: settings.session.grace_s,
+        replies_kept_s: settings.session.replies_kept_s,
         keeps_players: true,
         npcs: Some(settings.run.npcs as u64),
         threads: settings.run.threads,

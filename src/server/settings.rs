@@ -7,7 +7,8 @@ use bevy_ecs::prelude::Resource;
 use crate::ids::CellId;
 use crate::limits::{
     CELL_DEPTH_MAX, CLIENT_BYTES_PER_TICK_MIN, GRACE_S_MAX, GRID_CELLS_MAX, HZ_MAX, LEAVE_RADIUS_M_MAX,
-    THREADS_MAX, UPDATE_BYTES_MAX, VIEW_ENTITIES_MAX, WORLD_EDGE_M_MAX,
+    REPLIES_KEPT_S_DEFAULT, REPLIES_KEPT_S_MAX, REPLIES_KEPT_S_MIN, THREADS_MAX, UPDATE_BYTES_MAX,
+    VIEW_ENTITIES_MAX, WORLD_EDGE_M_MAX,
 };
 use crate::replication::rule::Tiers;
 use crate::space::Area;
@@ -54,6 +55,8 @@ pub struct WorldSettings {
     /// How long a player whose connection is lost stays in the world and may come back as if nothing had been, s of world
     /// time.
     pub grace_s: u32,
+    /// How long after a player left the answers to its actions are remembered, s of world time: a repeat gets the first one.
+    pub replies_kept_s: u32,
     /// Players have profiles with whoever takes [`TickOutput::players`](super::TickOutput::players): asked for before they
     /// are let in, written when they leave. Without, everybody begins anew every time.
     pub keeps_players: bool,
@@ -90,6 +93,7 @@ impl Default for WorldSettings {
             bucket_m: crate::interest::BUCKET_EDGE_M_DEFAULT,
             players_max: 1_000,
             grace_s: 30,
+            replies_kept_s: REPLIES_KEPT_S_DEFAULT,
             keeps_players: false,
             npcs: None,
             threads: 1,
@@ -146,6 +150,8 @@ impl WorldSettings {
             (self.client_bytes_per_tick.unwrap_or(UPDATE_BYTES_MAX as u32), UPDATE_BYTES_MAX as u64);
         whole("client_bytes_per_tick", bytes.into(), CLIENT_BYTES_PER_TICK_MIN.into(), most)?;
         whole("grace_s", self.grace_s.into(), 0, GRACE_S_MAX.into())?;
+        let (least, most) = (REPLIES_KEPT_S_MIN.into(), REPLIES_KEPT_S_MAX.into());
+        whole("replies_kept_s", self.replies_kept_s.into(), least, most)?;
         whole("threads", self.threads as u64, 1, THREADS_MAX as u64)?;
         whole("audit_every", self.audit_every.unwrap_or(1), 1, u64::from(u32::MAX))
     }

@@ -32,7 +32,8 @@ pub fn admit(world: &mut World) {
     world.resource_scope(|world, input: Mut<TickInput>| {
         world.resource_scope(|world, mut sessions: Mut<Sessions>| {
             let sessions = &mut *sessions;
-            sessions.departed.begin_tick(world.resource::<NodeContext>().0.now_ms);
+            let kept_s = world.resource::<WorldSettings>().replies_kept_s;
+            sessions.departed.begin_tick(&world.resource::<NodeContext>().0, kept_s);
             moderate(world, sessions, &input.orders);
             for &connection in &input.leaves {
                 disconnected(world, sessions, connection, Event::Bye);

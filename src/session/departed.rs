@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::action::memory::ReplyMemory;
 use crate::cell::context::TickContext;
 use crate::ids::{ActionId, PlayerId, TickNumber};
-use crate::limits::{PLAYERS_REMEMBERED_MAX, REPLIES_KEPT_S};
+use crate::limits::PLAYERS_REMEMBERED_MAX;
 
 /// The answers of players who are not in the world, and how much of their rates they have used up: one who comes back within
 /// the time and repeats an action gets the first answer. Bounded by players and by time; who left first is forgotten first.
@@ -33,10 +33,14 @@ impl Departed {
         known.max().max(self.ids_forgotten)
     }
 
-    /// A tick begins at this time, milliseconds since 1970.
-    pub(super) fn begin_tick(&mut self, now_ms: u64) {
+    /// A tick begins: who left more than `kept_s` of world time ago is forgotten. O(1) where nobody is.
+    pub(super) fn begin_tick(&mut self, now: &TickContext, kept_s: u32) {
         if std::mem::take(&mut self.forgets_until_now) {
-            self.ids_forgotten = self.ids_forgotten.max(Some(ActionId::order_at(now_ms)));
+            self.ids_forgotten = self.ids_forgotten.max(Some(ActionId::order_at(now.now_ms)));
+        }
+        let kept_ticks = u64::from(kept_s) * u64::from(now.hz);
+        while self.order.first().is_some_and(|(left, _)| left.0 + kept_ticks < now.tick.0) {
+            self.forget_first();
         }
     }
 
@@ -49,22 +53,23 @@ impl Departed {
         replies
     }
 
-    /// Keeps what is remembered of a player who has left; who left long ago is forgotten.
-    pub(super) fn keep(&mut self, player: &PlayerId, replies: ReplyMemory, now: &TickContext) {
-        if !replies.is_empty() {
-            self.by_player.insert(player.clone(), (now.tick, replies));
-            self.order.insert((now.tick, player.clone()));
+    /// Keeps what is remembered of a player who has left in this tick.
+    pub(super) fn keep(&mut self, player: &PlayerId, replies: ReplyMemory, left: TickNumber) {
+        if replies.is_empty() {
+            return;
         }
-        let kept_ticks = REPLIES_KEPT_S * u64::from(now.hz);
-        while let Some((left, _)) = self.order.first() {
-            let is_old = left.0 + kept_ticks < now.tick.0 || self.order.len() > PLAYERS_REMEMBERED_MAX;
-            if !is_old {
-                return;
-            }
-            let forgotten = self.order.pop_first().and_then(|(_, player)| self.by_player.remove(&player));
-            // By the ids themselves: the player's clock may be another than ours.
-            self.ids_forgotten = self.ids_forgotten.max(forgotten.and_then(|(_, replies)| replies.highest()));
+        self.by_player.insert(player.clone(), (left, replies));
+        self.order.insert((left, player.clone()));
+        while self.order.len() > PLAYERS_REMEMBERED_MAX {
+            self.forget_first();
         }
+    }
+
+    /// Forgets who left first.
+    fn forget_first(&mut self) {
+        let forgotten = self.order.pop_first().and_then(|(_, player)| self.by_player.remove(&player));
+        // By the ids themselves: the player's clock may be another than ours.
+        self.ids_forgotten = self.ids_forgotten.max(forgotten.and_then(|(_, replies)| replies.highest()));
     }
 }
 
@@ -77,6 +82,8 @@ mod tests {
     use crate::ids::CellId;
     use crate::protocol::messages::ActionCall;
     use crate::space::Area;
+
+    const KEPT_S: u32 = 3_600;
 
     fn at(tick: u64) -> TickContext {
         let area = Area { min: Vec2::ZERO, max: Vec2::splat(100.0) };
@@ -112,21 +119,22 @@ mod tests {
     #[test]
     fn what_is_forgotten_of_who_left_is_too_old_and_never_new() {
         let mut departed = Departed::default();
-        departed.keep(&player(0), memory(1), &at(2));
+        departed.keep(&player(0), memory(1), TickNumber(2));
         let known = departed.take(&player(0));
         assert_eq!(known.look_up(&call(1)), Known::Answered(Ok(vec![7])));
         assert_eq!(departed.take(&player(1)).look_up(&call(1)), Known::New, "nothing is forgotten yet");
-        departed.keep(&player(0), known, &at(3));
+        departed.keep(&player(0), known, TickNumber(3));
         for number in 1..=PLAYERS_REMEMBERED_MAX {
-            departed.keep(&player(number), memory(5), &at(6));
+            departed.keep(&player(number), memory(5), TickNumber(6));
         }
         let unknown = departed.take(&player(0));
         assert_eq!(unknown.look_up(&call(1)), Known::TooOld);
         assert_eq!(unknown.look_up(&call(2)), Known::New);
         assert_eq!(unknown.ids_after().order(), call(1).id.order());
-        // A day later.
-        let later = 7 + REPLIES_KEPT_S * 20;
-        departed.keep(&player(0), memory(later), &at(later));
+        // When their time is over.
+        let later = 7 + u64::from(KEPT_S) * 20;
+        departed.begin_tick(&at(later), KEPT_S);
+        departed.keep(&player(0), memory(later), TickNumber(later));
         assert_eq!(departed.take(&player(1)).look_up(&call(5)), Known::TooOld);
         assert_eq!(departed.take(&player(0)).look_up(&call(later)), Known::Answered(Ok(vec![7])));
         assert!(departed.by_player.is_empty() && departed.order.len() <= 1);
@@ -137,9 +145,9 @@ mod tests {
     fn what_is_forgotten_of_who_has_a_clock_that_is_ahead_is_too_old() {
         let mut departed = Departed::default();
         let ahead = 1 + 60 * 20;
-        departed.keep(&player(0), memory(ahead), &at(2));
+        departed.keep(&player(0), memory(ahead), TickNumber(2));
         for number in 1..=PLAYERS_REMEMBERED_MAX {
-            departed.keep(&player(number), memory(5), &at(6));
+            departed.keep(&player(number), memory(5), TickNumber(6));
         }
         assert_eq!(departed.take(&player(0)).look_up(&call(ahead)), Known::TooOld);
     }
@@ -148,10 +156,10 @@ mod tests {
     #[test]
     fn one_player_has_one_place_however_often_it_comes_and_goes() {
         let mut departed = Departed::default();
-        departed.keep(&player(0), memory(1), &at(2));
+        departed.keep(&player(0), memory(1), TickNumber(2));
         for tick in 3..3 + 2 * PLAYERS_REMEMBERED_MAX as u64 {
             let known = departed.take(&player(1));
-            departed.keep(&player(1), if tick == 3 { memory(2) } else { known }, &at(tick));
+            departed.keep(&player(1), if tick == 3 { memory(2) } else { known }, TickNumber(tick));
         }
         assert_eq!(departed.take(&player(0)).look_up(&call(1)), Known::Answered(Ok(vec![7])));
         assert_eq!((departed.by_player.len(), departed.order.len()), (1, 1));
@@ -161,13 +169,13 @@ mod tests {
     fn after_a_restart_everything_before_is_too_old() {
         let mut departed = Departed::default();
         departed.restore(Some(call(40).id.order()));
-        departed.begin_tick(at(10).now_ms);
+        departed.begin_tick(&at(10), KEPT_S);
         assert_eq!(departed.take(&player(0)).look_up(&call(40)), Known::TooOld, "by the ids that were used");
         assert_eq!(departed.take(&player(0)).look_up(&call(41)), Known::New);
         let mut departed = Departed::default();
         departed.restore(None);
-        departed.begin_tick(at(10).now_ms);
-        departed.begin_tick(at(11).now_ms);
+        departed.begin_tick(&at(10), KEPT_S);
+        departed.begin_tick(&at(11), KEPT_S);
         assert_eq!(
             departed.take(&player(0)).look_up(&call(10)),
             Known::TooOld,

@@ -44,8 +44,7 @@ pub(super) fn take_out(
         let connection = session.connection;
         refuse(world, connection, refusal);
     }
-    let context = &world.resource::<NodeContext>().0;
-    sessions.close(place, context)
+    sessions.close(place, world.resource::<NodeContext>().0.tick)
 }
 
 /// Ends a session: what its player is, is saved, and its avatar goes.

@@ -7,7 +7,6 @@ use rustc_hash::FxHashMap;
 
 use crate::action::kinds::PresentPlayers;
 use crate::action::memory::ReplyMemory;
-use crate::cell::context::TickContext;
 use crate::ids::{ConnectionId, DeviceId, NetId, PlayerId, Row, SessionId, TickNumber};
 use crate::protocol::messages::{ActionCall, ActionReply, Health, Resume, ServerControl};
 use crate::replication::Rows;
@@ -430,14 +429,14 @@ impl Sessions {
         Some(session)
     }
 
-    /// Takes the session at this place out, which has ended. Its answers are remembered until the player has been away for
-    /// [`REPLIES_KEPT_S`].
-    pub(super) fn close(&mut self, index: u32, now: &TickContext) -> Option<Box<Session>> {
+    /// Takes the session at this place out, which has ended. Its answers are remembered for a while: see
+    /// [`Departed`].
+    pub(super) fn close(&mut self, index: u32, left: TickNumber) -> Option<Box<Session>> {
         self.disconnect(index);
         let mut session = self.slots[index as usize].take()?;
         debug_assert_eq!(session.state(), State::Ended);
         self.by_player.remove(&session.player);
-        self.departed.keep(&session.player, std::mem::take(&mut session.replies), now);
+        self.departed.keep(&session.player, std::mem::take(&mut session.replies), left);
         Some(session)
     }
 
