@@ -205,6 +205,7 @@ fn who_has_just_left_the_box_of_an_owner_beyond_the_margin_is_seen_all_the_same(
                     role: Role::Player,
                     device: DeviceId(1),
                     resume: None,
+                    hello: 0,
                 });
             }
             let audits = server.tick(input).report.audits;

@@ -55,6 +55,7 @@ fn players_come_and_go(input: &mut TickInput, tick: u64) {
                 role: Role::Player,
                 device: DeviceId(1),
                 resume: None,
+                hello: 0,
             }),
             _ => {}
         }

@@ -72,6 +72,7 @@ fn what_a_leaving_player_has_asked_for_is_born_under_a_name_that_nobody_had() {
                         role: Role::Player,
                         device: DeviceId(1),
                         resume: None,
+                        hello: 0,
                     });
                 }
                 7 => input.leaves.push(ConnectionId(1)),

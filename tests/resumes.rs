@@ -212,6 +212,7 @@ impl Stage {
             role: Role::Player,
             device: DeviceId(device as u64),
             resume,
+            hello: 0,
         });
         self.devices[device].ended = None;
         self.devices[device].line =
@@ -662,6 +663,7 @@ fn a_world_that_ends_tells_so_before_it_refuses() {
         role: Role::Player,
         device: DeviceId(9),
         resume: None,
+        hello: 0,
     };
     let tick = stage.server.next_tick();
     let input = TickInput { tick, now_ms: tick.0 * 50, joins: vec![carol], ..TickInput::default() };

@@ -12,7 +12,7 @@ use terrane::limits::{CLIENT_QUEUE_MAX, JOINS_PER_TICK_MAX};
 use terrane::net::{LoopbackConditions, ToNet};
 use terrane::prelude::*;
 use terrane::protocol::codec;
-use terrane::protocol::messages::{ActionCall, ActionRefusal, Refusal, ServerControl};
+use terrane::protocol::messages::{ActionCall, ActionRefusal, Refusal, Resume, ServerControl};
 use terrane::server::io::{ClientAction, ClientInput, Join};
 use terrane::server::{Server, TickInput, TickOutput, TickReport};
 use terrane::session::Sessions;
@@ -416,6 +416,7 @@ fn joins(names: impl IntoIterator<Item = u64>) -> Vec<Join> {
         role: Role::Player,
         device: DeviceId(1),
         resume: None,
+        hello: number,
     };
     names.into_iter().map(join).collect()
 }
@@ -460,6 +461,39 @@ fn a_rush_of_players_is_admitted_in_order_at_a_bounded_rate() {
     assert_eq!((report.players, report.waiting), (2 * most, 9));
     let report = tick(&mut server, |_| {}).report;
     assert_eq!((report.players, report.waiting, report.entities), (2 * most + 9, 0, 2 * most + 9));
+}
+
+/// D2: of two devices that ask to be let in in one tick the one plays that said hello last, whatever their connections are
+/// called and whoever of them was heard of first; one that comes back plays only before one that comes in anew.
+#[test]
+fn of_two_devices_in_one_tick_the_later_one_plays_whatever_their_connections_are_called() {
+    let anew = |connection: u64, hello: u64| Join {
+        connection: ConnectionId(connection),
+        device: DeviceId(connection),
+        hello,
+        ..joins([1]).remove(0)
+    };
+    let back = |connection: u64, hello: u64, epoch: u32| Join {
+        resume: Some(Resume { epoch, heard: 0 }),
+        ..anew(connection, hello)
+    };
+    for [first, second] in [
+        [anew(9, 1), anew(2, 2)],
+        [anew(2, 1), anew(9, 2)],
+        [back(2, 2, 7), anew(9, 1)],
+        [back(9, 2, 7), anew(2, 1)],
+        [back(9, 2, 7), back(2, 1, 8)],
+        [back(9, 1, 7), back(2, 2, 7)],
+    ] {
+        for heard in [[&first, &second], [&second, &first]] {
+            let mut server = game().build(settings(), None).expect("sound");
+            let output = tick(&mut server, |input| input.joins = heard.map(Join::clone).to_vec());
+            let expected = [(first.connection.0, Refusal::TakenOver)];
+            assert_eq!(refused(&output), expected, "{heard:?}");
+            let plays = server.node().resource::<Sessions>().of_player(&second.player).expect("it is in");
+            assert_eq!(plays.connection, second.connection, "{heard:?}");
+        }
+    }
 }
 
 #[test]

@@ -147,6 +147,7 @@ fn who_finds_no_room_in_a_view_is_counted() {
                 role: Role::Player,
                 device: DeviceId(1),
                 resume: None,
+                hello: 0,
             });
         }
         server.tick(input).report

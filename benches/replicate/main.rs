@@ -268,6 +268,7 @@ fn measure(scenario: Scenario, args: &Args) -> Line {
         role: terrane::ids::Role::Player,
         device: terrane::ids::DeviceId(client as u64),
         resume: None,
+        hello: 0,
     };
     run.tick((0..scenario.clients).map(all).collect());
     (1..joining).for_each(|_| drop(run.tick(Vec::new())));

@@ -87,9 +87,9 @@ impl Exchange {
             for event in self.received.drain(..) {
                 let connection = event.connection();
                 match event {
-                    FromNet::Connected { player, role, device, resume, .. } => {
+                    FromNet::Connected { player, role, device, resume, hello, .. } => {
                         self.route.insert(connection, index);
-                        input.joins.push(Join { connection, player, role, device, resume });
+                        input.joins.push(Join { connection, player, role, device, resume, hello });
                     }
                     FromNet::Control { epoch, payload, .. } => match payload {
                         ClientControl::Action(call) => {

@@ -24,6 +24,8 @@ pub enum FromNet {
         device: DeviceId,
         /// The session that it resumes: its token names one, and it says that it still holds it.
         resume: Option<Resume>,
+        /// The number of its hello: grows over all shards, so that of two the later one is known.
+        hello: u64,
         /// Which shard holds it.
         shard: u16,
         /// Where it comes from; `None` inside this process.

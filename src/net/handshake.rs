@@ -5,7 +5,7 @@
 //! *Does not*: refuse players of a full world. Only the tick knows whose session waits or is taken over; here the number
 //! of connections is bounded, with a spare for those who come back and those who are to be told that there is no place.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::counters::NetCounters;
@@ -31,6 +31,7 @@ pub struct Gate {
     version: String,
     players_max: u32,
     connections: AtomicU32,
+    hellos: AtomicU64,
     draining: AtomicBool,
 }
 
@@ -43,6 +44,7 @@ impl Gate {
             version: version.into(),
             players_max,
             connections: AtomicU32::new(0),
+            hellos: AtomicU64::new(0),
             draining: AtomicBool::new(false),
         }
     }
@@ -62,6 +64,11 @@ impl Gate {
         let most = with_spare(self.players_max);
         let more = |connections: u32| (connections < most).then_some(connections + 1);
         self.connections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// The number of a hello that was just heard: grows over all shards.
+    fn number_hello(&self) -> u64 {
+        self.hellos.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn leave(&self) {
@@ -95,6 +102,8 @@ pub enum Heard {
         device: DeviceId,
         /// How many lasting messages of the session to be resumed the client holds.
         heard: Option<u64>,
+        /// Its number among all hellos that let somebody through, from 1.
+        number: u64,
     },
     /// It is for the tick.
     Message(ClientControl),
@@ -132,7 +141,7 @@ impl Handshake {
                 }
                 self.stage = Stage::Passed;
                 counters.hellos.bump();
-                Ok(Heard::Hello { device, heard })
+                Ok(Heard::Hello { device, heard, number: gate.number_hello() })
             }
             (Stage::Silent { .. }, _) => {
                 counters.out_of_order.bump();
@@ -210,7 +219,7 @@ mod tests {
         let mut handshake = Handshake::new(Duration::ZERO);
         assert_eq!(
             hear(&mut handshake, hello(7), &gate),
-            Ok(Heard::Hello { device: DeviceId(1), heard: None })
+            Ok(Heard::Hello { device: DeviceId(1), heard: None, number: 1 })
         );
         assert_eq!(hear(&mut handshake, ClientControl::Bye, &gate), Ok(Heard::Message(ClientControl::Bye)));
         assert_eq!(gate.connections(), 1);
@@ -243,11 +252,11 @@ mod tests {
         let gate = Gate::new(7, "9", 1);
         let mut first = Handshake::new(Duration::ZERO);
         hear(&mut first, hello(7), &gate).unwrap();
-        for _ in 0..SPARE_CONNECTIONS_MIN {
+        for number in (2..).take(SPARE_CONNECTIONS_MIN as usize) {
             let heard = hear(&mut Handshake::new(Duration::ZERO), hello(7), &gate);
             assert_eq!(
                 heard,
-                Ok(Heard::Hello { device: DeviceId(1), heard: None }),
+                Ok(Heard::Hello { device: DeviceId(1), heard: None, number }),
                 "who that is the tick must judge"
             );
         }

@@ -87,12 +87,13 @@ impl Peer {
         };
         let heard = self.handshake.hear(envelope.payload, exchange.gate, exchange.counters)?;
         let event = match heard {
-            Heard::Hello { device, heard } => FromNet::Connected {
+            Heard::Hello { device, heard, number } => FromNet::Connected {
                 connection: self.connection,
                 player: self.identity.player.clone(),
                 role: self.identity.role,
                 device,
                 resume: self.identity.resume.zip(heard).map(|(epoch, heard)| Resume { epoch, heard }),
+                hello: number,
                 shard: self.shard,
                 address: self.address,
             },

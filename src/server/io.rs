@@ -23,10 +23,13 @@ pub struct Join {
     pub device: DeviceId,
     /// The session that the client resumes, if it still holds one.
     pub resume: Option<Resume>,
+    /// The number of its hello, which grows in the order in which they were heard.
+    pub hello: u64,
 }
 
 impl Join {
-    /// Which of two devices of one player is the later one: by the epoch that it holds; one that comes in anew is later than all.
+    /// Which of two devices of one player is the later one: by the epoch that it holds; one that comes in anew is later than
+    /// all. Of two of the same age the one is later that said hello later.
     #[must_use]
     pub fn age(&self) -> u32 {
         self.resume.map_or(u32::MAX, |held| held.epoch)
@@ -123,7 +126,9 @@ impl TickInput {
     /// Sorts every list by its items' own ids, so that the order of arrival means nothing. One client's
     /// actions keep their order.
     pub fn seal(&mut self) {
-        self.joins.sort_by(|a, b| (&a.player, a.connection).cmp(&(&b.player, b.connection)));
+        // Connections are named at random: which device plays must not be by chance.
+        let order = |join: &Join| (join.age(), join.hello, join.connection);
+        self.joins.sort_by(|a, b| a.player.cmp(&b.player).then_with(|| order(a).cmp(&order(b))));
         self.leaves.sort_unstable();
         self.losses.sort_unstable();
         self.profiles.sort_by_key(|answer| answer.number);

@@ -131,6 +131,7 @@ impl Stage {
             role: Role::Player,
             device: DeviceId(1),
             resume: None,
+            hello: 0,
         });
         self.clients.push(Client {
             chance: Random::named(self.plan.seed ^ self.connections, name),
