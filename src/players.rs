@@ -51,6 +51,8 @@ pub struct ProfileSave {
     pub player: PlayerId,
     /// What is written; its version is the one it replaces, and 0 for the first.
     pub profile: Profile,
+    /// It comes from an image, after a crash: another one that stands in its place was saved later, and counts.
+    pub is_of_image: bool,
 }
 
 /// What a tick asks of whoever keeps players. To be carried out in this order.

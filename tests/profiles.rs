@@ -279,6 +279,7 @@ fn after_a_crash_a_player_has_the_newest_of_image_and_profile() {
     let mut world = TestWorld::restart(game(), settings(), Some(&image), players.clone());
     assert_eq!(world.tick().report.entities, 0, "who is away has no avatar in the world");
     let image_of_none = world.image();
+    let players_of_none = world.players().clone();
     for name in ["stayed", "left", "came"] {
         world.connect(name);
     }
@@ -288,8 +289,17 @@ fn after_a_crash_a_player_has_the_newest_of_image_and_profile() {
     assert_eq!(avatar(&mut world, "left").0, 15, "it left after the image, with this");
     assert_eq!(avatar(&mut world, "came").0, 10, "it left before the image, and what it did since is lost");
 
-    // Nobody came back before the next crash: the next image holds them all the same.
-    let mut world = TestWorld::restart(game(), settings(), Some(&image_of_none), players);
+    // Nobody came back before the next crash: the start had made profiles of them, and the next image holds nobody.
+    let mut world = TestWorld::restart(game(), settings(), Some(&image_of_none), TestPlayers::default());
+    world.connect("stayed");
+    world.run(6);
+    assert_eq!(avatar(&mut world, "stayed").0, 0, "the image does not know it any more");
+    assert_eq!(
+        players_of_none.conflicts(),
+        [],
+        "who was saved after the image is newer, and that is no conflict"
+    );
+    let mut world = TestWorld::restart(game(), settings(), Some(&image_of_none), players_of_none);
     world.connect("stayed");
     world.run(6);
     assert_eq!(avatar(&mut world, "stayed").0, 10);

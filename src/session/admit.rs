@@ -15,7 +15,7 @@ use crate::server::WorldSettings;
 use crate::server::io::{Join, TickInput, TickOutput};
 
 use super::arrival::Arrival;
-use super::avatar::{Absent, make_avatar};
+use super::avatar::{keep_absent, make_avatar};
 use super::ends::{disconnected, drain, end_arrivals, end_graces, say, take_out};
 use super::moderate::{Sanctions, banned, moderate};
 use super::registry::SessionProfile;
@@ -34,6 +34,8 @@ pub fn admit(world: &mut World) {
             let sessions = &mut *sessions;
             let kept_s = world.resource::<WorldSettings>().replies_kept_s;
             sessions.departed.begin_tick(&world.resource::<NodeContext>().0, kept_s);
+            // Before anybody asks for a profile: what is asked of the store is done in order.
+            keep_absent(world);
             moderate(world, sessions, &input.orders);
             for &connection in &input.leaves {
                 disconnected(world, sessions, connection, Event::Bye);
@@ -279,7 +281,7 @@ fn let_in(world: &mut World, sessions: &mut Sessions, mut arrival: Arrival) {
     }
     let now_ms = world.resource::<NodeContext>().0.now_ms;
     let stored = arrival.profile.take().unwrap_or_default();
-    let mut profile = before.as_ref().map(|old| old.profile).unwrap_or_else(|| SessionProfile {
+    let profile = before.as_ref().map(|old| old.profile).unwrap_or_else(|| SessionProfile {
         version: stored.version,
         first_seen_ms: if stored.version == 0 { now_ms } else { stored.first_seen_ms },
     });
@@ -287,11 +289,6 @@ fn let_in(world: &mut World, sessions: &mut Sessions, mut arrival: Arrival) {
         Some(avatar) => Some(avatar),
         None => {
             let player = &arrival.join.player;
-            // Of an image that is newer than what is stored.
-            let left = world.resource::<Absent>().0.get(player);
-            let left = left.filter(|left| before.is_none() && left.version >= stored.version).cloned();
-            profile.first_seen_ms = left.as_ref().map_or(profile.first_seen_ms, |left| left.first_seen_ms);
-            let saved = left.map_or(stored.avatar, |left| left.avatar);
             let request = AvatarRequest {
                 player: player.clone(),
                 role: arrival.join.role,
@@ -299,7 +296,7 @@ fn let_in(world: &mut World, sessions: &mut Sessions, mut arrival: Arrival) {
                 seed: settings.seed,
                 world: settings.area,
             };
-            match make_avatar(world, &request, saved.as_deref()) {
+            match make_avatar(world, &request, stored.avatar.as_deref()) {
                 Ok(net_id) => net_id.and_then(|net_id| Some((net_id, world.resource::<Rows>().row(net_id)?))),
                 Err(why) => {
                     tracing::error!(%player, "the avatar of a player cannot be read: {why}");
@@ -316,7 +313,6 @@ fn let_in(world: &mut World, sessions: &mut Sessions, mut arrival: Arrival) {
         let refusal = Refusal::Protocol("this world has no place for players".into());
         return turn_away(world, sessions, arrival, Event::TurnedAway, refusal);
     };
-    world.resource_mut::<Absent>().0.remove(&arrival.join.player);
     if !arrival.on(Event::Admitted, &mut sessions.counts.illegal) {
         return;
     }

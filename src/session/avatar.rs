@@ -4,7 +4,7 @@
 //! |---|---|
 //! | its player is in the world | in the world, and in every image |
 //! | its player left | in the player's profile |
-//! | the world crashed while its player was in it | in the newest image; what came after that is lost |
+//! | the world crashed while its player was in it | in the newest image, and from the next start on in the player's profile; what came after that image is lost |
 //!
 //! An image names with each avatar the version of the profile that its session rests on: a profile that has another one
 //! was saved after the image, and counts.
@@ -22,10 +22,12 @@ use crate::cell::partition::{despawn_now, spawn_now};
 use crate::cell::pool::{Cells, with_cells};
 use crate::cell::registration::Game;
 use crate::ids::{NetId, PlayerId};
+use crate::players::{PlayerRequest, Profile, ProfileSave};
 use crate::protocol::codec;
 use crate::replication::Rows;
 use crate::replication::policy::Subject;
 use crate::server::GameOf;
+use crate::server::io::TickOutput;
 use crate::space::Position;
 
 use super::{AvatarRecipe, AvatarRequest};
@@ -57,10 +59,28 @@ pub struct AbsentPlayer {
     pub avatar: Option<Vec<u8>>,
 }
 
-/// Players who were in the world when the image was made that it was restored from, and have not come back since.
-/// Every further image holds them too.
+/// Players who were in the world when the image was made that it was restored from. The first tick hands them on to whoever
+/// keeps players: an image would otherwise hold for ever who never comes back.
 #[derive(Resource, Debug, Default)]
 pub struct Absent(pub(crate) BTreeMap<PlayerId, AbsentPlayer>);
+
+/// What an image held of players becomes their profiles. Where one was saved after the image, that one stays.
+pub(super) fn keep_absent(world: &mut World) {
+    if world.resource::<Absent>().0.is_empty() {
+        return;
+    }
+    let absent = std::mem::take(&mut world.resource_mut::<Absent>().0);
+    let saves = absent.into_iter().map(|(player, left)| {
+        let profile = Profile {
+            version: left.version,
+            first_seen_ms: left.first_seen_ms,
+            last_seen_ms: left.seen_ms,
+            avatar: left.avatar,
+        };
+        PlayerRequest::Save(ProfileSave { player, profile, is_of_image: true })
+    });
+    world.resource_mut::<TickOutput>().players.extend(saves);
+}
 
 /// The saved form of an avatar; `None` when it is not alive. Whatever it was attached to is left out: nobody knows where
 /// that is when the player comes back.

@@ -64,7 +64,7 @@ pub(super) fn end_session(
             last_seen_ms: world.resource::<NodeContext>().0.now_ms,
             avatar,
         };
-        let save = ProfileSave { player: session.player.clone(), profile };
+        let save = ProfileSave { player: session.player.clone(), profile, is_of_image: false };
         world.resource_mut::<TickOutput>().players.push(PlayerRequest::Save(save));
     }
     despawn_now(world, session.avatar);

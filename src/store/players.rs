@@ -81,7 +81,11 @@ fn load(connection: &Connection, player: &PlayerId) -> rusqlite::Result<Found> {
 
 /// Writes a profile in the place of the version that it rests on; `false` when another one stands there.
 fn save(transaction: &Transaction<'_>, save: &ProfileSave) -> rusqlite::Result<bool> {
-    let ProfileSave { player, profile } = save;
+    let ProfileSave { player, profile, is_of_image } = save;
+    // Who comes in was loaded, and so is known to be readable; of whom an image tells that is not known.
+    if *is_of_image && matches!(load(transaction, player)?, Found::Unreadable(_)) {
+        return Ok(false);
+    }
     let based_on = profile.version;
     let profile = Profile { version: based_on + 1, ..profile.clone() };
     let sum = checksum(player, &profile);
@@ -185,6 +189,8 @@ fn carry_out(connection: &mut Connection, batch: &[PlayerWork]) -> rusqlite::Res
             PlayerWork::Request(PlayerRequest::Save(profile)) => {
                 if save(&transaction, profile)? {
                     done.saved += 1;
+                } else if profile.is_of_image {
+                    tracing::info!(player = %profile.player, "what is kept of a player is newer than the image");
                 } else {
                     done.conflicts.push(profile.player.clone());
                 }

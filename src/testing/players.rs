@@ -119,12 +119,13 @@ impl TestPlayers {
                 };
                 return Some(ProfileAnswer { number, player, found });
             }
-            PlayerRequest::Save(ProfileSave { player, profile }) => {
+            PlayerRequest::Save(ProfileSave { player, profile, is_of_image }) => {
                 let there = self.profiles.get(&player).map_or(0, |profile| profile.version);
-                if there == profile.version {
+                let is_damaged = is_of_image && self.unreadable.contains(&player);
+                if there == profile.version && !is_damaged {
                     self.saves += 1;
                     self.profiles.insert(player, Profile { version: there + 1, ..profile });
-                } else {
+                } else if !is_of_image {
                     self.conflicts.push(player);
                 }
             }

@@ -91,7 +91,7 @@ fn world_image(tick: TickNumber) -> WorldImage {
 
 fn save_of(name: &str) -> ProfileSave {
     let profile = Profile { avatar: Some(name.as_bytes().to_vec()), ..Profile::default() };
-    ProfileSave { player: PlayerId::new(name).unwrap(), profile }
+    ProfileSave { player: PlayerId::new(name).unwrap(), profile, is_of_image: false }
 }
 
 fn meddle(folder: &Path, sql: &str) {

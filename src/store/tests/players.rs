@@ -14,7 +14,11 @@ fn player(name: &str) -> PlayerId {
 fn save(name: &str, version: u64, avatar: &[u8]) -> PlayerWork {
     let avatar = Some(avatar.to_vec());
     let profile = Profile { version, first_seen_ms: 1, last_seen_ms: 2, avatar };
-    PlayerWork::Request(PlayerRequest::Save(ProfileSave { player: player(name), profile }))
+    PlayerWork::Request(PlayerRequest::Save(ProfileSave {
+        player: player(name),
+        profile,
+        is_of_image: false,
+    }))
 }
 
 fn load(number: u64, name: &str) -> PlayerWork {
