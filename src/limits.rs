@@ -129,6 +129,9 @@ pub const PARTY_MEMBERS_MAX: usize = 32;
 /// Most invitations to parties that one player may have.
 pub const INVITATIONS_MAX: usize = 8;
 
+/// For how long a member of a party may stay away before it is none any more, seconds of world time.
+pub const PARTY_AWAY_S_MAX: u64 = 30 * 24 * 3_600;
+
 /// How long an invitation to a party can be taken, seconds of world time.
 pub const INVITATION_S: f32 = 60.0;
 

@@ -7,7 +7,7 @@ use terrane::action::tally::ActionTallies;
 use terrane::cell::markers::Owned;
 use terrane::cell::pool::with_cells;
 use terrane::ids::ActionId;
-use terrane::limits::{PARTY_MEMBERS_MAX, REPLIES_REMEMBERED_MAX};
+use terrane::limits::{PARTY_AWAY_S_MAX, PARTY_MEMBERS_MAX, REPLIES_REMEMBERED_MAX};
 use terrane::net::LoopbackConditions;
 use terrane::players::{Order, OrderKind};
 use terrane::prelude::*;
@@ -718,6 +718,31 @@ fn after_a_restart_old_ids_are_too_old_and_parties_go_on() {
     assert_eq!(sessions.of_player(&player(0)).expect("in").context.party(), Some(PartyId(5)));
 }
 
+/// A member who leaves and does not come back for a month is none any more; who was in the world until it ended has the
+/// whole time from then on.
+#[test]
+fn who_does_not_come_back_for_a_month_is_in_no_party_any_more() {
+    let (mut world, clients) = start([2, 2], 1);
+    for &client in &clients[..3] {
+        world[client].act(&Enter { party: 5, then_refuse: false }).expect("sent");
+    }
+    world.run(3);
+    world[clients[1]].leave();
+    world.run(3);
+    let image = world.image();
+    let members_after = |seconds: u64| {
+        let tick = TickNumber(image.tick.0 + seconds * 20);
+        let later = terrane::server::WorldImage { tick, ..image.clone() };
+        let mut world = TestWorld::restore(game(), settings([2, 2], 1), &later);
+        world.server_mut().node_mut().init_resource::<Decrees>();
+        world.run(3);
+        let parties = world.server().node().resource::<Parties>();
+        parties.get(PartyId(5)).expect("it goes on").members.iter().cloned().collect::<BTreeSet<_>>()
+    };
+    assert_eq!(members_after(PARTY_AWAY_S_MAX - 1), BTreeSet::from([0, 1, 2].map(player)));
+    assert_eq!(members_after(PARTY_AWAY_S_MAX), BTreeSet::from([0, 2].map(player)));
+}
+
 /// C4: an id that no clock can have made is not taken: it would make everybody else's too old one day.
 #[test]
 fn an_id_of_the_far_future_is_refused() {
@@ -751,7 +776,7 @@ fn answers_of_who_left_are_kept_for_as_long_as_the_world_says() {
     world.run(5);
     let id = ActionId::new(world[ann].welcome().expect("in").ids_after.order() + 1, 1);
     let call = ActionCall { id, kind: 0, payload: codec::encode(&Note { number: 1 }) };
-    let mut ask = |world: &mut TestWorld| {
+    let ask = |world: &mut TestWorld| {
         world[ann].call(call.clone()).expect("sent");
         world.run(4);
         let [reply] = &world[ann].replies().collect::<Vec<_>>()[..] else { panic!("one answer") };
@@ -759,7 +784,7 @@ fn answers_of_who_left_are_kept_for_as_long_as_the_world_says() {
     };
     let first = ask(&mut world);
     assert_eq!(first, Ok(codec::encode(&1u32)));
-    let mut be_away_for = |world: &mut TestWorld, seconds: u32| {
+    let be_away_for = |world: &mut TestWorld, seconds: u32| {
         world.cut(ann, 0);
         // The grace time is over before its time away begins.
         world.run(u64::from(1 + seconds) * 20);

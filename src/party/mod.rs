@@ -4,14 +4,15 @@
 //! *Does not*: know who is in the world, or tell anybody: sessions and avatars are told by `session/follow_parties`.
 //! *Reads*: the tick's number. *Writes*: itself alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bevy_ecs::prelude::Resource;
 use serde::{Deserialize, Serialize};
 
 use crate::cell::context::TickContext;
 use crate::ids::{PartyId, PlayerId, TickNumber};
-use crate::limits::{INVITATION_S, INVITATIONS_MAX, PARTY_MEMBERS_MAX};
+use crate::limits::{INVITATION_S, INVITATIONS_MAX, PARTY_AWAY_S_MAX, PARTY_MEMBERS_MAX};
+use crate::protocol::codec;
 
 /// One party.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +77,10 @@ pub struct Parties {
     of_player: BTreeMap<PlayerId, PartyId>,
     /// By whom is invited: to which parties, and until when.
     invitations: BTreeMap<PlayerId, BTreeMap<PartyId, TickNumber>>,
+    /// Members who are not in the world, and since when.
+    away: BTreeMap<PlayerId, TickNumber>,
+    /// The same, who left first first.
+    away_longest: BTreeSet<(TickNumber, PlayerId)>,
     /// How many were founded.
     founded: u64,
     /// What changed since [`begin`](Self::begin).
@@ -83,6 +88,9 @@ pub struct Parties {
     /// Whose party is another than sessions and avatars know.
     changed: Vec<PlayerId>,
 }
+
+/// Members who are not in the world, and since when, as they are saved: behind the parties, and not in images of older programs.
+type SavedAway = Vec<(PlayerId, TickNumber)>;
 
 /// What is saved.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -317,7 +325,10 @@ impl Parties {
     /// What an image keeps: parties, but no invitations.
     pub(crate) fn save(&self) -> Vec<u8> {
         let parties = self.by_id.iter().map(|(&id, party)| (id, party.clone())).collect();
-        crate::protocol::codec::encode(&Saved { parties, founded: self.founded })
+        let mut bytes = codec::encode(&Saved { parties, founded: self.founded });
+        let away: SavedAway = self.away.iter().map(|(player, since)| (player.clone(), *since)).collect();
+        codec::encode_into(&away, &mut bytes);
+        bytes
     }
 
     /// What an image kept.
@@ -326,8 +337,13 @@ impl Parties {
     /// When the bytes are no saved parties, or a player is in two of them.
     pub(crate) fn load(bytes: &[u8]) -> Result<Self, String> {
         const BYTES_MAX: usize = 1 << 26;
-        let saved = crate::protocol::codec::decode::<Saved, BYTES_MAX>("saved parties", bytes)
+        let (saved, used) = codec::decode_prefix::<Saved, BYTES_MAX>("saved parties", bytes)
             .map_err(|error| error.to_string())?;
+        let away: SavedAway = match &bytes[used..] {
+            [] => Vec::new(),
+            rest => codec::decode::<_, BYTES_MAX>("members who are away", rest)
+                .map_err(|error| error.to_string())?,
+        };
         let mut parties = Self { founded: saved.founded, ..Self::default() };
         for (id, party) in saved.parties {
             for member in &party.members {
@@ -340,6 +356,11 @@ impl Parties {
             }
             parties.by_id.insert(id, party);
         }
+        for (player, since) in away {
+            parties.set_away(&player, Some(since));
+        }
+        // Nobody is in the world yet: the first tick notes since when.
+        parties.changed = parties.of_player.keys().cloned().collect();
         Ok(parties)
     }
 }
@@ -359,14 +380,48 @@ fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) -> Option<
 
 impl Parties {
     /// Takes the players whose party sessions and avatars do not know yet, by name, once each. Who has come in is among them,
-    /// unless the game has no parties of this kind: then it may say by itself who is in which.
-    pub(crate) fn take_changed(&mut self, came_in: impl IntoIterator<Item = PlayerId>) -> Vec<PlayerId> {
+    /// or has gone, unless the game has no parties of this kind: then it may say by itself who is in which.
+    pub(crate) fn take_changed(&mut self, came_or_went: impl IntoIterator<Item = PlayerId>) -> Vec<PlayerId> {
         let is_used = self.founded > 0 || !self.by_id.is_empty();
         let mut changed = std::mem::take(&mut self.changed);
-        changed.extend(came_in.into_iter().filter(|_| is_used));
+        changed.extend(came_or_went.into_iter().filter(|_| is_used));
         changed.sort_unstable();
         changed.dedup();
         changed
+    }
+
+    /// Notes whether a player is in the world. Of members who are not it is known since when.
+    pub(crate) fn note_presence(&mut self, player: &PlayerId, is_here: bool, now: TickNumber) {
+        let is_away = !is_here && self.of(player).is_some();
+        let since = is_away.then(|| self.away.get(player).copied().unwrap_or(now));
+        self.set_away(player, since);
+    }
+
+    fn set_away(&mut self, player: &PlayerId, since: Option<TickNumber>) {
+        if let Some(before) = put(&mut self.away, player.clone(), since) {
+            self.away_longest.remove(&(before, player.clone()));
+        }
+        self.away_longest.extend(since.map(|since| (since, player.clone())));
+    }
+
+    /// Forgets members who have been away for longer than [`PARTY_AWAY_S_MAX`], and invitations that are too old: neither
+    /// may grow with all who were ever here. O(1) where there is nothing to forget, but for a look at all invitations every
+    /// [`INVITATION_S`].
+    pub(crate) fn forget_old(&mut self, tick: &TickContext) {
+        self.log.clear();
+        let away_ticks = PARTY_AWAY_S_MAX * u64::from(tick.hz);
+        let is_over = |(since, _): &(TickNumber, PlayerId)| since.0 + away_ticks < tick.tick.0;
+        while let Some((_, player)) = self.away_longest.first().filter(|first| is_over(first)).cloned() {
+            self.set_away(&player, None);
+            self.remove(&player);
+        }
+        if tick.tick.0.is_multiple_of(tick.ticks(INVITATION_S)) {
+            self.invitations.retain(|_, invitations| {
+                invitations.retain(|_, until| *until > tick.tick);
+                !invitations.is_empty()
+            });
+        }
+        self.log.clear();
     }
 }
 

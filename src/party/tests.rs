@@ -81,6 +81,59 @@ fn invitations_are_bounded() {
     assert!(parties.invite(&one_more, &guest, &at(later)).is_ok(), "old ones make room");
 }
 
+/// The parties of a long-lived world do not grow with all who were ever in it; who comes back in time is still a member, also
+/// over restarts.
+#[test]
+fn who_stays_away_for_too_long_is_in_no_party_any_more() {
+    let away_ticks = PARTY_AWAY_S_MAX * 20;
+    let mut parties = Parties::default();
+    let [a, b, c, d] = [0, 1, 2, 3].map(player);
+    for member in [&a, &b, &c] {
+        parties.enter(member, PartyId(5)).expect("there is room");
+    }
+    let founded = parties.invite(&d, &a, &at(1)).expect("d founds one");
+    for (member, is_here) in [(&a, true), (&b, false), (&c, false), (&d, false)] {
+        parties.note_presence(member, is_here, TickNumber(10));
+    }
+    // Being noted again does not begin the time anew, nor does a restart; having been here does.
+    let mut parties = Parties::load(&parties.save()).expect("as saved");
+    assert_eq!(parties.take_changed([]), [a.clone(), b.clone(), c.clone(), d.clone()]);
+    parties.note_presence(&b, false, TickNumber(20));
+    parties.note_presence(&c, true, TickNumber(20));
+    parties.note_presence(&c, false, TickNumber(21));
+    parties.forget_old(&at(10 + away_ticks));
+    assert_eq!(parties.get(PartyId(5)).map(|party| party.members.len()), Some(3));
+    parties.forget_old(&at(11 + away_ticks));
+    assert_eq!(parties.get(PartyId(5)).map(|party| &party.members), Some(&vec![a.clone(), c.clone()]));
+    assert_eq!(parties.get(founded), None, "nobody was left in it");
+    assert_eq!(parties.take_changed([]), [b, d], "sessions and avatars are told");
+    parties.forget_old(&at(22 + away_ticks));
+    assert_eq!((parties.of(&a), parties.of(&c)), (Some(PartyId(5)), None));
+    assert!(parties.away.is_empty() && parties.away_longest.is_empty());
+}
+
+#[test]
+fn what_an_older_program_saved_of_parties_can_be_read() {
+    let mut parties = Parties::default();
+    parties.enter(&player(0), PartyId(5)).expect("there is room");
+    let whole = parties.save();
+    let loaded = Parties::load(&whole[..whole.len() - 1]).expect("without those who are away");
+    assert_eq!(loaded.of(&player(0)), Some(PartyId(5)));
+}
+
+/// Invitations that nobody takes do not stay.
+#[test]
+fn invitations_are_forgotten_when_they_are_too_old() {
+    let mut parties = Parties::default();
+    let ticks = at(1).ticks(INVITATION_S);
+    parties.invite(&player(1), &player(0), &at(1)).expect("there is room");
+    let party = parties.invite(&player(1), &player(2), &at(ticks)).expect("there is room");
+    parties.forget_old(&at(2 * ticks - 1));
+    assert_eq!(parties.invitations.len(), 2);
+    parties.forget_old(&at(2 * ticks));
+    assert!(parties.invitations.is_empty() && parties.get(party).is_some());
+}
+
 /// Whatever happens, members and parties agree, and what is undone leaves no trace.
 #[derive(Clone, Debug)]
 enum Step {

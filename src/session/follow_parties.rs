@@ -2,7 +2,7 @@
 
 use bevy_ecs::prelude::{Mut, World};
 
-use crate::cell::pool::with_cells;
+use crate::cell::pool::{NodeContext, with_cells};
 use crate::party::Parties;
 use crate::replication::Rows;
 use crate::replication::policy::Subject;
@@ -10,11 +10,20 @@ use crate::replication::policy::Subject;
 use super::Sessions;
 
 /// Tells sessions and avatars whose party has changed, and those that have come in: sync policies, always-relevant sets and the
-/// scope of actions go by it from here on. O(those whose party has changed · log).
+/// scope of actions go by it from here on. Members who stay away for too long are none any more. O(those whose party has
+/// changed, who come and who go · log).
 pub fn follow_parties(world: &mut World) {
     let mut sessions = world.resource_mut::<Sessions>();
-    let came_in = sessions.take_came_in();
-    let changed = world.resource_mut::<Parties>().take_changed(came_in);
+    let came_or_went = sessions.take_came_or_went();
+    let changed = world.resource_scope(|world, mut parties: Mut<Parties>| {
+        let (context, sessions) = (&world.resource::<NodeContext>().0, world.resource::<Sessions>());
+        parties.forget_old(context);
+        let changed = parties.take_changed(came_or_went);
+        for player in &changed {
+            parties.note_presence(player, sessions.of_player(player).is_some(), context.tick);
+        }
+        changed
+    });
     if changed.is_empty() {
         return;
     }

@@ -251,8 +251,8 @@ pub struct Sessions {
     pub most: u64,
     /// What is remembered of players who are not in the world.
     pub departed: Departed,
-    /// Who was admitted since somebody asked.
-    came_in: Vec<PlayerId>,
+    /// Who was admitted, and who has ended, since somebody asked.
+    came_or_went: Vec<PlayerId>,
     /// What is in everybody's view wherever it is, and for how many reasons.
     pub pinned_for_all: Pins,
 }
@@ -344,7 +344,7 @@ impl Sessions {
         }
         let id = SessionId { index: index as u32, epoch: self.last_epoch };
         let replies = self.departed.take(&join.player);
-        self.came_in.push(join.player.clone());
+        self.came_or_went.push(join.player.clone());
         self.by_connection.insert(join.connection, id.index);
         self.by_player.insert(join.player.clone(), id.index);
         #[cfg(not(feature = "planted-faults"))]
@@ -388,9 +388,9 @@ impl Sessions {
         here.max(self.departed.highest())
     }
 
-    /// Who was admitted since this was asked last.
-    pub(super) fn take_came_in(&mut self) -> Vec<PlayerId> {
-        std::mem::take(&mut self.came_in)
+    /// Who was admitted, and who has ended, since this was asked last.
+    pub(super) fn take_came_or_went(&mut self) -> Vec<PlayerId> {
+        std::mem::take(&mut self.came_or_went)
     }
 
     /// The place of the session of a connection.
@@ -436,6 +436,7 @@ impl Sessions {
         let mut session = self.slots[index as usize].take()?;
         debug_assert_eq!(session.state(), State::Ended);
         self.by_player.remove(&session.player);
+        self.came_or_went.push(session.player.clone());
         self.departed.keep(&session.player, std::mem::take(&mut session.replies), left);
         Some(session)
     }
