@@ -1,5 +1,7 @@
 //! What operators ask and order of the running world: taken here, answered by whoever ticks it, between two ticks.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -62,6 +64,8 @@ pub struct OrderRequest {
 pub struct Waiting<Q> {
     question: Q,
     reply: oneshot::Sender<Reply>,
+    /// Whether whoever ticks has it.
+    is_taken: Arc<AtomicBool>,
 }
 
 impl<Q> Waiting<Q> {
@@ -85,9 +89,15 @@ pub enum NoReply {
     /// As many wait as may.
     #[error("too many questions wait: ask again")]
     Busy,
-    /// Nobody has answered in time.
+    /// Nobody has taken it in time.
     #[error("the world does not tick, so nobody answers: look at /healthz, and ask again")]
     TooLate,
+    /// It was taken, but what came of it is not on the disk in time.
+    #[error(
+        "the world has taken it and does it, but it is not written yet, since the store is slow or does not work: look at \
+         /readyz and the log; it need not be ordered again unless the world ends before"
+    )]
+    NotWritten,
 }
 
 /// The desk where questions wait. Clones share it.
@@ -135,19 +145,25 @@ impl<Q> Desk<Q> {
     #[must_use]
     pub fn take(&self, at_most: usize) -> Vec<Waiting<Q>> {
         let is_awaited = |waiting: &Waiting<Q>| !waiting.reply.is_closed();
-        self.asked.try_iter().take(at_most).filter(is_awaited).collect()
+        let taken = self.asked.try_iter().take(at_most).filter(is_awaited);
+        taken.inspect(|waiting| waiting.is_taken.store(true, Ordering::Release)).collect()
     }
 
     /// Puts a question and waits for the reply.
     pub(super) async fn ask(&self, question: Q) -> Result<Reply, NoReply> {
         let (reply, replied) = oneshot::channel();
-        self.ask.try_send(Waiting { question, reply }).map_err(|error| match error {
+        let is_taken = Arc::new(AtomicBool::new(false));
+        let waiting = Waiting { question, reply, is_taken: is_taken.clone() };
+        self.ask.try_send(waiting).map_err(|error| match error {
             TrySendError::Full(_) => NoReply::Busy,
             TrySendError::Disconnected(_) => NoReply::TooLate,
         })?;
         match tokio::time::timeout(ANSWER_WITHIN, replied).await {
             Ok(Ok(reply)) => Ok(reply),
-            _ => Err(NoReply::TooLate),
+            // Dropped without a reply: the world has ended.
+            Ok(Err(_)) => Err(NoReply::TooLate),
+            Err(_) if is_taken.load(Ordering::Acquire) => Err(NoReply::NotWritten),
+            Err(_) => Err(NoReply::TooLate),
         }
     }
 }

@@ -140,6 +140,7 @@ fn said(wants_text: bool, reply: Result<Reply, NoReply>) -> Response {
         Ok(Reply::Wrong(why)) => error(StatusCode::BAD_REQUEST, why),
         Ok(Reply::Unknown(why)) => error(StatusCode::NOT_FOUND, why),
         Ok(Reply::Failed(why)) => error(StatusCode::SERVICE_UNAVAILABLE, why),
+        Err(late @ NoReply::NotWritten) => error(StatusCode::GATEWAY_TIMEOUT, late.to_string()),
         Err(no_reply) => error(StatusCode::SERVICE_UNAVAILABLE, no_reply.to_string()),
     }
 }

@@ -416,3 +416,30 @@ fn a_world_that_does_not_tick_is_told_to_who_asks_and_the_queue_is_bounded() {
     });
     assert_eq!(answered, 0, "nobody waits any more, so nothing is computed");
 }
+
+/// H3: an order that a tick has taken is done in the world, however slow the disk is: who gave it is not told that the world
+/// does not tick.
+#[test]
+fn an_order_that_is_done_and_not_written_yet_is_told_as_such() {
+    let site = site();
+    let token = format!("Authorization: Bearer {}\r\n", site.token);
+    let body = r#"{"what": "kick", "player": "alice", "why": "rude"}"#;
+    let headers = format!("{token}Content-Type: application/json\r\n");
+    let order = || site.ask("POST", "/api/moderate", &headers, body);
+    let (status, told) = order();
+    assert!(status == 503 && told.contains("does not tick"), "nobody took it: {status} {told}");
+    let (status, told) = std::thread::scope(|scope| {
+        let ordering = scope.spawn(order);
+        let taken = loop {
+            let taken = site.state.orders.take(8);
+            if !taken.is_empty() {
+                break taken;
+            }
+            std::thread::yield_now();
+        };
+        let told = ordering.join().unwrap();
+        drop(taken);
+        told
+    });
+    assert!(status == 504 && told.contains("not written yet"), "{status} {told}");
+}
