@@ -352,6 +352,7 @@ fn orders_about_players_are_carried_out_and_recorded() {
     let alice = world.connect("alice");
     world.run(6);
     assert_eq!(avatar(&mut world, "alice").0, 4, "three seconds are over");
+    assert_eq!(world.players().sanctions(), [], "what has ended is not kept");
     order(&mut world, 4, OrderKind::Ban, "stranger", None);
     let stranger = world.connect("stranger");
     world.run(6);
@@ -373,4 +374,6 @@ fn orders_about_players_are_carried_out_and_recorded() {
     let alice = world.connect("alice");
     world.run(6);
     ended(&world, alice, "ban it was");
+    world.run(300);
+    assert_eq!(world.players().sanctions(), [], "nor is what was read at the start, once it has ended");
 }

@@ -1,6 +1,6 @@
 //! What operators order about players, carried out at `Admit`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bevy_ecs::prelude::{Mut, Resource, World};
 
@@ -19,19 +19,25 @@ use super::state::Event;
 #[derive(Resource, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sanctions {
     by_player: BTreeMap<(PlayerId, SanctionKind), Sanction>,
-    /// When the first of them ends, milliseconds since 1970.
-    next_end_ms: Option<u64>,
+    /// When those end that do, milliseconds since 1970, and which that are.
+    ends: BTreeSet<(u64, PlayerId, SanctionKind)>,
 }
 
 impl Sanctions {
     /// Of all these.
     #[must_use]
     pub fn of(sanctions: impl IntoIterator<Item = Sanction>) -> Self {
-        let mut all = Self::default();
-        for sanction in sanctions {
-            all.change(&SanctionChange::Set(sanction));
-        }
+        let by_player = sanctions
+            .into_iter()
+            .map(|sanction| ((sanction.player.clone(), sanction.kind), sanction))
+            .collect();
+        let mut all = Self { by_player, ends: BTreeSet::new() };
+        all.ends = all.by_player.values().filter_map(Self::end_of).collect();
         all
+    }
+
+    fn end_of(sanction: &Sanction) -> Option<(u64, PlayerId, SanctionKind)> {
+        Some((sanction.until_ms?, sanction.player.clone(), sanction.kind))
     }
 
     /// The one of this kind that a player is under.
@@ -40,29 +46,30 @@ impl Sanctions {
         self.by_player.get(&(player.clone(), kind))
     }
 
-    /// Takes a change in; `false` when nothing is another way than before.
+    /// Takes a change in; `false` when nothing is another way than before. O(log sanctions).
     pub fn change(&mut self, change: &SanctionChange) -> bool {
-        let changed = match change {
-            SanctionChange::Set(sanction) => {
-                self.by_player.insert((sanction.player.clone(), sanction.kind), sanction.clone());
-                true
-            }
-            SanctionChange::Lift { player, kind } => {
-                self.by_player.remove(&(player.clone(), *kind)).is_some()
-            }
+        let key = match change {
+            SanctionChange::Set(sanction) => (sanction.player.clone(), sanction.kind),
+            SanctionChange::Lift { player, kind } => (player.clone(), *kind),
         };
-        self.next_end_ms = self.by_player.values().filter_map(|sanction| sanction.until_ms).min();
-        changed
+        let before = self.by_player.remove(&key);
+        if let Some(end) = before.as_ref().and_then(Self::end_of) {
+            self.ends.remove(&end);
+        }
+        let SanctionChange::Set(sanction) = change else { return before.is_some() };
+        self.ends.extend(Self::end_of(sanction));
+        self.by_player.insert(key, sanction.clone());
+        true
     }
 
-    /// Takes out those that are over, and gives them.
+    /// Takes out those that are over, and gives them. O(1) where none is.
     pub fn end_at(&mut self, now_ms: u64) -> Vec<Sanction> {
-        if self.next_end_ms.is_none_or(|end_ms| now_ms < end_ms) {
-            return Vec::new();
+        let mut over = Vec::new();
+        while self.ends.first().is_some_and(|(until_ms, ..)| *until_ms <= now_ms) {
+            let ended =
+                self.ends.pop_first().and_then(|(_, player, kind)| self.by_player.remove(&(player, kind)));
+            over.extend(ended);
         }
-        let over = self.by_player.extract_if(.., |_, sanction| !sanction.holds_at(now_ms));
-        let over = over.map(|(_, sanction)| sanction).collect();
-        self.next_end_ms = self.by_player.values().filter_map(|sanction| sanction.until_ms).min();
         over
     }
 }
@@ -82,6 +89,9 @@ pub(super) fn moderate(world: &mut World, sessions: &mut Sessions, orders: &[Ord
             {
                 session.muted = None;
             }
+            // What has ended need not be kept: the records say that it was.
+            let change = SanctionChange::Lift { player: over.player, kind: over.kind };
+            world.resource_mut::<TickOutput>().players.push(PlayerRequest::Sanction(change));
         }
         for order in orders {
             let outcome = carry_out(world, sessions, &mut sanctions, order);
@@ -161,4 +171,62 @@ fn send_away(
         end_session(world, sessions, place, event, Some(refusal.clone()));
     }
     place.is_some() || waited > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sanction(player: u8, kind: SanctionKind, until_ms: Option<u64>) -> Sanction {
+        let player = PlayerId::new(&format!("p{player}")).expect("a name");
+        Sanction { player, kind, why: "why".into(), since_ms: 0, until_ms, by: "operator".into() }
+    }
+
+    fn kind() -> impl Strategy<Value = SanctionKind> {
+        prop_oneof![Just(SanctionKind::Ban), Just(SanctionKind::Mute)]
+    }
+
+    fn any_sanction() -> impl Strategy<Value = Sanction> {
+        (0..5u8, kind(), proptest::option::of(1..60u64))
+            .prop_map(|(player, kind, until_ms)| sanction(player, kind, until_ms))
+    }
+
+    fn any_change() -> impl Strategy<Value = SanctionChange> {
+        prop_oneof![
+            3 => any_sanction().prop_map(SanctionChange::Set),
+            1 => any_sanction().prop_map(|of| SanctionChange::Lift { player: of.player, kind: of.kind }),
+        ]
+    }
+
+    proptest! {
+        /// H3: whatever was set, replaced and lifted, and however many there were at the start, those end whose time is over,
+        /// once, and no others: as a list that is looked through says.
+        #[test]
+        fn sanctions_end_when_their_time_is_over_as_a_plain_list_says(
+            first in proptest::collection::vec(any_sanction(), 0..12),
+            changes in proptest::collection::vec(proptest::option::of(any_change()), 0..60),
+        ) {
+            let key = |sanction: &Sanction| (sanction.player.clone(), sanction.kind);
+            let mut all = Sanctions::of(first.clone());
+            let mut list: BTreeMap<_, _> = first.into_iter().map(|one| (key(&one), one)).collect();
+            for (now_ms, change) in (1u64..).zip(changes) {
+                match &change {
+                    Some(SanctionChange::Set(sanction)) => drop(list.insert(key(sanction), sanction.clone())),
+                    Some(SanctionChange::Lift { player, kind }) => drop(list.remove(&(player.clone(), *kind))),
+                    None => {}
+                }
+                if let Some(change) = &change {
+                    all.change(change);
+                }
+                let over: BTreeMap<_, _> =
+                    all.end_at(now_ms).into_iter().map(|over| (key(&over), over)).collect();
+                let expected: BTreeMap<_, _> = list.extract_if(.., |_, one| !one.holds_at(now_ms)).collect();
+                prop_assert_eq!(over, expected);
+                prop_assert_eq!(&all.by_player, &list);
+                prop_assert_eq!(all.ends.len(), list.values().filter(|one| one.until_ms.is_some()).count());
+            }
+        }
+    }
 }
