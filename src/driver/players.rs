@@ -108,7 +108,7 @@ impl PlayersDesk {
         }
         let count = self.waiting.len().min(BATCH_MAX);
         let batch: Vec<PlayerWork> = self.waiting.drain(..count).collect();
-        match store.try_request(StoreRequest::Players(batch.clone())) {
+        match store.try_request(StoreRequest::Players { after: self.durable, batch: batch.clone() }) {
             Ok(()) => self.under_way = batch,
             Err(refused) => {
                 if matches!(refused, Refused::Stopped(_)) {

@@ -26,6 +26,9 @@ pub(super) struct Database {
     /// Stands in for a disk that is full at so many pages.
     #[cfg(test)]
     pub(super) pages_max: Option<std::sync::Arc<std::sync::atomic::AtomicU32>>,
+    /// So many of the next commits are told as failures, although they are durable.
+    #[cfg(test)]
+    pub(super) answers_lost: u32,
 }
 
 /// Takes group and others their permissions on a save that has come with some, as a copied or restored one does.
@@ -113,6 +116,8 @@ impl Database {
             connection: Some(connection),
             #[cfg(test)]
             pages_max: None,
+            #[cfg(test)]
+            answers_lost: 0,
         })
     }
 

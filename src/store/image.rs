@@ -104,6 +104,15 @@ fn insert(transaction: &Transaction<'_>, image: &Image) -> rusqlite::Result<()> 
     Ok(())
 }
 
+/// A counter; 0 if it never was set.
+pub(super) fn counter(connection: &Connection, name: &str) -> rusqlite::Result<u64> {
+    let value: Option<i64> = connection
+        .prepare_cached("SELECT value FROM counter WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?;
+    Ok(value.map_or(0, i64::cast_unsigned))
+}
+
 /// Sets a counter to at least this value: it never runs backwards.
 pub(super) fn raise_counter(connection: &Connection, name: &str, value: u64) -> rusqlite::Result<()> {
     connection

@@ -4,8 +4,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use xxhash_rust::xxh3::Xxh3;
 
 use super::error::StoreError;
-use super::image::is_damage;
-use super::save::Store;
+use super::image::{self, is_damage};
+use super::save::{Store, counter};
 use crate::ids::{PlayerId, TickNumber};
 use crate::players::{
     AuditRow, Found, PlayerRequest, Profile, ProfileAnswer, ProfileSave, Sanction, SanctionChange,
@@ -172,19 +172,38 @@ fn append(transaction: &Transaction<'_>, row: &AuditRow) -> rusqlite::Result<()>
     Ok(())
 }
 
-fn carry_out(connection: &mut Connection, batch: &[PlayerWork]) -> rusqlite::Result<PlayersDone> {
-    let is_load = |work: &PlayerWork| matches!(work, PlayerWork::Request(PlayerRequest::Load { .. }));
+fn is_load(work: &PlayerWork) -> bool {
+    matches!(work, PlayerWork::Request(PlayerRequest::Load { .. }))
+}
+
+/// `before`: how many things were written in the life of the world before this batch. What of it is written already, by a try
+/// whose commit was told as a failure, is not written again.
+fn carry_out(
+    connection: &mut Connection,
+    batch: &[PlayerWork],
+    before: Option<u64>,
+) -> rusqlite::Result<PlayersDone> {
     let behavior = match batch.iter().all(is_load) {
         true => TransactionBehavior::Deferred,
         false => TransactionBehavior::Immediate,
     };
     let transaction = connection.transaction_with_behavior(behavior)?;
     let mut done = PlayersDone::default();
+    let written: u64 = match before {
+        Some(before) => image::counter(&transaction, counter::PLAYER_WRITES)?.saturating_sub(before),
+        None => 0,
+    };
+    let mut number = 0;
     for work in batch {
+        number += u64::from(!is_load(work));
         match work {
             PlayerWork::Request(PlayerRequest::Load { number, player }) => {
                 let found = load(&transaction, player)?;
                 done.profiles.push(ProfileAnswer { number: *number, player: player.clone(), found });
+            }
+            PlayerWork::Mark(mark) => done.marks.push(*mark),
+            _ if number <= written => {
+                done.saved += u64::from(matches!(work, PlayerWork::Request(PlayerRequest::Save(_))));
             }
             PlayerWork::Request(PlayerRequest::Save(profile)) => {
                 if save(&transaction, profile)? {
@@ -197,8 +216,12 @@ fn carry_out(connection: &mut Connection, batch: &[PlayerWork]) -> rusqlite::Res
             }
             PlayerWork::Request(PlayerRequest::Sanction(change)) => sanction(&transaction, change)?,
             PlayerWork::Audit(row) => append(&transaction, row)?,
-            PlayerWork::Mark(number) => done.marks.push(*number),
         }
+    }
+    if let Some(before) = before
+        && number > 0
+    {
+        image::raise_counter(&transaction, counter::PLAYER_WRITES, before + number)?;
     }
     transaction.commit()?;
     Ok(done)
@@ -208,13 +231,45 @@ impl Store {
     /// Does a whole batch, in its order, in one durable transaction.
     ///
     /// # Errors
-    /// When the disk refuses: then nothing of it was done, or all of it, and it may be asked for again.
+    /// When the disk refuses: then nothing of it was done, or all of it.
     pub fn carry_out(&mut self, batch: &[PlayerWork]) -> Result<PlayersDone, StoreError> {
+        self.carry_out_numbered(batch, None)
+    }
+
+    /// The same, of a run that numbers what it writes: `after` things were written in it before this batch, in this order. So
+    /// what is asked for again after a failure, in whatever batches, is done once, also where the failure was told of a commit
+    /// that is durable all the same.
+    ///
+    /// # Errors
+    /// When the disk refuses: then nothing of it was done, or all of it, and it may be asked for again.
+    pub fn carry_out_after(&mut self, after: u64, batch: &[PlayerWork]) -> Result<PlayersDone, StoreError> {
+        let before = match self.writes_before {
+            Some(before) => before,
+            None => {
+                let before = self.counter(counter::PLAYER_WRITES)?;
+                *self.writes_before.insert(before)
+            }
+        };
+        self.carry_out_numbered(batch, Some(before + after))
+    }
+
+    fn carry_out_numbered(
+        &mut self,
+        batch: &[PlayerWork],
+        before: Option<u64>,
+    ) -> Result<PlayersDone, StoreError> {
+        const DOING: &str = "read and write what is kept of players";
         let file = self.database.file().to_owned();
-        let done = carry_out(self.database.connection()?, batch)
-            .map_err(StoreError::sqlite(&file, "read and write what is kept of players"))?;
+        let done = carry_out(self.database.connection()?, batch, before)
+            .map_err(StoreError::sqlite(&file, DOING))?;
         for player in &done.conflicts {
             tracing::error!(%player, "a profile was not written: a newer one stands in its place");
+        }
+        #[cfg(test)]
+        if self.database.answers_lost > 0 {
+            self.database.answers_lost -= 1;
+            let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+            return Err(StoreError::sqlite(&file, DOING)(rusqlite::Error::SqliteFailure(failure, None)));
         }
         Ok(done)
     }

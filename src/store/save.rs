@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::OptionalExtension;
-
 use super::database::{self, Database};
 use super::error::StoreError;
 use super::folder::{SaveFolder, UnusedSave};
@@ -19,6 +17,8 @@ pub mod counter {
     pub const SESSION_EPOCH: &str = "session_epoch";
     /// What nobody in the world spawned: the population, avatars.
     pub const WORLD_SPAWNS: &str = "world_spawns";
+    /// How many things were written of players, in the life of the world: not reserved ahead, but written with them.
+    pub const PLAYER_WRITES: &str = "player_writes";
 }
 
 /// A world's save: its locked folder and the one connection that writes to its file.
@@ -33,6 +33,8 @@ pub struct Store {
     is_new: bool,
     /// Rows of images that turned out to be damaged: the next image that is written removes them.
     damaged: Vec<i64>,
+    /// [`counter::PLAYER_WRITES`] before the first of this run, once it is known.
+    pub(super) writes_before: Option<u64>,
 }
 
 impl Store {
@@ -54,7 +56,7 @@ impl Store {
         let record = world::load_or_create(&mut database, folder.path(), identity)?;
         database.checkpoint();
         unused.keep();
-        Ok((Self { folder, database, is_new, damaged: Vec::new() }, record))
+        Ok((Self { folder, database, is_new, damaged: Vec::new(), writes_before: None }, record))
     }
 
     /// Opens the save that is in this folder, of a world that does not run, and brings its schema up to date.
@@ -68,7 +70,7 @@ impl Store {
         }
         let folder = Arc::new(SaveFolder::create_or_open(folder)?);
         let database = Database::create_or_open(file)?;
-        Ok(Self { folder, database, is_new: false, damaged: Vec::new() })
+        Ok(Self { folder, database, is_new: false, damaged: Vec::new(), writes_before: None })
     }
 
     /// Removes on drop what opening this save created, unless it is told that the world runs. Let it outlive the
@@ -139,13 +141,7 @@ impl Store {
     /// When the disk refuses.
     pub fn counter(&mut self, name: &str) -> Result<u64, StoreError> {
         let file = self.database.file().to_owned();
-        let value: Option<i64> = self
-            .database
-            .connection()?
-            .query_row("SELECT value FROM counter WHERE name = ?1", [name], |row| row.get(0))
-            .optional()
-            .map_err(StoreError::sqlite(&file, "read a counter"))?;
-        Ok(value.map_or(0, i64::cast_unsigned))
+        image::counter(self.database.connection()?, name).map_err(StoreError::sqlite(&file, "read a counter"))
     }
 
     /// Reserves a counter's numbers below `up_to`, durably, and tells how far it is reserved now: a counter

@@ -44,7 +44,12 @@ pub enum StoreRequest {
         up_to: u64,
     },
     /// Read and write what is kept of players, as one transaction.
-    Players(Vec<PlayerWork>),
+    Players {
+        /// How many things were written of players in this run before: what is asked for again after a failure is done once.
+        after: u64,
+        /// What there is to do.
+        batch: Vec<PlayerWork>,
+    },
     /// Do nothing more: what was asked before this is done first.
     Shutdown,
 }
@@ -336,8 +341,9 @@ impl Worker {
                     let ms = started.elapsed().as_millis() as u64;
                     Ok(StoreResult::ImageSaved { tick: image.tick, bytes: image.entities.len() as u64, ms })
                 }),
-                StoreRequest::Players(batch) => self
-                    .carry_out(&Asked::Players, |store| Ok(StoreResult::Players(store.carry_out(&batch)?))),
+                StoreRequest::Players { after, batch } => self.carry_out(&Asked::Players, |store| {
+                    Ok(StoreResult::Players(store.carry_out_after(after, &batch)?))
+                }),
                 StoreRequest::Reserve { counter, up_to } => {
                     let asked = Asked::Reserve { counter: counter.clone(), up_to };
                     self.carry_out(&asked, |store| {

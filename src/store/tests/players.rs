@@ -127,3 +127,53 @@ fn sanctions_are_kept_by_kind_and_records_for_good() {
         assert!(connection.execute(sql, []).unwrap_err().to_string().contains("stays written"));
     }
 }
+
+/// H3, D2: a commit that was told as a failure and is durable all the same is not made again: what is asked for once more, in
+/// whatever batches, is done once and is no conflict.
+#[test]
+fn what_was_committed_without_an_answer_is_not_written_again() {
+    let place = place();
+    let row = |detail: &str| AuditRow {
+        tick: TickNumber(3),
+        now_ms: 4,
+        who: "gm".into(),
+        what: "Holiday".into(),
+        target: String::new(),
+        detail: detail.into(),
+    };
+    let audit = |detail| PlayerWork::Audit(row(detail));
+    let details = |store: &mut Store| -> Vec<String> {
+        store.audit_rows(9).unwrap().into_iter().rev().map(|row| row.detail).collect()
+    };
+    // Two saves of one player, and the very same done twice on purpose.
+    let first =
+        [audit("a"), audit("a"), save("alice", 0, b"one"), load(3, "alice"), save("alice", 1, b"two")];
+    let second = [PlayerWork::Mark(9), audit("a"), audit("b"), save("bob", 0, b"b")];
+    for run in 1..=2 {
+        // Another run of the same world numbers anew.
+        let mut store = open(&place.folder);
+        store.database.answers_lost = 1;
+        assert!(store.carry_out_after(0, &first).unwrap_err().is_retryable());
+        let done = store.carry_out_after(0, &first).unwrap();
+        assert_eq!((done.saved, done.profiles.len()), (2, 1));
+        if run == 1 {
+            assert_eq!(done.conflicts, []);
+            assert_eq!(known(&mut store, "alice").avatar.as_deref(), Some(&b"two"[..]));
+        }
+        // Given up, and asked for again together with what has come since.
+        store.database.answers_lost = 1;
+        assert!(store.carry_out_after(4, &second[..2]).is_err());
+        let done = store.carry_out_after(4, &second).unwrap();
+        assert_eq!((done.marks, done.saved), (vec![9], 1));
+        assert_eq!(details(&mut store), ["a", "a", "a", "b"].repeat(run));
+    }
+    // Over the thread, which tries again by itself.
+    let mut store = open(&place.folder);
+    store.database.answers_lost = 2;
+    let handle = store.start().unwrap();
+    handle.try_request(StoreRequest::Players { after: 0, batch: vec![audit("c")] }).unwrap();
+    let results = handle.finish(None).unwrap();
+    assert_eq!(results.iter().filter(|result| matches!(result, StoreResult::Failed { .. })).count(), 2);
+    assert_eq!(details(&mut open(&place.folder)).pop(), Some("c".into()));
+    assert_eq!(details(&mut open(&place.folder)).len(), 9);
+}
