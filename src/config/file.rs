@@ -75,6 +75,7 @@ pub(super) struct NetworkKeys {
     pub(super) client_bytes_per_s: Option<Spanned<u64>>,
     pub(super) client_messages_per_s: Option<Spanned<u64>>,
     pub(super) reconnect_token_s: Option<Spanned<u64>>,
+    pub(super) login_s: Option<Spanned<u64>>,
 }
 
 /// The keys under `[space]`.

@@ -123,6 +123,7 @@ pub(super) const CLIENT_BYTES_PER_S: Key =
 pub(super) const CLIENT_MESSAGES_PER_S: Key =
     file_key("network.client_messages_per_s", Expected::Whole(200, 100_000));
 pub(super) const RECONNECT_TOKEN_S: Key = file_key("network.reconnect_token_s", Expected::Whole(30, 86_400));
+pub(super) const LOGIN_S: Key = file_key("network.login_s", Expected::Whole(60, 31_536_000));
 pub(super) const IMAGE_EVERY_S: Key = file_key("save.image_every_s", Expected::Whole(1, 86_400));
 
 /// Every key there is.
@@ -163,6 +164,7 @@ pub(super) const ALL: &[Key] = &[
     CLIENT_BYTES_PER_S,
     CLIENT_MESSAGES_PER_S,
     RECONNECT_TOKEN_S,
+    LOGIN_S,
     IMAGE_EVERY_S,
 ];
 

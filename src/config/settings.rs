@@ -257,6 +257,8 @@ impl Settings {
             &key::RECONNECT_TOKEN_S,
             set!(RECONNECT_TOKEN_S, None, keys.network.reconnect_token_s, defaults.reconnect_token.as_secs()),
         );
+        let login_s =
+            check.whole(&key::LOGIN_S, set!(LOGIN_S, None, keys.network.login_s, defaults.login.as_secs()));
 
         let cores = std::thread::available_parallelism().map_or(1, usize::from).min(256) as u64;
         let threads = check.whole(&key::THREADS, set!(THREADS, options.threads, keys.threads, cores));
@@ -317,6 +319,7 @@ impl Settings {
                     client_bytes_per_s: client_bytes_per_s.value as u32,
                     client_messages_per_s: client_messages_per_s.value as u32,
                     reconnect_token: Duration::from_secs(reconnect_token_s.value),
+                    login: Duration::from_secs(login_s.value),
                 },
                 http: http.value.address(),
                 key_file: key_file.map(|file| file.value),

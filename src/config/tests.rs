@@ -185,6 +185,7 @@ fn a_value_out_of_range_is_told_with_its_range() {
             "2:27: network.connections_per_address is 0",
             "a whole number from 1 to 65536",
         ),
+        ("[network]\nlogin_s = 59", "2:11: network.login_s is 59", "a whole number from 60 to 31536000"),
         (
             "[network]\nclient_bytes_per_s = 100",
             "2:22: network.client_bytes_per_s is 100",

@@ -33,6 +33,9 @@ pub struct NetLimits {
     pub client_messages_per_s: u32,
     /// For how long a reconnect token is good.
     pub reconnect_token: Duration,
+    /// For how long after a player came in with a connect token from outside it is given reconnect tokens, and the last of them
+    /// is good: then it needs a new one of the former kind.
+    pub login: Duration,
 }
 
 impl Default for NetLimits {
@@ -43,6 +46,7 @@ impl Default for NetLimits {
             client_bytes_per_s: 131_072,
             client_messages_per_s: 300,
             reconnect_token: Duration::from_secs(600),
+            login: Duration::from_secs(86_400),
         }
     }
 }

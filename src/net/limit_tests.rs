@@ -31,7 +31,7 @@ fn secured(reconnect_token: Duration) -> (NetConfig, Authentication) {
 }
 
 fn first_token(scene: &Scene, authentication: &Authentication) -> Token {
-    let identity = Identity { player: player("gm"), role: Role::Gm, resume: None };
+    let identity = Identity { player: player("gm"), role: Role::Gm, resume: None, since_s: 0 };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     issue_token(authentication, &identity, &scene.net.addresses(), now, Duration::from_secs(60)).unwrap()
 }
@@ -84,6 +84,29 @@ fn reconnect_tokens_lead_back_and_are_renewed_and_expire() {
     let ended = scene.ended(old).unwrap();
     assert!(matches!(ended, Ended::Link(LinkEnd::TokenExpired | LinkEnd::NoAnswer(_))), "{ended}");
     assert!(scene.count("reconnect_tokens") >= 4);
+}
+
+/// D1, H3: who came in a day ago is given tokens that end with the day, whichever shard it comes back to; who comes in now has
+/// the whole time.
+#[test]
+fn who_came_in_long_ago_is_given_tokens_that_end_with_its_login() {
+    let (config, authentication) = secured(Duration::from_secs(60));
+    let login_s = config.limits.login.as_secs();
+    let mut scene = Scene::new(config);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let mut expiry_for = |name: &str, since_s: u64| {
+        let identity = Identity { role: Role::Gm, since_s, ..Identity::player(player(name)) };
+        let addresses = scene.net.addresses();
+        let token =
+            issue_token(&authentication, &identity, &addresses, now, Duration::from_secs(60)).unwrap();
+        let client = Connection::with_token(token, SCHEMA, "client-1", Conditions::default()).unwrap();
+        let client = scene.add(client);
+        scene.until("it has a token", |scene| !tokens(scene, client).is_empty());
+        Token::parse(&tokens(&scene, client)[0]).unwrap().0.expire_timestamp
+    };
+    let since_s = now.as_secs() - login_s + 30;
+    assert_eq!(expiry_for("since yesterday", since_s), since_s + login_s);
+    assert!(expiry_for("new", 0) >= now.as_secs() + 60);
 }
 
 /// A token is taken from one address only: an attempt that failed halfway is repeated from the same.

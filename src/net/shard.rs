@@ -15,7 +15,7 @@ use super::handshake::Gate;
 use super::identity::Identity;
 use super::link::{LinkEvent, ServerLink};
 use super::peer::{Exchange, Peer, printable_refusal};
-use super::tokens::TokenOffice;
+use super::tokens::{Issued, TokenOffice};
 use crate::ids::{ConnectionId, Role};
 use crate::limits::UPDATE_BYTES_MAX;
 use crate::protocol::messages::{CHANNEL_CONTROL, Refusal, ServerControl};
@@ -64,8 +64,8 @@ enum TokenState {
     None,
     /// Its session begins: it is to have one behind the welcome.
     Owed,
-    /// It has one, which is to be renewed then.
-    Given { renew_at: Duration },
+    /// It has one, which is to be renewed then; `None`: it is given no further one.
+    Given { renew_at: Option<Duration> },
 }
 
 pub(super) struct Shard {
@@ -73,8 +73,7 @@ pub(super) struct Shard {
     link: ServerLink,
     gate: Arc<Gate>,
     counters: Arc<NetCounters>,
-    trust_roles: bool,
-    /// `None` on an open server.
+    /// `None` on an open server: who seals tokens knows whom it gave them to, and trusts the roles in them.
     office: Option<TokenOffice>,
     slots: FxHashMap<u64, Slot>,
     clients: FxHashMap<ConnectionId, u64>,
@@ -99,8 +98,6 @@ impl Shard {
             link,
             gate,
             counters,
-            // Who seals tokens knows whom it gave them to.
-            trust_roles: office.is_some(),
             office,
             slots: FxHashMap::default(),
             clients: FxHashMap::default(),
@@ -174,8 +171,10 @@ impl Shard {
                     self.counters.bad_identity.bump();
                     return self.link.disconnect(client);
                 };
-                if !self.trust_roles {
-                    identity.role = Role::Player;
+                match &self.office {
+                    Some(office) => identity = office.receive(identity, self.link.now()),
+                    // Who writes its own token may not say what it may do.
+                    None => identity.role = Role::Player,
                 }
                 let connection = self.new_connection_id();
                 tracing::debug!("{} connects from {address} to shard {}", identity.player, self.index);
@@ -295,12 +294,14 @@ impl Shard {
         let Some(office) = &self.office else { return };
         let Some(slot) = self.slots.get_mut(&client).filter(|slot| slot.closing.is_none()) else { return };
         let Some(identity) = slot.peer.identity_to_resume() else { return };
-        slot.token = TokenState::Given { renew_at: office.renew_at(now) };
+        slot.token = TokenState::Given { renew_at: None };
         match office.issue(&identity, now) {
-            Ok(token) => {
+            Ok(Some(Issued { token, renew_at })) => {
+                slot.token = TokenState::Given { renew_at };
                 self.counters.reconnect_tokens.bump();
                 self.send_control(client, &ServerControl::Reconnect { token });
             }
+            Ok(None) => tracing::debug!("{} has been in for too long to be given a token", identity.player),
             Err(error) => tracing::error!("no reconnect token for {}: {error}", identity.player),
         }
     }
@@ -311,7 +312,8 @@ impl Shard {
             return;
         }
         let now = self.link.now();
-        let is_due = |slot: &Slot| matches!(slot.token, TokenState::Given { renew_at } if now >= renew_at);
+        let is_due =
+            |slot: &Slot| matches!(slot.token, TokenState::Given { renew_at: Some(at) } if now >= at);
         let due = self.slots.iter().filter(|(_, slot)| is_due(slot)).map(|(&client, _)| client);
         let due: Vec<u64> = due.take(RENEWALS_PER_ROUND_MAX).collect();
         for client in due {

@@ -183,6 +183,7 @@ impl UdpNet {
             authentication: net.authentication.clone(),
             addresses: net.addresses.clone(),
             expires: config.limits.reconnect_token,
+            login: config.limits.login,
             unix_time,
         });
         let in_use = Arc::new(Addresses::new(config.limits.connections_per_address));

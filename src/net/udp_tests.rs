@@ -382,7 +382,7 @@ fn secured(shards: u16) -> (NetConfig, Authentication) {
 }
 
 fn token_for(scene: &Scene, authentication: &Authentication, role: Role) -> Connection {
-    let identity = Identity { player: player("gm"), role, resume: Some(5) };
+    let identity = Identity { player: player("gm"), role, resume: Some(5), since_s: 0 };
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let addresses = scene.net.addresses();
     let token = issue_token(authentication, &identity, &addresses, now, Duration::from_secs(60)).unwrap();

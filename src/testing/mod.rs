@@ -181,7 +181,7 @@ impl TestWorld {
         let (port, schema_hash, device) = (self.port.clone(), self.schema.hash(), new_device());
         move |again: &Again<'_>| {
             let resume = again.resume.map(|resume| resume.epoch);
-            let link = port.connect(Identity { player: player.clone(), role, resume });
+            let link = port.connect(Identity { player: player.clone(), role, resume, since_s: 0 });
             let heard = again.resume.map(|resume| resume.heard);
             Ok(Connection::resuming(Box::new(link), schema_hash, crate::VERSION, device, heard))
         }
@@ -210,7 +210,8 @@ impl TestWorld {
         let player = &self.clients[client.0];
         let welcome = player.welcome().expect("who comes back was in");
         let resume = player.resume().expect("who was in has a session");
-        let identity = Identity { player: welcome.player.clone(), role, resume: Some(resume.epoch) };
+        let identity =
+            Identity { player: welcome.player.clone(), role, resume: Some(resume.epoch), since_s: 0 };
         let connection = self.connection(identity, Some(resume.heard));
         self.clients[client.0].come_back(connection);
     }

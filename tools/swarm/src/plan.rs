@@ -113,7 +113,7 @@ impl Plan {
                 Some(newest) if again.attempt % 3 < 2 => Token::parse(newest)?,
                 _ => {
                     let resume = again.resume.map(|resume| resume.epoch);
-                    let identity = Identity { player: player.clone(), role, resume };
+                    let identity = Identity { player: player.clone(), role, resume, since_s: 0 };
                     issue_token(&authentication, &identity, &[address], unix_time(), TOKEN_EXPIRES)?
                 }
             };
