@@ -144,6 +144,9 @@ pub const REPLY_BYTES_REMEMBERED_MAX: usize = 1 << 16;
 /// Players not in the world whose answers are remembered; who left first is forgotten first.
 pub const PLAYERS_REMEMBERED_MAX: usize = 4_096;
 
+/// Most bytes of what is remembered of them together: of 4,096 players with 16 KiB each.
+pub const DEPARTED_BYTES_MAX: usize = 64 << 20;
+
 /// How long after leaving a player's answers are remembered unless the world says otherwise, in seconds of world time.
 pub const REPLIES_KEPT_S_DEFAULT: u32 = 24 * 3_600;
 
@@ -172,6 +175,7 @@ pub const WHY_BYTES_MAX: usize = 200;
 
 const _: () =
     assert!(REPLIES_KEPT_S_MIN < REPLIES_KEPT_S_DEFAULT && REPLIES_KEPT_S_DEFAULT < REPLIES_KEPT_S_MAX);
+const _: () = assert!(DEPARTED_BYTES_MAX > 100 * REPLY_BYTES_REMEMBERED_MAX);
 const _: () = assert!(RECORD_BYTES_MAX < REPLY_BYTES_REMEMBERED_MAX);
 const _: () = assert!(UPDATE_BYTES_MAX + 32 < NETCODE_PAYLOAD_BYTES_MAX);
 const _: () = assert!(CLIENT_MESSAGE_BYTES_MAX < NETCODE_PAYLOAD_BYTES_MAX);

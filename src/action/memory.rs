@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::ids::ActionId;
 use crate::limits::{REPLIES_REMEMBERED_MAX, REPLY_BYTES_REMEMBERED_MAX};
+use crate::protocol::codec;
 use crate::protocol::messages::{ActionCall, ActionRefusal};
 
 use super::pace::Buckets;
@@ -139,11 +140,73 @@ impl ReplyMemory {
         self.highest.is_none()
     }
 
+    /// In as few bytes as it takes, for as long as the player is not in the world. O(answers).
+    #[must_use]
+    pub fn pack(mut self) -> PackedReplies {
+        let by_id = &mut self.by_id;
+        let packed: Vec<PackedReply> = self
+            .order
+            .iter()
+            .filter_map(|id| by_id.remove(id).map(|Remembered { content, result }| (*id, content, result)))
+            .collect();
+        let mut answers = codec::encode(&packed);
+        answers.shrink_to_fit();
+        PackedReplies { answers, forgotten: self.forgotten, highest: self.highest, buckets: self.buckets }
+    }
+
     fn forget_oldest(&mut self) {
         let Some(oldest) = self.order.pop_front() else { return };
         self.forgotten = self.forgotten.max(Some(oldest.order()));
         if let Some(Remembered { result: Some(result), .. }) = self.by_id.remove(&oldest) {
             self.bytes -= bytes_of(&result);
+        }
+    }
+}
+
+type PackedReply = (ActionId, u64, Option<ActionResult>);
+
+/// A [`ReplyMemory`] that nobody asks.
+#[derive(Clone, Debug)]
+pub struct PackedReplies {
+    answers: Vec<u8>,
+    forgotten: Option<u64>,
+    highest: Option<u64>,
+    buckets: Buckets,
+}
+
+impl PackedReplies {
+    /// As [`ReplyMemory::highest`].
+    #[must_use]
+    pub fn highest(&self) -> Option<u64> {
+        self.highest.max(self.forgotten)
+    }
+
+    /// Bytes of memory that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.answers.len() + self.buckets.bytes()
+    }
+
+    /// What was packed. O(answers).
+    ///
+    /// # Panics
+    /// Never: it was packed here.
+    #[must_use]
+    pub fn unpack(self) -> ReplyMemory {
+        const BYTES_MAX: usize = 1 << 24;
+        let (packed, _) = codec::decode_prefix::<Vec<PackedReply>, BYTES_MAX>("replies", &self.answers)
+            .expect("they were packed here");
+        let bytes = packed.iter().filter_map(|(_, _, result)| result.as_ref()).map(bytes_of).sum();
+        ReplyMemory {
+            order: packed.iter().map(|(id, ..)| *id).collect(),
+            by_id: packed
+                .into_iter()
+                .map(|(id, content, result)| (id, Remembered { content, result }))
+                .collect(),
+            bytes,
+            forgotten: self.forgotten,
+            highest: self.highest,
+            buckets: self.buckets,
         }
     }
 }
@@ -181,6 +244,40 @@ mod tests {
         assert_eq!(memory.look_up(&call(0, 0)), Known::TooOld);
         assert_eq!(memory.look_up(&call(1, 0)), Known::Running);
         assert_eq!(memory.by_id.len(), REPLIES_REMEMBERED_MAX);
+    }
+
+    /// C4: who comes back finds everything as it left it.
+    #[test]
+    fn what_is_packed_and_unpacked_is_the_same() {
+        let mut memory = ReplyMemory::forgotten_up_to(Some(3));
+        for order in 10..300u128 {
+            memory.begin(&call(order, order as u8));
+            let refusal = ActionRefusal::Game { text: format!("no {order}"), reason: vec![1; 3] };
+            match order % 5 {
+                0 => {}
+                1 => memory.finish(id(order), &Err(refusal)),
+                2 => memory.finish(id(order), &Err(ActionRefusal::Busy)),
+                _ => memory.finish(id(order), &Ok(vec![9; order as usize])),
+            }
+        }
+        let packed = memory.clone().pack();
+        let least = memory.bytes;
+        assert!((least..least + 300 * 40).contains(&packed.bytes()), "{} of {least}", packed.bytes());
+        assert_eq!(packed.highest(), memory.highest());
+        let mut again = packed.unpack();
+        assert_eq!((again.bytes, again.ids_after()), (memory.bytes, memory.ids_after()));
+        for order in 0..400 {
+            for payload in [order as u8, 0] {
+                assert_eq!(again.look_up(&call(order, payload)), memory.look_up(&call(order, payload)));
+            }
+        }
+        // And it forgets in the same order.
+        for order in 1_000..2_200 {
+            for memory in [&mut again, &mut memory] {
+                memory.begin(&call(order, 0));
+            }
+            assert_eq!(again.ids_after(), memory.ids_after());
+        }
     }
 
     #[test]

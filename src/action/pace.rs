@@ -18,6 +18,12 @@ struct Bucket {
 const WHOLE: u64 = 1_000_000_000;
 
 impl Buckets {
+    /// Bytes of memory that they take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.len() * size_of::<Option<Bucket>>()
+    }
+
     /// Takes one action of that kind out of its bucket, at a tick of a world with `hz` ticks a second.
     ///
     /// # Errors

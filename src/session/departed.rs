@@ -2,17 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::action::memory::ReplyMemory;
+use crate::action::memory::{PackedReplies, ReplyMemory};
 use crate::cell::context::TickContext;
 use crate::ids::{ActionId, PlayerId, TickNumber};
-use crate::limits::PLAYERS_REMEMBERED_MAX;
+use crate::limits::{DEPARTED_BYTES_MAX, PLAYERS_REMEMBERED_MAX};
+
+/// What a player costs beside what is packed: its name twice, and its places in the trees.
+const PLAYER_BYTES: usize = 256;
 
 /// The answers of players who are not in the world, and how much of their rates they have used up: one who comes back within
-/// the time and repeats an action gets the first answer. Bounded by players and by time; who left first is forgotten first.
+/// the time and repeats an action gets the first answer. Bounded by players, by bytes and by time; who left first is forgotten first.
 #[derive(Debug, Default)]
 pub struct Departed {
-    by_player: BTreeMap<PlayerId, (TickNumber, ReplyMemory)>,
+    by_player: BTreeMap<PlayerId, (TickNumber, PackedReplies)>,
     order: BTreeSet<(TickNumber, PlayerId)>,
+    /// Bytes of it all.
+    bytes: usize,
     /// The highest order of ids of which it may be forgotten what became of them, of players of whom nothing is remembered.
     ids_forgotten: Option<u64>,
     /// The world was started again, and nothing is remembered of what was made until its first tick.
@@ -50,7 +55,8 @@ impl Departed {
             return ReplyMemory::forgotten_up_to(self.ids_forgotten);
         };
         self.order.remove(&(left, player.clone()));
-        replies
+        self.bytes -= PLAYER_BYTES + replies.bytes();
+        replies.unpack()
     }
 
     /// Keeps what is remembered of a player who has left in this tick.
@@ -58,18 +64,22 @@ impl Departed {
         if replies.is_empty() {
             return;
         }
+        let replies = replies.pack();
+        self.bytes += PLAYER_BYTES + replies.bytes();
         self.by_player.insert(player.clone(), (left, replies));
         self.order.insert((left, player.clone()));
-        while self.order.len() > PLAYERS_REMEMBERED_MAX {
+        while self.order.len() > PLAYERS_REMEMBERED_MAX || self.bytes > DEPARTED_BYTES_MAX {
             self.forget_first();
         }
     }
 
     /// Forgets who left first.
     fn forget_first(&mut self) {
-        let forgotten = self.order.pop_first().and_then(|(_, player)| self.by_player.remove(&player));
+        let Some((_, player)) = self.order.pop_first() else { return };
+        let Some((_, replies)) = self.by_player.remove(&player) else { return };
+        self.bytes -= PLAYER_BYTES + replies.bytes();
         // By the ids themselves: the player's clock may be another than ours.
-        self.ids_forgotten = self.ids_forgotten.max(forgotten.and_then(|(_, replies)| replies.highest()));
+        self.ids_forgotten = self.ids_forgotten.max(replies.highest());
     }
 }
 
@@ -150,6 +160,30 @@ mod tests {
             departed.keep(&player(number), memory(5), TickNumber(6));
         }
         assert_eq!(departed.take(&player(0)).look_up(&call(ahead)), Known::TooOld);
+    }
+
+    /// C4: what is remembered of all together is bounded too; who left first is forgotten first, and too old from then on.
+    #[test]
+    fn what_is_remembered_of_all_who_left_is_bounded_in_bytes() {
+        let numbered = |number: u64| ActionCall { id: ActionId::new(call(1).id.order(), number), ..call(1) };
+        let mut long = ReplyMemory::default();
+        for number in 0..60 {
+            long.begin(&numbered(number));
+            long.finish(numbered(number).id, &Ok(vec![7; 1_024]));
+        }
+        let mut departed = Departed::default();
+        let each = long.clone().pack().bytes() + PLAYER_BYTES;
+        let fit = DEPARTED_BYTES_MAX / each;
+        assert!(fit < PLAYERS_REMEMBERED_MAX / 2);
+        for number in 0..fit + 10 {
+            departed.keep(&player(number), long.clone(), TickNumber(2 + number as u64));
+            assert!(departed.bytes <= DEPARTED_BYTES_MAX);
+        }
+        assert_eq!((departed.by_player.len(), departed.bytes), (fit, fit * each));
+        assert_eq!(departed.take(&player(9)).look_up(&numbered(0)), Known::TooOld);
+        assert_eq!(departed.take(&player(10)).look_up(&numbered(0)), Known::Answered(Ok(vec![7; 1_024])));
+        (0..fit + 10).for_each(|number| drop(departed.take(&player(number))));
+        assert_eq!(departed.bytes, 0);
     }
 
     /// Who comes and goes all the time takes one place, and pushes nobody out.
