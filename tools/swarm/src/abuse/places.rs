@@ -43,8 +43,8 @@ fn hear(connection: &mut Connection, elapsed: Duration, totals: &mut Totals) -> 
     true
 }
 
-/// Once it is in, it reads nothing any more: no update is acknowledged, and answers and events pile up. It speaks where
-/// many hear it, and its own kind most of all.
+/// Once it is in, it reads nothing any more: no update is acknowledged, and answers and events pile up. Every other one asks
+/// for many answers, and speaks where many hear it, its own kind most of all; the others just stay.
 pub(super) struct Deaf {
     number: u32,
     connection: Option<Connection>,
@@ -100,7 +100,10 @@ impl Abuser for Deaf {
         for _ in 0..self.states.take(STATES_PER_S, elapsed) {
             totals.messages += u64::from(connection.send_state(ClientState::default()).is_ok());
         }
-        for _ in 0..self.asks.take(ASKS_PER_S, elapsed) {
+        // Who just stays asks for the coach to where its kind is, and for nothing more.
+        let is_quiet = !self.number.is_multiple_of(2) && self.asked > 0;
+        let asks = if is_quiet { 0 } else { self.asks.take(ASKS_PER_S, elapsed) };
+        for _ in 0..asks {
             let call = self.next_call(plan);
             let Some(connection) = &mut self.connection else { break };
             // Whose confirmations are not heard can send so much and no more.
