@@ -102,6 +102,38 @@ impl TokenBucket {
     }
 }
 
+/// Whether a client takes what it is told: a watch over the reliable messages that it has not confirmed.
+#[derive(Debug)]
+pub(super) struct Attention {
+    /// Bytes that were said since it came, and those of them that it had confirmed when last looked at.
+    said: u64,
+    confirmed: u64,
+    /// When it last confirmed something, or nothing waited.
+    heard_at: Duration,
+}
+
+impl Attention {
+    /// Of a client that comes now.
+    pub(super) fn new(now: Duration) -> Self {
+        Self { said: 0, confirmed: 0, heard_at: now }
+    }
+
+    /// It is told so much more.
+    pub(super) fn note_said(&mut self, bytes: usize) {
+        self.said += bytes as u64;
+    }
+
+    /// For how long something has waited for it without its confirming anything; `waiting` bytes are unconfirmed. Call it often:
+    /// what happens between two calls is taken to have happened at the later one.
+    pub(super) fn deaf_for(&mut self, waiting: usize, now: Duration) -> Duration {
+        let confirmed = self.said.saturating_sub(waiting as u64);
+        if waiting == 0 || confirmed != self.confirmed {
+            (self.confirmed, self.heard_at) = (confirmed, now);
+        }
+        now.saturating_sub(self.heard_at)
+    }
+}
+
 /// What becomes of a new connection of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -277,6 +309,37 @@ mod tests {
                 addresses.leave(IpAddr::from([192, 0, 2, host]), place);
             }
             prop_assert!(addresses.known.lock().unwrap().counts.is_empty(), "nothing is kept of who is gone");
+        }
+    }
+
+    proptest! {
+        /// H3: however it is talked to: deaf is who confirms nothing while something waits, from when it began to wait, and
+        /// nobody is who confirms now and then.
+        #[test]
+        fn deaf_is_who_confirms_nothing_of_what_waits(
+            steps in prop::collection::vec((1..3_000u64, 0..2_000usize, prop::option::of(0..=100usize)), 1..200),
+        ) {
+            let mut attention = Attention::new(Duration::ZERO);
+            let (mut now_ms, mut waiting, mut waits_since_ms) = (0, 0usize, None);
+            for (pause_ms, said, confirms_percent) in steps {
+                now_ms += pause_ms;
+                let confirmed = waiting * confirms_percent.unwrap_or(0) / 100;
+                waiting -= confirmed;
+                let deaf_for = attention.deaf_for(waiting, Duration::from_millis(now_ms));
+                // The oracle remembers when it began, and forgets it with every confirmation.
+                if waiting == 0 {
+                    waits_since_ms = None;
+                } else if confirmed > 0 || waits_since_ms.is_none() {
+                    waits_since_ms = Some(now_ms);
+                }
+                let expected_ms = waits_since_ms.map_or(0, |since| now_ms - since);
+                prop_assert_eq!(deaf_for, Duration::from_millis(expected_ms));
+                attention.note_said(said);
+                waiting += said;
+                if said > 0 && waits_since_ms.is_none() {
+                    waits_since_ms = Some(now_ms);
+                }
+            }
         }
     }
 

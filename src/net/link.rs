@@ -11,7 +11,7 @@ use renetcode::{NetcodeServer, ServerResult};
 use rustc_hash::FxHashMap;
 
 use super::auth::Authentication;
-use super::bounds::{Addresses, NetLimits, Place, TokenBucket};
+use super::bounds::{Addresses, Attention, NetLimits, Place, TokenBucket};
 use super::counters::NetCounters;
 use super::exchange::EndReason;
 use super::identity::USER_DATA_BYTES;
@@ -51,6 +51,10 @@ pub(super) enum LinkEvent {
         client: u64,
         what: &'static str,
     },
+    /// It says that it is there, and has taken nothing that it was told for as long as it may be silent.
+    Deaf {
+        client: u64,
+    },
     Ended {
         client: u64,
         reason: EndReason,
@@ -63,6 +67,7 @@ struct LinkClient {
     place: Place,
     bytes: TokenBucket,
     messages: TokenBucket,
+    attention: Attention,
     /// Reliable messages that renet has delivered.
     delivered: u64,
     second: u64,
@@ -245,6 +250,7 @@ impl ServerLink {
                     place,
                     bytes: TokenBucket::new(self.limits.client_bytes_per_s, self.now),
                     messages: TokenBucket::new(self.limits.client_messages_per_s, self.now),
+                    attention: Attention::new(self.now),
                     delivered: 0,
                     second: 0,
                     packets: 0,
@@ -311,6 +317,12 @@ impl ServerLink {
                 });
                 continue;
             }
+            let waiting = self.waiting(client);
+            if let Some(known) = self.clients.get_mut(&client)
+                && known.attention.deaf_for(waiting, self.now) > silence_max
+            {
+                events.push(LinkEvent::Deaf { client });
+            }
             match self.netcode.update_client(client) {
                 ServerResult::PacketToSend { addr, payload } => {
                     transmit(&self.socket, addr, payload, &mut self.sent, &self.counters);
@@ -346,6 +358,9 @@ impl ServerLink {
 
     /// Queues a reliable message. Check [`has_room`](Self::has_room) first: renet disconnects when it is full.
     pub(super) fn send_control(&mut self, client: u64, bytes: Vec<u8>) {
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.attention.note_said(bytes.len());
+        }
         self.renet.send_message(client, CHANNEL_CONTROL, bytes);
     }
 

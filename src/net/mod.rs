@@ -40,6 +40,8 @@ mod hostile_tests;
 #[cfg(test)]
 mod limit_tests;
 #[cfg(test)]
+mod link_tests;
+#[cfg(test)]
 mod loopback_tests;
 #[cfg(test)]
 pub(crate) mod udp_tests;

@@ -227,6 +227,7 @@ impl Shard {
                     self.forget(client, EndReason::Refused(refusal));
                 }
             }
+            LinkEvent::Deaf { client } => self.refuse_too_slow(client),
             LinkEvent::Ended { client, reason } => self.forget(client, reason),
         }
     }
@@ -333,9 +334,16 @@ impl Shard {
         if self.link.has_room(client, bytes.len()) {
             self.link.send_control(client, bytes);
         } else {
-            let waiting = self.link.waiting(client) as u64;
+            self.refuse_too_slow(client);
+        }
+    }
+
+    /// It does not take what waits for it, or takes it too slowly.
+    fn refuse_too_slow(&mut self, client: u64) {
+        let is_told = self.slots.get(&client).is_none_or(|slot| slot.closing.is_some());
+        if !is_told {
             self.counters.too_slow.bump();
-            self.refuse(client, Refusal::TooSlow { waiting });
+            self.refuse(client, Refusal::TooSlow { waiting: self.link.waiting(client) as u64 });
         }
     }
 

@@ -6,8 +6,8 @@ use crate::limits::{LASTING_BYTES_MAX, LASTING_BYTES_PER_TICK_MAX};
 use crate::net::SERVER_CONTROL_BYTES_MAX;
 use crate::protocol::messages::{ActionRefusal, ServerControl};
 
-/// What one kept message costs besides what it says.
-const HEAD_BYTES: usize = 64;
+/// What one kept message costs besides what it says: its place in the queue.
+const HEAD_BYTES: usize = size_of::<ServerControl>();
 
 /// The [lasting](ServerControl::is_lasting) messages of one session: all are counted from its beginning, and those that
 /// the client has not confirmed are kept, as long as they are no more than [`LASTING_BYTES_MAX`] together. The oldest go
@@ -205,6 +205,15 @@ mod tests {
         assert_eq!((lost, lasting.take_lost()), (10, 0));
         assert!(!lasting.can_resume(lost - 1) && lasting.can_resume(lost));
         assert_eq!(texts(&lasting)[0] as u64, lost + 1);
+    }
+
+    /// A10: of short messages, too, no more is kept than is counted.
+    #[test]
+    fn what_is_counted_is_what_memory_it_takes() {
+        let mut lasting = Lasting::default();
+        (0..10_000).for_each(|number| assert!(lasting.note(notice(number, 8))));
+        let takes = lasting.kept.len() * size_of::<ServerControl>() + texts(&lasting).len() * 8;
+        assert!(takes <= LASTING_BYTES_MAX && takes > LASTING_BYTES_MAX / 2, "{takes} bytes");
     }
 
     /// What was let go unsent nobody has: the ends count differently then, and the session cannot be resumed.

@@ -56,6 +56,18 @@ impl PacedWorld {
         settings: WorldSettings,
         shards: u16,
         key: Option<SecretKey>,
+        each: impl FnMut(&mut Server, &mut TickOutput) + Send + 'static,
+    ) -> Self {
+        Self::start_limited(listen, settings, shards, key, NetLimits::default(), each)
+    }
+
+    /// The same, with limits of the network's own.
+    pub fn start_limited(
+        listen: SocketAddr,
+        settings: WorldSettings,
+        shards: u16,
+        key: Option<SecretKey>,
+        limits: NetLimits,
         mut each: impl FnMut(&mut Server, &mut TickOutput) + Send + 'static,
     ) -> Self {
         let schema = schema();
@@ -67,7 +79,7 @@ impl PacedWorld {
             key,
             schema_hash: schema.hash(),
             version: terrane::VERSION.into(),
-            limits: NetLimits::default(),
+            limits,
         })
         .expect("ports can be had");
         let addresses = net.addresses();

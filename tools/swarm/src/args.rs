@@ -1,6 +1,6 @@
 //! What may stand on the command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,12 +8,14 @@ use clap::{Parser, ValueEnum};
 use terrane::caravan::bots::BotProfile;
 use terrane::net::Conditions;
 
+use crate::abuse::{ABUSE_S_MAX, ABUSERS_MAX, Abuse};
 use crate::plan::Mishap;
 
 /// Connects many players to a Terrane world on this machine, lets them play, and says how they fared.
 ///
 /// Exit codes: 0 fine; 1 a client was lost, an audit failed, something could not be decoded, or nothing was
-/// measured (no updates, or audits of which not one came to a result); 2 wrong usage.
+/// measured (no updates, or audits of which not one came to a result), or, with --abuse, nobody was let in;
+/// 2 wrong usage.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "swarm", version, max_term_width = 110)]
 pub(crate) struct Args {
@@ -67,6 +69,19 @@ pub(crate) struct Args {
     /// do nothing more. Together with the two above at most 100.
     #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = percent)]
     pub(crate) takeover: f32,
+    /// The loopback address that the clients come from. Of IPv4 alone.
+    #[arg(long, value_name = "IP", value_parser = own_address)]
+    pub(crate) from: Option<Ipv4Addr>,
+    /// How many clients come from one address; those behind them come from the next one. All from one without.
+    #[arg(long, value_name = "N", requires = "from", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) per_address: Option<u32>,
+    /// Harm the world instead of playing, to see that nobody else notices: as many abusers as --clients, at most 1000,
+    /// for --seconds, at most 600.
+    #[arg(
+        long, value_name = "KIND", value_enum,
+        conflicts_with_all = ["hz", "profile", "loss", "delay_ms", "jitter_ms", "threads", "cut", "absent", "takeover"],
+    )]
+    pub(crate) abuse: Option<Abuse>,
     /// Print the result to stdout, as one JSON object on one line.
     #[arg(long)]
     pub(crate) json: bool,
@@ -100,6 +115,25 @@ impl Args {
     /// The address of shard `shard`; `None` when there is no such port.
     pub(crate) fn shard(&self, shard: u16) -> Option<SocketAddr> {
         Some(SocketAddr::new(self.server.ip(), self.server.port().checked_add(shard)?))
+    }
+
+    /// Where client number `number` comes from; `None` where the system chooses. Behind the last loopback address
+    /// comes the first one.
+    pub(crate) fn address(&self, number: u32) -> Option<IpAddr> {
+        let step = self.per_address.map_or(0, |per_address| number / per_address);
+        let host = |from: Ipv4Addr| from.to_bits().wrapping_add(step) & 0x00FF_FFFF;
+        self.from.map(|from| Ipv4Addr::from_bits(0x7F00_0000 | host(from)).into())
+    }
+
+    /// Whether the addresses of both ends are of one family, and abuse is within its bounds.
+    pub(crate) fn fits(&self) -> Result<(), &'static str> {
+        if self.from.is_some() && !self.server.is_ipv4() {
+            return Err("--from: the world's address must be of IPv4 too");
+        }
+        if self.abuse.is_some() && (self.clients > ABUSERS_MAX || self.play > ABUSE_S_MAX) {
+            return Err("--abuse: at most 1000 --clients, for at most 600 --seconds");
+        }
+        Ok(())
     }
 
     /// What happens to the datagrams of one client.
@@ -154,6 +188,11 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
     Ok(address)
 }
 
+fn own_address(text: &str) -> Result<Ipv4Addr, String> {
+    let address: Option<Ipv4Addr> = text.parse().ok().filter(Ipv4Addr::is_loopback);
+    address.ok_or_else(|| "expected an address of this machine's loopback, such as 127.0.1.1".to_owned())
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.0..=1e6).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
@@ -198,6 +237,37 @@ mod tests {
     }
 
     #[test]
+    fn clients_come_from_where_they_are_told_to() {
+        let from = |line: &str, number: u32| {
+            let args = parse(&format!("--server 127.0.0.1:5000 {line}")).unwrap();
+            args.address(number).map(|address| address.to_string())
+        };
+        assert_eq!(from("", 7), None);
+        assert_eq!(from("--from 127.0.2.1", 700), Some("127.0.2.1".into()), "all from one");
+        let ten_each = "--from 127.0.1.250 --per-address 10";
+        for (number, expected) in
+            [(0, "127.0.1.250"), (9, "127.0.1.250"), (10, "127.0.1.251"), (60, "127.0.2.0")]
+        {
+            assert_eq!(from(ten_each, number), Some(expected.into()));
+        }
+        assert_eq!(
+            from("--from 127.255.255.255 --per-address 1", 1),
+            Some("127.0.0.0".into()),
+            "still this machine"
+        );
+    }
+
+    #[test]
+    fn abuse_is_bounded() {
+        let fits = |line: &str| parse(&format!("--server [::1]:5000 {line}")).unwrap().fits();
+        assert!(fits("--abuse connections --clients 1000 --seconds 600").is_ok());
+        assert!(fits("--clients 1001 --seconds 601").is_ok(), "who plays is not bounded so");
+        assert!(fits("--abuse connections --clients 1001").is_err());
+        assert!(fits("--abuse connections --seconds 601").is_err());
+        assert!(fits("--from 127.0.0.2").is_err(), "from IPv4 to IPv6");
+    }
+
+    #[test]
     fn wrong_flags_are_refused_with_what_was_expected() {
         for (line, expected) in [
             ("--server 192.0.2.1:5000", "192.0.2.1 is not this machine"),
@@ -209,6 +279,11 @@ mod tests {
             ("--server [::1]:5000 --seconds 1e9", "expected seconds, 0 to 1000000"),
             ("--server [::1]:5000 --clients 0", "0 is not in 1..=20000"),
             ("--clients 5", "--server <ADDR>"),
+            ("--server [::1]:5000 --from 192.0.2.1", "expected an address of this machine's loopback"),
+            ("--server [::1]:5000 --per-address 9", "--from <IP>"),
+            ("--server [::1]:5000 --abuse flood-actions --profile walk", "cannot be used with"),
+            ("--server [::1]:5000 --abuse flood-bytes --threads 2", "cannot be used with"),
+            ("--server [::1]:5000 --abuse shout", "flood-actions, flood-bytes, never-read, connections"),
         ] {
             let error = parse(line).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");

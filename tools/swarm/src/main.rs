@@ -1,7 +1,9 @@
-//! Load and player simulator for Terrane worlds: real clients over UDP, which play, answer audits, and measure.
+//! Load and player simulator for Terrane worlds: real clients over UDP, which play, answer audits, and measure, or which
+//! mean harm.
 
 #![expect(clippy::disallowed_methods, reason = "it plays and waits in real time, beside the world")]
 
+mod abuse;
 mod args;
 mod client;
 mod histogram;
@@ -45,6 +47,9 @@ fn main() -> ExitCode {
         if let Err(error) = registered {
             eprintln!("warning: signal {signal} cannot be handled: {error}");
         }
+    }
+    if let Some(kind) = plan.args.abuse {
+        return abuse::run(&plan, kind, &stop);
     }
     let (measured, seconds) = play(&plan, &stop);
     finish(&plan, &measured, seconds)

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "it plays and waits in real time, beside the world")]
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +12,7 @@ use terrane::client::reconnect::Again;
 use terrane::client::{Connection, ConnectionError, Player, Reconnect, ReconnectPolicy, new_device};
 use terrane::ids::PlayerId;
 use terrane::net::auth::KeyFileError;
-use terrane::net::{Authentication, Identity, SecretKey, Token, UdpClientLink, issue_token};
+use terrane::net::{Authentication, Conditions, Identity, SecretKey, Token, UdpClientLink, issue_token};
 use terrane::replication::Schema;
 use terrane::server::{ServerBuilder, ServerError};
 
@@ -33,6 +34,8 @@ pub(crate) enum PlanError {
     Ports,
     /// More than all clients are to be cut off.
     Mishaps,
+    /// Flags that do not go together.
+    Flags(&'static str),
     /// The game is faulty.
     Game(ServerError),
 }
@@ -54,6 +57,7 @@ impl std::fmt::Display for PlanError {
             Self::Key(error) => write!(f, "--key-file: {error}"),
             Self::Ports => f.write_str("--server and --shards: the last shard's port would be above 65535"),
             Self::Mishaps => f.write_str("--cut, --absent and --takeover: together at most 100 percent"),
+            Self::Flags(why) => f.write_str(why),
             Self::Game(error) => write!(f, "the game is faulty: {error}"),
         }
     }
@@ -63,8 +67,8 @@ impl std::fmt::Display for PlanError {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) args: Args,
-    schema: Arc<Schema>,
-    schema_hash: u64,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) schema_hash: u64,
     map: Arc<BotMap>,
     authentication: Authentication,
 }
@@ -76,6 +80,7 @@ impl Plan {
             None => Authentication::Open,
         };
         args.shard(args.shards - 1).ok_or(PlanError::Ports)?;
+        args.fits().map_err(PlanError::Flags)?;
         if !args.mishaps_fit() {
             return Err(PlanError::Mishaps);
         }
@@ -98,11 +103,23 @@ impl Plan {
         PlayerId::new(&name).expect("at most 32 printable bytes")
     }
 
+    /// The shard that client number `number` plays on.
+    pub(crate) fn shard_of(&self, number: u32) -> SocketAddr {
+        let shard = (number % u32::from(self.args.shards)) as u16;
+        self.args.shard(shard).expect("checked at the start")
+    }
+
+    /// A new link of client number `number`, in this player's name.
+    pub(crate) fn link(&self, number: u32, player: PlayerId) -> Result<UdpClientLink, ConnectionError> {
+        let (identity, shards) = (Identity::player(player), [self.shard_of(number)]);
+        let token = issue_token(&self.authentication, &identity, &shards, unix_time(), TOKEN_EXPIRES)?;
+        Ok(link(token, Conditions::default(), self.args.address(number))?)
+    }
+
     /// Begins to connect client number `number` for the `life`-th time. Its name depends on the seed, so that
     /// two swarms with different seeds do not take each other's players over.
     pub(crate) fn connect(&self, number: u32, life: u64) -> Result<Player, ConnectionError> {
-        let shard = (number % u32::from(self.args.shards)) as u16;
-        let address = self.args.shard(shard).expect("checked at the start");
+        let (address, from) = (self.shard_of(number), self.args.address(number));
         let player = self.player(number);
         let role = BotBrain::role(self.args.profile.into(), u64::from(number));
         let (authentication, schema_hash) = (self.authentication.clone(), self.schema_hash);
@@ -117,7 +134,7 @@ impl Plan {
                     issue_token(&authentication, &identity, &[address], unix_time(), TOKEN_EXPIRES)?
                 }
             };
-            let link = UdpClientLink::connect(token, conditions)?;
+            let link = link(token, conditions, from)?;
             let heard = again.resume.map(|resume| resume.heard);
             Ok(Connection::resuming(Box::new(link), schema_hash, terrane::VERSION, device, heard))
         };
@@ -136,6 +153,13 @@ impl Plan {
     }
 }
 
-fn unix_time() -> Duration {
+fn link(token: Token, conditions: Conditions, from: Option<IpAddr>) -> std::io::Result<UdpClientLink> {
+    match from {
+        Some(from) => UdpClientLink::connect_from(token, conditions, SocketAddr::new(from, 0)),
+        None => UdpClientLink::connect(token, conditions),
+    }
+}
+
+pub(crate) fn unix_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
 }

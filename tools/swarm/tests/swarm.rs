@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Output};
 
 use paced::PacedWorld;
-use terrane::net::SecretKey;
+use terrane::net::{NetLimits, SecretKey};
 use terrane::server::WorldSettings;
 
 fn settings() -> WorldSettings {
@@ -216,6 +216,51 @@ fn a_world_that_is_started_again_has_everybody_back() {
     std::fs::remove_dir_all(&folder).expect("own folder");
 }
 
+/// H3: every kind of abuse is done as it says, is met by the limit that is there for it, and costs nobody else the world.
+#[test]
+fn abuse_is_limited_and_costs_those_who_play_nothing() {
+    let limits = NetLimits { connections_per_address: Some(4), ..NetLimits::default() };
+    let listen = "127.0.0.1:0".parse().expect("an address");
+    let world = PacedWorld::start_limited(listen, settings(), 1, None, limits, |_, _| {});
+    let address = world.addresses[0];
+    let [honest, actions, bytes, deaf, many] = std::thread::scope(|scope| {
+        [
+            "--clients 12 --seconds 8 --ramp 0.5 --profile caravan --from 127.0.1.1 --per-address 3",
+            "--abuse flood-actions --clients 5 --seconds 5 --ramp 0.5 --from 127.0.2.1 --per-address 3",
+            "--abuse flood-bytes --clients 2 --seconds 5 --ramp 0.5 --from 127.0.3.1",
+            "--abuse never-read --clients 3 --seconds 5 --ramp 0.5 --from 127.0.4.1",
+            "--abuse connections --clients 40 --seconds 5 --ramp 0.5 --from 127.0.5.1",
+        ]
+        .map(|flags| scope.spawn(move || swarm(address, &format!("{flags} --json"))))
+        .map(|swarm| swarm.join().expect("the swarm ends"))
+    });
+    for output in [&honest, &actions, &bytes, &deaf, &many] {
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
+    }
+    let of_honest = result(&honest);
+    for (key, expected) in
+        [("connected", 12), ("lost", 0), ("returned", 0), ("audit_failures", 0), ("decode_errors", 0)]
+    {
+        assert_eq!(of_honest[key], expected, "{key}: {of_honest} {}", stderr(&honest));
+    }
+    let count = |output: &Output, key: &str| result(output)[key].as_u64().expect("a number");
+    // Of 600 calls a second some six may be done.
+    assert!(count(&actions, "actions_limited") > 500, "{}", result(&actions));
+    assert!((1..200).contains(&count(&actions, "actions_done")), "{}", result(&actions));
+    assert_eq!((count(&actions, "let_in"), count(&actions, "ended")), (5, 0), "{}", stderr(&actions));
+    assert!(count(&bytes, "datagrams") > 1_000 && count(&bytes, "let_in") > 1, "{}", result(&bytes));
+    assert!(stderr(&bytes).contains("in a second"), "it is told why: {}", stderr(&bytes));
+    assert_eq!(count(&deaf, "let_in"), 3);
+    assert!(count(&deaf, "messages") > 100, "{}", result(&deaf));
+    assert!(count(&many, "opened") > 40 && count(&many, "ended") >= 36, "{}", result(&many));
+    assert!(
+        (4..=16).contains(&count(&many, "let_in")),
+        "four at a time, as many as come in a minute: {}",
+        result(&many)
+    );
+    assert_eq!(world.stop().audits.failures, 0);
+}
+
 #[test]
 fn where_nobody_listens_nothing_is_measured_and_that_is_a_failure() {
     // Bound and never read: whoever sends there gets no answer.
@@ -236,6 +281,8 @@ fn wrong_usage_is_exit_code_2() {
         ("127.0.0.1:5000", "--profile trade"),
         ("127.0.0.1:65535", "--shards 2"),
         ("127.0.0.1:5000", "--cut 60 --takeover 60"),
+        ("127.0.0.1:5000", "--abuse connections --clients 1001"),
+        ("[::1]:5000", "--from 127.0.0.2"),
     ] {
         let output = swarm(server.parse().expect("an address"), flags);
         assert_eq!(output.status.code(), Some(2), "{server} {flags}: {}", stderr(&output));
