@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::exchange::{EndReason, FromNet, ToNet, Transport};
 use super::{Identity, Loopback, LoopbackConditions};
 use crate::client::{Connection, Ended, ServerEvent};
-use crate::ids::{ConnectionId, PlayerId};
+use crate::ids::{ConnectionId, DeviceId, PlayerId};
 use crate::protocol::messages::{ClientControl, ClientState, Refusal, ServerControl};
 
 const SCHEMA: u64 = 5;
@@ -26,7 +26,7 @@ impl Scene {
         let net = Loopback::new(SCHEMA, "server-1", 4, conditions, seed);
         let identity = Identity::player(PlayerId::new("alice").unwrap());
         let link = net.port().connect(identity);
-        let client = Connection::over(Box::new(link), SCHEMA, "client-1");
+        let client = Connection::resuming(Box::new(link), SCHEMA, "client-1", DeviceId(1), None);
         Self { net, client, events: Vec::new(), heard: Vec::new(), to_send: Vec::new() }
     }
 
