@@ -19,16 +19,17 @@
 //! |---|---|---|---|---|
 //! | 1 | `Receive` | node | the tick's sealed input → inboxes | nothing more comes from outside |
 //! | 2 | `Admit` | node | joins, leaves → sessions, avatars (capped per tick) | the tick's sessions are fixed |
-//! | 3 | `Settle` | node | results of the store → what is known to be durable | what the store confirmed is known |
+//! | 3 | `Settle` | node | what the store committed → holdings, components, answers | what the store confirmed is known |
 //! | 4 | `Partition` | node | crossings, teleports → handovers | every entity is owned by the cell it stands in |
 //! | 5 | `Act` | node | actions, last tick's outboxes → owners' inboxes, replies | every action was taken once or refused |
 //! | 6 | `Simulate` | **cells in parallel** | game systems → components; each cell exports its border | no owned component changes any more |
 //! | 7 | `Mirror` | node | export buffers → published ones (pointer swap) | every border can be read |
 //! | 8 | `Interest` | **cells in parallel** | ghosts, index, changed rows → each viewer's candidates | every cell sees all within the ghost margin |
 //! | 9 | `Assemble` | **sessions in parallel** | views, rows → one update per session | an update holds what its player may see, nothing else |
-//! | 10 | `Commit` | node | what has to last → one batch to the store | all to be saved is on its way |
-//! | 11 | `Send` | node | updates, replies → outbox of the shards | the output is complete |
-//! | 12 | `Record` | node | everything → metrics, fingerprint, published snapshot | nothing written here is read by a tick |
+//! | 10 | `Plan` | node | what is asked for → plans of what it changes | whatever was asked for is planned, refused or waits its turn |
+//! | 11 | `Commit` | node | plans, what has to last → one batch to the store | all to be saved is on its way |
+//! | 12 | `Send` | node | updates, replies → outbox of the shards | the output is complete |
+//! | 13 | `Record` | node | everything → metrics, fingerprint, published snapshot | nothing written here is read by a tick |
 //! <!-- /tick-table -->
 //!
 //! # In which order to read
@@ -45,6 +46,7 @@
 //!    budgets, the oracle and the audits. `wire` holds the format byte by byte.
 //! 7. [`session`]: from a connection that said hello to a player with an avatar, and back.
 //! 8. [`action`]: what players ask for: declared, checked, routed to the owner, answered once.
+//!    [`reward`]: what is of value, planned purely; [`value`]: asked for, committed, settled.
 //! 9. [`protocol`]: the messages and their codec, with a guard against hostile bytes.
 //! 10. [`net`]: from packets to messages: shards, envelopes, tokens, and a network in memory for tests.
 //! 11. [`client`]: the other end: the mirrored view, interpolation, replies, a console for people and scripts, and
@@ -53,15 +55,15 @@
 //! 13. [`testing`]: the same server with a clock moved by hand.
 //! 14. [`caravan`]: the shipped world, written on the public API alone.
 //!
-//! Beside the way of the data: [`config`] and [`cli`] (a file and flags become checked settings), [`store`] (one folder
+//! Beside the way of the data: [`reward`] (what players pay and get, planned by a pure function), [`config`] and [`cli`] (a file and flags become checked settings), [`store`] (one folder
 //! and one SQLite file per world), [`telemetry`] (stage times, metrics, Tracy, who hangs or panics), [`http`] (health,
 //! metrics and status for operators).
 //!
 //! # Layers
 //!
 //! A module imports from those of its own layer and of earlier ones: first words ([`ids`], [`limits`], [`space`],
-//! [`tick`], [`private_file`], [`players`], [`protocol`]), then what stands around a world ([`config`], [`net`], [`telemetry`], [`store`], [`http`],
-//! [`cli`]), then its parts ([`interest`], [`replication`], [`cell`] with [`ghost`] and [`action`], [`session`]), then
+//! [`tick`], [`private_file`], [`protocol`], [`reward`], [`players`]), then what stands around a world ([`config`], [`net`], [`telemetry`], [`store`], [`http`],
+//! [`cli`]), then its parts ([`interest`], [`replication`], [`cell`] with [`ghost`], [`action`] and [`value`], [`session`]), then
 //! [`server`], which puts them together, and last who uses it ([`client`], [`driver`], [`testing`], [`caravan`]). The
 //! list itself is in `docs/architecture.md`, and a test holds the code to it.
 
@@ -87,6 +89,7 @@ pub mod prelude;
 pub mod private_file;
 pub mod protocol;
 pub mod replication;
+pub mod reward;
 pub mod server;
 pub mod session;
 pub mod space;
@@ -94,6 +97,7 @@ pub mod store;
 pub mod telemetry;
 pub mod testing;
 pub mod tick;
+pub mod value;
 
 /// Version of this crate, told in hellos and reports.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -107,3 +111,8 @@ pub struct PoliciesPage;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/actions.md")]
 pub struct ActionsPage;
+
+/// The blocks of `docs/rewards.md`, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/rewards.md")]
+pub struct RewardsPage;

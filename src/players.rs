@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{PlayerId, TickNumber};
+use crate::reward::{Claim, CommitBatch, Holdings};
 
 /// What is stored of a player.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct ProfileAnswer {
     pub player: PlayerId,
     /// What was found.
     pub found: Found,
+    /// What it holds, as of the same moment.
+    pub holdings: Holdings,
 }
 
 /// A profile to be written.
@@ -69,6 +72,15 @@ pub enum PlayerRequest {
     Save(ProfileSave),
     /// Write a sanction down, or take one away.
     Sanction(SanctionChange),
+    /// Carry out plans.
+    Commit(CommitBatch),
+    /// Look up what came of a claim; answered under this number.
+    FindClaim {
+        /// Grows with every request.
+        number: u64,
+        /// Which.
+        claim: Claim,
+    },
 }
 
 /// What a player may not.

@@ -25,7 +25,9 @@ pub use crate::replication::policy::MapKey;
 pub use crate::replication::{
     Audience, Delivery, NodeAppExt, PlayerEvents, Replicate, Subject, ViewerContext, Viewing,
 };
+pub use crate::reward::{Account, ClaimKey, Holdings, PlanRefusal, PlanRequest, RewardTables};
 pub use crate::server::{Population, ServerBuilder, WorldSettings};
 pub use crate::session::AvatarRequest;
 pub use crate::space::{Area, Position};
 pub use crate::tick::{Tick, TickSystems};
+pub use crate::value::{AskContext, Pen, Rewards, RewardsOfNode, Settled, Settles};

@@ -26,7 +26,7 @@ pub enum TickSystems {
     ///
     /// After it the sessions of this tick are fixed; who was not admitted waits and is told so.
     Admit,
-    /// Reads results of the store, writes what is known to be durable.
+    /// Reads what the store committed, writes holdings, components that show them, and answers.
     ///
     /// After it everything the store has confirmed is known to the world.
     Settle,
@@ -54,6 +54,10 @@ pub enum TickSystems {
     ///
     /// After it each session's update holds what its player may see and nothing else.
     Assemble,
+    /// Reads what actions and systems asked for, writes plans.
+    ///
+    /// After it everything asked for is planned, refused with a reason, or waits behind something else of its player.
+    Plan,
     /// Reads what has to last, writes requests to the store.
     ///
     /// After it all that this tick wants saved is on its way, in one batch.
@@ -67,6 +71,10 @@ pub enum TickSystems {
     /// After it the tick is over, and nothing it wrote is ever read by a tick.
     Record,
 }
+
+/// The engine's own beginning of a set: what runs in it before everything that games add to the set, in whatever order they do.
+#[derive(SystemSet, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Foremost(pub TickSystems);
 
 /// Where the systems of a set run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +101,7 @@ impl Runs {
 
 impl TickSystems {
     /// The order of the tick.
-    pub const ORDER: [TickSystems; 12] = [
+    pub const ORDER: [TickSystems; 13] = [
         TickSystems::Receive,
         TickSystems::Admit,
         TickSystems::Settle,
@@ -103,6 +111,7 @@ impl TickSystems {
         TickSystems::Mirror,
         TickSystems::Interest,
         TickSystems::Assemble,
+        TickSystems::Plan,
         TickSystems::Commit,
         TickSystems::Send,
         TickSystems::Record,
@@ -130,6 +139,7 @@ impl TickSystems {
             TickSystems::Mirror => "Mirror",
             TickSystems::Interest => "Interest",
             TickSystems::Assemble => "Assemble",
+            TickSystems::Plan => "Plan",
             TickSystems::Commit => "Commit",
             TickSystems::Send => "Send",
             TickSystems::Record => "Record",
@@ -158,14 +168,15 @@ impl TickSystems {
         match self {
             TickSystems::Receive => "the tick's sealed input → inboxes",
             TickSystems::Admit => "joins, leaves → sessions, avatars (capped per tick)",
-            TickSystems::Settle => "results of the store → what is known to be durable",
+            TickSystems::Settle => "what the store committed → holdings, components, answers",
             TickSystems::Partition => "crossings, teleports → handovers",
             TickSystems::Act => "actions, last tick's outboxes → owners' inboxes, replies",
             TickSystems::Simulate => "game systems → components; each cell exports its border",
             TickSystems::Mirror => "export buffers → published ones (pointer swap)",
             TickSystems::Interest => "ghosts, index, changed rows → each viewer's candidates",
             TickSystems::Assemble => "views, rows → one update per session",
-            TickSystems::Commit => "what has to last → one batch to the store",
+            TickSystems::Plan => "what is asked for → plans of what it changes",
+            TickSystems::Commit => "plans, what has to last → one batch to the store",
             TickSystems::Send => "updates, replies → outbox of the shards",
             TickSystems::Record => "everything → metrics, fingerprint, published snapshot",
         }
@@ -184,6 +195,7 @@ impl TickSystems {
             TickSystems::Mirror => "every border can be read",
             TickSystems::Interest => "every cell sees all within the ghost margin",
             TickSystems::Assemble => "an update holds what its player may see, nothing else",
+            TickSystems::Plan => "whatever was asked for is planned, refused or waits its turn",
             TickSystems::Commit => "all to be saved is on its way",
             TickSystems::Send => "the output is complete",
             TickSystems::Record => "nothing written here is read by a tick",
@@ -196,7 +208,10 @@ impl TickSystems {
 pub fn configure(schedule: &mut Schedule) {
     schedule.set_build_settings(strict_build_settings());
     for pair in TickSystems::ORDER.windows(2) {
-        schedule.configure_sets(pair[0].before(pair[1]));
+        schedule.configure_sets((pair[0].before(Foremost(pair[1])), pair[0].before(pair[1])));
+    }
+    for set in TickSystems::ORDER {
+        schedule.configure_sets(Foremost(set).before(set));
     }
 }
 

@@ -35,7 +35,7 @@ enum To {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(scope = global, caller = gm, reply = (), rate = 1000, burst = 1000, coalesce = none)]
+#[action(scope = global, caller = gm, reply = (), rate = 1000, burst = 1000, coalesce = none, durability = memory)]
 struct Call {
     number: u32,
     to: To,
@@ -44,7 +44,7 @@ struct Call {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = (), refusal = PartyRefusal, rate = 1000, burst = 1000, coalesce = none)]
+#[action(scope = group, caller = player, reply = (), refusal = PartyRefusal, rate = 1000, burst = 1000, coalesce = none, durability = memory)]
 struct Join {
     party: u64,
     then_refuse: bool,
@@ -81,7 +81,8 @@ impl Plugin for People {
         app.replicate::<Person>()
             .add_player_event::<Cry>(Delivery::Reliable)
             .add_global_action::<Call>(call)
-            .add_group_action::<Join, Person>(join);
+            .add_group_action::<Join, Person>(join)
+            .add_plugins(Talkers);
     }
 }
 
@@ -225,7 +226,7 @@ fn what_handlers_ask_for_is_the_same_on_every_layout() {
 
 /// Puts player `b` into the caller's own party: the last to ask decides.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(scope = global, caller = gm, reply = (), rate = 1000, burst = 1000, coalesce = none)]
+#[action(scope = global, caller = gm, reply = (), rate = 1000, burst = 1000, coalesce = none, durability = memory)]
 struct Claim;
 
 struct Rivals;
@@ -237,5 +238,138 @@ impl Plugin for Rivals {
             context.change_viewer(b, move |viewer| viewer.set_party(Some(party)));
             Ok(())
         });
+    }
+}
+
+/// Does, tells and asks for all that its scope lets it, and then refuses or not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
+#[action(scope = self, caller = player, reply = (), rate = 1000, burst = 1000, coalesce = none, durability = memory)]
+struct Murmur {
+    number: u32,
+    then_refuse: bool,
+}
+
+/// The same with the party.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
+#[action(scope = group, caller = player, reply = (), rate = 1000, burst = 1000, coalesce = none, durability = memory)]
+struct Confide {
+    number: u32,
+    then_refuse: bool,
+}
+
+/// The same with everybody.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
+#[action(scope = global, caller = gm, reply = (), rate = 1000, burst = 1000, coalesce = none, durability = memory)]
+struct Proclaim {
+    number: u32,
+    then_refuse: bool,
+}
+
+#[derive(Resource, Clone, Default)]
+struct Proclaimed(u32);
+
+/// Depends on everything that came before, and on its order.
+fn mix(count: &mut u32, number: u32) {
+    *count = count.wrapping_mul(31).wrapping_add(number);
+}
+
+fn at_last(then_refuse: bool) -> Result<(), String> {
+    if then_refuse { Err("thought better of it".into()) } else { Ok(()) }
+}
+
+struct Talkers;
+impl Plugin for Talkers {
+    fn build(&self, app: &mut App) {
+        app.add_own_action::<Murmur, Person>(|&Murmur { number, then_refuse }, person, context| {
+            mix(&mut person.calls, number);
+            context.tell_viewers(Cry { number });
+            context.tell_caller(Cry { number: number + 1_000 });
+            context.change_own_viewer(move |viewer| viewer.set_team(Some(TeamId(number))));
+            at_last(then_refuse)
+        })
+        .add_group_action::<Confide, Person>(|&Confide { number, then_refuse }, group, context| {
+            let players: Vec<PlayerId> = group.players().cloned().collect();
+            for player in &players {
+                mix(&mut group.get_mut(player).ok_or("nobody")?.calls, number);
+            }
+            mix(&mut group.caller_mut().calls, number);
+            context.tell_group(Cry { number });
+            context.tell_caller(Cry { number: number + 1_000 });
+            let members = if context.party().is_some() { players } else { Vec::new() };
+            for player in &members {
+                let cry = Cry { number: number + 2_000 };
+                context.tell_member(player, cry).map_err(|refusal| refusal.to_string())?;
+            }
+            at_last(then_refuse)
+        })
+        .add_global_action::<Proclaim>(|&Proclaim { number, then_refuse }, context| {
+            let players: Vec<PlayerId> = context.players().cloned().collect();
+            for player in players {
+                let avatar = context.avatar(&player).ok_or("nobody")?;
+                mix(&mut context.get_mut::<Person>(avatar).ok_or("nobody")?.calls, number);
+                context.change_viewer(player, move |viewer| viewer.set_team(Some(TeamId(number))));
+            }
+            mix(&mut context.get_mut::<Person>(context.actor).ok_or("nobody")?.calls, number);
+            for _ in 0..2 {
+                mix(&mut context.resource_mut::<Proclaimed>().ok_or("it was inserted")?.0, number);
+            }
+            context.tell(context.actor, Audience::All, Cry { number });
+            at_last(then_refuse)
+        });
+    }
+}
+
+/// C3: of what a handler does, tells and asks for before it refuses nothing is left, and of what others do before it, after it
+/// and elsewhere in the same tick everything: a world in which nobody asks for what is refused becomes the same.
+#[test]
+fn a_refusal_leaves_nothing_behind_and_takes_nothing_else_away() {
+    for grid in [[1, 1], [5, 5]] {
+        let [with, without] = [true, false].map(|asks_in_vain| {
+            let (mut world, clients) = world(grid);
+            world.server_mut().node_mut().init_resource::<Proclaimed>();
+            for client in [clients[0], clients[3]] {
+                world[client].act(&Join { party: 7, then_refuse: false }).expect("sent");
+            }
+            world.run(3);
+            clients.iter().for_each(|&client| world[client].replies().for_each(drop));
+            let mut chance = Random::named(3, "refusals");
+            let (mut history, mut results) = (Vec::new(), [0; 2]);
+            for number in 0..600 {
+                let client = clients[chance.below(clients.len())];
+                let (scope, then_refuse) = (chance.below(3), chance.chance(0.5));
+                if asks_in_vain || !then_refuse {
+                    match scope {
+                        0 => world[client].act(&Murmur { number, then_refuse }),
+                        1 => world[client].act(&Confide { number, then_refuse }),
+                        _ => world[client].act(&Proclaim { number, then_refuse }),
+                    }
+                    .expect("sent");
+                }
+                // Some six in a tick.
+                if chance.chance(0.16) {
+                    world.tick();
+                    let sessions = world.server().node().resource::<Sessions>();
+                    let teams: Vec<_> = sessions.iter().map(|session| session.context.team()).collect();
+                    history.push((heard(&mut world, clients), teams));
+                }
+            }
+            world.run(5);
+            for client in clients {
+                world[client].replies().for_each(|reply| results[usize::from(reply.result.is_ok())] += 1);
+            }
+            let calls = clients.map(|client| {
+                let avatar = world[client].avatar().expect("in");
+                world.component::<Person>(client, avatar).expect("it sees itself").calls
+            });
+            let proclaimed = world.server().node().resource::<Proclaimed>().0;
+            (history, calls, proclaimed, results)
+        });
+        for (with, without) in with.0.iter().zip(&without.0) {
+            assert_eq!(with, without, "what is told, and what is known of viewers, {grid:?}");
+        }
+        assert_eq!((with.1, with.2), (without.1, without.2), "what is changed, {grid:?}");
+        assert!(with.3[0] > 200 && without.3 == [0, with.3[1]], "{:?} {:?}", with.3, without.3);
+        let cries = without.0.iter().flat_map(|(heard, _)| heard).flatten().count();
+        assert!(cries > 1_000, "{cries} heard");
     }
 }

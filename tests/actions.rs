@@ -49,33 +49,33 @@ impl std::fmt::Display for Blot {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = u32, refusal = Blot, rate = 1000, burst = 1000, coalesce = none)]
+#[action(scope = self, caller = player, reply = u32, refusal = Blot, rate = 1000, burst = 1000, coalesce = none, durability = memory)]
 struct Note {
     number: u32,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, on = wagon, reply = u32, refusal = Blot, rate = 1000, burst = 1000, coalesce = none)]
+#[action(scope = self, caller = player, on = wagon, reply = u32, refusal = Blot, rate = 1000, burst = 1000, coalesce = none, durability = memory)]
 struct Load {
     wagon: NetId,
     number: u32,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, on = wagon, reply = (), rate = 1000, burst = 1000, coalesce = none)]
+#[action(scope = self, caller = player, on = wagon, reply = (), rate = 1000, burst = 1000, coalesce = none, durability = memory)]
 struct Give {
     wagon: NetId,
     to: PlayerId,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = u32, refusal = Blot, rate = 1000, burst = 1000, coalesce = none)]
+#[action(scope = group, caller = player, reply = u32, refusal = Blot, rate = 1000, burst = 1000, coalesce = none, durability = memory)]
 struct Share {
     number: u32,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = (), refusal = PartyRefusal, rate = 1000, burst = 1000, coalesce = none)]
+#[action(scope = group, caller = player, reply = (), refusal = PartyRefusal, rate = 1000, burst = 1000, coalesce = none, durability = memory)]
 struct Enter {
     party: u64,
     /// Change the mind after it.
@@ -83,7 +83,7 @@ struct Enter {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = global, caller = gm, reply = u32, refusal = Blot, rate = 1000, burst = 1000, coalesce = none)]
+#[action(scope = global, caller = gm, reply = u32, refusal = Blot, rate = 1000, burst = 1000, coalesce = none, durability = memory)]
 struct Decree {
     number: u32,
 }
@@ -93,19 +93,19 @@ struct Decrees(u32);
 
 /// Three a second, and two at once.
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = (), rate = 3, burst = 2, coalesce = none, speaks)]
+#[action(scope = self, caller = player, reply = (), rate = 3, burst = 2, coalesce = none, durability = memory, speaks)]
 struct Knock;
 
 /// Only the newest of a tick.
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = u32, rate = 1000, burst = 1000, coalesce = newest)]
+#[action(scope = self, caller = player, reply = u32, rate = 1000, burst = 1000, coalesce = newest, durability = memory)]
 struct Point {
     to: u32,
 }
 
 /// Answers at length.
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = String, rate = 1000, burst = 1000, coalesce = none)]
+#[action(scope = self, caller = player, reply = String, rate = 1000, burst = 1000, coalesce = none, durability = memory)]
 struct Ramble {
     bytes: u32,
 }

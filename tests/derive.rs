@@ -353,7 +353,7 @@ fn an_infinite_float_of_the_servers_reaches_the_client_but_a_quantised_one_stops
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = gm, reply = Vec<u8>, rate = 1000, burst = 1000, coalesce = none, speaks)]
+#[action(scope = group, caller = gm, reply = Vec<u8>, rate = 1000, burst = 1000, coalesce = none, durability = memory, speaks)]
 enum Cheat {
     Heal,
     Give(u32, String),
@@ -367,11 +367,11 @@ struct Steer {
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(reply = (), refusal = u8, caller = admin, scope = global, burst = 3, coalesce = newest, rate = 0.5)]
+#[action(reply = (), refusal = u8, caller = admin, scope = global, burst = 3, coalesce = newest, durability = memory, rate = 0.5)]
 struct Stop;
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, on = wagon, reply = (), rate = 1, burst = 1, coalesce = none)]
+#[action(scope = self, caller = player, on = wagon, reply = (), rate = 1, burst = 1, coalesce = none, durability = memory)]
 struct Unload {
     wagon: NetId,
     loads: u16,

@@ -81,7 +81,7 @@ struct Mood {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, on = shop, reply = u32, refusal = Busy, rate = 0.5, burst = 3, coalesce = newest)]
+#[action(scope = self, caller = player, on = shop, reply = u32, refusal = Busy, rate = 0.5, burst = 3, coalesce = newest, durability = memory)]
 struct Hire {
     shop: NetId,
     name: String,
@@ -96,11 +96,11 @@ impl std::fmt::Display for Busy {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = (), rate = 2, burst = 4, coalesce = none, speaks)]
+#[action(scope = group, caller = player, reply = (), rate = 2, burst = 4, coalesce = none, durability = memory, speaks)]
 struct Cheer(String);
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, Action)]
-#[action(scope = global, caller = gm, reply = (), rate = 1000, burst = 1000, coalesce = none)]
+#[action(scope = global, caller = gm, reply = (), rate = 1000, burst = 1000, coalesce = none, durability = memory)]
 struct Tax {
     percent: u32,
 }
@@ -227,7 +227,7 @@ fn the_rules_lay_every_type_and_action_open() {
         json["actions"][2],
         serde_json::json!({
             "name": "Cheer", "scope": "group", "caller": "player", "latest_wins": false,
-            "rate_per_s": 2.0, "burst": 4, "coalesce": "none", "speaks": true, "has_target": false,
+            "rate_per_s": 2.0, "burst": 4, "coalesce": "none", "durability": "memory", "speaks": true, "has_target": false,
             "shape": "(String)->()", "payload_bytes_max": 1024,
             "blast_radius": {
                 "who": "party", "entities_max": 32, "component": "Mood", "told": "party",
@@ -276,6 +276,7 @@ macro_rules! by_hand {
         struct $name;
         impl Action for $name {
             const NAME: &'static str = stringify!($name);
+            type Durability = terrane::action::InMemory;
             type Scope = $scope;
             const CALLER: Caller = Caller::Player;
             const PACE: Pace = $pace;
@@ -296,7 +297,7 @@ by_hand! {
 
 /// Everybody in range is sent all of it five times a second.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = (), rate = 5, burst = 2, coalesce = none)]
+#[action(scope = self, caller = player, reply = (), rate = 5, burst = 2, coalesce = none, durability = memory)]
 struct Repaint;
 
 /// Of the cell alone.

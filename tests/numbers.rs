@@ -15,7 +15,7 @@ struct Weight {
 
 /// Adds to the total and tells it.
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = f32, rate = 1000, burst = 1000, coalesce = none)]
+#[action(scope = self, caller = player, reply = f32, rate = 1000, burst = 1000, coalesce = none, durability = memory)]
 struct Load {
     by: f32,
     more: Option<f64>,

@@ -30,7 +30,7 @@ struct Newcomer {
 struct Warm;
 
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = u64, rate = 1000, burst = 1000, coalesce = none)]
+#[action(scope = self, caller = player, reply = u64, rate = 1000, burst = 1000, coalesce = none, durability = memory)]
 struct Earn {
     coins: u64,
 }

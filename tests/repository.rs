@@ -117,6 +117,29 @@ fn only_their_owners_name_the_packages_that_may_be_exchanged() {
     }
 }
 
+/// F3: what is planned depends on arguments alone. What is paid and granted is decided where there is neither a world, nor a
+/// store, nor a clock, nor anything else of the system's.
+#[test]
+fn rewards_are_planned_without_bevy_sqlite_or_clocks() {
+    let sources = sources_below("src/reward");
+    assert!(sources.len() > 15, "only {} sources were found", sources.len());
+    let may_use = ["ids", "protocol", "reward"];
+    for (name, text) in &sources {
+        let code = code_of(text);
+        for package in
+            ["bevy_ecs", "bevy_app", "bevy_tasks", "rusqlite", "getrandom", "crossbeam_channel", "tokio"]
+        {
+            assert_eq!(words(&code, package).next(), None, "{name} names `{package}`");
+        }
+        for module in ["std::time", "std::fs", "std::net", "std::thread", "std::env", "std::process"] {
+            assert_eq!(words(&code, module).next(), None, "{name} names `{module}`");
+        }
+        for path in paths_in(&code) {
+            assert!(may_use.contains(&path[0].as_str()), "{name} names `crate::{}`", path.join("::"));
+        }
+    }
+}
+
 /// Every path that follows `crate::`, braces resolved: `crate::{a, b::{c, d}}` is a, b::c, b::d.
 fn paths_in(code: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();

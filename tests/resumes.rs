@@ -39,7 +39,7 @@ struct Walker {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = u64, rate = 1000, burst = 1000, coalesce = none)]
+#[action(scope = self, caller = player, reply = u64, rate = 1000, burst = 1000, coalesce = none, durability = memory)]
 struct Add {
     mark: u64,
 }

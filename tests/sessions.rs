@@ -31,14 +31,14 @@ struct Tally {
 
 /// Adds a number and tells the total.
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = u64, rate = 1000, burst = 1000, coalesce = none)]
+#[action(scope = self, caller = player, reply = u64, rate = 1000, burst = 1000, coalesce = none, durability = memory)]
 struct Add {
     number: u32,
 }
 
 /// For game masters.
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = gm, reply = (), rate = 1000, burst = 1000, coalesce = none)]
+#[action(scope = self, caller = gm, reply = (), rate = 1000, burst = 1000, coalesce = none, durability = memory)]
 struct Wipe;
 
 /// Continuous.
@@ -493,6 +493,44 @@ fn of_two_devices_in_one_tick_the_later_one_plays_whatever_their_connections_are
             let plays = server.node().resource::<Sessions>().of_player(&second.player).expect("it is in");
             assert_eq!(plays.connection, second.connection, "{heard:?}");
         }
+    }
+}
+
+/// D2: the same of a device that waits to be let in: an older one that says hello meanwhile is refused, and one that is as new,
+/// or the very same one again, takes its place. Another player has nothing to do with it.
+#[test]
+fn who_waits_to_be_let_in_is_pushed_out_by_no_older_device() {
+    let most = JOINS_PER_TICK_MAX as u64;
+    let resume = |epoch: u32| Some(Resume { epoch, heard: 0 });
+    for (number, device, held, holds, refuses, plays) in [
+        (1, 3, None, resume(7), Some(901), 900),
+        (1, 3, resume(8), resume(7), Some(901), 900),
+        (1, 3, resume(7), resume(8), Some(900), 901),
+        (1, 3, resume(7), resume(7), Some(900), 901),
+        (1, 3, None, None, Some(900), 901),
+        (1, 2, None, resume(7), Some(900), 901),
+        (1, 2, resume(8), resume(7), Some(900), 901),
+        (2, 3, None, resume(7), None, 900),
+    ] {
+        let mut server = game().build(settings(), None).expect("sound");
+        tick(&mut server, |input| input.joins = joins(100..100 + 2 * most));
+        let join = |number: u64, connection: u64, device: u64, resume: Option<Resume>| Join {
+            connection: ConnectionId(connection),
+            device: DeviceId(device),
+            hello: connection,
+            resume,
+            ..joins([number]).remove(0)
+        };
+        let waits = join(1, 900, 2, held);
+        let report = tick(&mut server, |input| input.joins = vec![waits.clone()]).report;
+        assert_eq!((report.players, report.waiting), (2 * most, 1), "it waits behind the others");
+        let output = tick(&mut server, |input| input.joins = vec![join(number, 901, device, holds)]);
+        let case = format!("device {device} of player {number} with {holds:?} after {held:?}");
+        let expected: Vec<_> =
+            refuses.into_iter().map(|connection| (connection, Refusal::TakenOver)).collect();
+        assert_eq!(refused(&output), expected, "{case}");
+        let session = server.node().resource::<Sessions>().of_player(&waits.player).expect("it is in");
+        assert_eq!(session.connection, ConnectionId(plays), "{case}");
     }
 }
 

@@ -18,7 +18,9 @@ const RATES: &str = "rate = N, how many a second one caller may call in the long
 const BURSTS: &str = "burst = N, how many it may call at once after a while without, such as 10";
 const COALESCINGS: &str = "coalesce = none (each is run) or coalesce = newest (of those that arrive in one tick \
      only the newest is run)";
-const OPTIONS: &str = "scope, caller, reply, rate, burst and coalesce, or scope, caller and latest_wins; and where they are \
+const DURABILITIES: &str = "durability = memory (what it changes is saved with the world's images) or durability = immediate \
+     (it changes value: the answer leaves once that is committed)";
+const OPTIONS: &str = "scope, caller, reply, rate, burst, coalesce and durability, or scope, caller and latest_wins; and where they are \
      needed refusal, on and speaks";
 
 /// The attribute, complete.
@@ -26,6 +28,7 @@ struct Declaration {
     scope: TokenStream,
     caller: TokenStream,
     pace: TokenStream,
+    durability: TokenStream,
     reply: Option<Type>,
     refusal: Option<Type>,
     on: Option<Member>,
@@ -37,6 +40,7 @@ enum Item {
     Scope(Ident, Ident),
     Caller(Ident, Ident),
     Coalesce(Ident, Ident),
+    Durability(Ident, Ident),
     Reply(Ident, Box<Type>),
     Refusal(Ident, Box<Type>),
     Rate(Ident, f64),
@@ -52,6 +56,7 @@ impl Item {
             Item::Scope(name, _)
             | Item::Caller(name, _)
             | Item::Coalesce(name, _)
+            | Item::Durability(name, _)
             | Item::Reply(name, _)
             | Item::Refusal(name, _)
             | Item::Rate(name, _)
@@ -70,7 +75,8 @@ impl Parse for Item {
         match text.as_str() {
             "latest_wins" => return Ok(Item::LatestWins(name)),
             "speaks" => return Ok(Item::Speaks(name)),
-            "scope" | "caller" | "coalesce" | "reply" | "refusal" | "rate" | "burst" | "on" => {}
+            "scope" | "caller" | "coalesce" | "durability" | "reply" | "refusal" | "rate" | "burst"
+            | "on" => {}
             _ => {
                 let message = format!("there is no action option `{name}`: write {OPTIONS}");
                 return Err(Error::new(name.span(), message));
@@ -106,6 +112,7 @@ impl Parse for Item {
                 match text.as_str() {
                     "scope" => Item::Scope(name, value),
                     "caller" => Item::Caller(name, value),
+                    "durability" => Item::Durability(name, value),
                     _ => Item::Coalesce(name, value),
                 }
             }
@@ -125,6 +132,7 @@ struct Written {
     scope: Option<(Ident, Ident)>,
     caller: Option<(Ident, Ident)>,
     coalesce: Option<(Ident, Ident)>,
+    durability: Option<(Ident, Ident)>,
     reply: Option<(Ident, Type)>,
     refusal: Option<(Ident, Type)>,
     rate: Option<(Ident, f64)>,
@@ -151,6 +159,7 @@ impl Written {
                 Item::Scope(name, value) => written.scope = Some((name, value)),
                 Item::Caller(name, value) => written.caller = Some((name, value)),
                 Item::Coalesce(name, value) => written.coalesce = Some((name, value)),
+                Item::Durability(name, value) => written.durability = Some((name, value)),
                 Item::Reply(name, ty) => written.reply = Some((name, *ty)),
                 Item::Refusal(name, ty) => written.refusal = Some((name, *ty)),
                 Item::Rate(name, rate) => written.rate = Some((name, rate)),
@@ -171,6 +180,7 @@ impl Written {
             self.rate.as_ref().map(|(name, _)| name),
             self.burst.as_ref().map(|(name, _)| name),
             self.coalesce.as_ref().map(|(name, _)| name),
+            self.durability.as_ref().map(|(name, _)| name),
         ];
         names.into_iter().flatten().next().map(Ident::span)
     }
@@ -203,6 +213,7 @@ impl Declaration {
             let message = "only an action with scope = self is done on an entity of the caller's";
             return Err(Error::new_spanned(on, message));
         }
+        let mut durability = quote!(InMemory);
         let pace = match (&written.latest_wins, only_single) {
             (Some(_), None) if scope_word == "self" => quote!(Continuous),
             (Some(name), None) => {
@@ -226,6 +237,12 @@ impl Declaration {
                 let coalescings = [("none", quote!(None)), ("newest", quote!(Newest))];
                 let coalesce = word(name, value, &coalescings, COALESCINGS)?;
                 let coalesce = quote!(::terrane::action::Coalesce::#coalesce);
+                let (name, value) = written
+                    .durability
+                    .as_ref()
+                    .ok_or_else(|| missing("how durable what it does is", DURABILITIES))?;
+                let durabilities = [("memory", quote!(InMemory)), ("immediate", quote!(Immediate))];
+                durability = word(name, value, &durabilities, DURABILITIES)?;
                 quote!(Single(::terrane::action::Limit { rate_per_s: #rate, burst: #burst, coalesce: #coalesce }))
             }
         };
@@ -233,6 +250,7 @@ impl Declaration {
             scope,
             caller,
             pace,
+            durability,
             reply: written.reply.map(|(_, ty)| ty),
             refusal: written.refusal.map(|(_, ty)| ty),
             on: written.on,
@@ -243,7 +261,7 @@ impl Declaration {
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     no_generics(input, "Action")?;
-    let Declaration { scope, caller, pace, reply, refusal, on, speaks } = Declaration::of(input)?;
+    let Declaration { scope, caller, pace, durability, reply, refusal, on, speaks } = Declaration::of(input)?;
     let reply = reply.unwrap_or_else(|| syn::parse_quote!(()));
     let refused = refusal.as_ref().map(|refusal| format!("|{}", compact(refusal))).unwrap_or_default();
     let refusal = refusal.unwrap_or_else(|| syn::parse_quote!(::std::string::String));
@@ -270,6 +288,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             type Scope = ::terrane::action::#scope;
             const CALLER: ::terrane::action::Caller = ::terrane::action::Caller::#caller;
             const PACE: ::terrane::action::Pace = ::terrane::action::Pace::#pace;
+            type Durability = ::terrane::action::#durability;
             const SPEAKS: bool = #speaks;
             const SHAPE: &'static str = #shape;
             type Reply = #reply;

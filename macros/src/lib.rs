@@ -66,7 +66,7 @@ pub fn derive_replicate(input: TokenStream) -> TokenStream {
 
 /// Implements `terrane::action::Action` for a struct or enum that a player may send.
 ///
-/// `#[action(scope = self, caller = player, reply = Receipt, rate = 5, burst = 10, coalesce = none)]`, where
+/// `#[action(scope = self, caller = player, reply = Receipt, rate = 5, burst = 10, coalesce = none, durability = memory)]`, where
 ///
 /// - `scope` is whose data the action may reach: `self` (the caller's own), `group` (that of the caller's party) or `global`
 ///   (everybody's, which needs a role);
@@ -74,9 +74,11 @@ pub fn derive_replicate(input: TokenStream) -> TokenStream {
 /// - `reply` is the type of its one answer, `()` for a bare "done";
 /// - `rate` and `burst` are its token bucket for one caller: how many a second in the long run, and how many at once;
 /// - `coalesce` is what becomes of several in one tick: `none` (each is run) or `newest` (the others are answered
-///   `Superseded`).
+///   `Superseded`);
+/// - `durability` is when what it does is durable: `memory` (with the world's next image) or `immediate` (before it is
+///   answered; only such an action can change value).
 ///
-/// None of them has a default. Continuous input, such as steering, is declared with `latest_wins` instead of the last four:
+/// None of them has a default. Continuous input, such as steering, is declared with `latest_wins` instead of the last five:
 /// only the newest counts, one a tick is run, it is not stored and not answered.
 ///
 /// Besides, where they are needed:

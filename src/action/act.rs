@@ -1,7 +1,5 @@
 //! The `Act` set: actions and messages find the cell that owns whom they concern.
 
-use std::collections::BTreeMap;
-
 use bevy_ecs::prelude::{Mut, Resource, World};
 use rustc_hash::FxHashSet;
 
@@ -9,20 +7,23 @@ use crate::cell::context::TickContext;
 use crate::cell::message::Batch;
 use crate::cell::pool::{NodeContext, with_cells};
 use crate::cell::registration::Game;
-use crate::ids::{ActionId, NetId, SlotIndex};
-use crate::limits::{ACTIONS_PER_TICK_MAX, CLIENT_QUEUE_MAX};
+use crate::ids::{ActionId, NetId, PlayerId, SlotIndex};
 use crate::party::Parties;
-use crate::players::AuditRow;
-use crate::protocol::messages::{ActionCall, ActionRefusal, ActionReply};
+use crate::players::{AuditRow, PlayerRequest};
+use crate::protocol::messages::{ActionRefusal, ActionReply};
 use crate::replication::Rows;
+use crate::reward::{Claim, PlanRequest};
 use crate::server::GameOf;
 use crate::server::io::{TickInput, TickOutput};
 use crate::session::follow_parties::follow_parties;
 use crate::session::{Session, Sessions};
+use crate::value::desk::{Desk, Origin, Waiting};
+use crate::value::stage::out_of_reach;
 
-use super::declare::{Coalesce, Pace, Scope};
-use super::kinds::{ActionKind, DecodedAction, NodeStage, RoutedAction};
-use super::memory::{ActionResult, Known};
+use super::declare::Scope;
+use super::kinds::{ActionKind, NodeStage, Ran, RoutedAction};
+use super::memory::ActionResult;
+use super::taking::Taking;
 use super::tally::ActionTallies;
 
 /// What `Act` counted since the start.
@@ -65,13 +66,23 @@ pub fn act(world: &mut World) {
                     counts: &mut counts,
                     tallies: &mut tallies,
                     routed: Vec::new(),
+                    look_ups: Vec::new(),
                 };
                 taking.take_in(&mut sessions);
                 for session in sessions.iter_mut() {
                     taking.check_actions(session);
                 }
                 taking.take_inputs(&mut sessions);
-                taking.routed
+                let Taking { routed, look_ups, .. } = taking;
+                for (look_up, claim) in look_ups {
+                    let number = sessions.next_request();
+                    let mut desk = world.resource_mut::<Desk>();
+                    desk.counts.looked_up += 1;
+                    desk.look_ups.insert(number, look_up);
+                    let request = PlayerRequest::FindClaim { number, claim };
+                    world.resource_mut::<TickOutput>().players.push(request);
+                }
+                routed
             })
         })
     });
@@ -87,9 +98,9 @@ pub fn act(world: &mut World) {
             let mut under_way = Vec::new();
             // Cells that have actions which have not run.
             let mut waiting: Vec<SlotIndex> = Vec::new();
-            for action in routed {
+            for mut action in routed {
                 let (kind, session) = (action.kind, action.session);
-                if game.actions[usize::from(kind)].scope() == Scope::Own {
+                if !game.actions[usize::from(kind)].runs_on_node() {
                     match owner(action.on) {
                         Some(slot) => {
                             world.resource_mut::<ActCounts>().run += 1;
@@ -128,6 +139,17 @@ pub fn act(world: &mut World) {
                         game.actions[usize::from(kind)].run_on_node(&action, stage)
                     })
                 });
+                let result = match result {
+                    Ok(Ran::Done(reply)) => Ok(reply),
+                    Ok(Ran::Asks(asked)) => match ask(world, &game, action, *asked) {
+                        Ok(()) => continue,
+                        Err(back) => {
+                            action = back.0;
+                            Err(back.1)
+                        }
+                    },
+                    Err(refusal) => Err(refusal),
+                };
                 let kind = &game.actions[usize::from(kind)];
                 if kind.scope() == Scope::Global {
                     let row = audit_row(&**kind, &action, &context, &result);
@@ -155,6 +177,39 @@ pub fn act(world: &mut World) {
     follow_parties(world);
 }
 
+/// Puts what an action asks for onto the desk, where it waits for its turn. Handed back, with why, when it reaches further than
+/// its scope, or too much of the caller waits.
+fn ask(
+    world: &mut World,
+    game: &Game,
+    action: RoutedAction,
+    (claim, request): (Claim, PlanRequest),
+) -> Result<(), Box<(RoutedAction, ActionRefusal)>> {
+    let kind = &game.actions[usize::from(action.kind)];
+    let parties = world.resource::<Parties>();
+    let party = parties.of(&action.player);
+    let may_reach = |player: &PlayerId| match kind.scope() {
+        Scope::Own => *player == action.player,
+        Scope::Group => *player == action.player || (party.is_some() && parties.of(player) == party),
+        Scope::Global => true,
+    };
+    if let Some(account) = out_of_reach(&request, &claim, may_reach) {
+        let (name, scope) = (kind.name(), kind.scope());
+        tracing::error!(
+            "the action {name} of scope `{scope}` asks for value of {account}: refused, a fault of the game"
+        );
+        return Err(Box::new((action, ActionRefusal::Unanswered)));
+    }
+    let began = world.resource::<Sessions>().at(action.session).map_or(0, |session| session.began);
+    let waiting =
+        Waiting { by: action.actor, claim, request, origin: Origin::Action(Box::new(action), began) };
+    let Err(back) = world.resource_mut::<Desk>().ask(waiting) else { return Ok(()) };
+    match back.origin {
+        Origin::Action(action, _) => Err(Box::new((*action, ActionRefusal::Busy))),
+        Origin::Game => unreachable!("what is handed back is what was given"),
+    }
+}
+
 /// What is kept for good of a use of power over others.
 fn audit_row(
     kind: &dyn ActionKind,
@@ -179,199 +234,6 @@ fn conclude(world: &mut World, action: &RoutedAction, result: ActionResult) {
     let mut sessions = world.resource_mut::<Sessions>();
     if let (Some(id), Some(session)) = (action.id, sessions.at_mut(action.session)) {
         answer(session, id, result);
-    }
-}
-
-/// An action that may be done, and the entity that it names.
-type Checked = (DecodedAction, Option<NetId>);
-
-/// What takes the tick's actions in and answers what can be answered at once.
-struct Taking<'a> {
-    game: &'a Game,
-    input: &'a TickInput,
-    hz: u16,
-    counts: &'a mut ActCounts,
-    tallies: &'a mut ActionTallies,
-    /// What is to be run.
-    routed: Vec<RoutedAction>,
-}
-
-impl Taking<'_> {
-    /// Puts the tick's actions into their sessions' inboxes.
-    fn take_in(&mut self, sessions: &mut Sessions) {
-        for action in &self.input.actions {
-            let Some(session) = sessions.current_mut(action.connection, action.epoch) else {
-                self.counts.stale += 1;
-                continue;
-            };
-            if session.inbox.len() < CLIENT_QUEUE_MAX {
-                session.inbox.push_back(action.call.clone());
-            } else if self.is_new(session, &action.call) {
-                session.replies.begin(&action.call);
-                self.refuse(session, &action.call, ActionRefusal::Busy);
-            }
-        }
-    }
-
-    /// Answers what can be answered at once and routes the rest.
-    fn check_actions(&mut self, session: &mut Session) {
-        let calls: Vec<ActionCall> =
-            session.inbox.drain(..session.inbox.len().min(ACTIONS_PER_TICK_MAX)).collect();
-        // What is to be done: new, allowed and readable.
-        let mut checked: Vec<(ActionCall, Checked)> = Vec::with_capacity(calls.len());
-        for call in calls {
-            if !self.is_new(session, &call) {
-                continue;
-            }
-            session.replies.begin(&call);
-            match self.check(session, &call, false) {
-                Ok(action) => checked.push((call, action)),
-                Err(refusal) => self.refuse(session, &call, refusal),
-            }
-        }
-        // The newest of a kind of which only the newest is done; it alone counts towards the rate.
-        let mut newest: Vec<bool> = vec![true; checked.len()];
-        for (place, (call, _)) in checked.iter().enumerate() {
-            let coalesces = self.limit_of(call.kind).is_some_and(|limit| limit.coalesce == Coalesce::Newest);
-            newest[place] =
-                !coalesces || checked[place + 1..].iter().all(|(later, _)| later.kind != call.kind);
-        }
-        for ((call, action), is_newest) in checked.into_iter().zip(newest) {
-            if !is_newest {
-                self.refuse(session, &call, ActionRefusal::Superseded);
-                continue;
-            }
-            let taken = self.limit_of(call.kind).map_or(Ok(()), |limit| {
-                session.replies.buckets.take(call.kind, &limit, self.input.tick, self.hz)
-            });
-            match taken {
-                Ok(()) => self.routed.push(Self::routed(session, &call, action, false)),
-                Err(retry_ms) => self.refuse(session, &call, ActionRefusal::RateLimited { retry_ms }),
-            }
-        }
-    }
-
-    /// Whether an action was never seen; a repeat gets the first answer, an id that cannot be taken an error.
-    fn is_new(&mut self, session: &mut Session, call: &ActionCall) -> bool {
-        let result = match session.replies.look_up(call) {
-            Known::New if session.replies.is_far_ahead(call.id, self.input.now_ms) => Err(
-                ActionRefusal::Malformed("its id is of a time that has not come: is the clock right?".into()),
-            ),
-            Known::New => return true,
-            Known::Running => {
-                self.count_repeat(call.kind);
-                return false;
-            }
-            Known::Answered(result) => {
-                self.count_repeat(call.kind);
-                result
-            }
-            Known::Reused => Err(ActionRefusal::IdReused),
-            Known::TooOld => Err(ActionRefusal::TooOld),
-        };
-        if matches!(result, Err(ActionRefusal::IdReused | ActionRefusal::TooOld)) {
-            self.counts.refused += 1;
-        }
-        session.answers.push(ActionReply { id: call.id, as_of: 0, result });
-        false
-    }
-
-    fn count_repeat(&mut self, kind: u16) {
-        self.counts.repeats += 1;
-        if usize::from(kind) < self.game.actions.len() {
-            self.tallies.of(kind).repeated += 1;
-        }
-    }
-
-    fn limit_of(&self, kind: u16) -> Option<super::declare::Limit> {
-        match self.game.actions.get(usize::from(kind))?.pace() {
-            Pace::Continuous => None,
-            Pace::Single(limit) => Some(limit),
-        }
-    }
-
-    fn refuse(&mut self, session: &mut Session, call: &ActionCall, refusal: ActionRefusal) {
-        self.counts.refused += 1;
-        let result = Err(refusal);
-        if usize::from(call.kind) < self.game.actions.len() {
-            self.tallies.of(call.kind).count(&result);
-        }
-        answer(session, call.id, result);
-    }
-
-    /// Whether the caller may do it at all, and what it is: nothing is counted towards its rate.
-    fn check(
-        &self,
-        session: &Session,
-        call: &ActionCall,
-        is_continuous: bool,
-    ) -> Result<Checked, ActionRefusal> {
-        let kind = self.game.actions.get(usize::from(call.kind)).ok_or(ActionRefusal::Unknown(call.kind))?;
-        if !kind.caller().admits(session.context.role()) {
-            return Err(ActionRefusal::Forbidden(kind.caller().to_string()));
-        }
-        if let Some(why) = session.muted.as_ref().filter(|_| kind.speaks()) {
-            return Err(ActionRefusal::Muted(why.clone()));
-        }
-        match kind.pace() {
-            Pace::Single(_) if !is_continuous => {}
-            Pace::Continuous if is_continuous => {}
-            Pace::Single(_) => {
-                return Err(ActionRefusal::Malformed(format!("{} is no continuous input", kind.name())));
-            }
-            Pace::Continuous => {
-                return Err(ActionRefusal::Malformed(format!(
-                    "{} is continuous input, which needs no id",
-                    kind.name()
-                )));
-            }
-        }
-        kind.decode(&call.payload).map_err(|error| ActionRefusal::Malformed(error.to_string()))
-    }
-
-    fn routed(
-        session: &Session,
-        call: &ActionCall,
-        (action, target): Checked,
-        is_continuous: bool,
-    ) -> RoutedAction {
-        RoutedAction {
-            actor: session.avatar,
-            on: target.unwrap_or(session.avatar),
-            id: (!is_continuous).then_some(call.id),
-            session: session.id.index,
-            player: session.player.clone(),
-            role: session.context.role(),
-            kind: call.kind,
-            action,
-        }
-    }
-
-    /// Takes the newest continuous input of each client, which comes after all its actions of the tick; what cannot be read or is
-    /// not allowed is dropped.
-    fn take_inputs(&mut self, sessions: &mut Sessions) {
-        for newest in self.input.inputs.chunk_by(|a, b| a.connection == b.connection) {
-            let Some(newest) = newest.last() else { continue };
-            let Some(session) = sessions.current_mut(newest.connection, newest.epoch) else {
-                self.counts.stale += 1;
-                continue;
-            };
-            if newest.seq <= session.input_seq {
-                self.counts.stale += 1;
-                continue;
-            }
-            session.input_seq = newest.seq;
-            // The newest of each kind, should a client say one twice.
-            let by_kind: BTreeMap<u16, &Vec<u8>> =
-                newest.inputs.iter().map(|(kind, payload)| (*kind, payload)).collect();
-            for (kind, payload) in by_kind {
-                let call = ActionCall { id: ActionId(0), kind, payload: payload.clone() };
-                match self.check(session, &call, true) {
-                    Ok(action) => self.routed.push(Self::routed(session, &call, action, true)),
-                    Err(_) => self.counts.refused += 1,
-                }
-            }
-        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::ids::{NetId, Role};
 ///
 /// /// Says something to the party.
 /// #[derive(Serialize, Deserialize, Action)]
-/// #[action(scope = group, caller = player, reply = (), rate = 2, burst = 5, coalesce = none, speaks)]
+/// #[action(scope = group, caller = player, reply = (), rate = 2, burst = 5, coalesce = none, durability = memory, speaks)]
 /// struct Say {
 ///     text: String,
 /// }
@@ -41,6 +41,8 @@ pub trait Action: Serialize + DeserializeOwned + Send + Sync + 'static {
     const CALLER: Caller;
     /// How often it may be called.
     const PACE: Pace;
+    /// When what it does is durable, as a type: a handler that changes value is another one than one that does not.
+    type Durability: DurabilityType;
     /// Who is muted may not call it.
     const SPEAKS: bool;
     /// Whether it is done on an entity that it names, and not on the caller's avatar.
@@ -133,6 +135,48 @@ scope_types! {
     GroupScope = Group,
     /// `scope = global`.
     GlobalScope = Global
+}
+
+/// When what an action does is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Durability {
+    /// With the world's next image. It cannot change value.
+    Memory,
+    /// Before it is answered: it changes value, in one transaction of the store, once for good.
+    Immediate,
+}
+
+impl Durability {
+    /// As written in `#[action(durability = ...)]`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Durability::Memory => "memory",
+            Durability::Immediate => "immediate",
+        }
+    }
+}
+
+/// A [`Durability`] as a type.
+pub trait DurabilityType: sealed::Sealed + Send + Sync + 'static {
+    /// The durability.
+    const DURABILITY: Durability;
+}
+
+/// `durability = memory`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InMemory {}
+impl sealed::Sealed for InMemory {}
+impl DurabilityType for InMemory {
+    const DURABILITY: Durability = Durability::Memory;
+}
+
+/// `durability = immediate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Immediate {}
+impl sealed::Sealed for Immediate {}
+impl DurabilityType for Immediate {
+    const DURABILITY: Durability = Durability::Immediate;
 }
 
 /// How often an action may be called.

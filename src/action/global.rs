@@ -16,9 +16,9 @@ use crate::replication::events::{Audience, EventOutbox, PlayerEvent};
 use crate::replication::policy::ViewerContext;
 use crate::space::Position;
 
-use super::declare::{Action, GlobalScope};
+use super::declare::{Action, GlobalScope, InMemory};
 use super::effects::ActionEffects;
-use super::kinds::{ActionKind, NodeStage, RoutedAction, declared_by, encoded};
+use super::kinds::{ActionKind, NodeStage, Ran, RoutedAction, declared_by, encoded};
 
 type Undo = Box<dyn FnOnce(&mut World, &mut Cells)>;
 type Deferred = Box<dyn FnOnce(&mut World, &mut Cells)>;
@@ -163,16 +163,12 @@ impl<A: Action> GlobalKind<A> {
     }
 }
 
-impl<A: Action<Scope = GlobalScope>> ActionKind for GlobalKind<A> {
+impl<A: Action<Scope = GlobalScope, Durability = InMemory>> ActionKind for GlobalKind<A> {
     declared_by!(A);
     fn data(&self) -> Option<TypeId> {
         None
     }
-    fn run_on_node(
-        &self,
-        routed: &RoutedAction,
-        stage: &mut NodeStage<'_>,
-    ) -> Result<Vec<u8>, ActionRefusal> {
+    fn run_on_node(&self, routed: &RoutedAction, stage: &mut NodeStage<'_>) -> Result<Ran, ActionRefusal> {
         let action = routed.of::<A>();
         let Some((slot, _)) = stage.find(routed.actor) else { return Err(ActionRefusal::NotInWorld) };
         let effects = ActionEffects::take(&mut stage.cells.at(slot).world);
@@ -200,6 +196,6 @@ impl<A: Action<Scope = GlobalScope>> ActionKind for GlobalKind<A> {
             }
         }
         effects.put_back(&mut stage.cells.at(slot).world);
-        result
+        result.map(Ran::Done)
     }
 }

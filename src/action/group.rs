@@ -18,9 +18,9 @@ use crate::replication::Rows;
 use crate::replication::events::{Audience, PlayerEvent};
 use crate::space::Position;
 
-use super::declare::{Action, GroupScope};
+use super::declare::{Action, GroupScope, InMemory};
 use super::effects::ActionEffects;
-use super::kinds::{ActionKind, NodeStage, PresentPlayers, RoutedAction, declared_by, encoded, find};
+use super::kinds::{ActionKind, NodeStage, PresentPlayers, Ran, RoutedAction, declared_by, encoded, find};
 
 /// The data of those of the caller's party who are in the world, the caller included: wherever they are. Without a party it is
 /// the caller's alone.
@@ -290,18 +290,14 @@ fn members_with<D: Component>(
 
 impl<A, D> ActionKind for GroupKind<A, D>
 where
-    A: Action<Scope = GroupScope>,
+    A: Action<Scope = GroupScope, Durability = InMemory>,
     D: Component<Mutability = Mutable> + Clone,
 {
     declared_by!(A);
     fn data(&self) -> Option<TypeId> {
         Some(TypeId::of::<D>())
     }
-    fn run_on_node(
-        &self,
-        routed: &RoutedAction,
-        stage: &mut NodeStage<'_>,
-    ) -> Result<Vec<u8>, ActionRefusal> {
+    fn run_on_node(&self, routed: &RoutedAction, stage: &mut NodeStage<'_>) -> Result<Ran, ActionRefusal> {
         let action = routed.of::<A>();
         let members = members_with::<D>(routed, stage.cells, stage.rows, stage.present, stage.parties);
         let caller = members.binary_search_by(|(player, ..)| player.cmp(&routed.player));
@@ -330,6 +326,6 @@ where
             context.effects.undo(mark);
         }
         context.effects.put_back(&mut group.cells.at(slot).world);
-        result
+        result.map(Ran::Done)
     }
 }

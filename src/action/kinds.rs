@@ -13,9 +13,12 @@ use crate::party::Parties;
 use crate::protocol::codec::{self, DecodeError};
 use crate::protocol::messages::ActionRefusal;
 use crate::replication::Rows;
+use crate::reward::{Claim, PlanRefusal, PlanRequest};
+use crate::store::MutationSummary;
 
-use super::declare::{Action, Caller, Pace, Scope};
+use super::declare::{Action, Caller, Durability, Pace, Scope};
 use super::effects::ActionEffects;
+use super::memory::ActionResult;
 
 /// A decoded action whose type only its kind knows.
 pub type DecodedAction = Box<dyn Any + Send + Sync>;
@@ -43,7 +46,7 @@ pub struct RoutedAction {
 
 impl RoutedAction {
     /// The action, by the type of its kind.
-    pub(super) fn of<A: Action>(&self) -> &A {
+    pub(crate) fn of<A: Action>(&self) -> &A {
         self.action.downcast_ref::<A>().expect("an action has the type of its kind")
     }
 }
@@ -136,6 +139,15 @@ pub(super) fn find(rows: &Rows, cells: &Cells, net_id: NetId) -> Option<(SlotInd
     Some((slot, entity))
 }
 
+/// What became of an action on the node.
+#[derive(Debug)]
+pub enum Ran {
+    /// It is done, with this reply.
+    Done(Vec<u8>),
+    /// It asks for a change of value under this claim: answered once that is committed.
+    Asks(Box<(Claim, PlanRequest)>),
+}
+
 /// What the engine can do with one kind of action.
 pub trait ActionKind: Send + Sync {
     /// Name of the action.
@@ -146,6 +158,8 @@ pub trait ActionKind: Send + Sync {
     fn scope(&self) -> Scope;
     /// How often it may be called.
     fn pace(&self) -> Pace;
+    /// When what it does is durable.
+    fn durability(&self) -> Durability;
     /// Whether who is muted may not call it.
     fn speaks(&self) -> bool;
     /// Whether it is done on an entity that it names.
@@ -175,20 +189,43 @@ pub trait ActionKind: Send + Sync {
         let _ = (action, tick, stage);
         unreachable!("{} runs on the node", self.name())
     }
-    /// Runs an action of scope `group` or `global` on the node.
+    /// Runs an action of scope `group` or `global`, or one that changes value, on the node.
     ///
     /// # Errors
     /// When the handler refuses, or the caller lacks the data that the action works on.
     ///
     /// # Panics
-    /// For a kind of scope `self`.
-    fn run_on_node(
-        &self,
-        action: &RoutedAction,
-        stage: &mut NodeStage<'_>,
-    ) -> Result<Vec<u8>, ActionRefusal> {
+    /// For a kind that runs in cells.
+    fn run_on_node(&self, action: &RoutedAction, stage: &mut NodeStage<'_>) -> Result<Ran, ActionRefusal> {
         let _ = (action, stage);
         unreachable!("{} runs in a cell", self.name())
+    }
+    /// The one answer to an action that changes value, when it is known what was committed.
+    ///
+    /// # Errors
+    /// When nothing was, and why.
+    ///
+    /// # Panics
+    /// For a kind that changes none.
+    fn answer(
+        &self,
+        action: &DecodedAction,
+        outcome: Result<&MutationSummary, &PlanRefusal>,
+    ) -> ActionResult {
+        let _ = (action, outcome);
+        unreachable!("{} is answered at once", self.name())
+    }
+    /// The claim of an action that changes value: the same whenever and by whatever program it is asked.
+    ///
+    /// # Panics
+    /// For a kind that changes none.
+    fn claim(&self, player: &PlayerId, id: ActionId, action: &DecodedAction) -> Claim {
+        let _ = (player, id, action);
+        unreachable!("{} makes no claims", self.name())
+    }
+    /// Whether it runs on the node, in its place in the order of all actions.
+    fn runs_on_node(&self) -> bool {
+        self.scope() != Scope::Own || self.durability() == Durability::Immediate
     }
 }
 
@@ -196,7 +233,7 @@ pub trait ActionKind: Send + Sync {
 pub const DESCRIBED_BYTES_MAX: usize = 1_000;
 
 /// An action in words.
-pub(super) fn describe<A: Action>(action: &DecodedAction) -> String {
+pub(crate) fn describe<A: Action>(action: &DecodedAction) -> String {
     let action = action.downcast_ref::<A>().expect("an action has the type of its kind");
     let mut text =
         serde_json::to_string(action).unwrap_or_else(|error| format!("not to be put in words: {error}"));
@@ -205,7 +242,7 @@ pub(super) fn describe<A: Action>(action: &DecodedAction) -> String {
 }
 
 /// Reads a payload as an action.
-pub(super) fn decode<A: Action>(payload: &[u8]) -> Result<(DecodedAction, Option<NetId>), DecodeError> {
+pub(crate) fn decode<A: Action>(payload: &[u8]) -> Result<(DecodedAction, Option<NetId>), DecodeError> {
     let action = codec::decode::<A, CLIENT_MESSAGE_BYTES_MAX>(A::NAME, payload)?;
     let target = action.target();
     Ok((Box::new(action), target))
@@ -213,7 +250,7 @@ pub(super) fn decode<A: Action>(payload: &[u8]) -> Result<(DecodedAction, Option
 
 /// What a handler has said, for the wire. What is longer than can be sent is a refusal: nothing is done of which the caller
 /// cannot be told.
-pub(super) fn encoded<A: Action>(result: Result<A::Reply, A::Refusal>) -> Result<Vec<u8>, ActionRefusal> {
+pub(crate) fn encoded<A: Action>(result: Result<A::Reply, A::Refusal>) -> Result<Vec<u8>, ActionRefusal> {
     let refusal = match result {
         Ok(reply) => {
             let bytes = codec::encode(&reply);
@@ -266,6 +303,9 @@ macro_rules! declared_by {
         fn pace(&self) -> $crate::action::Pace {
             $action::PACE
         }
+        fn durability(&self) -> $crate::action::Durability {
+            <$action::Durability as $crate::action::DurabilityType>::DURABILITY
+        }
         fn speaks(&self) -> bool {
             $action::SPEAKS
         }
@@ -286,4 +326,4 @@ macro_rules! declared_by {
         }
     };
 }
-pub(super) use declared_by;
+pub(crate) use declared_by;

@@ -18,9 +18,11 @@ pub mod pace;
 pub mod tally;
 
 mod effects;
+mod taking;
 
 pub use declare::{
-    Action, Caller, Coalesce, GlobalScope, GroupScope, Limit, OwnScope, Pace, Scope, ScopeType,
+    Action, Caller, Coalesce, Durability, DurabilityType, GlobalScope, GroupScope, Immediate, InMemory,
+    Limit, OwnScope, Pace, Scope, ScopeType,
 };
 pub use effects::ActionEffects;
 pub use global::{GlobalContext, GlobalHandler};

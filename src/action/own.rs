@@ -15,7 +15,7 @@ use crate::replication::events::{Audience, PlayerEvent};
 use crate::replication::policy::{Subject, ViewerContext};
 use crate::space::Position;
 
-use super::declare::{Action, OwnScope};
+use super::declare::{Action, InMemory, OwnScope};
 use super::effects::ActionEffects;
 use super::kinds::{ActionKind, CellStage, RoutedAction, declared_by, encoded};
 
@@ -103,7 +103,7 @@ impl<A: Action, D> OwnKind<A, D> {
 
 impl<A, D> ActionKind for OwnKind<A, D>
 where
-    A: Action<Scope = OwnScope>,
+    A: Action<Scope = OwnScope, Durability = InMemory>,
     D: Component<Mutability = Mutable> + Clone,
 {
     declared_by!(A);

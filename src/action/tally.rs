@@ -35,7 +35,7 @@ impl Tally {
         ]
     }
 
-    pub(super) fn count(&mut self, result: &Result<Vec<u8>, ActionRefusal>) {
+    pub(crate) fn count(&mut self, result: &Result<Vec<u8>, ActionRefusal>) {
         *match result {
             Ok(_) => &mut self.done,
             Err(ActionRefusal::Game { .. }) => &mut self.refused,
@@ -57,7 +57,7 @@ impl ActionTallies {
         &self.0
     }
 
-    pub(super) fn of(&mut self, kind: u16) -> &mut Tally {
+    pub(crate) fn of(&mut self, kind: u16) -> &mut Tally {
         let index = usize::from(kind);
         if self.0.len() <= index {
             self.0.resize(index + 1, Tally::default());

@@ -26,7 +26,7 @@ const SCOUTS_EVERY: usize = 4;
 /// Travel with another party, or with none. Who is in it sees you and the caravans you charter from then on wherever they
 /// are, and you see them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = (), refusal = PartyRefusal, rate = 1, burst = 5, coalesce = newest)]
+#[action(scope = group, caller = player, reply = (), refusal = PartyRefusal, rate = 1, burst = 5, coalesce = newest, durability = memory)]
 pub struct JoinParty {
     /// 1 to [`PARTIES`]; `None` to travel alone.
     pub party: Option<PartyId>,
@@ -34,7 +34,7 @@ pub struct JoinParty {
 
 /// Go out and scout one more road, or give it up and forget them all. Scouts find out where caravans go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = (), rate = 1, burst = 5, coalesce = newest)]
+#[action(scope = self, caller = player, reply = (), rate = 1, burst = 5, coalesce = newest, durability = memory)]
 pub struct Scout {
     /// Out, and not home.
     pub out: bool,
@@ -42,7 +42,7 @@ pub struct Scout {
 
 /// Make a player who is in the world a game master, or an ordinary player again, for as long as it stays.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = global, caller = gm, reply = (), rate = 0.5, burst = 5, coalesce = none)]
+#[action(scope = global, caller = gm, reply = (), rate = 0.5, burst = 5, coalesce = none, durability = memory)]
 pub struct Appoint {
     /// Whom.
     pub player: PlayerId,

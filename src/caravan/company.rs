@@ -6,7 +6,7 @@ use super::walk::Walker;
 
 /// Ask somebody who is in the world to travel with you. Who has no party founds one by it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = PartyId, refusal = PartyRefusal, rate = 1, burst = 5, coalesce = none)]
+#[action(scope = group, caller = player, reply = PartyId, refusal = PartyRefusal, rate = 1, burst = 5, coalesce = none, durability = memory)]
 pub struct Invite {
     /// Whom.
     pub player: PlayerId,
@@ -14,7 +14,7 @@ pub struct Invite {
 
 /// Come along: join a party to which you are invited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = (), refusal = PartyRefusal, rate = 1, burst = 5, coalesce = none)]
+#[action(scope = group, caller = player, reply = (), refusal = PartyRefusal, rate = 1, burst = 5, coalesce = none, durability = memory)]
 pub struct Accept {
     /// Which.
     pub party: PartyId,
@@ -22,12 +22,12 @@ pub struct Accept {
 
 /// Travel alone from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = (), refusal = PartyRefusal, rate = 1, burst = 5, coalesce = none)]
+#[action(scope = group, caller = player, reply = (), refusal = PartyRefusal, rate = 1, burst = 5, coalesce = none, durability = memory)]
 pub struct LeaveParty;
 
 /// Send somebody away from the party that you lead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = (), refusal = PartyRefusal, rate = 1, burst = 5, coalesce = none)]
+#[action(scope = group, caller = player, reply = (), refusal = PartyRefusal, rate = 1, burst = 5, coalesce = none, durability = memory)]
 pub struct Dismiss {
     /// Whom.
     pub player: PlayerId,
@@ -35,12 +35,12 @@ pub struct Dismiss {
 
 /// End the party that you lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = (), refusal = PartyRefusal, rate = 1, burst = 5, coalesce = none)]
+#[action(scope = group, caller = player, reply = (), refusal = PartyRefusal, rate = 1, burst = 5, coalesce = none, durability = memory)]
 pub struct Disband;
 
 /// Come to where the leader of your party waves; the whole party does, those who are in the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = u32, rate = 0.2, burst = 2, coalesce = newest)]
+#[action(scope = group, caller = player, reply = u32, rate = 0.2, burst = 2, coalesce = newest, durability = memory)]
 pub struct Gather;
 
 /// What happens to a party, told to whom it concerns.

@@ -9,7 +9,7 @@ pub const SAY_BYTES_MAX: usize = 120;
 
 /// Say something to everybody who sees you.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = Said, rate = 2, burst = 6, coalesce = none, speaks)]
+#[action(scope = self, caller = player, reply = Said, rate = 2, burst = 6, coalesce = none, durability = memory, speaks)]
 pub struct Say {
     /// What.
     pub text: String,
@@ -17,7 +17,7 @@ pub struct Say {
 
 /// Say something to your party, wherever it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = Said, rate = 1, burst = 6, coalesce = none, speaks)]
+#[action(scope = group, caller = player, reply = Said, rate = 1, burst = 6, coalesce = none, durability = memory, speaks)]
 pub struct TellParty {
     /// What.
     pub text: String,

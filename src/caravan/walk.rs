@@ -47,7 +47,7 @@ pub struct Steer {
 
 /// Take the coach to the middle of the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = Aboard, rate = 1, burst = 3, coalesce = newest)]
+#[action(scope = self, caller = player, reply = Aboard, rate = 1, burst = 3, coalesce = newest, durability = memory)]
 pub struct TakeCoach;
 
 /// The coach leaves.

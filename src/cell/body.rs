@@ -28,6 +28,7 @@ use crate::space::Position;
 use crate::telemetry::breadcrumb::CellGuard;
 use crate::telemetry::{CellCrumb, name_cell_systems};
 use crate::tick::strict_build_settings;
+use crate::value::asked::AskedHere;
 
 use super::archetypes::ArchetypeWatch;
 use super::attached::{AttachFindings, AttachPass, Attached};
@@ -151,6 +152,7 @@ impl Cell {
         let archetypes = ArchetypeWatch::new(world);
         let kind_ids: Vec<ComponentId> = game.kinds.iter().map(|kind| kind.register(world)).collect();
         world.init_resource::<Requests>();
+        world.init_resource::<AskedHere>();
         world.insert_resource(EventOutbox::of(game.events.clone()));
         world.insert_resource(context);
         world.insert_resource(LastIndex::new(

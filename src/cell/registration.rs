@@ -8,7 +8,7 @@ use bevy_app::{App, Plugin};
 use bevy_ecs::component::Mutable;
 use bevy_ecs::prelude::{Component, Resource, World};
 use bevy_ecs::schedule::{ScheduleLabel, Schedules};
-use bevy_ecs::world::EntityRef;
+use bevy_ecs::world::{EntityRef, EntityWorldMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -16,13 +16,18 @@ use crate::action::global::GlobalKind;
 use crate::action::group::GroupKind;
 use crate::action::kinds::ActionKind;
 use crate::action::own::OwnKind;
-use crate::action::{Action, GlobalHandler, GlobalScope, GroupHandler, GroupScope, OwnHandler, OwnScope};
+use crate::action::{
+    Action, GlobalHandler, GlobalScope, GroupHandler, GroupScope, Immediate, InMemory, OwnHandler, OwnScope,
+};
 use crate::limits::{COMPONENT_KINDS_MAX, FIELDS_PER_ENTITY_MAX};
 use crate::replication::events::{Delivery, EventKinds, PlayerEvent};
 use crate::replication::field::SyncFields;
 use crate::replication::policy::{ComponentName, ComponentPolicy, Subject};
 use crate::replication::schema::EventSchema;
 use crate::replication::{FieldWriter, Replicate, Schema};
+use crate::reward::Holdings;
+use crate::value::immediate::ImmediateKind;
+use crate::value::{Answer, Ask, Pen, Settles};
 
 use super::kinds::{CellLocalKind, ComponentKind, Reach, ReplicatedKind, ServerOnlyKind};
 use super::message::{EntityMessage, MessageKind, TypedMessageKind};
@@ -35,6 +40,9 @@ pub struct Simulate;
 
 /// Replaces a resource of a cell between two ticks.
 type ResetResource = fn(&mut World);
+
+/// Brings a component of an avatar up to date with what its player holds.
+pub(crate) type Settler = fn(&mut EntityWorldMut<'_>, &Holdings, &Pen);
 
 /// Everything a game registered, in the order it did; the same in every cell.
 #[derive(Default)]
@@ -49,6 +57,8 @@ pub struct Game {
     pub events: EventKinds,
     /// What both ends of a connection must agree on.
     pub schema: Schema,
+    /// What brings avatars up to date with what their players hold.
+    settlers: Vec<Settler>,
     /// By index in the schema: the index of the kind.
     replicated: Vec<usize>,
     published: Vec<(TypeId, &'static str)>,
@@ -161,15 +171,27 @@ pub trait CellAppExt {
     /// Lets players do `A`, of scope `self`: the handler is given the caller's own `D` and nothing else.
     fn add_own_action<A, D>(&mut self, handler: OwnHandler<A, D>) -> &mut Self
     where
-        A: Action<Scope = OwnScope>,
+        A: Action<Scope = OwnScope, Durability = InMemory>,
         D: Component<Mutability = Mutable> + Clone;
     /// Lets players do `A`, of scope `group`: the handler is given the `D` of the caller's party.
     fn add_group_action<A, D>(&mut self, handler: GroupHandler<A, D>) -> &mut Self
     where
-        A: Action<Scope = GroupScope>,
+        A: Action<Scope = GroupScope, Durability = InMemory>,
         D: Component<Mutability = Mutable> + Clone;
+    /// Lets players do `A`, which changes value: `ask` says what it asks for, `answer` what it is answered with once that is
+    /// committed, or refused. What a request of scope `self` reaches is the caller's account alone, one of scope `group` those of
+    /// the caller's party.
+    fn add_immediate_action<A, D>(&mut self, ask: Ask<A, D>, answer: Answer<A>) -> &mut Self
+    where
+        A: Action<Durability = Immediate>,
+        D: Component;
+    /// Lets a component of avatars show what their players hold.
+    fn settles<C: Settles>(&mut self) -> &mut Self;
     /// Lets those with its role do `A`, of scope `global`: the handler reaches everything, and each call leaves an audit row.
-    fn add_global_action<A: Action<Scope = GlobalScope>>(&mut self, handler: GlobalHandler<A>) -> &mut Self;
+    fn add_global_action<A: Action<Scope = GlobalScope, Durability = InMemory>>(
+        &mut self,
+        handler: GlobalHandler<A>,
+    ) -> &mut Self;
 }
 
 impl CellAppExt for App {
@@ -248,7 +270,7 @@ impl CellAppExt for App {
 
     fn add_own_action<A, D>(&mut self, handler: OwnHandler<A, D>) -> &mut Self
     where
-        A: Action<Scope = OwnScope>,
+        A: Action<Scope = OwnScope, Durability = InMemory>,
         D: Component<Mutability = Mutable> + Clone,
     {
         add_action::<A>(self, OwnKind::new(handler))
@@ -256,14 +278,37 @@ impl CellAppExt for App {
 
     fn add_group_action<A, D>(&mut self, handler: GroupHandler<A, D>) -> &mut Self
     where
-        A: Action<Scope = GroupScope>,
+        A: Action<Scope = GroupScope, Durability = InMemory>,
         D: Component<Mutability = Mutable> + Clone,
     {
         add_action::<A>(self, GroupKind::new(handler))
     }
 
-    fn add_global_action<A: Action<Scope = GlobalScope>>(&mut self, handler: GlobalHandler<A>) -> &mut Self {
+    fn add_global_action<A: Action<Scope = GlobalScope, Durability = InMemory>>(
+        &mut self,
+        handler: GlobalHandler<A>,
+    ) -> &mut Self {
         add_action::<A>(self, GlobalKind::new(handler))
+    }
+
+    fn add_immediate_action<A, D>(&mut self, ask: Ask<A, D>, answer: Answer<A>) -> &mut Self
+    where
+        A: Action<Durability = Immediate>,
+        D: Component,
+    {
+        add_action::<A>(self, ImmediateKind::new(ask, answer))
+    }
+
+    fn settles<C: Settles>(&mut self) -> &mut Self {
+        let mut registrar = self.world_mut().resource_mut::<Registrar>();
+        if registrar.known.is_none() {
+            registrar.game.settlers.push(|entity, holdings, pen| {
+                if let Some(mut component) = entity.get_mut::<C>() {
+                    component.settle(holdings, pen);
+                }
+            });
+        }
+        self
     }
 }
 
@@ -392,6 +437,11 @@ impl Game {
         for (_, reset) in &self.scratch {
             reset(world);
         }
+    }
+
+    /// What brings avatars up to date with what their players hold.
+    pub(crate) fn settlers(&self) -> &[Settler] {
+        &self.settlers
     }
 
     /// The types that cells read as [`Published`].

@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::http::{OrderRequest, Orders, Reply, WaitingOrder};
-use crate::ids::PlayerId;
+use crate::ids::{PlayerId, TickNumber};
 use crate::limits::WHY_BYTES_MAX;
 use crate::players::{Found, Order, OrderKind, OrderOutcome, PlayerRequest, ProfileAnswer};
+use crate::reward::Holdings;
 use crate::server::io::{TickInput, TickOutput};
-use crate::store::{PlayerWork, PlayersDone, Refused, StoreHandle, StoreRequest};
+use crate::store::{ClaimAnswer, PlanOutcome, PlayerWork, PlayersDone, Refused, StoreHandle, StoreRequest};
 
 /// Most things that go to the store at a time: one transaction.
 const BATCH_MAX: usize = 512;
@@ -22,7 +23,13 @@ const ORDERS_PER_TICK_MAX: usize = 8;
 pub(super) struct PlayersDesk {
     waiting: VecDeque<PlayerWork>,
     under_way: Vec<PlayerWork>,
+    /// In which tick that went to the store.
+    sent_in: TickNumber,
+    /// The newest tick.
+    tick: TickNumber,
     answers: Vec<ProfileAnswer>,
+    plans: Vec<PlanOutcome>,
+    claims: Vec<ClaimAnswer>,
     loads_waiting: usize,
     /// What was ever to be written, as far as it is durable.
     durable: u64,
@@ -63,9 +70,17 @@ impl PlayersDesk {
         self.under_way.iter().any(|work| !is_load(work))
     }
 
+    /// Whether what is under way has been so for more than so many ticks.
+    pub(super) fn is_stalled(&self, tick: TickNumber, after_ticks: u64) -> bool {
+        self.is_under_way() && tick.0 > self.sent_in.0 + after_ticks
+    }
+
     /// Puts what has come in into the next tick's input.
     pub(super) fn fill(&mut self, input: &mut TickInput, orders: &Orders) {
+        self.tick = input.tick;
         input.profiles.append(&mut self.answers);
+        input.plans.append(&mut self.plans);
+        input.claims.append(&mut self.claims);
         for waiting in orders.take(ORDERS_PER_TICK_MAX) {
             match order_of(waiting.question()) {
                 Ok(order) => {
@@ -84,7 +99,12 @@ impl PlayersDesk {
             if let PlayerRequest::Load { number, player } = &request {
                 if self.loads_waiting >= LOADS_WAITING_MAX {
                     let found = Found::NotNow("too many wait for it".into());
-                    self.answers.push(ProfileAnswer { number: *number, player: player.clone(), found });
+                    self.answers.push(ProfileAnswer {
+                        number: *number,
+                        player: player.clone(),
+                        found,
+                        holdings: Holdings::default(),
+                    });
                     continue;
                 }
                 self.loads_waiting += 1;
@@ -109,7 +129,10 @@ impl PlayersDesk {
         let count = self.waiting.len().min(BATCH_MAX);
         let batch: Vec<PlayerWork> = self.waiting.drain(..count).collect();
         match store.try_request(StoreRequest::Players { after: self.durable, batch: batch.clone() }) {
-            Ok(()) => self.under_way = batch,
+            Ok(()) => {
+                self.under_way = batch;
+                self.sent_in = self.tick;
+            }
             Err(refused) => {
                 if matches!(refused, Refused::Stopped(_)) {
                     tracing::error!("the store thread has ended: players are no longer saved");
@@ -124,6 +147,8 @@ impl PlayersDesk {
         self.durable += self.under_way.drain(..).filter(|work| !is_load(work)).count() as u64;
         self.loads_waiting = self.loads_waiting.saturating_sub(done.profiles.len());
         self.answers.extend(done.profiles);
+        self.plans.extend(done.plans);
+        self.claims.extend(done.claims);
         for number in done.marks {
             if let Some((waiting, outcome)) = self.orders.remove(&number) {
                 waiting.reply(outcome.map_or_else(
@@ -140,7 +165,7 @@ impl PlayersDesk {
             if let PlayerWork::Request(PlayerRequest::Load { number, player }) = work {
                 self.loads_waiting = self.loads_waiting.saturating_sub(1);
                 let found = Found::NotNow(why.to_owned());
-                self.answers.push(ProfileAnswer { number, player, found });
+                self.answers.push(ProfileAnswer { number, player, found, holdings: Holdings::default() });
                 continue;
             }
             if let PlayerWork::Mark(number) = work
@@ -155,7 +180,7 @@ impl PlayersDesk {
 }
 
 fn is_load(work: &PlayerWork) -> bool {
-    matches!(work, PlayerWork::Request(PlayerRequest::Load { .. }))
+    matches!(work, PlayerWork::Request(PlayerRequest::Load { .. } | PlayerRequest::FindClaim { .. }))
 }
 
 fn answer(outcome: &OrderOutcome) -> Reply {

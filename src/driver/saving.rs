@@ -19,10 +19,15 @@ use super::troubles::{Trouble, Troubles};
 /// Epochs and births that are reserved at a time: a restart after a crash skips at most so many numbers.
 const RESERVED_AHEAD: u64 = 10_000;
 
+/// How long the store may take for what was asked of it before players are told that it is slow, seconds.
+const STALLED_AFTER_S: u64 = 2;
+
 /// The store as the driver sees it.
 pub(super) struct Saving {
     store: StoreHandle,
     every_ticks: u64,
+    /// After so many ticks the store counts as stalled.
+    stalled_after: u64,
     due: TickNumber,
     /// Made and not taken by the store yet.
     held_back: Option<HeldBack>,
@@ -63,12 +68,17 @@ impl Saving {
         let births = store.counter(counter::WORLD_SPAWNS)?;
         server.skip_counters(u32::try_from(epoch).unwrap_or(u32::MAX), births);
         server.set_sanctions(store.sanctions()?);
+        if !store.is_new() {
+            server.remember_nothing();
+        }
+        store.adopt_assets(server.reward_tables().assets())?;
         let (last_epoch, last_birth) = server.counters();
         let reserved_epoch = store.reserve(counter::SESSION_EPOCH, u64::from(last_epoch) + RESERVED_AHEAD)?;
         let reserved_births = store.reserve(counter::WORLD_SPAWNS, last_birth + RESERVED_AHEAD)?;
         Ok(Self {
             store: store.start()?,
             every_ticks,
+            stalled_after: STALLED_AFTER_S * u64::from(server.settings().hz),
             due: TickNumber(next.0 + every_ticks),
             held_back: None,
             under_way: 0,
@@ -98,6 +108,11 @@ impl Saving {
             self.take(result, input, readiness);
         }
         self.players.fill(input, orders);
+        if self.players.is_stalled(input.tick, self.stalled_after) {
+            self.troubles.begin(Trouble::Stalled);
+            readiness.set_degraded(self.troubles.text());
+        }
+        input.value_refused = self.troubles.value_refused();
         if input.tick >= self.due && self.held_back.is_none() {
             input.save = true;
             self.due = TickNumber(input.tick.0 + self.every_ticks);
@@ -127,8 +142,11 @@ impl Saving {
             }
             StoreResult::Players(done) => {
                 self.troubles.end(self.players_trouble());
+                self.troubles.end(Trouble::Stalled);
                 self.players.done(done);
             }
+            // No tick hands plans over yet.
+            StoreResult::Committed(_) | StoreResult::Due(_) => {}
             StoreResult::Reserved { counter: name, up_to } => {
                 self.troubles.end(Trouble::Reserves);
                 if name == counter::SESSION_EPOCH {
@@ -141,7 +159,7 @@ impl Saving {
                 tracing::error!("{message}");
                 self.troubles.begin(match asked {
                     Asked::Image(_) => Trouble::Images,
-                    Asked::Players => self.players_trouble(),
+                    Asked::Players | Asked::Commit(_) | Asked::Outbox => self.players_trouble(),
                     Asked::Reserve { .. } => Trouble::Reserves,
                 });
                 if retry_in_ms.is_none() {
@@ -152,6 +170,7 @@ impl Saving {
                             self.due = input.tick;
                         }
                         Asked::Players => self.players.gave_up(&message),
+                        Asked::Commit(_) | Asked::Outbox => {}
                         Asked::Reserve { .. } => {
                             self.asked_epoch = self.reserved_epoch;
                             self.asked_births = self.reserved_births;

@@ -13,6 +13,8 @@ pub(super) enum Trouble {
     Reserves,
     /// Players cannot be looked up.
     LookUps,
+    /// What was asked of the store long ago is still not done.
+    Stalled,
 }
 
 impl Trouble {
@@ -22,6 +24,7 @@ impl Trouble {
             Trouble::Images | Trouble::Players | Trouble::Reserves => {
                 "nothing can be saved for now: what happens may be lost if the world stops"
             }
+            Trouble::Stalled => "saving takes long: whatever changes value is answered late",
             Trouble::LookUps => "saved players cannot be read for now: who comes in may have to wait",
         }
     }
@@ -41,6 +44,11 @@ impl Troubles {
     pub(super) fn end(&mut self, trouble: Trouble) {
         self.0.remove(&trouble);
         self.0.remove(&Trouble::LookUps);
+    }
+
+    /// Why nothing of value may change hands, if it may not: what was to be written of players failed, and waits.
+    pub(super) fn value_refused(&self) -> Option<String> {
+        self.0.contains(&Trouble::Players).then(|| Trouble::Players.text().to_owned())
     }
 
     /// What players are told, if there is any.

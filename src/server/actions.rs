@@ -36,17 +36,17 @@ mod tests {
     }
 
     #[derive(Clone, Copy, Serialize, Deserialize, Action)]
-    #[action(scope = self, caller = player, reply = (), rate = 1, burst = 3, coalesce = none)]
+    #[action(scope = self, caller = player, reply = (), rate = 1, burst = 3, coalesce = none, durability = memory)]
     struct Ring {
         hard: bool,
     }
 
     #[derive(Clone, Copy, Serialize, Deserialize, Action)]
-    #[action(scope = group, caller = player, reply = (), rate = 1, burst = 5, coalesce = newest)]
+    #[action(scope = group, caller = player, reply = (), rate = 1, burst = 5, coalesce = newest, durability = memory)]
     struct Chime;
 
     #[derive(Clone, Copy, Serialize, Deserialize, Action)]
-    #[action(scope = global, caller = gm, reply = (), rate = 1, burst = 5, coalesce = none)]
+    #[action(scope = global, caller = gm, reply = (), rate = 1, burst = 5, coalesce = none, durability = memory)]
     struct Alarm;
 
     #[derive(Clone, Copy, Serialize, Deserialize, Action)]

@@ -24,10 +24,14 @@ use crate::party::Parties;
 use crate::replication::events::EventOutbox;
 use crate::replication::globals::RegisteredGlobals;
 use crate::replication::{Rows, stage};
+use crate::reward::RewardTables;
 use crate::session::avatar::Absent;
 use crate::session::moderate::Sanctions;
 use crate::session::{AvatarRecipe, AvatarRequest, Sessions};
 use crate::telemetry::{Heartbeat, StageClock};
+
+use crate::value::asked::AskedHere;
+use crate::value::{Book, Desk, RewardOutcomes, Tables};
 
 use super::population::{Npcs, Population};
 use super::rules::Rules;
@@ -131,6 +135,13 @@ impl ServerBuilder {
             world.insert_resource(Published::new(value.clone()));
         });
         self.published.insert(TypeId::of::<Published<T>>(), give);
+        self
+    }
+
+    /// Gives the tables that rewards are planned with.
+    #[must_use]
+    pub fn rewards(mut self, tables: RewardTables) -> Self {
+        self.node.insert_resource(Tables(Arc::new(tables)));
         self
     }
 
@@ -314,6 +325,11 @@ fn install_resources(world: &mut World, settings: &WorldSettings, layout: Layout
     world.init_resource::<act::UnderWay>();
     world.init_resource::<ActionTallies>();
     world.init_resource::<Parties>();
+    world.init_resource::<Book>();
+    world.init_resource::<Desk>();
+    world.init_resource::<AskedHere>();
+    world.init_resource::<RewardOutcomes>();
+    world.init_resource::<Tables>();
     world.init_resource::<record::CellTotals>();
     world.init_resource::<image::PendingImage>();
     world.init_resource::<record::LastSaved>();

@@ -9,6 +9,7 @@ use crate::players::{AuditRow, Order, OrderOutcome, PlayerRequest, ProfileAnswer
 use crate::protocol::messages::{ActionCall, AuditOutcome, Health};
 
 pub use crate::protocol::messages::Resume;
+use crate::store::{ClaimAnswer, PlanOutcome};
 
 /// Somebody said a valid hello.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,6 +103,12 @@ pub struct TickInput {
     pub losses: Vec<ConnectionId>,
     /// Profiles that were asked for, as the store found them.
     pub profiles: Vec<ProfileAnswer>,
+    /// What became of plans.
+    pub plans: Vec<PlanOutcome>,
+    /// What was found of claims that were looked up.
+    pub claims: Vec<ClaimAnswer>,
+    /// Why nothing of value changes hands now, if it does not: the store does not work.
+    pub value_refused: Option<String>,
     /// What operators order about players.
     pub orders: Vec<Order>,
     /// Actions.
@@ -132,6 +139,8 @@ impl TickInput {
         self.leaves.sort_unstable();
         self.losses.sort_unstable();
         self.profiles.sort_by_key(|answer| answer.number);
+        self.plans.sort_by_key(|outcome| outcome.number);
+        self.claims.sort_by_key(|answer| answer.number);
         self.orders.sort_by_key(|order| order.number);
         self.actions.sort_by_key(|action| action.connection);
         self.inputs.sort_by_key(|input| (input.connection, input.seq));

@@ -31,10 +31,12 @@ use crate::ids::{NetId, Row, SlotIndex, TickNumber};
 use crate::players::Sanction;
 use crate::replication::Rows;
 use crate::replication::why::{self, Why, WhyError, WhyQuery};
+use crate::reward::RewardTables;
 use crate::session::Sessions;
 use crate::session::moderate::Sanctions;
 use crate::telemetry::CellSnapshot;
 use crate::tick::Tick;
+use crate::value::Tables;
 
 /// The game that this node runs.
 #[derive(Resource, Clone, Debug)]
@@ -83,6 +85,18 @@ impl Server {
     #[must_use]
     pub fn settings(&self) -> &WorldSettings {
         self.app.world().resource()
+    }
+
+    /// The world has run before, and nothing is remembered of what its players did: ids of actions that were made until the first
+    /// tick may have been used. An image says so by itself.
+    pub fn remember_nothing(&mut self) {
+        self.app.world_mut().resource_mut::<Sessions>().departed.restore(None);
+    }
+
+    /// The tables that it plans rewards with.
+    #[must_use]
+    pub fn reward_tables(&self) -> &Arc<RewardTables> {
+        &self.app.world().resource::<Tables>().0
     }
 
     /// The game it runs.

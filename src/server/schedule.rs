@@ -10,7 +10,8 @@ use crate::ids::TickNumber;
 use crate::replication::{Rows, stage};
 use crate::session::{admit, follow_parties::follow_parties};
 use crate::telemetry::{self, Heartbeat, StageClock};
-use crate::tick::{self, Tick, TickSystems};
+use crate::tick::{self, Foremost, Tick, TickSystems};
+use crate::value::stage as value_stage;
 
 use super::io::TickInput;
 use super::{image, record};
@@ -30,6 +31,7 @@ pub(super) fn install_tick(world: &mut World, clock: StageClock, heartbeat: Hear
     schedule.add_systems((
         (begin_tick, take_exports_back).chain().in_set(TickSystems::Receive),
         admit::admit.in_set(TickSystems::Admit),
+        value_stage::settle.in_set(Foremost(TickSystems::Settle)),
         record::note_saved_images.in_set(TickSystems::Settle),
         (partition, admit::follow_deaths, follow_parties, admit::change_viewers, image::make_image)
             .chain()
@@ -39,6 +41,7 @@ pub(super) fn install_tick(world: &mut World, clock: StageClock, heartbeat: Hear
         stage::mirror.in_set(TickSystems::Mirror),
         interest_cells.in_set(TickSystems::Interest),
         stage::assemble.in_set(TickSystems::Assemble),
+        value_stage::plan.in_set(TickSystems::Plan),
         image::hand_over_image.in_set(TickSystems::Commit),
         stage::send.in_set(TickSystems::Send),
         (record::check_invariants, record::record).chain().in_set(TickSystems::Record),

@@ -13,6 +13,8 @@ use crate::protocol::messages::{Health, Refusal, ServerControl, Welcome};
 use crate::replication::Rows;
 use crate::server::WorldSettings;
 use crate::server::io::{Join, TickInput, TickOutput};
+use crate::value::Book;
+use crate::value::stage::settle_avatar;
 
 use super::arrival::Arrival;
 use super::avatar::{keep_absent, make_avatar};
@@ -83,7 +85,11 @@ fn tell_health(world: &mut World, sessions: &mut Sessions, health: &Health) {
 }
 
 /// Takes what the store found of somebody who waits for it.
-fn take_profile(world: &World, sessions: &mut Sessions, answer: &ProfileAnswer) {
+fn take_profile(world: &mut World, sessions: &mut Sessions, answer: &ProfileAnswer) {
+    // Of who is in the world already it was read anew.
+    if sessions.of_player(&answer.player).is_some() && !matches!(answer.found, Found::NotNow(_)) {
+        world.resource_mut::<Book>().open(&answer.player, answer.holdings.clone());
+    }
     let Sessions { waiting, counts, .. } = sessions;
     // Of who has gone meanwhile nobody waits for it.
     let Some(arrival) = waiting.iter_mut().find(|arrival| arrival.asked == Some(answer.number)) else {
@@ -108,6 +114,7 @@ fn take_profile(world: &World, sessions: &mut Sessions, answer: &ProfileAnswer) 
     };
     if arrival.on(Event::Loaded, &mut counts.illegal) {
         arrival.profile = Some(profile);
+        arrival.holdings = answer.holdings.clone();
     }
 }
 
@@ -240,8 +247,7 @@ fn ask(world: &mut World, sessions: &mut Sessions, arrival: &mut Arrival) {
     if !arrival.on(Event::Asked, &mut sessions.counts.illegal) {
         return;
     }
-    sessions.last_request += 1;
-    let (number, player) = (sessions.last_request, arrival.join.player.clone());
+    let (number, player) = (sessions.next_request(), arrival.join.player.clone());
     arrival.asked = Some(number);
     world.resource_mut::<TickOutput>().players.push(PlayerRequest::Load { number, player });
 }
@@ -317,6 +323,8 @@ fn let_in(world: &mut World, sessions: &mut Sessions, mut arrival: Arrival) {
         return;
     }
     let role = arrival.join.role;
+    let holdings = std::mem::take(&mut arrival.holdings);
+    world.resource_mut::<Book>().open(&arrival.join.player, holdings);
     let mute = world.resource::<Sanctions>().get(&arrival.join.player, SanctionKind::Mute);
     let session = sessions.open(arrival, avatar, row);
     session.muted = mute.map(|sanction| sanction.why.clone());
@@ -326,7 +334,8 @@ fn let_in(world: &mut World, sessions: &mut Sessions, mut arrival: Arrival) {
         (session.context, session.pinned) = (old.context, old.pinned);
         session.context.set_role(role);
     }
-    let place = session.id.index;
+    let (place, player) = (session.id.index, session.player.clone());
+    settle_avatar(world, &player, avatar);
     welcome(world, sessions, place, false);
 }
 

@@ -2,6 +2,7 @@
 
 use crate::ids::TickNumber;
 use crate::players::Profile;
+use crate::reward::Holdings;
 use crate::server::io::Join;
 
 use super::state::{Event, Life, State};
@@ -25,6 +26,8 @@ pub struct Arrival {
     pub(super) trouble: Option<String>,
     /// What is stored of the player, once that is known; the default for one who has never been here.
     pub(super) profile: Option<Profile>,
+    /// What it holds, as of when the profile was read.
+    pub(super) holdings: Holdings,
     /// Whether it was told that it waits.
     pub(super) is_told: bool,
 }
@@ -41,6 +44,7 @@ impl Arrival {
             unreadable: None,
             trouble: None,
             profile: None,
+            holdings: Holdings::default(),
             is_told: false,
         }
     }

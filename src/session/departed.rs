@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::action::memory::{PackedReplies, ReplyMemory};
+use crate::action::memory::{ActionResult, PackedReplies, ReplyMemory};
 use crate::cell::context::TickContext;
 use crate::ids::{ActionId, PlayerId, TickNumber};
 use crate::limits::{DEPARTED_BYTES_MAX, PLAYERS_REMEMBERED_MAX};
@@ -57,6 +57,16 @@ impl Departed {
         self.order.remove(&(left, player.clone()));
         self.bytes -= PLAYER_BYTES + replies.bytes();
         replies.unpack()
+    }
+
+    /// An action of a player who has left is answered after all: a repeat of it gets the answer. O(what is remembered of it).
+    pub(crate) fn finish(&mut self, player: &PlayerId, id: ActionId, result: &ActionResult) {
+        let Some((_, packed)) = self.by_player.get_mut(player) else { return };
+        self.bytes -= packed.bytes();
+        let mut replies = packed.clone().unpack();
+        replies.finish(id, result);
+        *packed = replies.pack();
+        self.bytes += packed.bytes();
     }
 
     /// Keeps what is remembered of a player who has left in this tick.

@@ -10,6 +10,7 @@ use crate::players::{PlayerRequest, Profile, ProfileSave};
 use crate::protocol::messages::Refusal;
 use crate::server::WorldSettings;
 use crate::server::io::TickOutput;
+use crate::value::Book;
 
 use super::avatar::save_avatar_of;
 use super::state::{Event, State};
@@ -67,6 +68,7 @@ pub(super) fn end_session(
         let save = ProfileSave { player: session.player.clone(), profile, is_of_image: false };
         world.resource_mut::<TickOutput>().players.push(PlayerRequest::Save(save));
     }
+    world.resource_mut::<Book>().close(&session.player);
     despawn_now(world, session.avatar);
 }
 

@@ -1,13 +1,13 @@
 //! All sessions, by index, connection and player.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bevy_ecs::prelude::Resource;
 use rustc_hash::FxHashMap;
 
 use crate::action::kinds::PresentPlayers;
 use crate::action::memory::ReplyMemory;
-use crate::ids::{ConnectionId, DeviceId, NetId, PlayerId, Row, SessionId, TickNumber};
+use crate::ids::{ActionId, ConnectionId, DeviceId, NetId, PlayerId, Row, SessionId, TickNumber};
 use crate::protocol::messages::{ActionCall, ActionReply, Health, Resume, ServerControl};
 use crate::replication::Rows;
 use crate::replication::policy::{Depends, ViewerContext};
@@ -65,6 +65,8 @@ pub struct Session {
     pub input_seq: u32,
     /// Actions that came and were not run yet.
     pub inbox: VecDeque<ActionCall>,
+    /// Of those, which the store was asked about: nothing came of them before.
+    pub unclaimed: BTreeSet<ActionId>,
     /// Answers given, so that a repeat gets the same.
     pub replies: ReplyMemory,
     /// Answers of this tick, sent once the tick's update has a number.
@@ -373,6 +375,7 @@ impl Sessions {
             view,
             input_seq: 0,
             inbox: VecDeque::new(),
+            unclaimed: BTreeSet::new(),
             replies,
             answers: Vec::new(),
             events_waiting: VecDeque::new(),
@@ -386,6 +389,12 @@ impl Sessions {
     pub fn ids_highest(&self) -> Option<u64> {
         let here = self.iter().filter_map(|session| session.replies.highest()).max();
         here.max(self.departed.highest())
+    }
+
+    /// The number of the next request to whoever keeps players.
+    pub(crate) fn next_request(&mut self) -> u64 {
+        self.last_request += 1;
+        self.last_request
     }
 
     /// Who was admitted, and who has ended, since this was asked last.

@@ -4,16 +4,25 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
+use super::fence::Fence;
 use super::schema::{self, MIGRATIONS, Migration};
 use crate::private_file::{OTHERS, PRIVATE_MODE, sync_folder_of};
 
 /// How long a statement waits for an operator's tool that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Memory for pages of the file, KiB.
+const CACHE_KIB: i64 = 32 * 1_024;
+
+/// Prepared statements that a connection keeps: more than there are.
+const STATEMENTS_CACHED: usize = 128;
 
 /// The end of the name of a file that is being made.
 pub(super) const NEW: &str = ".new";
@@ -23,6 +32,9 @@ pub(super) const NEW: &str = ".new";
 pub(super) struct Database {
     file: PathBuf,
     connection: Option<Connection>,
+    fence: Arc<Fence>,
+    /// Whether a write failed so that nobody knows what of the log is really on the disk.
+    is_unproven: bool,
     /// Stands in for a disk that is full at so many pages.
     #[cfg(test)]
     pub(super) pages_max: Option<std::sync::Arc<std::sync::atomic::AtomicU32>>,
@@ -106,7 +118,9 @@ impl Database {
         } else {
             create(&file, migrations)?;
         }
+        let fence = Arc::new(Fence::default());
         let mut connection = connect(&file)?;
+        guard(&fence, &mut connection, &file)?;
         // Before the first write: a file of another program or of a newer version stays as it is.
         let version = schema::inspect(&connection, &file, migrations)?;
         prepare(&connection, &file)?;
@@ -114,6 +128,8 @@ impl Database {
         Ok(Self {
             file,
             connection: Some(connection),
+            fence,
+            is_unproven: false,
             #[cfg(test)]
             pages_max: None,
             #[cfg(test)]
@@ -147,8 +163,14 @@ impl Database {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
-                let connection = connect(&self.file)?;
+                let mut connection = connect(&self.file)?;
+                guard(&self.fence, &mut connection, &self.file)?;
                 prepare(&connection, &self.file)?;
+                if self.is_unproven {
+                    prove(&connection)
+                        .map_err(StoreError::sqlite(&self.file, "make sure of what it holds"))?;
+                    self.is_unproven = false;
+                }
                 connection
             }
         };
@@ -162,10 +184,46 @@ impl Database {
         Ok(self.connection.insert(connection))
     }
 
+    /// What keeps a game's SQL from the engine's tables.
+    pub(super) fn fence(&self) -> &Arc<Fence> {
+        &self.fence
+    }
+
+    /// Closes the connection after this failure.
+    ///
+    /// After a failed sync the system may show what it could not write as if it had been: what is read back proves nothing.
+    /// The next connection moves the log into the file and syncs that before anything rests on it. A full or busy disk wrote
+    /// nothing that is believed.
+    pub(super) fn close_after(&mut self, error: &StoreError) {
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
+        let is_harmless = match error {
+            StoreError::Sqlite { source, .. } => {
+                matches!(source.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull))
+            }
+            _ => false,
+        };
+        self.is_unproven |= !is_harmless;
+        self.close();
+    }
+
     /// Forgets the connection. After a failed write nobody knows what state it is in; a new one reads what is
     /// really in the file.
     pub(super) fn close(&mut self) {
         self.connection = None;
+    }
+
+    /// Moves what the write-ahead log holds into the file, as far as no reader needs it there, so that the log can begin anew. A
+    /// failure is told and no more.
+    pub(super) fn relieve(&mut self) {
+        let file = self.file.clone();
+        let done = self.connection().and_then(|connection| {
+            connection
+                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+                .map_err(StoreError::sqlite(&file, "move its write-ahead log"))
+        });
+        if let Err(error) = done {
+            tracing::warn!("{error}");
+        }
     }
 
     /// Moves what the write-ahead log holds into the file and empties it. It is durable before that as well,
@@ -192,7 +250,32 @@ fn connect(file: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(file, flags).map_err(StoreError::sqlite(file, "open it"))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(StoreError::sqlite(file, "set it up"))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    // Plans of queries depend on their text alone: otherwise some are prepared anew for every value.
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(StoreError::sqlite(file, "set it up"))?;
     Ok(connection)
+}
+
+fn guard(fence: &Arc<Fence>, connection: &mut Connection, file: &Path) -> Result<(), StoreError> {
+    fence.guard(connection).map_err(StoreError::sqlite(file, "set it up"))
+}
+
+/// Moves all of the log into the file and syncs both, so that nothing rests on the log's bytes any more.
+fn prove(connection: &Connection) -> rusqlite::Result<()> {
+    let (busy, in_log, moved): (i64, i64, i64) =
+        connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+    if busy == 0 && in_log == moved {
+        return Ok(());
+    }
+    let why = "a reader keeps what was written before the failure from being made sure of";
+    Err(rusqlite::Error::SqliteFailure(
+        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+        Some(why.into()),
+    ))
 }
 
 fn prepare(connection: &Connection, file: &Path) -> Result<(), StoreError> {
@@ -202,6 +285,9 @@ fn prepare(connection: &Connection, file: &Path) -> Result<(), StoreError> {
         connection.pragma_update(None, "foreign_keys", true)?;
         // Checkpoints are made after a commit, not in the middle of one.
         connection.query_row("PRAGMA wal_autocheckpoint = 0", [], |_| Ok(()))?;
+        // What can be undone of a plan is kept in memory, and so is what a batch changes, until it is committed.
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         Ok(mode)
     };
     let mode = set_up().map_err(StoreError::sqlite(file, "set it up"))?;

@@ -111,6 +111,19 @@ pub enum StoreError {
         /// The value asked for.
         value: u64,
     },
+    /// The tables of a game's plugin are not those that this program makes.
+    #[error(
+        "{}: the tables of the game's plugin `{plugin}`: {why}; run it with the program that wrote it, or correct the plugin",
+        file.display()
+    )]
+    GameTables {
+        /// The database.
+        file: PathBuf,
+        /// The plugin.
+        plugin: String,
+        /// What is wrong.
+        why: String,
+    },
     /// The image that should have been the last one was not written.
     #[error(
         "the image of tick {tick} is not saved ({message}); what happened since the image before it is lost"
@@ -165,6 +178,7 @@ impl StoreError {
             StoreError::Locked { .. }
                 | StoreError::FixedAtCreation { .. }
                 | StoreError::NewerSchema { .. }
+                | StoreError::GameTables { .. }
                 | StoreError::NotASave { .. }
                 | StoreError::NoFolder { .. }
         )

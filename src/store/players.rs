@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::commit::{self, Names, PlanOutcome, Rules, find_claim, load_holdings};
 use super::error::StoreError;
 use super::image::{self, is_damage};
 use super::save::{Store, counter};
@@ -11,6 +12,7 @@ use crate::players::{
     AuditRow, Found, PlayerRequest, Profile, ProfileAnswer, ProfileSave, Sanction, SanctionChange,
     SanctionKind,
 };
+use crate::reward::{Account, CommitBatch};
 
 /// The form of a row of `player`: raised when what stands in it means something else.
 const FORM: i64 = 1;
@@ -35,8 +37,21 @@ pub struct PlayersDone {
     pub saved: u64,
     /// Whose profile was not written, because it is not the one any more that the save rests on.
     pub conflicts: Vec<PlayerId>,
+    /// What came of plans.
+    pub plans: Vec<PlanOutcome>,
+    /// What was found of claims.
+    pub claims: Vec<ClaimAnswer>,
     /// The marks in the batch.
     pub marks: Vec<u64>,
+}
+
+/// The answer to [`PlayerRequest::FindClaim`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimAnswer {
+    /// Number of the request.
+    pub number: u64,
+    /// What came of the claim, under that number; `None`: nothing is known of it, and it may still be made.
+    pub found: Option<PlanOutcome>,
 }
 
 fn checksum(player: &PlayerId, profile: &Profile) -> i64 {
@@ -172,17 +187,34 @@ fn append(transaction: &Transaction<'_>, row: &AuditRow) -> rusqlite::Result<()>
     Ok(())
 }
 
+/// The plans that are to be carried out, if that is what there is to do.
+pub(super) fn plans_of(work: &PlayerWork) -> Option<&CommitBatch> {
+    match work {
+        PlayerWork::Request(PlayerRequest::Commit(plans)) => Some(plans),
+        _ => None,
+    }
+}
+
+/// Whether any of it is plans.
+pub(super) fn has_plans(batch: &[PlayerWork]) -> bool {
+    batch.iter().any(|work| plans_of(work).is_some())
+}
+
 fn is_load(work: &PlayerWork) -> bool {
-    matches!(work, PlayerWork::Request(PlayerRequest::Load { .. }))
+    use PlayerRequest::{FindClaim, Load};
+    matches!(work, PlayerWork::Request(Load { .. } | FindClaim { .. }))
 }
 
 /// `before`: how many things were written in the life of the world before this batch. What of it is written already, by a try
-/// whose commit was told as a failure, is not written again.
+/// whose commit was told as a failure, is not written again; of plans it is their claims that tell.
 fn carry_out(
     connection: &mut Connection,
+    names: &mut Names,
     batch: &[PlayerWork],
     before: Option<u64>,
+    rules: &Rules<'_>,
 ) -> rusqlite::Result<PlayersDone> {
+    use PlayerRequest::{FindClaim, Load};
     let behavior = match batch.iter().all(is_load) {
         true => TransactionBehavior::Deferred,
         false => TransactionBehavior::Immediate,
@@ -197,9 +229,18 @@ fn carry_out(
     for work in batch {
         number += u64::from(!is_load(work));
         match work {
-            PlayerWork::Request(PlayerRequest::Load { number, player }) => {
+            PlayerWork::Request(Load { number, player }) => {
                 let found = load(&transaction, player)?;
-                done.profiles.push(ProfileAnswer { number: *number, player: player.clone(), found });
+                let (number, player) = (*number, player.clone());
+                let holdings = load_holdings(&transaction, names, &Account::Player(player.clone()))?;
+                done.profiles.push(ProfileAnswer { number, player, found, holdings });
+            }
+            PlayerWork::Request(FindClaim { number, claim }) => {
+                let found = find_claim(&transaction, names, *number, claim, rules.horizon_ms)?;
+                done.claims.push(ClaimAnswer { number: *number, found });
+            }
+            PlayerWork::Request(PlayerRequest::Commit(batch)) => {
+                done.plans.append(&mut commit::carry_out(&transaction, names, batch, rules)?);
             }
             PlayerWork::Mark(mark) => done.marks.push(*mark),
             _ if number <= written => {
@@ -253,6 +294,36 @@ impl Store {
         self.carry_out_numbered(batch, Some(before + after))
     }
 
+    /// As [`carry_out_after`](Self::carry_out_after), one thing after the other, and plans one by one: of those one may be such
+    /// that nothing that is done together with it can be done.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(super) fn carry_out_apart(
+        &mut self,
+        after: u64,
+        batch: &[PlayerWork],
+    ) -> Result<PlayersDone, StoreError> {
+        let (mut all, mut after) = (PlayersDone::default(), after);
+        for work in batch {
+            let nothing = PlayerWork::Request(PlayerRequest::Commit(CommitBatch::default()));
+            // What stands for the plans counts them as written.
+            let (work, plans) = match plans_of(work) {
+                Some(plans) => (&nothing, self.commit_apart(plans)?),
+                None => (work, Vec::new()),
+            };
+            let done = self.carry_out_after(after, std::slice::from_ref(work))?;
+            after += u64::from(!is_load(work));
+            all.plans.extend(plans);
+            all.profiles.extend(done.profiles);
+            all.saved += done.saved;
+            all.conflicts.extend(done.conflicts);
+            all.claims.extend(done.claims);
+            all.marks.extend(done.marks);
+        }
+        Ok(all)
+    }
+
     fn carry_out_numbered(
         &mut self,
         batch: &[PlayerWork],
@@ -260,7 +331,11 @@ impl Store {
     ) -> Result<PlayersDone, StoreError> {
         const DOING: &str = "read and write what is kept of players";
         let file = self.database.file().to_owned();
-        let done = carry_out(self.database.connection()?, batch, before)
+        let plans = batch.iter().filter_map(plans_of).map(|plans| plans.now_ms);
+        let horizon_ms = self.claims_horizon_ms(plans.max().unwrap_or(0))?;
+        let fence = self.database.fence().clone();
+        let rules = Rules { horizon_ms, game: &self.game, fence: &fence };
+        let done = carry_out(self.database.connection()?, &mut self.names, batch, before, &rules)
             .map_err(StoreError::sqlite(&file, DOING))?;
         for player in &done.conflicts {
             tracing::error!(%player, "a profile was not written: a newer one stands in its place");

@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::commit::Names;
 use super::database::{self, Database};
 use super::error::StoreError;
 use super::folder::{SaveFolder, UnusedSave};
+use super::game::GameStore;
 use super::image::{self, Image};
+use super::retention::{Forgotten, Retention};
 use super::world::{self, WorldIdentity, WorldRecord};
 
 /// Names of the counters that the engine reserves ahead.
@@ -33,6 +36,10 @@ pub struct Store {
     is_new: bool,
     /// Rows of images that turned out to be damaged: the next image that is written removes them.
     damaged: Vec<i64>,
+    pub(super) names: Names,
+    pub(super) game: GameStore,
+    pub(super) retention: Retention,
+    pub(super) forgotten: Forgotten,
     /// [`counter::PLAYER_WRITES`] before the first of this run, once it is known.
     pub(super) writes_before: Option<u64>,
 }
@@ -56,7 +63,7 @@ impl Store {
         let record = world::load_or_create(&mut database, folder.path(), identity)?;
         database.checkpoint();
         unused.keep();
-        Ok((Self { folder, database, is_new, damaged: Vec::new(), writes_before: None }, record))
+        Ok((Self::new(folder, database, is_new), record))
     }
 
     /// Opens the save that is in this folder, of a world that does not run, and brings its schema up to date.
@@ -70,7 +77,34 @@ impl Store {
         }
         let folder = Arc::new(SaveFolder::create_or_open(folder)?);
         let database = Database::create_or_open(file)?;
-        Ok(Self { folder, database, is_new: false, damaged: Vec::new(), writes_before: None })
+        Ok(Self::new(folder, database, false))
+    }
+
+    fn new(folder: Arc<SaveFolder>, database: Database, is_new: bool) -> Self {
+        Self {
+            folder,
+            database,
+            is_new,
+            damaged: Vec::new(),
+            writes_before: None,
+            names: Names::default(),
+            game: GameStore::default(),
+            retention: Retention::default(),
+            forgotten: Forgotten::default(),
+        }
+    }
+
+    /// Closes the connection after a failure, and forgets what is known of the file: the next one reads what is really in it.
+    pub(super) fn close_after(&mut self, error: &StoreError) {
+        self.database.close_after(error);
+        self.names.forget();
+        self.forgotten = Forgotten::default();
+    }
+
+    /// Whether this process created it.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Removes on drop what opening this save created, unless it is told that the world runs. Let it outlive the

@@ -1,5 +1,7 @@
 //! The tables, as numbered steps. A step that was once released is never edited: another one follows it.
 
+mod value;
+
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -21,7 +23,7 @@ pub(super) struct Migration {
 
 /// All steps. Numbers of 64 bits without a sign are stored as the signed number of the same bits, but for
 /// counters, which are compared and stay below 2^63.
-pub(super) const MIGRATIONS: &[Migration] = &[WORLD, PLAYERS];
+pub(super) const MIGRATIONS: &[Migration] = &[WORLD, PLAYERS, value::VALUE];
 
 const WORLD: Migration = Migration {
     name: "world, counters and images",

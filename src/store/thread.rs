@@ -5,18 +5,24 @@
 //! sends a newer one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use rand_core::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256StarStar;
 
+use super::commit::PlanOutcome;
 use super::error::StoreError;
 use super::folder::SaveFolder;
 use super::image::Image;
-use super::players::{PlayerWork, PlayersDone};
+use super::outbox::{Delivery, OutboxWork};
+use super::players::{PlayerWork, PlayersDone, has_plans, plans_of};
 use super::save::Store;
+use super::stats::StoreStats;
 use crate::ids::TickNumber;
+use crate::reward::CommitBatch;
 
 /// Requests that may wait. A full queue hands the next one back: it never drops, never blocks.
 pub const REQUESTS_MAX: usize = 8;
@@ -30,6 +36,13 @@ const RETRY_MS_MIN: u64 = 100;
 const RETRY_MS_MAX: u64 = 10_000;
 /// The longest wait when the world is ending.
 const RETRY_MS_CLOSING: u64 = 200;
+
+/// Plans after which what is old is forgotten.
+const TIDY_EVERY_PLANS: u64 = 500;
+/// Plans after which the write-ahead log is moved into the file, some 2 pages each.
+const RELIEVE_EVERY_PLANS: u64 = 1_000;
+/// The same, while requests wait.
+const RELIEVE_EVERY_PLANS_BUSY: u64 = 8_000;
 
 /// What the store thread is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +63,10 @@ pub enum StoreRequest {
         /// What there is to do.
         batch: Vec<PlayerWork>,
     },
+    /// Carry out the plans of a tick, as one transaction.
+    Commit(CommitBatch),
+    /// Write down what was delivered and tell what is due.
+    Outbox(OutboxWork),
     /// Do nothing more: what was asked before this is done first.
     Shutdown,
 }
@@ -61,6 +78,10 @@ pub enum Asked {
     Image(TickNumber),
     /// To do what there was to do for players.
     Players,
+    /// To carry out the plans of this tick.
+    Commit(TickNumber),
+    /// To work off the outbox.
+    Outbox,
     /// To reserve a counter.
     Reserve {
         /// The counter.
@@ -91,6 +112,10 @@ pub enum StoreResult {
     },
     /// All of it is done, and on the disk.
     Players(PlayersDone),
+    /// The plans are carried out or refused, each as told, and that is on the disk.
+    Committed(Vec<PlanOutcome>),
+    /// What was delivered is written down, and this is due.
+    Due(Vec<Delivery>),
     /// A try failed; the save is as it was before.
     Failed {
         /// What failed.
@@ -113,69 +138,6 @@ pub enum Refused {
     Full(StoreRequest),
     /// The store thread has ended, by a panic: the world can no longer be saved.
     Stopped(StoreRequest),
-}
-
-/// What the store thread has done so far, for metrics.
-#[derive(Debug, Default)]
-pub struct StoreStats {
-    images_saved: AtomicU64,
-    image_bytes: AtomicU64,
-    reservations: AtomicU64,
-    profiles_saved: AtomicU64,
-    profiles_loaded: AtomicU64,
-    profile_conflicts: AtomicU64,
-    failures: AtomicU64,
-    failures_in_row: AtomicU64,
-}
-
-impl StoreStats {
-    /// Images written.
-    #[must_use]
-    pub fn images_saved(&self) -> u64 {
-        self.images_saved.load(Ordering::Relaxed)
-    }
-
-    /// Bytes of entities in those images.
-    #[must_use]
-    pub fn image_bytes(&self) -> u64 {
-        self.image_bytes.load(Ordering::Relaxed)
-    }
-
-    /// Reservations made.
-    #[must_use]
-    pub fn reservations(&self) -> u64 {
-        self.reservations.load(Ordering::Relaxed)
-    }
-
-    /// Profiles of players written.
-    #[must_use]
-    pub fn profiles_saved(&self) -> u64 {
-        self.profiles_saved.load(Ordering::Relaxed)
-    }
-
-    /// Profiles of players looked up.
-    #[must_use]
-    pub fn profiles_loaded(&self) -> u64 {
-        self.profiles_loaded.load(Ordering::Relaxed)
-    }
-
-    /// Profiles that were not written because a newer one stood in their place.
-    #[must_use]
-    pub fn profile_conflicts(&self) -> u64 {
-        self.profile_conflicts.load(Ordering::Relaxed)
-    }
-
-    /// Tries that failed.
-    #[must_use]
-    pub fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
-    }
-
-    /// Tries that failed since the last that did not: above 0, the store is degraded.
-    #[must_use]
-    pub fn failures_in_row(&self) -> u64 {
-        self.failures_in_row.load(Ordering::Relaxed)
-    }
 }
 
 /// The world's end of the store thread. Dropping it ends the thread after what is queued; [`finish`](Self::finish)
@@ -208,6 +170,8 @@ impl Store {
             results: results_out,
             is_closing,
             failures_in_row: 0,
+            upkeep: Upkeep::default(),
+            jitter: jitter(),
         };
         let thread = thread::Builder::new()
             .name("store".into())
@@ -320,6 +284,20 @@ impl Drop for StoreHandle {
     }
 }
 
+/// Plans since the start, and when what was done.
+#[derive(Clone, Copy, Debug, Default)]
+struct Upkeep {
+    plans: u64,
+    tidied_at: u64,
+    relieved_at: u64,
+    now_ms: u64,
+}
+
+#[expect(clippy::disallowed_methods, reason = "when to try again is no part of a world")]
+fn jitter() -> Xoshiro256StarStar {
+    Xoshiro256StarStar::seed_from_u64(getrandom::u64().unwrap_or_default())
+}
+
 /// The thread's side.
 struct Worker {
     store: Store,
@@ -327,6 +305,8 @@ struct Worker {
     results: Sender<StoreResult>,
     is_closing: Receiver<()>,
     failures_in_row: u32,
+    upkeep: Upkeep,
+    jitter: Xoshiro256StarStar,
 }
 
 impl Worker {
@@ -341,9 +321,43 @@ impl Worker {
                     let ms = started.elapsed().as_millis() as u64;
                     Ok(StoreResult::ImageSaved { tick: image.tick, bytes: image.entities.len() as u64, ms })
                 }),
-                StoreRequest::Players { after, batch } => self.carry_out(&Asked::Players, |store| {
-                    Ok(StoreResult::Players(store.carry_out_after(after, &batch)?))
-                }),
+                StoreRequest::Players { after, batch } => {
+                    self.carry_out(&Asked::Players, |store| {
+                        let done = match store.carry_out_after(after, &batch) {
+                            // One plan may be at fault for all: no use in trying them together again.
+                            Err(error) if !error.is_retryable() && has_plans(&batch) => {
+                                tracing::error!("{error}; trying one by one");
+                                store.close_after(&error);
+                                store.carry_out_apart(after, &batch)?
+                            }
+                            done => done?,
+                        };
+                        Ok(StoreResult::Players(done))
+                    });
+                    for plans in batch.iter().filter_map(plans_of) {
+                        self.upkeep.plans += plans.plans.len() as u64;
+                        self.upkeep.now_ms = plans.now_ms;
+                    }
+                }
+                StoreRequest::Commit(batch) => {
+                    self.carry_out(&Asked::Commit(batch.tick), |store| {
+                        let outcomes = match store.commit(&batch) {
+                            // One of them may be at fault for all: no use in trying them together again.
+                            Err(error) if !error.is_retryable() => {
+                                tracing::error!("{error}; trying the plans one by one");
+                                store.close_after(&error);
+                                store.commit_apart(&batch)?
+                            }
+                            outcomes => outcomes?,
+                        };
+                        Ok(StoreResult::Committed(outcomes))
+                    });
+                    self.upkeep.plans += batch.plans.len() as u64;
+                    self.upkeep.now_ms = batch.now_ms;
+                }
+                StoreRequest::Outbox(work) => {
+                    self.carry_out(&Asked::Outbox, |store| Ok(StoreResult::Due(store.outbox(&work)?)))
+                }
                 StoreRequest::Reserve { counter, up_to } => {
                     let asked = Asked::Reserve { counter: counter.clone(), up_to };
                     self.carry_out(&asked, |store| {
@@ -352,6 +366,7 @@ impl Worker {
                     });
                 }
             }
+            self.keep_up(requests.is_empty());
         }
     }
 
@@ -366,12 +381,15 @@ impl Worker {
                 Ok(result) => return self.succeeded(result),
                 Err(error) => error,
             };
-            self.store.database.close();
+            self.store.close_after(&error);
             self.failures_in_row = self.failures_in_row.saturating_add(1);
             self.stats.failures.fetch_add(1, Ordering::Relaxed);
             self.stats.failures_in_row.store(self.failures_in_row.into(), Ordering::Relaxed);
             let retryable = error.is_retryable();
-            let retry_in_ms = (retryable && attempt < ATTEMPTS_MAX).then(|| self.retry_in_ms());
+            let retry_in_ms = match retryable && attempt < ATTEMPTS_MAX {
+                true => Some(self.retry_in_ms()),
+                false => None,
+            };
             match retry_in_ms {
                 Some(ms) => tracing::error!(?asked, attempt, "{error}; trying again in {ms} ms"),
                 None => tracing::error!(?asked, attempt, "{error}; given up"),
@@ -385,19 +403,7 @@ impl Worker {
     }
 
     fn succeeded(&mut self, result: StoreResult) {
-        match &result {
-            StoreResult::ImageSaved { bytes, .. } => {
-                self.stats.images_saved.fetch_add(1, Ordering::Relaxed);
-                self.stats.image_bytes.fetch_add(*bytes, Ordering::Relaxed);
-            }
-            StoreResult::Players(done) => {
-                self.stats.profiles_saved.fetch_add(done.saved, Ordering::Relaxed);
-                self.stats.profiles_loaded.fetch_add(done.profiles.len() as u64, Ordering::Relaxed);
-                self.stats.profile_conflicts.fetch_add(done.conflicts.len() as u64, Ordering::Relaxed);
-            }
-            StoreResult::Reserved { .. } => drop(self.stats.reservations.fetch_add(1, Ordering::Relaxed)),
-            StoreResult::Failed { .. } => {}
-        }
+        self.stats.count(&result);
         if self.failures_in_row > 0 {
             tracing::info!("the store works again after {} failures", self.failures_in_row);
         }
@@ -406,15 +412,36 @@ impl Worker {
         self.answer(result);
     }
 
+    /// What has to be done now and then, best while nobody waits.
+    fn keep_up(&mut self, is_idle: bool) {
+        let Upkeep { plans, tidied_at, relieved_at, now_ms } = self.upkeep;
+        if is_idle && plans >= tidied_at + TIDY_EVERY_PLANS {
+            self.upkeep.tidied_at = plans;
+            // More than came in, so that it is caught up with.
+            let at_most = u32::try_from(2 * (plans - tidied_at)).unwrap_or(u32::MAX);
+            if let Err(error) = self.store.tidy(now_ms, at_most) {
+                tracing::warn!("{error}; it is done later");
+                self.store.close_after(&error);
+            }
+        }
+        let due = if is_idle { RELIEVE_EVERY_PLANS } else { RELIEVE_EVERY_PLANS_BUSY };
+        if plans >= relieved_at + due {
+            self.upkeep.relieved_at = plans;
+            self.store.database.relieve();
+        }
+    }
+
     /// Waits until there is room. Without a receiver the world is gone, and with it whom to tell.
     fn answer(&self, result: StoreResult) {
         drop(self.results.send(result));
     }
 
-    /// Doubles with every failure in a row, also over requests: a disk that stays full is not hammered.
-    fn retry_in_ms(&self) -> u64 {
+    /// Doubles with every failure in a row, also over requests: a disk that stays full is not hammered. Up to a quarter more by
+    /// chance: who waits for the same file does not come back at the same moment.
+    fn retry_in_ms(&mut self) -> u64 {
         let doublings = self.failures_in_row.saturating_sub(1).min(16);
         let ms = (RETRY_MS_MIN << doublings).min(RETRY_MS_MAX);
+        let ms = ms + self.jitter.next_u64() % (ms / 4);
         if self.is_closing() { ms.min(RETRY_MS_CLOSING) } else { ms }
     }
 

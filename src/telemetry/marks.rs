@@ -7,7 +7,7 @@ use crate::telemetry::clock::StageClock;
 use crate::telemetry::heartbeat::Heartbeat;
 use crate::telemetry::stages::StageTimes;
 use crate::telemetry::tracy::ZoneTable;
-use crate::tick::TickSystems;
+use crate::tick::{Foremost, TickSystems};
 
 /// Adds the marks to the node's tick schedule and their resources to its world. Each mark ends the stage before and
 /// begins the next: its time, its Tracy zone, its place in the [`Heartbeat`]. The last one is the frame mark.
@@ -22,7 +22,7 @@ pub fn instrument(schedule: &mut Schedule, world: &mut World, clock: StageClock,
     world.init_resource::<ZoneTable>();
     let mut before: Option<TickSystems> = None;
     for stage in TickSystems::ORDER {
-        let mark = (move |world: &mut World| mark(world, Some(stage))).before(stage);
+        let mark = (move |world: &mut World| mark(world, Some(stage))).before(Foremost(stage)).before(stage);
         match before {
             Some(earlier) => schedule.add_systems(mark.after(earlier)),
             None => schedule.add_systems(mark),

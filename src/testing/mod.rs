@@ -101,6 +101,8 @@ impl TestWorld {
         let mut world = Self::start(game, settings, image);
         world.server.set_sanctions(players.sanctions());
         world.players = players;
+        world.server.remember_nothing();
+        world.open_bank();
         world
     }
 
@@ -114,7 +116,7 @@ impl TestWorld {
         let port = network.port();
         let mut exchange = Exchange::default();
         exchange.add(Box::new(network));
-        Self {
+        let mut world = Self {
             server,
             exchange,
             port,
@@ -123,7 +125,13 @@ impl TestWorld {
             players_made: 0,
             tick_ms: 1_000 / hz,
             players: TestPlayers::default(),
-        }
+        };
+        world.open_bank();
+        world
+    }
+
+    fn open_bank(&mut self) {
+        self.players.open_bank(self.server.reward_tables());
     }
 
     /// Changes the network for clients that connect from now on.

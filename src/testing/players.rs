@@ -7,7 +7,9 @@ use crate::players::{
     AuditRow, Found, OrderOutcome, PlayerRequest, Profile, ProfileAnswer, ProfileSave, Sanction,
     SanctionChange, SanctionKind,
 };
+use crate::reward::{Account, Holdings, RewardTables};
 use crate::server::{TickInput, TickOutput};
+use crate::store::{Bank, ClaimAnswer};
 
 /// What a [`TestWorld`](super::TestWorld) keeps of players. Answers come in the tick after the one that asked, unless a
 /// fault is planted.
@@ -24,6 +26,8 @@ pub struct TestPlayers {
     delay_ticks: u64,
     fails: bool,
     unreadable: BTreeSet<PlayerId>,
+    /// What everybody holds, once there is a world.
+    bank: Option<Bank>,
 }
 
 impl TestPlayers {
@@ -98,18 +102,32 @@ impl TestPlayers {
             };
             for (number, player) in self.waiting.iter().filter_map(|(_, request)| number_of(request)) {
                 let found = Found::NotNow("it fails in this test".into());
-                input.profiles.push(ProfileAnswer { number, player, found });
+                input.profiles.push(ProfileAnswer { number, player, found, holdings: Holdings::default() });
             }
             self.waiting.retain(|(_, request)| number_of(request).is_none());
             return;
         }
         // In order: what is slow holds up what is behind it.
         while let Some((_, request)) = self.waiting.pop_front_if(|(from, _)| *from <= input.tick) {
-            input.profiles.extend(self.carry_out(request));
+            self.carry_out(request, input);
         }
     }
 
-    fn carry_out(&mut self, request: PlayerRequest) -> Option<ProfileAnswer> {
+    /// What everybody holds.
+    ///
+    /// # Panics
+    /// Before there was a world with it.
+    #[must_use]
+    pub fn bank(&self) -> &Bank {
+        self.bank.as_ref().expect("a world opens it")
+    }
+
+    /// A world begins with it.
+    pub(super) fn open_bank(&mut self, tables: &RewardTables) {
+        self.bank.get_or_insert_with(|| Bank::new(tables.assets()));
+    }
+
+    fn carry_out(&mut self, request: PlayerRequest, input: &mut TickInput) {
         match request {
             PlayerRequest::Load { number, player } => {
                 let found = match self.profiles.get(&player) {
@@ -117,7 +135,8 @@ impl TestPlayers {
                     Some(profile) => Found::Profile(profile.clone()),
                     None => Found::Nobody,
                 };
-                return Some(ProfileAnswer { number, player, found });
+                let holdings = self.bank().holdings(&Account::from(&player));
+                input.profiles.push(ProfileAnswer { number, player, found, holdings });
             }
             PlayerRequest::Save(ProfileSave { player, profile, is_of_image }) => {
                 let there = self.profiles.get(&player).map_or(0, |profile| profile.version);
@@ -135,8 +154,12 @@ impl TestPlayers {
             PlayerRequest::Sanction(SanctionChange::Lift { player, kind }) => {
                 self.sanctions.remove(&(player, kind));
             }
+            PlayerRequest::Commit(batch) => input.plans.extend(self.bank().commit(&batch)),
+            PlayerRequest::FindClaim { number, claim } => {
+                let found = self.bank().find_claim(number, &claim);
+                input.claims.push(ClaimAnswer { number, found });
+            }
         }
-        None
     }
 
     /// Takes what a tick asks for.

@@ -92,7 +92,7 @@ pub(crate) struct Shout {
 
 /// Rename the own stall.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = Renamed, rate = 1000, burst = 1000, coalesce = none)]
+#[action(scope = self, caller = player, reply = Renamed, rate = 1000, burst = 1000, coalesce = none, durability = memory)]
 pub(crate) struct Rename {
     pub(crate) name: String,
 }

@@ -45,7 +45,7 @@ fn a_component_or_an_action_registered_twice_is_refused_by_name() {
     assert_eq!(refused, format!("the component Stone {end}"));
 
     #[derive(Serialize, Deserialize, Action)]
-    #[action(scope = self, caller = player, reply = (), rate = 1000, burst = 1000, coalesce = none)]
+    #[action(scope = self, caller = player, reply = (), rate = 1000, burst = 1000, coalesce = none, durability = memory)]
     struct Push;
     fn push(_: &Push, _: &mut Stone, _: &mut OwnContext<'_>) -> Result<(), String> {
         Ok(())

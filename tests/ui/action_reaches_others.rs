@@ -15,7 +15,7 @@ struct News {
 }
 
 #[derive(Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = (), rate = 1, burst = 1, coalesce = none)]
+#[action(scope = self, caller = player, reply = (), rate = 1, burst = 1, coalesce = none, durability = memory)]
 struct Rob {
     whom: PlayerId,
 }

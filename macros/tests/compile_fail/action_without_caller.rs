@@ -8,7 +8,7 @@ struct Say {
 
 /// What reaches everybody's data is not for everybody.
 #[derive(Action)]
-#[action(scope = global, caller = player, reply = (), rate = 1, burst = 1, coalesce = none)]
+#[action(scope = global, caller = player, reply = (), rate = 1, burst = 1, coalesce = none, durability = memory)]
 struct Tax;
 
 fn main() {}

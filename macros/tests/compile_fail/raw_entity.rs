@@ -10,7 +10,7 @@ struct Hunter {
 }
 
 #[derive(Action)]
-#[action(scope = self, caller = player, reply = (), rate = 1, burst = 1, coalesce = none)]
+#[action(scope = self, caller = player, reply = (), rate = 1, burst = 1, coalesce = none, durability = memory)]
 struct Hunt {
     prey: Entity,
 }

@@ -8,6 +8,10 @@ use super::*;
 use crate::config::{GridSize, Sourced};
 use crate::ids::PlayerId;
 use crate::players::{PlayerRequest, Profile, ProfileSave};
+use crate::reward::{
+    AssetClass, Claim, ClaimKey, CommitBatch, Holdings, PlanContext, PlanRequest, RewardTables, Submission,
+    plan,
+};
 use crate::server::{ServerBuilder, WorldSettings};
 use crate::store::WorldIdentity;
 
@@ -26,6 +30,10 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
+        Self::of(ServerBuilder::default())
+    }
+
+    fn of(game: ServerBuilder) -> Self {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("north");
         let identity = WorldIdentity {
@@ -36,7 +44,7 @@ impl Stage {
             secret: None,
         };
         let store = Store::create_or_open(&folder, &identity).unwrap().0;
-        let mut server = ServerBuilder::default().build(WorldSettings::default(), None).unwrap();
+        let mut server = game.build(WorldSettings::default(), None).unwrap();
         let saving = Saving::start(store, &mut server, 1_000_000, TickNumber(1)).unwrap();
         let (readiness, orders, told) = (Readiness::default(), Orders::default(), Vec::new());
         Self { folder, server, saving, readiness, orders, now: TickNumber(0), told, parent }
@@ -179,6 +187,23 @@ fn the_last_image_is_not_written_when_what_is_kept_of_players_is_lost() {
     drop(stage.parent);
 }
 
+/// D5: an image that still waits for players when the world ends is not written either when they are lost, whether there is a
+/// last image or, after a panic, none.
+#[test]
+fn an_image_that_waits_for_what_is_lost_is_not_written_at_the_end() {
+    for last in [None, Some(world_image(TickNumber(3)))] {
+        let mut stage = Stage::new();
+        stage.tick(&[], true);
+        stage.wait();
+        stage.refuse("player");
+        stage.tick(&["bob"], true);
+        let error = stage.saving.finish(last).unwrap_err();
+        assert!(matches!(error, StoreError::PlayersLost { unwritten: 1 }), "{error}");
+        assert_eq!(on_disk(&stage.folder), (vec![1], vec![]), "bob is still in the image before");
+        drop(stage.parent);
+    }
+}
+
 /// After a panic there is no last image, but what earlier ticks have handed over is written: profiles, and an image that
 /// waits for them.
 #[test]
@@ -242,4 +267,39 @@ fn what_is_not_written_of_players_outlasts_look_ups_that_work() {
     troubles.begin(Trouble::LookUps);
     troubles.end(Trouble::Players);
     assert_eq!(troubles.text(), None, "what writes can be read");
+}
+
+/// E2, F5: plans go to the store in their place among everything that is kept of players, and what came of each is told to the
+/// next tick: who is looked up behind them has what they brought.
+#[test]
+fn plans_are_carried_out_in_their_order_and_told_to_the_next_tick() {
+    let tables = RewardTables::builder().asset("silver", AssetClass::Currency { cap: 100 }).build().unwrap();
+    let mut stage = Stage::of(ServerBuilder::default().rewards(tables.clone()));
+    let alice = PlayerId::new("alice").unwrap();
+    let planned = |number: u64, key: u128| {
+        let claim = Claim::new(&alice, ClaimKey(key << 80), b"a gift");
+        let context =
+            PlanContext::new(Arc::new(tables.clone()), 1, &claim, 0).with(&alice, Holdings::default());
+        let request = PlanRequest::new("gift", &alice).grant("silver", 60, "mint");
+        Submission { number, plan: Arc::new(plan(&context, &claim, &request).unwrap()) }
+    };
+    let plans = vec![planned(1, 1), planned(2, 2), planned(3, 1)];
+    let look_up = |number| PlayerRequest::Load { number, player: alice.clone() };
+    let batch = CommitBatch { tick: TickNumber(1), now_ms: 1, plans };
+    stage.hand_over(vec![look_up(1), PlayerRequest::Commit(batch), look_up(2)], false);
+    stage.wait();
+    let mut input = TickInput { tick: stage.now, ..TickInput::default() };
+    stage.saving.fill(&mut input, &stage.readiness, &stage.orders);
+    let silver: Vec<u64> =
+        input.profiles.iter().map(|found| found.holdings.amount(&"silver".into())).collect();
+    assert_eq!(silver, [0, 60], "before and behind the plans");
+    let told: Vec<_> =
+        input.plans.iter().map(|told| (told.number, told.result.is_ok(), told.is_repeat)).collect();
+    assert_eq!(
+        told,
+        [(1, true, false), (2, false, false), (3, true, true)],
+        "done, over the cap, done before"
+    );
+    assert_eq!(input.plans[0].result, input.plans[2].result, "the first summary again");
+    assert_eq!(input.value_refused, None);
 }

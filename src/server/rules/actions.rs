@@ -30,6 +30,8 @@ pub struct ActionRules {
     pub burst: Option<u16>,
     /// What becomes of several in one tick: `none` (each is run) or `newest`.
     pub coalesce: Option<&'static str>,
+    /// When what it does is durable: `memory` or `immediate`; none of continuous input.
+    pub durability: Option<&'static str>,
     /// Whether who is muted may not call it.
     pub speaks: bool,
     /// Whether it is done on an entity of the caller's that it names, and not on the avatar.
@@ -79,6 +81,7 @@ impl ActionRules {
             rate_per_s: limit.map(|limit| limit.rate_per_s),
             burst: limit.map(|limit| limit.burst),
             coalesce: limit.map(|limit| limit.coalesce.name()),
+            durability: limit.map(|_| kind.durability().name()),
             speaks: kind.speaks(),
             has_target: kind.has_target(),
             shape: shape_of(kind, &game.schema.actions[index]),

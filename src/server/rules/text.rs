@@ -93,6 +93,9 @@ fn write_action(f: &mut Formatter<'_>, action: &ActionRules) -> fmt::Result {
         "newest" => "of one tick the newest".to_owned(),
         _ => "each is run".to_owned(),
     }));
+    words.extend(
+        action.durability.filter(|&durability| durability == "immediate").map(|_| "changes value".to_owned()),
+    );
     words.extend(action.has_target.then(|| "on an entity that it names".to_owned()));
     words.extend(action.speaks.then(|| "speaks".to_owned()));
     writeln!(f, "action {:<18} {}", action.name, words.join(", "))?;

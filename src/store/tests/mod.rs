@@ -1,6 +1,8 @@
 //! What a save promises, asked of real files.
 
+mod commit;
 mod folder;
+mod golden;
 mod images;
 mod kill;
 mod players;

@@ -1,0 +1,125 @@
+//! What the store thread has done, counted.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::commit::PlanOutcome;
+use super::thread::StoreResult;
+
+/// What the store thread has done so far, for metrics.
+#[derive(Debug, Default)]
+pub struct StoreStats {
+    images_saved: AtomicU64,
+    image_bytes: AtomicU64,
+    reservations: AtomicU64,
+    profiles_saved: AtomicU64,
+    profiles_loaded: AtomicU64,
+    profile_conflicts: AtomicU64,
+    plans_committed: AtomicU64,
+    plans_refused: AtomicU64,
+    plans_repeated: AtomicU64,
+    plan_conflicts: AtomicU64,
+    pub(super) failures: AtomicU64,
+    pub(super) failures_in_row: AtomicU64,
+}
+
+impl StoreStats {
+    /// Images written.
+    #[must_use]
+    pub fn images_saved(&self) -> u64 {
+        self.images_saved.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of entities in those images.
+    #[must_use]
+    pub fn image_bytes(&self) -> u64 {
+        self.image_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Reservations made.
+    #[must_use]
+    pub fn reservations(&self) -> u64 {
+        self.reservations.load(Ordering::Relaxed)
+    }
+
+    /// Profiles of players written.
+    #[must_use]
+    pub fn profiles_saved(&self) -> u64 {
+        self.profiles_saved.load(Ordering::Relaxed)
+    }
+
+    /// Profiles of players looked up.
+    #[must_use]
+    pub fn profiles_loaded(&self) -> u64 {
+        self.profiles_loaded.load(Ordering::Relaxed)
+    }
+
+    /// Profiles that were not written because a newer one stood in their place.
+    #[must_use]
+    pub fn profile_conflicts(&self) -> u64 {
+        self.profile_conflicts.load(Ordering::Relaxed)
+    }
+
+    /// Plans that were carried out.
+    #[must_use]
+    pub fn plans_committed(&self) -> u64 {
+        self.plans_committed.load(Ordering::Relaxed)
+    }
+
+    /// Plans that were refused.
+    #[must_use]
+    pub fn plans_refused(&self) -> u64 {
+        self.plans_refused.load(Ordering::Relaxed)
+    }
+
+    /// Plans whose claim had been fulfilled before.
+    #[must_use]
+    pub fn plans_repeated(&self) -> u64 {
+        self.plans_repeated.load(Ordering::Relaxed)
+    }
+
+    /// Accounts whose holdings had changed between a plan and its execution.
+    #[must_use]
+    pub fn plan_conflicts(&self) -> u64 {
+        self.plan_conflicts.load(Ordering::Relaxed)
+    }
+
+    /// Tries that failed.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// Tries that failed since the last that did not: above 0, the store is degraded.
+    #[must_use]
+    pub fn failures_in_row(&self) -> u64 {
+        self.failures_in_row.load(Ordering::Relaxed)
+    }
+
+    /// Counts something that worked.
+    pub(super) fn count(&self, result: &StoreResult) {
+        match &result {
+            StoreResult::ImageSaved { bytes, .. } => {
+                self.images_saved.fetch_add(1, Ordering::Relaxed);
+                self.image_bytes.fetch_add(*bytes, Ordering::Relaxed);
+            }
+            StoreResult::Players(done) => {
+                self.profiles_saved.fetch_add(done.saved, Ordering::Relaxed);
+                self.profiles_loaded.fetch_add(done.profiles.len() as u64, Ordering::Relaxed);
+                self.profile_conflicts.fetch_add(done.conflicts.len() as u64, Ordering::Relaxed);
+            }
+            StoreResult::Committed(outcomes) => {
+                for outcome in outcomes {
+                    let count = match outcome {
+                        PlanOutcome { is_repeat: true, .. } => &self.plans_repeated,
+                        PlanOutcome { result: Ok(_), .. } => &self.plans_committed,
+                        PlanOutcome { result: Err(_), .. } => &self.plans_refused,
+                    };
+                    count.fetch_add(1, Ordering::Relaxed);
+                    self.plan_conflicts.fetch_add(outcome.conflicts.into(), Ordering::Relaxed);
+                }
+            }
+            StoreResult::Reserved { .. } => drop(self.reservations.fetch_add(1, Ordering::Relaxed)),
+            StoreResult::Due(_) | StoreResult::Failed { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Failures that are no plan's own: in the middle, for good, on a full disk.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::*;
+
+/// No test waits this long; one that would is stuck.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// From now on a row of the ledger with 13 of something fails, in a way that is no constraint's.
+const HOSTILE: &str = "CREATE TRIGGER hostile BEFORE INSERT ON ledger WHEN NEW.amount = 13
+    BEGIN SELECT abs(NEW.amount - 9223372036854775807 - 14); END";
+
+fn grant(number: u64, to: &Account, amount: u64) -> MutationPlan {
+    plan(number, &[(to.clone(), 0)], vec![moves("coin", &market(), to, amount)])
+}
+
+fn coins(store: &mut Store, of: &Account) -> u64 {
+    holdings(store, of).amount(&"coin".into())
+}
+
+/// D5, F5: an error that is no plan's own voids the whole batch, also what was done before it; the next try does each once.
+#[test]
+fn an_error_in_the_middle_voids_the_batch_and_the_retry_does_each_once() {
+    let place = place();
+    let mut store = store(&place);
+    let carol = Account::Player(PlayerId::new("carol").unwrap());
+    let all = batch([grant(1, &alice(), 5), grant(2, &bob(), 13), grant(3, &carol, 7)]);
+    meddle(&place.folder, HOSTILE);
+    for _ in 0..2 {
+        let error = store.commit(&all).unwrap_err();
+        assert!(error.to_string().contains("integer overflow"), "{error}");
+        store.close_after(&error);
+        assert_eq!(number(&mut store, "SELECT count(*) FROM account"), 0, "nothing is half there");
+        assert_eq!(number(&mut store, "SELECT count(*) FROM claim"), 0);
+    }
+    meddle(&place.folder, "DROP TRIGGER hostile");
+    let first = store.commit(&all).unwrap();
+    assert!(first.iter().all(|outcome| outcome.result.is_ok() && !outcome.is_repeat));
+    // The answer is lost, say: asked again, each is there.
+    let again = store.commit(&all).unwrap();
+    for (first, again) in first.iter().zip(&again) {
+        assert_eq!((again.is_repeat, &again.result), (true, &first.result));
+    }
+    assert_eq!(
+        [coins(&mut store, &alice()), coins(&mut store, &bob()), coins(&mut store, &carol)],
+        [5, 13, 7]
+    );
+    check_books(&mut store);
+}
+
+/// E6: a plan that fails for good hinders no other; it waits for an operator, who has it tried again or discards it.
+#[test]
+fn a_plan_that_fails_for_good_waits_for_an_operator() {
+    let place = place();
+    let store = store(&place);
+    meddle(&place.folder, HOSTILE);
+    let handle = store.start().unwrap();
+    let all =
+        batch([grant(1, &alice(), 5), grant(2, &bob(), 13), grant(3, &alice(), 7), grant(4, &bob(), 13)]);
+    let mut waiting = Vec::new();
+    for round in 0..2 {
+        handle.try_request(StoreRequest::Commit(all.clone())).unwrap();
+        let Some(StoreResult::Committed(outcomes)) = handle.wait_result(STUCK) else {
+            panic!("it is answered")
+        };
+        assert_eq!(outcomes.iter().map(|outcome| outcome.number).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert!(outcomes[0].result.is_ok() && outcomes[2].result.is_ok(), "{outcomes:?}");
+        assert_eq!(outcomes[0].is_repeat, round > 0);
+        waiting = [1, 3]
+            .map(|at: usize| match outcomes[at].result {
+                Err(PlanRefusal::Compensation { number }) => number,
+                ref other => panic!("{other:?}"),
+            })
+            .to_vec();
+    }
+    assert_eq!((handle.stats().plans_committed(), handle.stats().plans_repeated()), (2, 2));
+    handle.finish(None).unwrap();
+
+    let mut store = open(&place.folder);
+    let rows = store.compensations().unwrap();
+    assert_eq!(rows.iter().map(|row| row.number).collect::<Vec<_>>(), waiting, "each once");
+    assert_eq!((rows[0].attempts, rows[0].made_ms), (2, NOW_MS));
+    assert!(
+        rows[0].error.contains("integer overflow") && rows[0].reference.starts_with("player bob 0"),
+        "{rows:?}"
+    );
+    let retry = |store: &mut Store, number| store.retry_compensation(number, TickNumber(9), NOW_MS + 5);
+    retry(&mut store, waiting[0]).expect_err("it fails as before");
+    assert_eq!(store.compensations().unwrap().len(), 2, "and still waits");
+    meddle(&place.folder, "DROP TRIGGER hostile");
+    store.database.close();
+    let Retried::Plan(outcome) = retry(&mut store, waiting[0]).unwrap() else { panic!("it is a plan") };
+    assert!(outcome.result.is_ok() && !outcome.is_repeat);
+    assert_eq!(retry(&mut store, waiting[0]).unwrap(), Retried::Nothing);
+    assert!(store.discard_compensation(waiting[1]).unwrap());
+    assert!(!store.discard_compensation(waiting[1]).unwrap());
+    assert_eq!((coins(&mut store, &alice()), coins(&mut store, &bob())), (12, 13));
+    check_books(&mut store);
+}
+
+/// D5, E5: on a full disk plans are tried again and again, then stay with their sender, all of them; when there is room they are
+/// carried out, each once.
+#[test]
+fn on_a_full_disk_plans_stay_with_their_sender() {
+    let place = place();
+    let mut store = store(&place);
+    let pages_max = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(u32::MAX - 1));
+    store.database.pages_max = Some(pages_max.clone());
+    let handle = store.start().unwrap();
+    pages_max.store(1, Ordering::Relaxed);
+    let all = batch((0..200).map(|number| {
+        let to = Account::Player(PlayerId::new(&format!("player{number}")).unwrap());
+        grant(number, &to, 5)
+    }));
+    handle.try_request(StoreRequest::Commit(all.clone())).unwrap();
+    for attempt in 1..=5 {
+        match handle.wait_result(STUCK) {
+            Some(StoreResult::Failed { asked, attempt: told, retry_in_ms, retryable: true, message }) => {
+                assert_eq!((asked, told), (Asked::Commit(TickNumber(5)), attempt));
+                assert_eq!(retry_in_ms.is_none(), attempt == 5, "given up after the last");
+                assert!(message.contains("full"), "{message}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    pages_max.store(u32::MAX - 1, Ordering::Relaxed);
+    handle.try_request(StoreRequest::Commit(all)).unwrap();
+    let Some(StoreResult::Committed(outcomes)) = handle.wait_result(STUCK) else { panic!("it is answered") };
+    assert!(outcomes.iter().all(|outcome| outcome.result.is_ok() && !outcome.is_repeat));
+    handle.finish(None).unwrap();
+    let mut store = open(&place.folder);
+    assert_eq!(number(&mut store, "SELECT count(*) FROM holding WHERE account > 0 AND amount = 5"), 200);
+    assert_eq!(store.compensations().unwrap(), []);
+    check_books(&mut store);
+}
+
+/// D5: after a failed sync what is read back proves nothing. Before anything rests on the log again, all of it is in the file,
+/// synced; as long as a reader is against that, nothing is acknowledged.
+#[test]
+fn after_a_failed_sync_the_log_is_proven_before_anything_rests_on_it() {
+    let place = place();
+    let mut store = store(&place);
+    done(&mut store, grant(1, &alice(), 5));
+    let reader = rusqlite::Connection::open(place.folder.join("world.db")).unwrap();
+    let moment = reader.unchecked_transaction().unwrap();
+    moment.query_row("SELECT count(*) FROM claim", [], |_| Ok(())).unwrap();
+    done(&mut store, grant(2, &bob(), 6));
+    let failed_sync = || StoreError::Sqlite {
+        file: place.folder.join("world.db"),
+        doing: "test it",
+        source: rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC),
+            None,
+        ),
+    };
+    store.close_after(&failed_sync());
+    let error = store.commit(&batch([grant(2, &bob(), 6)])).unwrap_err();
+    assert!(error.is_retryable() && error.to_string().contains("a reader"), "{error}");
+    store.close_after(&error);
+    drop(moment);
+    let again = one(&mut store, grant(2, &bob(), 6));
+    assert!(again.is_repeat);
+    // The file alone holds it, without the log.
+    let copy = place.folder.join("copy.db");
+    std::fs::copy(place.folder.join("world.db"), &copy).unwrap();
+    let copy = rusqlite::Connection::open(copy).unwrap();
+    let claims: i64 = copy.query_row("SELECT count(*) FROM claim", [], |row| row.get(0)).unwrap();
+    assert_eq!(claims, 2);
+    check_books(&mut store);
+}
+
+/// Statements are prepared once: a second batch of the same kinds of plans prepares none.
+#[test]
+fn statements_are_prepared_once() {
+    let place = place();
+    let mut store = store(&place);
+    store.adopt_game(crate::store::game::GameStore::default().plugin(super::game::shop())).unwrap();
+    meddle(&place.folder, "INSERT INTO game_shop_stock VALUES ('silk', 300, 0)");
+    let mut asked = Vec::new();
+    for round in 0..4 {
+        let plans = (0..5).map(|at| {
+            let version = round * 5 + at;
+            let game = Mutation::Game {
+                kind: "take_stock".into(),
+                data: crate::protocol::codec::encode(&("silk", 1u32)),
+            };
+            let mutations = vec![
+                moves_lot("coin", Lot::PLAIN, &market(), &alice(), 2, Some(1_000)),
+                moves("coin", &alice(), &market(), 1),
+                moves_lot("sword", Lot { expires_ms: 0, instance: 1 }, &market(), &alice(), 1, None),
+                moves_lot("sword", Lot { expires_ms: 0, instance: 1 }, &alice(), &market(), 1, None),
+                Mutation::PoolClock { account: alice(), asset: "stamina".into(), as_of_ms: 5 },
+                Mutation::Slots { account: alice(), most: 5 },
+                Mutation::Outbox { kind: "mail".into(), payload: vec![] },
+                game,
+            ];
+            plan(version, &[(alice(), version)], mutations)
+        });
+        let outcomes = store.commit(&batch(plans)).unwrap();
+        assert!(outcomes.iter().all(|outcome| outcome.result.is_ok()), "{outcomes:?}");
+        asked.push(store.database.fence().asked.load(Ordering::Relaxed));
+    }
+    assert!(asked[0] > 100);
+    for batches in asked[1..].windows(2) {
+        assert_eq!(batches[1] - batches[0], 2, "BEGIN and COMMIT are all that is prepared anew");
+    }
+    check_books(&mut store);
+}

@@ -1,0 +1,67 @@
+//! What systems of the game ask for, and hear of.
+
+use std::sync::Arc;
+
+use bevy_ecs::prelude::{Res, ResMut, Resource};
+use bevy_ecs::system::SystemParam;
+
+use crate::ids::NetId;
+use crate::reward::{Claim, ClaimKey, PlanRefusal, PlanRequest};
+use crate::store::MutationSummary;
+
+/// What was asked for in one world in this tick: on whose behalf, under which claim, what.
+#[derive(Resource, Debug, Default)]
+pub struct AskedHere(pub(crate) Vec<(NetId, Claim, PlanRequest)>);
+
+/// Asks for rewards from a system of a cell.
+#[derive(SystemParam, Debug)]
+pub struct Rewards<'w> {
+    asked: ResMut<'w, AskedHere>,
+}
+
+impl Rewards<'_> {
+    /// Asks for something, on behalf of an entity of this cell; it is planned in this tick, in the order (entity, order of
+    /// asking), whichever cell that is in. What came of it is told to node systems as a [`RewardOutcome`]. Under one key it
+    /// happens once, however often and by whomever it is asked for.
+    pub fn ask(&mut self, by: NetId, key: impl Into<ClaimKey>, request: PlanRequest) {
+        self.asked.0.push(asked(by, key.into(), request));
+    }
+}
+
+/// Asks for rewards from a system of the node.
+#[derive(SystemParam, Debug)]
+pub struct RewardsOfNode<'w> {
+    asked: ResMut<'w, AskedHere>,
+    outcomes: Res<'w, RewardOutcomes>,
+}
+
+impl RewardsOfNode<'_> {
+    /// As [`Rewards::ask`], from the node.
+    pub fn ask(&mut self, by: NetId, key: impl Into<ClaimKey>, request: PlanRequest) {
+        self.asked.0.push(asked(by, key.into(), request));
+    }
+
+    /// What came in this tick of what systems had asked for, in the order in which it was planned.
+    #[must_use]
+    pub fn outcomes(&self) -> &[RewardOutcome] {
+        &self.outcomes.0
+    }
+}
+
+fn asked(by: NetId, key: ClaimKey, request: PlanRequest) -> (NetId, Claim, PlanRequest) {
+    let claim = Claim::new(request.claimant.clone(), key, &crate::protocol::codec::encode(&request));
+    (by, claim, request)
+}
+
+/// What came of something that a system asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RewardOutcome {
+    /// Under which claim.
+    pub claim: Claim,
+    /// What was changed, durably, or why nothing was.
+    pub result: Result<Arc<MutationSummary>, PlanRefusal>,
+}
+
+/// What came in this tick of what systems had asked for.
+#[derive(Resource, Debug, Default)]
+pub struct RewardOutcomes(pub(crate) Vec<RewardOutcome>);

@@ -1,0 +1,264 @@
+//! The sets' part: what was committed is settled, what is asked for is planned.
+
+use std::sync::Arc;
+
+use bevy_ecs::prelude::{Mut, World};
+
+use crate::action::act::answer;
+use crate::action::kinds::{ActionKind, DecodedAction};
+use crate::action::memory::ActionResult;
+use crate::action::tally::ActionTallies;
+use crate::cell::context::TickContext;
+use crate::cell::pool::{NodeContext, with_cells};
+use crate::ids::{NetId, PlayerId};
+use crate::players::PlayerRequest;
+use crate::protocol::messages::ActionRefusal;
+use crate::replication::Rows;
+use crate::reward::{
+    Account, Claim, CommitBatch, PlanContext, PlanRefusal, PlanRequest, Submission, plan as plan_purely,
+};
+use crate::server::io::{TickInput, TickOutput};
+use crate::server::{GameOf, WorldSettings};
+use crate::session::Sessions;
+use crate::store::{ClaimAnswer, MutationSummary};
+
+use super::Tables;
+use super::asked::{AskedHere, RewardOutcome, RewardOutcomes};
+use super::book::Book;
+use super::desk::{Desk, LookUp, Origin, UnderWay, WAITING_PER_PLAYER_MAX, Waiting};
+use super::settled::Pen;
+
+/// The outcome of a plan, as whoever asked is told.
+type Outcome = Result<Arc<MutationSummary>, PlanRefusal>;
+
+/// `Settle`: what the store committed becomes holdings, components and answers.
+pub fn settle(world: &mut World) {
+    world.resource_mut::<RewardOutcomes>().0.clear();
+    let outcomes = std::mem::take(&mut world.resource_mut::<TickInput>().plans);
+    let mut changed: Vec<PlayerId> = Vec::new();
+    for outcome in outcomes {
+        let mut desk = world.resource_mut::<Desk>();
+        let Some(UnderWay { origin, .. }) = desk.under_way.remove(&outcome.number) else {
+            tracing::error!(number = outcome.number, "the store answers a plan that nobody waits for");
+            continue;
+        };
+        desk.counts.conflicts += u64::from(outcome.conflicts);
+        match &outcome.result {
+            Ok(_) if outcome.is_repeat => desk.counts.repeated += 1,
+            Ok(_) => desk.counts.committed += 1,
+            Err(_) => desk.counts.refused += 1,
+        }
+        if let Ok(summary) = &outcome.result {
+            changed.append(&mut world.resource_mut::<Book>().settle(summary));
+        }
+        conclude(world, origin, plan_claim(&outcome.result), outcome.result);
+    }
+    changed.sort_unstable();
+    changed.dedup();
+    for player in &changed {
+        let avatar = world.resource::<Sessions>().of_player(player).map(|session| session.avatar);
+        if let Some(avatar) = avatar {
+            settle_avatar(world, player, avatar);
+        }
+    }
+    take_claims(world);
+    read_anew(world);
+}
+
+/// What the store found of actions that nobody here remembered: those that were done get their first answer, the others are
+/// done now.
+fn take_claims(world: &mut World) {
+    let answers = std::mem::take(&mut world.resource_mut::<TickInput>().claims);
+    let game = world.resource::<GameOf>().0.clone();
+    for ClaimAnswer { number, found } in answers {
+        let Some(LookUp { player, began, call }) = world.resource_mut::<Desk>().look_ups.remove(&number)
+        else {
+            tracing::error!(number, "the store answers about a claim that nobody asked for");
+            continue;
+        };
+        let kind = &game.actions[usize::from(call.kind)];
+        let first = found.and_then(|outcome| {
+            let (action, _) = kind.decode(&call.payload).ok()?;
+            Some(answer_of(&**kind, &action, &outcome.result))
+        });
+        if first.is_some() {
+            world.resource_mut::<ActionTallies>().of(call.kind).repeated += 1;
+        }
+        let mut sessions = world.resource_mut::<Sessions>();
+        let session = sessions.of_player_mut(&player).filter(|session| session.began == began);
+        match (first, session) {
+            (Some(result), Some(session)) => answer(session, call.id, result),
+            (Some(result), None) => sessions.departed.finish(&player, call.id, &result),
+            (None, Some(session)) => {
+                session.unclaimed.insert(call.id);
+                session.inbox.push_front(call);
+            }
+            // Nobody is there to do it for; its client asks again.
+            (None, None) => {}
+        }
+    }
+}
+
+/// What an action that changes value is answered with.
+fn answer_of(kind: &dyn ActionKind, action: &DecodedAction, outcome: &Outcome) -> ActionResult {
+    match outcome {
+        Err(PlanRefusal::KeyReused) => Err(ActionRefusal::IdReused),
+        Err(PlanRefusal::TooOld) => Err(ActionRefusal::TooOld),
+        outcome => kind.answer(action, outcome.as_ref().map(Arc::as_ref)),
+    }
+}
+
+/// The claim that a summary names; an action knows its own.
+fn plan_claim(result: &Outcome) -> Option<Claim> {
+    result.as_ref().ok().map(|summary| summary.claim().clone())
+}
+
+/// Asks for the holdings of those of whom something was written that nobody here heard of.
+fn read_anew(world: &mut World) {
+    let stale = world.resource_mut::<Book>().take_stale();
+    for player in stale {
+        let number = world.resource_mut::<Sessions>().next_request();
+        world.resource_mut::<Desk>().counts.reread += 1;
+        world.resource_mut::<TickOutput>().players.push(PlayerRequest::Load { number, player });
+    }
+}
+
+/// Brings what an avatar shows of its player's holdings up to date.
+pub(crate) fn settle_avatar(world: &mut World, player: &PlayerId, avatar: NetId) {
+    let Some(holdings) = world.resource::<Book>().get(player).cloned() else { return };
+    let game = world.resource::<GameOf>().0.clone();
+    let pen = Pen::new();
+    with_cells(world, |world, cells| {
+        let rows = world.resource::<Rows>();
+        let Some(row) = rows.row(avatar) else { return };
+        let cell = cells.at(rows.owner[row.index()]);
+        let Some(&entity) = cell.by_net_id.get(&avatar) else { return };
+        let mut entity = cell.world.entity_mut(entity);
+        for settles in game.settlers() {
+            settles(&mut entity, &holdings, &pen);
+        }
+    });
+}
+
+/// `Plan`: what was asked for and can be planned now goes to the store.
+pub fn plan(world: &mut World) {
+    take_asked(world);
+    let why_not = world.resource::<TickInput>().value_refused.clone();
+    if let Some(why) = why_not {
+        for waiting in world.resource_mut::<Desk>().take_all() {
+            refuse(world, waiting, PlanRefusal::Degraded { why: why.clone() });
+        }
+        return;
+    }
+    let mut plans = Vec::new();
+    // A refusal frees its player for what waits behind it.
+    loop {
+        let ready = world.resource_mut::<Desk>().take_ready();
+        if ready.is_empty() {
+            break;
+        }
+        for waiting in ready {
+            plans.extend(plan_one(world, waiting));
+        }
+    }
+    if !plans.is_empty() {
+        let NodeContext(TickContext { tick, now_ms, .. }) = *world.resource::<NodeContext>();
+        let batch = CommitBatch { tick, now_ms, plans };
+        world.resource_mut::<TickOutput>().players.push(PlayerRequest::Commit(batch));
+    }
+}
+
+/// Takes what systems asked for in this tick, and puts everything of this tick into the order (on whose behalf, order of
+/// asking).
+fn take_asked(world: &mut World) {
+    let mut asked: Vec<(NetId, Claim, PlanRequest)> =
+        std::mem::take(&mut world.resource_mut::<AskedHere>().0);
+    with_cells(world, |_, cells| {
+        for cell in cells.iter_mut() {
+            if let Some(mut here) = cell.world.get_resource_mut::<AskedHere>() {
+                asked.append(&mut here.0);
+            }
+        }
+    });
+    // Stable: what one entity asks for keeps its order, and an entity is in one cell.
+    asked.sort_by_key(|(by, ..)| *by);
+    for (by, claim, request) in asked {
+        let waiting = Waiting { by, claim, request, origin: Origin::Game };
+        let taken = world.resource_mut::<Desk>().ask(waiting);
+        if let Err(waiting) = taken {
+            refuse(world, *waiting, PlanRefusal::Busy { most: WAITING_PER_PLAYER_MAX as u64 });
+        }
+    }
+    world.resource_mut::<Desk>().order_new();
+}
+
+fn plan_one(world: &mut World, waiting: Waiting) -> Option<Submission> {
+    let (tables, secret) = (world.resource::<Tables>().0.clone(), world.resource::<WorldSettings>().secret);
+    let now_ms = world.resource::<NodeContext>().0.now_ms;
+    let mut context = PlanContext::new(tables, now_ms, &waiting.claim, secret);
+    let book = world.resource::<Book>();
+    for player in waiting.request.players() {
+        if let Some(holdings) = book.get(&player) {
+            context = context.with(&player, holdings.clone());
+        }
+    }
+    match plan_purely(&context, &waiting.claim, &waiting.request) {
+        Ok(plan) => {
+            let plan = Arc::new(plan);
+            let players = waiting.request.players();
+            let mut desk = world.resource_mut::<Desk>();
+            desk.last_number += 1;
+            desk.counts.planned += 1;
+            let number = desk.last_number;
+            desk.under_way.insert(number, UnderWay { players, origin: waiting.origin });
+            Some(Submission { number, plan })
+        }
+        Err(refusal) => {
+            refuse(world, waiting, refusal);
+            None
+        }
+    }
+}
+
+fn refuse(world: &mut World, waiting: Waiting, refusal: PlanRefusal) {
+    world.resource_mut::<Desk>().counts.refused += 1;
+    conclude(world, waiting.origin, Some(waiting.claim), Err(refusal));
+}
+
+/// Tells whoever asked what came of it.
+fn conclude(world: &mut World, origin: Origin, claim: Option<Claim>, outcome: Outcome) {
+    match origin {
+        Origin::Game => {
+            let Some(claim) = claim else { return };
+            world.resource_mut::<RewardOutcomes>().0.push(RewardOutcome { claim, result: outcome });
+        }
+        Origin::Action(action, began) => {
+            let kind = action.kind;
+            let game = world.resource::<GameOf>().0.clone();
+            let result = answer_of(&*game.actions[usize::from(kind)], &action.action, &outcome);
+            world.resource_mut::<ActionTallies>().of(kind).count(&result);
+            let Some(id) = action.id else { return };
+            world.resource_scope(|_, mut sessions: Mut<Sessions>| {
+                match sessions.of_player_mut(&action.player) {
+                    // The very session that asked: over whatever connection it goes on.
+                    Some(session) if session.began == began => answer(session, id, result),
+                    // Another device plays: it did not ask, but a repeat of it gets the answer.
+                    Some(session) => session.replies.finish(id, &result),
+                    None => sessions.departed.finish(&action.player, id, &result),
+                }
+            });
+        }
+    }
+}
+
+/// The accounts of players whose plan rests on more than their scope lets them reach; `None` when all is well.
+pub(crate) fn out_of_reach(
+    request: &PlanRequest,
+    claim: &Claim,
+    may_reach: impl Fn(&PlayerId) -> bool,
+) -> Option<Account> {
+    if request.claimant != claim.account {
+        return Some(request.claimant.clone());
+    }
+    request.players().into_iter().find(|player| !may_reach(player)).map(|player| Account::from(&player))
+}
