@@ -212,12 +212,13 @@ fn measure(shape: Shape, per: u64, args: &Args) -> Line {
     let (began, cpu_before) = (Instant::now(), ProcessTime::now());
     for batch in batches {
         let asked = Instant::now();
-        handle.try_request(StoreRequest::Commit(batch)).expect("there is room");
+        let work = PlayerWork::Request(PlayerRequest::Commit(batch));
+        handle.try_request(StoreRequest::Players { after: 0, batch: vec![work] }).expect("there is room");
         hand_overs.push(asked.elapsed().as_secs_f64() * 1e6);
         match handle.wait_result(Duration::from_secs(60)) {
-            Some(StoreResult::Committed(outcomes)) => {
+            Some(StoreResult::Players(done)) => {
                 times.push(asked.elapsed().as_secs_f64() * 1e3);
-                if let Some(bad) = outcomes.iter().find(|outcome| outcome.result.is_err()) {
+                if let Some(bad) = done.plans.iter().find(|outcome| outcome.result.is_err()) {
                     wrong.get_or_insert(format!("{bad:?}"));
                 }
             }

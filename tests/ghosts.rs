@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use terrane::cell::markers::{Ghost, Owned};
 use terrane::cell::pool::with_cells;
-use terrane::ids::{ConnectionId, DeviceId, PlayerId};
+use terrane::ids::{ConnectionId, PlayerId};
 use terrane::prelude::*;
 use terrane::server::io::Join;
 use terrane::server::{Server, TickInput, TickReport};
@@ -199,14 +199,7 @@ fn who_has_just_left_the_box_of_an_owner_beyond_the_margin_is_seen_all_the_same(
             let mut input = TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() };
             if number == 1 {
                 let player = PlayerId::new("alice").expect("a name");
-                input.joins.push(Join {
-                    connection: ConnectionId(1),
-                    player,
-                    role: Role::Player,
-                    device: DeviceId(1),
-                    resume: None,
-                    hello: 0,
-                });
+                input.joins.push(Join::anew(ConnectionId(1), player));
             }
             let audits = server.tick(input).report.audits;
             assert!(

@@ -11,7 +11,7 @@ use support::ants::{self, Ants, Log};
 use support::ants_checks;
 use support::ants_worlds;
 use support::oracle_views;
-use terrane::ids::{ConnectionId, DeviceId, NetId, PlayerId, TickNumber};
+use terrane::ids::{ConnectionId, NetId, PlayerId, TickNumber};
 use terrane::net::LoopbackConditions;
 use terrane::prelude::*;
 use terrane::server::io::Join;
@@ -49,14 +49,7 @@ fn players_come_and_go(input: &mut TickInput, tick: u64) {
         let player = PlayerId::new(&format!("player {number}")).expect("a name");
         match (turn + number) % 4 {
             0 => input.leaves.push(ConnectionId(number)),
-            1 => input.joins.push(Join {
-                connection: ConnectionId(number),
-                player,
-                role: Role::Player,
-                device: DeviceId(1),
-                resume: None,
-                hello: 0,
-            }),
+            1 => input.joins.push(Join::anew(ConnectionId(number), player)),
             _ => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use terrane::ids::{ConnectionId, DeviceId, PlayerId};
+use terrane::ids::{ConnectionId, PlayerId};
 use terrane::prelude::*;
 use terrane::server::io::Join;
 use terrane::server::{Server, TickInput, TickReport};
@@ -66,14 +66,7 @@ fn what_a_leaving_player_has_asked_for_is_born_under_a_name_that_nobody_had() {
             let report = tick(&mut server, |input| match number {
                 1 => {
                     let player = PlayerId::new("alice").expect("a name");
-                    input.joins.push(Join {
-                        connection: ConnectionId(1),
-                        player,
-                        role: Role::Player,
-                        device: DeviceId(1),
-                        resume: None,
-                        hello: 0,
-                    });
+                    input.joins.push(Join::anew(ConnectionId(1), player));
                 }
                 7 => input.leaves.push(ConnectionId(1)),
                 _ => {}

@@ -206,14 +206,8 @@ impl Stage {
         self.connections += 1;
         let connection = ConnectionId(self.connections);
         let player = self.devices[device].player.clone();
-        self.input.joins.push(Join {
-            connection,
-            player,
-            role: Role::Player,
-            device: DeviceId(device as u64),
-            resume,
-            hello: 0,
-        });
+        let id = DeviceId(device as u64);
+        self.input.joins.push(Join { device: id, resume, ..Join::anew(connection, player) });
         self.devices[device].ended = None;
         self.devices[device].line =
             Some(Line { connection, epoch: 0, reliable: VecDeque::new(), updates: Vec::new() });
@@ -657,14 +651,7 @@ fn a_world_that_ends_tells_so_before_it_refuses() {
     stage.run(5);
     stage.cut(1, true);
     stage.run(1);
-    let carol = Join {
-        connection: ConnectionId(9),
-        player: PlayerId::new("carol").expect("a name"),
-        role: Role::Player,
-        device: DeviceId(9),
-        resume: None,
-        hello: 0,
-    };
+    let carol = Join::anew(ConnectionId(9), PlayerId::new("carol").expect("a name"));
     let tick = stage.server.next_tick();
     let input = TickInput { tick, now_ms: tick.0 * 50, joins: vec![carol], ..TickInput::default() };
     let told: Vec<(u64, String)> = stage

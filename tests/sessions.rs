@@ -411,12 +411,11 @@ fn messages_of_another_session_and_older_input_are_not_taken() {
 
 fn joins(names: impl IntoIterator<Item = u64>) -> Vec<Join> {
     let join = |number: u64| Join {
-        connection: ConnectionId(number),
-        player: terrane::ids::PlayerId::new(&format!("player {number:03}")).expect("a name"),
-        role: Role::Player,
-        device: DeviceId(1),
-        resume: None,
         hello: number,
+        ..Join::anew(
+            ConnectionId(number),
+            terrane::ids::PlayerId::new(&format!("player {number:03}")).expect("a name"),
+        )
     };
     names.into_iter().map(join).collect()
 }

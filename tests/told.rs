@@ -1,6 +1,6 @@
 //! What cannot be told to a player is counted in the report, and takes nothing else away from that player.
 
-use terrane::ids::{ConnectionId, DeviceId, PlayerId};
+use terrane::ids::{ConnectionId, PlayerId};
 use terrane::prelude::*;
 use terrane::server::io::Join;
 use terrane::server::{TickInput, TickReport};
@@ -141,14 +141,7 @@ fn who_finds_no_room_in_a_view_is_counted() {
         let mut input = TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() };
         if number == 1 {
             let player = PlayerId::new("alice").expect("a name");
-            input.joins.push(Join {
-                connection: ConnectionId(1),
-                player,
-                role: Role::Player,
-                device: DeviceId(1),
-                resume: None,
-                hello: 0,
-            });
+            input.joins.push(Join::anew(ConnectionId(1), player));
         }
         server.tick(input).report
     });

@@ -349,3 +349,76 @@ fn a_store_that_fails_refuses_value_with_its_reason_and_recovers_by_itself() {
     assert!(world[alice].replies().next().expect("answered").result.is_ok());
     assert_eq!(held(&world, "alice", "apple"), 1);
 }
+
+/// What systems of the game heard of what they asked for.
+#[derive(Resource, Default)]
+struct Heard(Vec<(u64, bool)>);
+
+/// Asks, in two ticks, for what is refused while it is planned and for what is refused when it is carried out.
+struct Asks;
+
+impl Plugin for Asks {
+    fn build(&self, app: &mut App) {
+        let ask = |mut rewards: RewardsOfNode,
+                   context: Res<terrane::cell::pool::NodeContext>,
+                   mut heard: ResMut<Heard>| {
+            let told = rewards.outcomes().iter();
+            let told = told.filter(|told| !told.claim.key.is_named());
+            heard.0.extend(
+                told.map(|told| ((told.claim.key.0 >> 80) as u64, told.result.is_ok())).collect::<Vec<_>>(),
+            );
+            let alice = PlayerId::new("alice").expect("a name");
+            let due = |key: u64| ClaimKey(u128::from(key) << 80);
+            if context.0.tick.0 == 12 {
+                let poor = PlanRequest::new("fee", &alice).pay("silver", 1_000, "mint");
+                rewards.ask(NetId::WORLD, due(1), poor);
+                rewards.ask(NetId::WORLD, due(2), PlanRequest::new("fee", &alice).pay("silver", 1, "mint"));
+            } else if context.0.tick.0 == 20 {
+                // The key again, for something else.
+                rewards.ask(NetId::WORLD, due(2), PlanRequest::new("fee", &alice).pay("silver", 2, "mint"));
+            }
+        };
+        app.init_resource::<Heard>().add_systems(Tick, ask.in_set(TickSystems::Settle));
+    }
+}
+
+/// F3: a system hears of each thing that it asked for exactly once, whether it was refused while it was planned, refused when it
+/// was carried out, or done. A system in `Settle` did not hear of what was refused.
+#[test]
+fn a_system_hears_once_of_everything_that_it_asked_for() {
+    let mut world = TestWorld::new(game(9).add_plugins(Asks), WorldSettings::default());
+    world.connect("alice");
+    world.run(30);
+    assert_eq!(world.server().node().resource::<Heard>().0, [(1, false), (2, true), (2, false)]);
+    assert_eq!(held(&world, "alice", "silver"), 99);
+}
+
+/// F3, D2: something else was written of a player between plan and execution. The same plan is carried out on what is there
+/// then, and what nobody here had heard of is read anew and shows.
+#[test]
+fn what_was_written_in_between_is_read_anew_and_shows() {
+    use terrane::reward::{Claim, CommitBatch, PlanContext, Submission, plan};
+
+    let mut world = TestWorld::new(game(9), WorldSettings::default());
+    let alice = world.connect("alice");
+    world.run(10);
+    let player = PlayerId::new("alice").expect("a name");
+    let claim = Claim::new(&player, ClaimKey::named("gift", b"of an operator"), b"");
+    let holdings = world.players().bank().holdings(&Account::from(&player));
+    let context = PlanContext::new(std::sync::Arc::new(tables()), 1, &claim, 1).with(&player, holdings);
+    let gift = plan(&context, &claim, &PlanRequest::new("gift", &player).grant("silver", 50, "mint"))
+        .expect("a plan");
+    let plans = vec![Submission { number: 1, plan: gift.into() }];
+    let batch = CommitBatch { tick: TickNumber(1), now_ms: 1, plans };
+    assert!(world.players().bank().commit(&batch)[0].result.is_ok());
+    assert_eq!(*purse(&world, alice).silver, 100, "nobody in the world has heard of it");
+    world[alice].act(&Buy { apples: 1 }).expect("sent");
+    world.run(10);
+    let receipt = world[alice].replies().next().expect("answered").result.expect("done");
+    let receipt: Receipt = codec::decode::<_, 64>("receipt", &receipt).expect("one");
+    assert_eq!((receipt.silver, receipt.version), (141, 3));
+    let shown = purse(&world, alice);
+    assert_eq!((*shown.silver, *shown.apples), (141, 1));
+    let counts = world.server().node().resource::<Desk>().counts;
+    assert_eq!((counts.conflicts, counts.reread), (1, 1));
+}

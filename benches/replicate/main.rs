@@ -262,14 +262,7 @@ fn measure(scenario: Scenario, args: &Args) -> Line {
         fault: None,
     };
     let joining = scenario.clients.div_ceil(JOINS_PER_TICK_MAX);
-    let all = |client| Join {
-        connection: connection(client),
-        player: game::player(client),
-        role: terrane::ids::Role::Player,
-        device: terrane::ids::DeviceId(client as u64),
-        resume: None,
-        hello: 0,
-    };
+    let all = |client| Join::anew(connection(client), game::player(client));
     run.tick((0..scenario.clients).map(all).collect());
     (1..joining).for_each(|_| drop(run.tick(Vec::new())));
     run.catch_up();

@@ -111,9 +111,7 @@ pub fn act(world: &mut World) {
                             }
                         }
                         None => {
-                            let own = action.on == action.actor;
-                            let refusal =
-                                if own { ActionRefusal::NotInWorld } else { ActionRefusal::NotYours };
+                            let refusal = action.not_there();
                             conclude(world, &action, Err(refusal));
                         }
                     }
@@ -206,7 +204,7 @@ fn ask(
     let Err(back) = world.resource_mut::<Desk>().ask(waiting) else { return Ok(()) };
     match back.origin {
         Origin::Action(action, _) => Err(Box::new((*action, ActionRefusal::Busy))),
-        Origin::Game => unreachable!("what is handed back is what was given"),
+        Origin::Game(_) => unreachable!("what is handed back is what was given"),
     }
 }
 

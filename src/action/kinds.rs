@@ -13,6 +13,7 @@ use crate::party::Parties;
 use crate::protocol::codec::{self, DecodeError};
 use crate::protocol::messages::ActionRefusal;
 use crate::replication::Rows;
+use crate::replication::policy::Subject;
 use crate::reward::{Claim, PlanRefusal, PlanRequest};
 use crate::store::MutationSummary;
 
@@ -48,6 +49,16 @@ impl RoutedAction {
     /// The action, by the type of its kind.
     pub(crate) fn of<A: Action>(&self) -> &A {
         self.action.downcast_ref::<A>().expect("an action has the type of its kind")
+    }
+
+    /// Why it is refused when what it is done on is not there, or not the caller's.
+    pub(crate) fn not_there(&self) -> ActionRefusal {
+        if self.on == self.actor { ActionRefusal::NotInWorld } else { ActionRefusal::NotYours }
+    }
+
+    /// Whether it may be done on what has this subject: the avatar, or something that the caller owns.
+    pub(crate) fn may_touch(&self, subject: Option<&Subject>) -> bool {
+        self.on == self.actor || subject.and_then(Subject::owner) == Some(&self.player)
     }
 }
 

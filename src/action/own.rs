@@ -117,14 +117,10 @@ where
         stage: &mut CellStage<'_>,
     ) -> Result<Vec<u8>, ActionRefusal> {
         let action = routed.of::<A>();
-        let not_there =
-            if routed.on == routed.actor { ActionRefusal::NotInWorld } else { ActionRefusal::NotYours };
+        let not_there = routed.not_there();
         let Ok(mut entity) = stage.world.get_entity_mut(stage.entity) else { return Err(not_there) };
-        if routed.on != routed.actor {
-            let owner = entity.get::<Subject>().and_then(Subject::owner);
-            if owner != Some(&routed.player) {
-                return Err(not_there);
-            }
+        if !routed.may_touch(entity.get::<Subject>()) {
+            return Err(not_there);
         }
         let position = entity.get::<Position>().map_or(Vec3::ZERO, |position| position.0);
         let Some(mut data) = entity.get_mut::<D>() else { return Err(not_there) };

@@ -145,8 +145,8 @@ impl Saving {
                 self.troubles.end(Trouble::Stalled);
                 self.players.done(done);
             }
-            // No tick hands plans over yet.
-            StoreResult::Committed(_) | StoreResult::Due(_) => {}
+            // Nobody asks for deliveries yet.
+            StoreResult::Due(_) => {}
             StoreResult::Reserved { counter: name, up_to } => {
                 self.troubles.end(Trouble::Reserves);
                 if name == counter::SESSION_EPOCH {
@@ -159,7 +159,7 @@ impl Saving {
                 tracing::error!("{message}");
                 self.troubles.begin(match asked {
                     Asked::Image(_) => Trouble::Images,
-                    Asked::Players | Asked::Commit(_) | Asked::Outbox => self.players_trouble(),
+                    Asked::Players | Asked::Outbox => self.players_trouble(),
                     Asked::Reserve { .. } => Trouble::Reserves,
                 });
                 if retry_in_ms.is_none() {
@@ -170,7 +170,7 @@ impl Saving {
                             self.due = input.tick;
                         }
                         Asked::Players => self.players.gave_up(&message),
-                        Asked::Commit(_) | Asked::Outbox => {}
+                        Asked::Outbox => {}
                         Asked::Reserve { .. } => {
                             self.asked_epoch = self.reserved_epoch;
                             self.asked_births = self.reserved_births;

@@ -29,6 +29,13 @@ pub struct Join {
 }
 
 impl Join {
+    /// An ordinary player, who comes in anew with a device of that connection's number.
+    #[must_use]
+    pub fn anew(connection: ConnectionId, player: PlayerId) -> Self {
+        let device = DeviceId(connection.0);
+        Self { connection, player, role: Role::Player, device, resume: None, hello: 0 }
+    }
+
     /// Which of two devices of one player is the later one: by the epoch that it holds; one that comes in anew is later than
     /// all. Of two of the same age the one is later that said hello later.
     #[must_use]

@@ -87,8 +87,11 @@ fn tell_health(world: &mut World, sessions: &mut Sessions, health: &Health) {
 /// Takes what the store found of somebody who waits for it.
 fn take_profile(world: &mut World, sessions: &mut Sessions, answer: &ProfileAnswer) {
     // Of who is in the world already it was read anew.
-    if sessions.of_player(&answer.player).is_some() && !matches!(answer.found, Found::NotNow(_)) {
+    if let Some(session) = sessions.of_player(&answer.player)
+        && !matches!(answer.found, Found::NotNow(_))
+    {
         world.resource_mut::<Book>().open(&answer.player, answer.holdings.clone());
+        settle_avatar(world, &answer.player, session.avatar);
     }
     let Sessions { waiting, counts, .. } = sessions;
     // Of who has gone meanwhile nobody waits for it.

@@ -106,9 +106,7 @@ impl StoreStats {
                 self.profiles_saved.fetch_add(done.saved, Ordering::Relaxed);
                 self.profiles_loaded.fetch_add(done.profiles.len() as u64, Ordering::Relaxed);
                 self.profile_conflicts.fetch_add(done.conflicts.len() as u64, Ordering::Relaxed);
-            }
-            StoreResult::Committed(outcomes) => {
-                for outcome in outcomes {
+                for outcome in &done.plans {
                     let count = match outcome {
                         PlanOutcome { is_repeat: true, .. } => &self.plans_repeated,
                         PlanOutcome { result: Ok(_), .. } => &self.plans_committed,

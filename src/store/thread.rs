@@ -13,7 +13,6 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounde
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 
-use super::commit::PlanOutcome;
 use super::error::StoreError;
 use super::folder::SaveFolder;
 use super::image::Image;
@@ -22,7 +21,6 @@ use super::players::{PlayerWork, PlayersDone, has_plans, plans_of};
 use super::save::Store;
 use super::stats::StoreStats;
 use crate::ids::TickNumber;
-use crate::reward::CommitBatch;
 
 /// Requests that may wait. A full queue hands the next one back: it never drops, never blocks.
 pub const REQUESTS_MAX: usize = 8;
@@ -63,8 +61,6 @@ pub enum StoreRequest {
         /// What there is to do.
         batch: Vec<PlayerWork>,
     },
-    /// Carry out the plans of a tick, as one transaction.
-    Commit(CommitBatch),
     /// Write down what was delivered and tell what is due.
     Outbox(OutboxWork),
     /// Do nothing more: what was asked before this is done first.
@@ -78,8 +74,6 @@ pub enum Asked {
     Image(TickNumber),
     /// To do what there was to do for players.
     Players,
-    /// To carry out the plans of this tick.
-    Commit(TickNumber),
     /// To work off the outbox.
     Outbox,
     /// To reserve a counter.
@@ -112,8 +106,6 @@ pub enum StoreResult {
     },
     /// All of it is done, and on the disk.
     Players(PlayersDone),
-    /// The plans are carried out or refused, each as told, and that is on the disk.
-    Committed(Vec<PlanOutcome>),
     /// What was delivered is written down, and this is due.
     Due(Vec<Delivery>),
     /// A try failed; the save is as it was before.
@@ -338,22 +330,6 @@ impl Worker {
                         self.upkeep.plans += plans.plans.len() as u64;
                         self.upkeep.now_ms = plans.now_ms;
                     }
-                }
-                StoreRequest::Commit(batch) => {
-                    self.carry_out(&Asked::Commit(batch.tick), |store| {
-                        let outcomes = match store.commit(&batch) {
-                            // One of them may be at fault for all: no use in trying them together again.
-                            Err(error) if !error.is_retryable() => {
-                                tracing::error!("{error}; trying the plans one by one");
-                                store.close_after(&error);
-                                store.commit_apart(&batch)?
-                            }
-                            outcomes => outcomes?,
-                        };
-                        Ok(StoreResult::Committed(outcomes))
-                    });
-                    self.upkeep.plans += batch.plans.len() as u64;
-                    self.upkeep.now_ms = batch.now_ms;
                 }
                 StoreRequest::Outbox(work) => {
                     self.carry_out(&Asked::Outbox, |store| Ok(StoreResult::Due(store.outbox(&work)?)))

@@ -41,7 +41,8 @@ impl RewardsOfNode<'_> {
         self.asked.0.push(asked(by, key.into(), request));
     }
 
-    /// What came in this tick of what systems had asked for, in the order in which it was planned.
+    /// What has come of what systems had asked for, since the last tick's `Settle`: in that set and after it each is told once, what
+    /// was refused before it was planned first, then in the order in which it was planned.
     #[must_use]
     pub fn outcomes(&self) -> &[RewardOutcome] {
         &self.outcomes.0

@@ -9,6 +9,8 @@ use crate::ids::{NetId, PlayerId};
 use crate::protocol::messages::ActionCall;
 use crate::reward::{Claim, PlanRequest};
 
+use super::asked::RewardOutcome;
+
 /// Things that one player may have waiting; one more is refused.
 pub const WAITING_PER_PLAYER_MAX: usize = 64;
 /// Plans that may be on their way to the store; what is more waits here, in order.
@@ -19,8 +21,8 @@ pub const PLANS_UNDER_WAY_MAX: usize = 4_096;
 pub(crate) enum Origin {
     /// An action, answered to its client. The number is the epoch with which its session began.
     Action(Box<RoutedAction>, u32),
-    /// A system of the game: told as a [`RewardOutcome`](super::RewardOutcome).
-    Game,
+    /// A system of the game, under this claim: told as a [`RewardOutcome`](super::RewardOutcome).
+    Game(Claim),
 }
 
 /// Something asked for.
@@ -82,6 +84,8 @@ pub struct Desk {
     pub(crate) waiting: Vec<Waiting>,
     pub(crate) under_way: BTreeMap<u64, UnderWay>,
     pub(crate) last_number: u64,
+    /// What systems are to be told in the next `Settle`: it was known after this tick's.
+    pub(super) untold: Vec<RewardOutcome>,
     /// By number of the request.
     pub(crate) look_ups: BTreeMap<u64, LookUp>,
     /// What became of it all.
@@ -119,7 +123,8 @@ impl Desk {
         Ok(())
     }
 
-    /// Puts what was asked for since the last call into the order (on whose behalf, order of asking).
+    /// Puts what was asked for since the last call into the order (on whose behalf, order of asking): what one entity asks for
+    /// keeps its order, and an entity is in one cell.
     pub(crate) fn order_new(&mut self) {
         let from = self.ordered.min(self.waiting.len());
         self.waiting[from..].sort_by_key(|waiting| waiting.by);

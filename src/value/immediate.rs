@@ -101,14 +101,11 @@ where
     }
     fn run_on_node(&self, routed: &RoutedAction, stage: &mut NodeStage<'_>) -> Result<Ran, ActionRefusal> {
         let action = routed.of::<A>();
-        let not_there =
-            if routed.on == routed.actor { ActionRefusal::NotInWorld } else { ActionRefusal::NotYours };
+        let not_there = routed.not_there();
         let Some((slot, entity)) = stage.find(routed.on) else { return Err(not_there) };
         let Some(cell) = stage.cells.get(slot).map(|cell| &cell.world) else { return Err(not_there) };
         let Ok(entity) = cell.get_entity(entity) else { return Err(not_there) };
-        if routed.on != routed.actor
-            && entity.get::<Subject>().and_then(Subject::owner) != Some(&routed.player)
-        {
+        if !routed.may_touch(entity.get::<Subject>()) {
             return Err(not_there);
         }
         let Some(data) = entity.get::<D>() else { return Err(not_there) };

@@ -33,7 +33,6 @@ type Outcome = Result<Arc<MutationSummary>, PlanRefusal>;
 
 /// `Settle`: what the store committed becomes holdings, components and answers.
 pub fn settle(world: &mut World) {
-    world.resource_mut::<RewardOutcomes>().0.clear();
     let outcomes = std::mem::take(&mut world.resource_mut::<TickInput>().plans);
     let mut changed: Vec<PlayerId> = Vec::new();
     for outcome in outcomes {
@@ -51,8 +50,10 @@ pub fn settle(world: &mut World) {
         if let Ok(summary) = &outcome.result {
             changed.append(&mut world.resource_mut::<Book>().settle(summary));
         }
-        conclude(world, origin, plan_claim(&outcome.result), outcome.result);
+        conclude(world, origin, outcome.result);
     }
+    let told = std::mem::take(&mut world.resource_mut::<Desk>().untold);
+    world.resource_mut::<RewardOutcomes>().0 = told;
     changed.sort_unstable();
     changed.dedup();
     for player in &changed {
@@ -106,11 +107,6 @@ fn answer_of(kind: &dyn ActionKind, action: &DecodedAction, outcome: &Outcome) -
         Err(PlanRefusal::TooOld) => Err(ActionRefusal::TooOld),
         outcome => kind.answer(action, outcome.as_ref().map(Arc::as_ref)),
     }
-}
-
-/// The claim that a summary names; an action knows its own.
-fn plan_claim(result: &Outcome) -> Option<Claim> {
-    result.as_ref().ok().map(|summary| summary.claim().clone())
 }
 
 /// Asks for the holdings of those of whom something was written that nobody here heard of.
@@ -180,10 +176,9 @@ fn take_asked(world: &mut World) {
             }
         }
     });
-    // Stable: what one entity asks for keeps its order, and an entity is in one cell.
-    asked.sort_by_key(|(by, ..)| *by);
     for (by, claim, request) in asked {
-        let waiting = Waiting { by, claim, request, origin: Origin::Game };
+        let origin = Origin::Game(claim.clone());
+        let waiting = Waiting { by, claim, request, origin };
         let taken = world.resource_mut::<Desk>().ask(waiting);
         if let Err(waiting) = taken {
             refuse(world, *waiting, PlanRefusal::Busy { most: WAITING_PER_PLAYER_MAX as u64 });
@@ -196,16 +191,15 @@ fn plan_one(world: &mut World, waiting: Waiting) -> Option<Submission> {
     let (tables, secret) = (world.resource::<Tables>().0.clone(), world.resource::<WorldSettings>().secret);
     let now_ms = world.resource::<NodeContext>().0.now_ms;
     let mut context = PlanContext::new(tables, now_ms, &waiting.claim, secret);
-    let book = world.resource::<Book>();
-    for player in waiting.request.players() {
-        if let Some(holdings) = book.get(&player) {
-            context = context.with(&player, holdings.clone());
+    let (book, players) = (world.resource::<Book>(), waiting.request.players());
+    for player in &players {
+        if let Some(holdings) = book.get(player) {
+            context = context.with(player, holdings.clone());
         }
     }
     match plan_purely(&context, &waiting.claim, &waiting.request) {
         Ok(plan) => {
             let plan = Arc::new(plan);
-            let players = waiting.request.players();
             let mut desk = world.resource_mut::<Desk>();
             desk.last_number += 1;
             desk.counts.planned += 1;
@@ -222,15 +216,14 @@ fn plan_one(world: &mut World, waiting: Waiting) -> Option<Submission> {
 
 fn refuse(world: &mut World, waiting: Waiting, refusal: PlanRefusal) {
     world.resource_mut::<Desk>().counts.refused += 1;
-    conclude(world, waiting.origin, Some(waiting.claim), Err(refusal));
+    conclude(world, waiting.origin, Err(refusal));
 }
 
 /// Tells whoever asked what came of it.
-fn conclude(world: &mut World, origin: Origin, claim: Option<Claim>, outcome: Outcome) {
+fn conclude(world: &mut World, origin: Origin, outcome: Outcome) {
     match origin {
-        Origin::Game => {
-            let Some(claim) = claim else { return };
-            world.resource_mut::<RewardOutcomes>().0.push(RewardOutcome { claim, result: outcome });
+        Origin::Game(claim) => {
+            world.resource_mut::<Desk>().untold.push(RewardOutcome { claim, result: outcome });
         }
         Origin::Action(action, began) => {
             let kind = action.kind;

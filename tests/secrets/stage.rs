@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use terrane::cell::markers::Owned;
 use terrane::cell::pool::with_cells;
 use terrane::client::mirror::Mirror;
-use terrane::ids::{ConnectionId, DeviceId};
+use terrane::ids::ConnectionId;
 use terrane::net::ToNet;
 use terrane::prelude::*;
 use terrane::protocol::codec;
@@ -125,14 +125,7 @@ impl Stage {
         self.connections += 1;
         self.plan.note(1);
         let (connection, player) = (ConnectionId(self.connections), PlayerId::new(name).expect("a name"));
-        self.joins.push(Join {
-            connection,
-            player: player.clone(),
-            role: Role::Player,
-            device: DeviceId(1),
-            resume: None,
-            hello: 0,
-        });
+        self.joins.push(Join::anew(connection, player.clone()));
         self.clients.push(Client {
             chance: Random::named(self.plan.seed ^ self.connections, name),
             name: player,

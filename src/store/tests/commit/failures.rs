@@ -61,10 +61,8 @@ fn a_plan_that_fails_for_good_waits_for_an_operator() {
         batch([grant(1, &alice(), 5), grant(2, &bob(), 13), grant(3, &alice(), 7), grant(4, &bob(), 13)]);
     let mut waiting = Vec::new();
     for round in 0..2 {
-        handle.try_request(StoreRequest::Commit(all.clone())).unwrap();
-        let Some(StoreResult::Committed(outcomes)) = handle.wait_result(STUCK) else {
-            panic!("it is answered")
-        };
+        handle.try_request(asked(all.clone())).unwrap();
+        let outcomes = told(handle.wait_result(STUCK));
         assert_eq!(outcomes.iter().map(|outcome| outcome.number).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert!(outcomes[0].result.is_ok() && outcomes[2].result.is_ok(), "{outcomes:?}");
         assert_eq!(outcomes[0].is_repeat, round > 0);
@@ -114,11 +112,11 @@ fn on_a_full_disk_plans_stay_with_their_sender() {
         let to = Account::Player(PlayerId::new(&format!("player{number}")).unwrap());
         grant(number, &to, 5)
     }));
-    handle.try_request(StoreRequest::Commit(all.clone())).unwrap();
+    handle.try_request(asked(all.clone())).unwrap();
     for attempt in 1..=5 {
         match handle.wait_result(STUCK) {
             Some(StoreResult::Failed { asked, attempt: told, retry_in_ms, retryable: true, message }) => {
-                assert_eq!((asked, told), (Asked::Commit(TickNumber(5)), attempt));
+                assert_eq!((asked, told), (Asked::Players, attempt));
                 assert_eq!(retry_in_ms.is_none(), attempt == 5, "given up after the last");
                 assert!(message.contains("full"), "{message}");
             }
@@ -126,8 +124,8 @@ fn on_a_full_disk_plans_stay_with_their_sender() {
         }
     }
     pages_max.store(u32::MAX - 1, Ordering::Relaxed);
-    handle.try_request(StoreRequest::Commit(all)).unwrap();
-    let Some(StoreResult::Committed(outcomes)) = handle.wait_result(STUCK) else { panic!("it is answered") };
+    handle.try_request(asked(all)).unwrap();
+    let outcomes = told(handle.wait_result(STUCK));
     assert!(outcomes.iter().all(|outcome| outcome.result.is_ok() && !outcome.is_repeat));
     handle.finish(None).unwrap();
     let mut store = open(&place.folder);

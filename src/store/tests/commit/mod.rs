@@ -91,6 +91,19 @@ fn market() -> Account {
     Account::house("market")
 }
 
+/// What a store thread is asked for to carry plans out.
+fn asked(batch: CommitBatch) -> StoreRequest {
+    StoreRequest::Players { after: 0, batch: vec![PlayerWork::Request(PlayerRequest::Commit(batch))] }
+}
+
+/// What it answered of them.
+fn told(answer: Option<StoreResult>) -> Vec<PlanOutcome> {
+    match answer {
+        Some(StoreResult::Players(done)) => done.plans,
+        other => panic!("plans are answered: {other:?}"),
+    }
+}
+
 fn batch(plans: impl IntoIterator<Item = MutationPlan>) -> CommitBatch {
     let submission = |(number, plan)| Submission { number, plan: std::sync::Arc::new(plan) };
     let plans = (0..).zip(plans).map(submission).collect();
