@@ -126,24 +126,19 @@ impl Plugin for Shop {
 /// Everybody who comes in for the first time is given a hundred silver.
 struct Welcome;
 
+fn welcome(mut rewards: RewardsOfNode, book: Res<terrane::value::Book>) {
+    let new = book.players().filter(|(_, held)| held.version == 0);
+    let new: Vec<PlayerId> = new.map(|(player, _)| player.clone()).collect();
+    for player in new {
+        let key = ClaimKey::named("welcome", player.as_str().as_bytes());
+        let request = PlanRequest::new("welcome", &player).grant("silver", 100, "mint");
+        rewards.ask(NetId::WORLD, key, request);
+    }
+}
+
 impl Plugin for Welcome {
     fn build(&self, app: &mut App) {
-        let give = |mut rewards: RewardsOfNode, book: Res<terrane::value::Book>| {
-            let new: Vec<PlayerId> = book
-                .players()
-                .filter(|(_, held)| held.version == 0)
-                .map(|(player, _)| player.clone())
-                .collect();
-            for player in new {
-                let key = ClaimKey::named("welcome", player.as_str().as_bytes());
-                rewards.ask(
-                    NetId::WORLD,
-                    key,
-                    PlanRequest::new("welcome", &player).grant("silver", 100, "mint"),
-                );
-            }
-        };
-        app.add_systems(Tick, give.in_set(TickSystems::Settle));
+        app.add_systems(Tick, welcome.in_set(TickSystems::Settle));
     }
 }
 
@@ -378,7 +373,7 @@ impl Plugin for Asks {
                 rewards.ask(NetId::WORLD, due(2), PlanRequest::new("fee", &alice).pay("silver", 2, "mint"));
             }
         };
-        app.init_resource::<Heard>().add_systems(Tick, ask.in_set(TickSystems::Settle));
+        app.init_resource::<Heard>().add_systems(Tick, ask.in_set(TickSystems::Settle).after(welcome));
     }
 }
 

@@ -20,6 +20,10 @@ const RECEIVE_PACKETS_MAX: usize = 1_024;
 /// Asked for in each direction: half a second of a crowded view. What is given does not matter much here.
 const BUFFER_BYTES_WANTED: usize = 256 * 1024;
 const RENET_ACK: u8 = 4;
+/// How long an address may leave a client that begins to connect without an answer. netcode alone would wait for as long as
+/// an established link may be silent; but what a server that was started anew hears of a conversation with the one
+/// before it, it does not answer, and another attempt gets in at once.
+pub(super) const CONNECTS_WITHIN: Duration = Duration::from_secs(4);
 
 /// Why a link ended, for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,8 +90,10 @@ pub struct UdpClientLink {
     netcode: NetcodeClient,
     renet: RenetClient,
     token: Token,
-    /// Addresses of the token that have denied.
-    denials: usize,
+    /// Addresses of the token that have denied or not answered.
+    passed_over: usize,
+    /// When the address that is being tried was tried first.
+    trying_since: Duration,
     delivered: u64,
     acked_at: Duration,
     end: Option<LinkEnd>,
@@ -175,7 +181,8 @@ impl UdpClientLink {
             netcode: start(&token, 0)?,
             renet: RenetClient::new(connection_config()),
             token,
-            denials: 0,
+            passed_over: 0,
+            trying_since: Duration::ZERO,
             delivered: 0,
             acked_at: Duration::ZERO,
             end: None,
@@ -232,16 +239,8 @@ impl UdpClientLink {
     fn give_up(&mut self, reason: NetcodeDisconnectReason) {
         let address = self.netcode.server_addr();
         let end = match reason {
-            NetcodeDisconnectReason::ConnectionDenied => {
-                self.denials += 1;
-                if self.denials < self.token.addresses().count()
-                    && let Ok(netcode) = start(&self.token, self.denials)
-                {
-                    self.netcode = netcode;
-                    return;
-                }
-                LinkEnd::Denied(address)
-            }
+            NetcodeDisconnectReason::ConnectionDenied if self.next_address() => return,
+            NetcodeDisconnectReason::ConnectionDenied => LinkEnd::Denied(address),
             NetcodeDisconnectReason::ConnectTokenExpired => LinkEnd::TokenExpired,
             NetcodeDisconnectReason::ConnectionTimedOut => LinkEnd::Lost(address),
             NetcodeDisconnectReason::ConnectionResponseTimedOut
@@ -250,6 +249,30 @@ impl UdpClientLink {
             NetcodeDisconnectReason::DisconnectedByServer => LinkEnd::ClosedByServer,
         };
         self.end.get_or_insert(end);
+    }
+
+    /// Nobody answers in [`CONNECTS_WITHIN`]: the next address, or the end.
+    fn pass_over_silence(&mut self) {
+        let tried = self.wire.now.saturating_sub(self.trying_since);
+        if self.netcode.is_connected() || tried < CONNECTS_WITHIN {
+            return;
+        }
+        let address = self.netcode.server_addr();
+        if !self.next_address() {
+            self.end.get_or_insert(LinkEnd::NoAnswer(address));
+        }
+    }
+
+    /// Tries the token's next address, if there is one.
+    fn next_address(&mut self) -> bool {
+        self.passed_over += 1;
+        if self.passed_over >= self.token.addresses().count() {
+            return false;
+        }
+        let Ok(netcode) = start(&self.token, self.passed_over) else { return false };
+        self.netcode = netcode;
+        self.trying_since = self.wire.now;
+        true
     }
 }
 
@@ -273,6 +296,7 @@ impl ClientLink for UdpClientLink {
         if let Some(reason) = self.netcode.disconnect_reason() {
             self.give_up(reason);
         }
+        self.pass_over_silence();
     }
 
     fn receive(&mut self) -> Option<(u8, Bytes)> {

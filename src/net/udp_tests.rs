@@ -10,6 +10,7 @@ use bytes::Bytes;
 use glam::Vec2;
 
 use super::auth::SecretKey;
+use super::client_link::CONNECTS_WITHIN;
 use super::exchange::{EndReason, FromNet, ToNet, Transport};
 use super::{Authentication, Conditions, Identity, NetConfig, NetLimits, UdpNet, issue_token};
 use crate::client::{Connection, Ended, ServerEvent};
@@ -454,6 +455,48 @@ fn a_client_denied_by_a_full_shard_goes_to_the_next() {
     let alice = scene.add(client);
     scene.until("alice is in", |scene| scene.is_welcome(alice));
     assert!(matches!(&scene.events[0], FromNet::Connected { shard: 1, .. }));
+}
+
+/// D1: a server that was started anew does not answer what was said to the one before it. A client that hears nothing goes on to
+/// the next address soon, and where there is none, it says so.
+#[test]
+fn an_address_that_does_not_answer_is_passed_over() {
+    let (config, authentication) = secured(1);
+    let mut scene = Scene::new(config);
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let identity = Identity::player(player("alice"));
+    let link_to = |addresses: &[SocketAddr]| {
+        let issue =
+            || issue_token(&authentication, &identity, addresses, now, Duration::from_secs(60)).unwrap();
+        let token = (0..64).map(|_| issue()).find(|token| token.addresses().next() == Some(silent));
+        super::UdpClientLink::connect(token.expect("each is some token's first"), Conditions::default())
+            .unwrap()
+    };
+    let wait = |link: &mut super::UdpClientLink| {
+        for _ in 0..CONNECTS_WITHIN.as_millis() / 100 {
+            assert_eq!(super::ClientLink::end(link), None);
+            super::ClientLink::update(link, Duration::from_millis(100));
+        }
+    };
+    let mut alone = link_to(&[silent]);
+    wait(&mut alone);
+    assert_eq!(super::ClientLink::end(&alone), Some(LinkEnd::NoAnswer(silent)));
+    let mut link = link_to(&[silent, scene.net.addresses()[0]]);
+    wait(&mut link);
+    let alice = scene.add(Connection::over(Box::new(link), SCHEMA, "client-1"));
+    scene.until("alice is in", |scene| scene.is_welcome(alice));
+    wait_in(&mut scene, alice);
+}
+
+/// Who is in stays in, however long ago it began to connect.
+fn wait_in(scene: &mut Scene, client: usize) {
+    for _ in 0..20 {
+        scene.clients[client].update(CONNECTS_WITHIN / 10);
+        scene.step();
+    }
+    assert_eq!(scene.ended(client), None);
 }
 
 /// A12: one world holds more clients than one netcode server can.

@@ -9,6 +9,7 @@ use terrane::client::player::PlayerCounts;
 use terrane::client::{Ended, Player, PlayerNews};
 use terrane::ids::ActionId;
 use terrane::net::LinkEnd;
+use terrane::net::auth::SILENCE_SECONDS_MAX;
 use terrane::protocol::messages::Refusal;
 
 use crate::measured::Measured;
@@ -16,6 +17,9 @@ use crate::plan::{Mishap, Plan};
 
 /// How long a client may take to get in, or back in where the world waits no longer.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
+/// How long a device whose place was taken may go without hearing of it: if the world dies meanwhile, it hears of that by its
+/// silence, and of its successor when it comes back.
+const FORMER_GRACE: Duration = Duration::from_secs(SILENCE_SECONDS_MAX as u64 + 10);
 /// How often what is to befall a client does.
 const MISHAP_EVERY: Duration = Duration::from_secs(10);
 /// How much longer than the world waits a client stays away that is to lose its session.
@@ -107,7 +111,7 @@ impl Client {
 
     /// Until when it may still come in or back, or its former device be told; `None` when nothing is awaited.
     pub(crate) fn awaited_until(&self) -> Option<Duration> {
-        let former = self.former.as_ref().map(|former| former.since + GRACE);
+        let former = self.former.as_ref().map(|former| former.since + FORMER_GRACE);
         let out = self.out_since.map(|since| since + self.grace());
         former.into_iter().chain(out).max()
     }
@@ -221,7 +225,11 @@ impl Client {
         let too_long = self.out_since.is_some_and(|since| now > since + self.grace());
         // Who was never in may stand in a queue for long; it is lost when its attempts fail.
         if too_long && self.was_in {
-            self.lost("did not get back in within the grace time", measured);
+            let why = match &self.state {
+                State::Playing(player) => player.why_out().map_or_else(String::new, |why| format!(": {why}")),
+                _ => String::new(),
+            };
+            self.lost(&format!("did not get back in within the grace time{why}"), measured);
         }
         self.let_happen(plan, now, measured);
         let State::Playing(player) = &mut self.state else { return };
@@ -298,9 +306,10 @@ impl Client {
         if second.welcome().is_none() {
             return;
         }
-        // Its news, of the session that begins, is the takeover itself.
+        // Its news, of the session that begins, is the takeover itself. Whether the first device was out does not matter any more.
         second.news().for_each(drop);
         if let Some(second) = self.second.take() {
+            self.out_since = second.why_out().is_some().then_some(now);
             self.replace_with(second, now);
         }
     }
@@ -330,7 +339,7 @@ impl Client {
                 measured.note_end(&format!("a device that was taken over was told: {other}"));
                 measured.lost += 1;
             }
-            None if now > former.since + GRACE => {
+            None if now > former.since + FORMER_GRACE => {
                 measured.note_end("a device that was taken over was not told");
                 measured.lost += 1;
                 player.leave();
