@@ -4,6 +4,9 @@
 //! their rows lie all over the file. The time is that of the wall, since most of it is the disk's: `sync_ms` is what one
 //! `fdatasync` of one page takes there in the same minute. At the end the holdings of all players are read back and compared with
 //! what was granted.
+//!
+//! The case `rows` writes rows of components too, a chunk behind each batch as the driver hands them over, until all players have
+//! one; then none for as many batches; and so on. What they cost those who wait for grants is the difference.
 
 mod common;
 
@@ -21,7 +24,8 @@ use cpu_time::ProcessTime;
 use serde::Serialize;
 use terrane::config::{GridSize, Sourced};
 use terrane::ids::{ActionId, PlayerId, TickNumber};
-use terrane::players::PlayerRequest;
+use terrane::limits::ROWS_PER_CHUNK;
+use terrane::players::{ComponentRow, PlayerRequest, RowsSave};
 use terrane::reward::{
     Account, AffectedDomains, AssetClass, Claim, CommitBatch, Lot, Mutation, MutationPlan, Name, Participant,
     PlannedLine, Submission,
@@ -45,7 +49,7 @@ struct Args {
     /// Folder of the save; it decides which disk is measured.
     #[arg(long)]
     folder: Option<std::path::PathBuf>,
-    /// This case alone: `coins` or `loot`.
+    /// This case alone: `coins`, `loot` or `rows`.
     #[arg(long)]
     case: Option<String>,
     /// Grants per transaction; 1, 50 and 1,000 unless it is said.
@@ -249,6 +253,111 @@ fn measure(shape: Shape, per: u64, args: &Args) -> Line {
     }
 }
 
+/// Of grants beside rows and without.
+#[derive(Serialize)]
+struct RowsLine {
+    case: &'static str,
+    grants_per_transaction: u64,
+    rows_per_flush: u64,
+    rows_per_transaction: usize,
+    rows: u64,
+    alone_p50_ms: f64,
+    alone_p99_ms: f64,
+    beside_p50_ms: f64,
+    beside_p99_ms: f64,
+    delay_p99_ms: f64,
+    check: String,
+}
+
+/// Bytes of a component, as those of a larger one.
+const ROW_BYTES: usize = 200;
+
+fn row(at: u64, version: u64) -> ComponentRow {
+    let player = player(at).player().expect("it is a player").clone();
+    let data = [&version.to_le_bytes()[..], &[7; ROW_BYTES - 8]].concat();
+    ComponentRow { player, component: "Burden".to_owned(), base: 0, version, data: Some(data) }
+}
+
+/// What is wrong: somebody of whom another row stands there than the last that was written.
+fn fault_of_rows(store: &mut Store, players: u64, version: u64) -> Option<String> {
+    (0..players).find_map(|at| {
+        let player = player(at).player().expect("it is a player").clone();
+        let load = PlayerRequest::Load { number: 1, player: player.clone() };
+        let done = store.carry_out(&[PlayerWork::Request(load)]).expect("it is read");
+        let rows = &done.profiles[0].rows;
+        (*rows != [row(at, version)])
+            .then(|| format!("{player} has {} rows, and not that of {version}", rows.len()))
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
+fn measure_rows(per: u64, args: &Args) -> RowsLine {
+    let place = match &args.folder {
+        Some(folder) => tempfile::tempdir_in(folder),
+        None => tempfile::tempdir(),
+    }
+    .expect("a folder");
+    let store = open(place.path());
+    let shape = Shape { case: "rows", coins_only: true };
+    let chunks = args.players.div_ceil(ROWS_PER_CHUNK as u64);
+    // As many flushes as make the 99th percentile one of many.
+    let flushes = 20;
+    let grants = 2 * flushes * chunks * per;
+    let batches = batches(shape, grants, per, args.players);
+    let handle = store.start().expect("a thread");
+    let (mut alone, mut beside, mut rows, mut wrong) = (Vec::new(), Vec::new(), 0, None);
+    for (tick, batch) in (0..).zip(batches) {
+        let (flush, chunk) = (tick / (2 * chunks), tick % (2 * chunks));
+        let mut work = vec![PlayerWork::Request(PlayerRequest::Commit(batch))];
+        let has_rows = chunk < chunks;
+        if has_rows {
+            let first = chunk * ROWS_PER_CHUNK as u64;
+            let of_chunk = first..args.players.min(first + ROWS_PER_CHUNK as u64);
+            rows += of_chunk.end - of_chunk.start;
+            let save =
+                RowsSave { is_immediate: false, rows: of_chunk.map(|at| row(at, flush + 1)).collect() };
+            work.push(PlayerWork::Request(PlayerRequest::SaveRows(save)));
+        }
+        let asked = Instant::now();
+        handle.try_request(StoreRequest::Players { after: 0, batch: work }).expect("there is room");
+        match handle.wait_result(Duration::from_secs(60)) {
+            Some(StoreResult::Players(done)) => {
+                let times = if has_rows { &mut beside } else { &mut alone };
+                times.push(asked.elapsed().as_secs_f64() * 1e3);
+                if let Some(bad) = done.plans.iter().find(|outcome| outcome.result.is_err()) {
+                    wrong.get_or_insert(format!("{bad:?}"));
+                }
+            }
+            other => {
+                wrong.get_or_insert(format!("{other:?}"));
+            }
+        }
+    }
+    handle.finish(None).expect("it ends");
+    let mut store = open(place.path());
+    let wrong = wrong
+        .or_else(|| fault(&mut store, shape, grants, args.players))
+        .or_else(|| fault_of_rows(&mut store, args.players, flushes));
+    let p99 = |times: &mut Vec<f64>| {
+        times.sort_unstable_by(f64::total_cmp);
+        times[times.len() * 99 / 100]
+    };
+    let (alone_p99, beside_p99) = (p99(&mut alone), p99(&mut beside));
+    RowsLine {
+        case: "rows",
+        grants_per_transaction: per,
+        rows_per_flush: args.players,
+        rows_per_transaction: ROWS_PER_CHUNK,
+        rows,
+        alone_p50_ms: round(median(&alone)),
+        alone_p99_ms: round(alone_p99),
+        beside_p50_ms: round(median(&beside)),
+        beside_p99_ms: round(beside_p99),
+        delay_p99_ms: round(beside_p99 - alone_p99),
+        check: wrong.unwrap_or_else(|| "ok".to_owned()),
+    }
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
     let mut all_right = true;
@@ -261,6 +370,11 @@ fn main() -> ExitCode {
             all_right &= line.check == "ok";
             print_line(&line);
         }
+    }
+    if args.case.as_ref().is_none_or(|only| only == "rows") {
+        let line = measure_rows(args.per.unwrap_or(50), &args);
+        all_right &= line.check == "ok";
+        print_line(&line);
     }
     if all_right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

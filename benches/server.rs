@@ -26,6 +26,7 @@ use terrane::caravan::{Roads, Steer, caravan_game};
 use terrane::cell::pool::with_cells;
 use terrane::client::{Connection, Player};
 use terrane::driver::Exchange;
+use terrane::ids::ConnectionId;
 use terrane::net::{Conditions, NetConfig, NetLimits, ToNet, UdpNet};
 use terrane::prelude::*;
 use terrane::protocol::messages::{AuditOutcome, ServerControl};
@@ -169,6 +170,8 @@ impl Running {
 
 /// Asks every client whether it holds what it was sent.
 fn ask_everybody(server: &mut Server, output: &mut TickOutput) {
+    let connections: BTreeMap<PlayerId, ConnectionId> =
+        server.connections().map(|(player, connection)| (player.clone(), connection)).collect();
     with_cells(server.node_mut(), |world, cells| {
         world.resource_scope(|world, mut sessions: Mut<Sessions>| {
             let rows = world.resource::<Rows>();
@@ -184,7 +187,8 @@ fn ask_everybody(server: &mut Server, output: &mut TickOutput) {
                 if let Some((request, _)) = session.view.audit_request(rows, &look, number, &mut scratch) {
                     session.audits.ask(request.fields, 0);
                     let message = ServerControl::Audit(request);
-                    output.messages.push(ToNet::Control { connection: session.connection, message });
+                    let connection = connections[&session.player];
+                    output.messages.push(ToNet::Control { connection, message });
                 }
             }
         });

@@ -167,6 +167,31 @@ pub const LASTING_BYTES_PER_TICK_MAX: usize = 16 * 1_024;
 /// Longest time that a session may wait for a lost connection to come back, s.
 pub const GRACE_S_MAX: u32 = 3_600;
 
+/// Rows of components that are written in one transaction, and that a scan for what changed hands over in a tick.
+pub const ROWS_PER_CHUNK: usize = 200;
+/// Most seconds between two scans for what changed.
+pub const PERIODIC_EVERY_S_MAX: u32 = 3_600;
+/// Seconds between two scans for what changed, unless a world says otherwise.
+pub const PERIODIC_EVERY_S_DEFAULT: u32 = 30;
+
+/// For how long at least claims whose keys clients chose are kept: as long as a client may need to come back.
+pub const CLAIMS_KEPT_S_MIN: u32 = 60;
+
+/// For how long they are kept, unless told otherwise.
+pub const CLAIMS_KEPT_S_DEFAULT: u32 = 24 * 3_600;
+
+/// For how long at most.
+pub const CLAIMS_KEPT_S_MAX: u32 = 365 * 24 * 3_600;
+
+/// For how long at least single rows of ledger and changelog are kept.
+pub const HISTORY_KEPT_S_MIN: u32 = 3_600;
+
+/// For how long they are kept, unless told otherwise.
+pub const HISTORY_KEPT_S_DEFAULT: u32 = 30 * 24 * 3_600;
+
+/// For how long at most.
+pub const HISTORY_KEPT_S_MAX: u32 = 10 * 365 * 24 * 3_600;
+
 /// Most seconds of world time that a player waits for its profile before it is refused and may try again.
 pub const PROFILE_WAIT_S: u64 = 20;
 

@@ -1,4 +1,4 @@
-//! What is kept of players: profiles, sanctions, what operators ordered. Plain data that the tick and the store exchange.
+//! What is kept of players: profiles and rows of components, sanctions, what operators ordered. Plain data that the tick and the store exchange.
 //!
 //! The tick asks by [`PlayerRequest`] and [`AuditRow`] in its output; what the store found comes back as a [`ProfileAnswer`]
 //! in the input of a later tick. Whoever stands between the two (a driver, a test) keeps the order of what was asked.
@@ -19,6 +19,49 @@ pub struct Profile {
     pub last_seen_ms: u64,
     /// The avatar with which it left, encoded by the world; `None`: it had none.
     pub avatar: Option<Vec<u8>>,
+}
+
+/// A component of a player's avatar that was written by itself, between two saves of the profile.
+///
+/// It rests on a profile, as a session does: with any other version of that it is void, since a profile that is written
+/// later holds the component too. Of two that rest on the same, the higher version counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentRow {
+    /// Whose.
+    pub player: PlayerId,
+    /// The component, by the name under which it is registered.
+    pub component: String,
+    /// The version of the profile that the session rests on; 0 for a player who has none yet.
+    pub base: u64,
+    /// Grows with every row that is written of the player.
+    pub version: u64,
+    /// Its saved form; `None`: the avatar lost it.
+    pub data: Option<Vec<u8>>,
+}
+
+impl ComponentRow {
+    /// Whether it takes the place of another row of the same component.
+    #[must_use]
+    pub fn replaces(&self, other: &Self) -> bool {
+        (self.base, self.version) > (other.base, other.version)
+    }
+
+    /// What becomes of it when a profile is written in the place of the one that it rests on: `None` where the profile holds
+    /// at least what it does.
+    #[must_use]
+    pub fn after(self, save: &ProfileSave) -> Option<Self> {
+        let counts_on = self.base == save.profile.version && self.version > save.rows;
+        counts_on.then_some(Self { base: save.profile.version + 1, ..self })
+    }
+}
+
+/// Components to be written by themselves, each in the place of an older row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowsSave {
+    /// Before all that can wait.
+    pub is_immediate: bool,
+    /// What.
+    pub rows: Vec<ComponentRow>,
 }
 
 /// What the store found of a player.
@@ -43,6 +86,8 @@ pub struct ProfileAnswer {
     pub player: PlayerId,
     /// What was found.
     pub found: Found,
+    /// What was written since of the avatar, by component: to be laid over that of the profile.
+    pub rows: Vec<ComponentRow>,
     /// What it holds, as of the same moment.
     pub holdings: Holdings,
 }
@@ -56,6 +101,9 @@ pub struct ProfileSave {
     pub profile: Profile,
     /// It comes from an image, after a crash: another one that stands in its place was saved later, and counts.
     pub is_of_image: bool,
+    /// The highest version of a row that is no newer than its avatar. Rows of higher ones, which there are only when it comes
+    /// from an image, are newer: they rest on what is written here from now on.
+    pub rows: u64,
 }
 
 /// What a tick asks of whoever keeps players. To be carried out in this order.
@@ -70,6 +118,8 @@ pub enum PlayerRequest {
     },
     /// Write a profile.
     Save(ProfileSave),
+    /// Write components. It may be done after what is asked for later, since a row that has become void is not written.
+    SaveRows(RowsSave),
     /// Write a sanction down, or take one away.
     Sanction(SanctionChange),
     /// Carry out plans.

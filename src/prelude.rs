@@ -14,6 +14,7 @@ pub use crate::cell::context::{Random, TickContext};
 pub use crate::cell::markers::Ghosts;
 pub use crate::cell::message::{EntityInbox, EntityOutbox};
 pub use crate::cell::partition::LifeEvents;
+pub use crate::cell::persist::Persist;
 pub use crate::cell::published::{Published, Publisher};
 pub use crate::cell::registration::{CellAppExt, Simulate};
 pub use crate::cell::requests::{PinnedFor, SpawnRequest, WorldRequests};
@@ -26,8 +27,9 @@ pub use crate::replication::{
     Audience, Delivery, NodeAppExt, PlayerEvents, Replicate, Subject, ViewerContext, Viewing,
 };
 pub use crate::reward::{Account, ClaimKey, Holdings, PlanRefusal, PlanRequest, RewardTables};
+pub use crate::server::counters::{CountAppExt, actions_done};
 pub use crate::server::{Population, ServerBuilder, WorldSettings};
 pub use crate::session::AvatarRequest;
 pub use crate::space::{Area, Position};
 pub use crate::tick::{Tick, TickSystems};
-pub use crate::value::{AskContext, Pen, Rewards, RewardsOfNode, Settled, Settles};
+pub use crate::value::{AskContext, HouseNet, Pen, Rewards, RewardsOfNode, Settled, Settles, ValueAppExt};

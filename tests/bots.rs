@@ -22,8 +22,8 @@ use terrane::server::{Server, TickInput};
 use terrane::session::Sessions;
 use terrane::testing::{ClientId, TestWorld};
 
-const PROFILES: [BotProfile; 4] =
-    [BotProfile::Walk, BotProfile::Crowd, BotProfile::Border, BotProfile::Caravan];
+const PROFILES: [BotProfile; 5] =
+    [BotProfile::Walk, BotProfile::Crowd, BotProfile::Border, BotProfile::Trade, BotProfile::Caravan];
 
 struct Played {
     world: TestWorld,

@@ -101,6 +101,31 @@ fn what_does_not_come_true_is_told_by_line_with_what_was_seen() {
         what.starts_with("s.txt:2: expected to be told Walker.wings of tester; tester has only\n"),
         "{what}"
     );
+    assert_eq!(
+        failed(&format!("{timeout}expect resumed")),
+        "s.txt:2: expected to have gone on with its session; it began one (after 0.5 s)"
+    );
+    assert_eq!(
+        failed(&format!("{timeout}expect begun\ncut\nexpect begun")),
+        "s.txt:4: expected to have begun a session; it went on with one (after 0.5 s)"
+    );
+    assert_eq!(
+        failed(&format!("{timeout}expect ended banned")),
+        "s.txt:2: expected the connection to end for \"banned\"; it goes on (after 0.5 s)"
+    );
+    assert_eq!(
+        failed(&format!("{timeout}as bob\nme\nas bob on phone\nme\nas bob\nexpect ended banned")),
+        "s.txt:7: expected the connection to end for \"banned\"; it ended: this player has connected from another place \
+         (after 0.5 s)"
+    );
+    assert_eq!(
+        failed(&format!("{timeout}as bob\nme\nas bob on phone\nme\nwait 1\nas bob\nme")),
+        "s.txt:6: [bob] the connection is over: this player has connected from another place"
+    );
+    assert_eq!(
+        failed(&format!("{timeout}expect health draining")),
+        "s.txt:2: expected the world to be draining; it is normal (after 0.5 s)"
+    );
     let what = failed(&format!("{timeout}expect gone TESTER"));
     assert_eq!(what, "s.txt:2: expected TESTER to be gone; tester is 0.0 m away (after 0.5 s)");
 }
@@ -132,12 +157,17 @@ fn every_wrong_line_is_told_with_what_was_expected() {
         (
             "expect",
             "`expect ` is no expectation: expected see NAME [within M], gone NAME, said TEXT, unsaid TEXT, \
-             told NAME: FIELD [= VALUE], hidden NAME: FIELD, done, refused [TEXT] or moved M",
+             told NAME: FIELD [= VALUE], hidden NAME: FIELD, done, refused [TEXT], moved M, begun, resumed, \
+             ended TEXT or health TEXT",
         ),
         ("expect see", "expect see: expected a text behind it"),
         ("expect see Bob within reach", "expect see: `reach` is no distance: expected metres, 0 or more"),
         ("expect moved -1", "expect moved: `-1` is no distance: expected metres, 0 or more"),
         ("expect done twice", "expect done: expected nothing behind it"),
+        ("expect resumed it", "expect resumed: expected nothing behind it"),
+        ("expect ended", "expect ended: expected a text behind it"),
+        ("cut it", "cut it: expected nothing after `cut`"),
+        ("as bob on a/b", "as: `a/b` names no device: expected letters and digits"),
         ("expect unsaid", "expect unsaid: expected a text behind it"),
         ("expect told Caravan", "expect told: expected a name and a field, as in `Caravan: Caravan.route`"),
         (

@@ -196,7 +196,7 @@ fn the_table_of_policies_in_one_another_is_what_the_sieve_says() {
 #[test]
 fn docs_cli_lists_every_flag_of_every_command_and_no_other() {
     let document = read("docs/cli.md");
-    let commands: [(&str, &[&str]); 7] = [
+    let commands: [(&str, &[&str]); 11] = [
         ("run", &["run"]),
         ("config-check", &["config", "check"]),
         ("token", &["token"]),
@@ -204,6 +204,10 @@ fn docs_cli_lists_every_flag_of_every_command_and_no_other() {
         ("why", &["why"]),
         ("rules", &["rules"]),
         ("ban", &["ban"]),
+        ("verify", &["verify"]),
+        ("backup", &["backup"]),
+        ("stats", &["stats"]),
+        ("repair", &["repair"]),
     ];
     for (section, command) in commands {
         let documented = flags_in(marked(&document, section), "| `");
@@ -211,6 +215,13 @@ fn docs_cli_lists_every_flag_of_every_command_and_no_other() {
         assert!(!told.is_empty(), "{command:?} --help lists flags");
         assert_eq!(documented, told, "docs/cli.md, between the marks of {section:?}, against `--help`");
     }
+    // Flags of commands behind a save: of all of them together.
+    let document_of = |section| flags_in(marked(&document, section), "| `");
+    let told: BTreeSet<String> = ["list", "retry", "discard"]
+        .iter()
+        .flat_map(|what| flags_in(&help_of(&["compensations", "SAVE", what]), ""))
+        .collect();
+    assert_eq!(document_of("compensations"), told, "docs/cli.md, compensations, against `--help`");
     for command in [["client", "repl"], ["client", "script"]] {
         assert_eq!(
             flags_in(&help_of(&command), ""),

@@ -2,7 +2,7 @@
 
 use terrane::cell::markers::Owned;
 use terrane::cell::pool::with_cells;
-use terrane::ids::{ConnectionId, PlayerId};
+use terrane::ids::PlayerId;
 use terrane::limits::PROFILE_WAIT_S;
 use terrane::players::{Order, OrderKind, Profile, SanctionKind};
 use terrane::prelude::*;
@@ -79,11 +79,6 @@ fn player(name: &str) -> PlayerId {
     PlayerId::new(name).expect("a name")
 }
 
-fn connection_of(world: &TestWorld, name: &str) -> ConnectionId {
-    let sessions = world.server().node().resource::<Sessions>();
-    sessions.of_player(&player(name)).expect("in the world").connection
-}
-
 /// The avatar of a player as the server has it: coins, secret, place, newcomer, warm.
 fn avatar(world: &mut TestWorld, name: &str) -> (u64, String, f32, bool, bool) {
     let node = world.server_mut().node_mut();
@@ -155,8 +150,7 @@ fn who_is_lost_or_drained_is_saved_too() {
     world.run(6);
     earn(&mut world, alice, 5);
     earn(&mut world, bob, 7);
-    let lost = connection_of(&world, "alice");
-    world.tick_with(|input| input.losses.push(lost));
+    world.cut(alice, 1);
     world.run(35);
     assert_eq!(world.players().saves(), 0, "alice may come back");
     world.run(10);

@@ -73,6 +73,9 @@ fn opposite(line: &str) -> Option<String> {
         "told" => format!("expect hidden {}", text.split(" = ").next().unwrap_or(text)),
         "hidden" => format!("expect told {text}"),
         "moved" => "expect moved 5000".into(),
+        "begun" => "expect resumed".into(),
+        "resumed" => "expect begun".into(),
+        "health" => "expect health draining".into(),
         _ => return None,
     })
 }

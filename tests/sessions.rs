@@ -379,9 +379,13 @@ fn an_action_without_an_answer_is_answered_as_a_fault() {
 fn messages_of_another_session_and_older_input_are_not_taken() {
     let mut world = TestWorld::new(game(), settings());
     world.connect("alice");
-    world.run(5);
-    let session = world.server().node().resource::<Sessions>().iter().next().expect("in");
-    let (connection, epoch) = (session.connection, session.id.epoch);
+    let told = world.run(5).messages;
+    let updated = told.iter().find_map(|message| match message {
+        ToNet::Update { connection, .. } => Some(*connection),
+        _ => None,
+    });
+    let connection = updated.expect("the only player is told of itself");
+    let epoch = world.server().node().resource::<Sessions>().iter().next().expect("in").id.epoch;
     let stale = |world: &mut TestWorld| counter(&world.tick().report, "client_messages_stale");
     let before = stale(&mut world);
     let head = |seq, to| ClientInput {
@@ -434,6 +438,15 @@ fn refused(output: &TickOutput) -> Vec<(u64, Refusal)> {
         _ => None,
     };
     output.messages.iter().filter_map(refusal).collect()
+}
+
+/// The connections of everybody who was let in.
+fn welcomed(output: &TickOutput) -> Vec<u64> {
+    let welcome = |message: &ToNet| match message {
+        ToNet::Control { connection, message: ServerControl::Welcome(_) } => Some(connection.0),
+        _ => None,
+    };
+    output.messages.iter().filter_map(welcome).collect()
 }
 
 /// A bounded number is let in per tick; the rest waits in order, is told so, and is in with the next ticks.
@@ -489,8 +502,8 @@ fn of_two_devices_in_one_tick_the_later_one_plays_whatever_their_connections_are
             let output = tick(&mut server, |input| input.joins = heard.map(Join::clone).to_vec());
             let expected = [(first.connection.0, Refusal::TakenOver)];
             assert_eq!(refused(&output), expected, "{heard:?}");
-            let plays = server.node().resource::<Sessions>().of_player(&second.player).expect("it is in");
-            assert_eq!(plays.connection, second.connection, "{heard:?}");
+            let plays: Vec<_> = server.connections().collect();
+            assert_eq!(plays, [(&second.player, second.connection)], "{heard:?}");
         }
     }
 }
@@ -528,8 +541,8 @@ fn who_waits_to_be_let_in_is_pushed_out_by_no_older_device() {
         let expected: Vec<_> =
             refuses.into_iter().map(|connection| (connection, Refusal::TakenOver)).collect();
         assert_eq!(refused(&output), expected, "{case}");
-        let session = server.node().resource::<Sessions>().of_player(&waits.player).expect("it is in");
-        assert_eq!(session.connection, ConnectionId(plays), "{case}");
+        let in_world = server.node().resource::<Sessions>().of_player(&waits.player).is_some();
+        assert_eq!((in_world, welcomed(&output)), (true, vec![plays]), "{case}");
     }
 }
 
@@ -603,4 +616,39 @@ fn a_draining_server_refuses_everybody_who_is_in_who_waits_and_who_comes() {
         .collect();
     assert_eq!(told, (0..most + 5).chain([500, 501]).collect());
     assert_eq!((output.report.players, output.report.waiting, output.report.entities), (0, 0, 0));
+}
+
+/// D1: what the game made of a player's role goes on with its session; another token gives another one.
+#[test]
+fn a_resume_keeps_the_role_that_the_game_gave() {
+    let mut world = TestWorld::new(game(), settings());
+    let role_of = |world: &TestWorld, name: &str| {
+        let player = PlayerId::new(name).expect("a name");
+        let sessions = world.server().node().resource::<Sessions>();
+        sessions.of_player(&player).expect("in").context.role()
+    };
+    let set = |world: &mut TestWorld, name: &str, role: Role| {
+        let player = PlayerId::new(name).expect("a name");
+        let mut sessions = world.server_mut().node_mut().resource_mut::<Sessions>();
+        sessions.of_player_mut(&player).expect("in").context.set_role(role);
+    };
+    let demoted = world.connect_as("bob", Role::Gm);
+    let promoted = world.connect("anna");
+    world.run(6);
+    set(&mut world, "bob", Role::Player);
+    set(&mut world, "anna", Role::Gm);
+    for client in [demoted, promoted] {
+        world.cut(client, 2);
+    }
+    world.run(2);
+    world.reconnect_as(demoted, Role::Gm);
+    world.reconnect(promoted);
+    world.run(6);
+    assert!(world[demoted].welcome().expect("in").resumed && world[promoted].welcome().expect("in").resumed);
+    assert_eq!([role_of(&world, "bob"), role_of(&world, "anna")], [Role::Player, Role::Gm]);
+    world.cut(promoted, 2);
+    world.run(2);
+    world.reconnect_as(promoted, Role::Admin);
+    world.run(6);
+    assert_eq!(role_of(&world, "anna"), Role::Admin);
 }

@@ -1,173 +1,17 @@
 //! Value in a world: actions that change it are answered once they are committed, once for good, and components show what
 //! was committed.
 
+#[path = "support/shop.rs"]
+mod shop;
+
+use shop::*;
 use terrane::action::reason_of;
 use terrane::ids::ActionId;
 use terrane::prelude::*;
 use terrane::protocol::codec;
 use terrane::protocol::messages::{ActionCall, ActionRefusal};
-use terrane::reward::AssetClass;
-use terrane::testing::{ClientId, TestPlayers, TestWorld};
+use terrane::testing::TestWorld;
 use terrane::value::Desk;
-
-/// What a player shows of what it holds.
-#[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
-struct Purse {
-    #[sync(broadcast)]
-    silver: Settled<u64>,
-    #[sync(custom = own)]
-    apples: Settled<u64>,
-    #[sync(broadcast)]
-    price: u64,
-}
-
-fn own(viewing: &Viewing) -> bool {
-    viewing.is_owner()
-}
-
-impl Settles for Purse {
-    fn settle(&mut self, holdings: &Holdings, pen: &Pen) {
-        pen.write(&mut self.silver, holdings.amount(&"silver".into()));
-        pen.write(&mut self.apples, holdings.amount(&"apple".into()));
-    }
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = Receipt, refusal = Refused, rate = 1000, burst = 1000, coalesce = none,
-    durability = immediate)]
-struct Buy {
-    apples: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Receipt {
-    /// What the player had when that was committed.
-    silver: u64,
-    version: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Refused(PlanRefusal);
-
-impl std::fmt::Display for Refused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Gives silver to somebody of the own party.
-#[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = (), refusal = Refused, rate = 1000, burst = 1000, coalesce = none,
-    durability = immediate)]
-struct Give {
-    to: PlayerId,
-    silver: u64,
-}
-
-/// Asks for what its scope does not let it reach.
-#[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = (), refusal = Refused, rate = 1000, burst = 1000, coalesce = none,
-    durability = immediate)]
-struct Rob {
-    whom: PlayerId,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize, Action)]
-#[action(scope = group, caller = player, reply = (), rate = 1000, burst = 1000, coalesce = none, durability = memory)]
-struct Join;
-
-fn buy(action: &Buy, purse: &Purse, context: &AskContext<'_>) -> Result<PlanRequest, Refused> {
-    Ok(context.request("buy").pay("silver", action.apples * purse.price, "market").grant(
-        "apple",
-        action.apples,
-        "market",
-    ))
-}
-
-fn bought(
-    _: &Buy,
-    outcome: Result<&terrane::store::MutationSummary, &PlanRefusal>,
-) -> Result<Receipt, Refused> {
-    let summary = outcome.map_err(|refusal| Refused(refusal.clone()))?;
-    let silver = summary
-        .holdings()
-        .iter()
-        .find(|held| held.asset.as_str() == "silver" && held.account.player().is_some());
-    Ok(Receipt { silver: silver.map_or(0, |held| held.amount as u64), version: summary.versions()[0].1 })
-}
-
-struct Shop;
-
-impl Plugin for Shop {
-    fn build(&self, app: &mut App) {
-        app.replicate::<Purse>()
-            .settles::<Purse>()
-            .add_immediate_action::<Buy, Purse>(buy, bought)
-            .add_immediate_action::<Give, Purse>(
-                |give, _, context| Ok(context.request("give").give("silver", give.silver, &give.to)),
-                |_, outcome| outcome.map(drop).map_err(|refusal| Refused(refusal.clone())),
-            )
-            .add_immediate_action::<Rob, Purse>(
-                |rob, _, context| {
-                    let (from, to) = (Account::from(&rob.whom), Account::from(context.player));
-                    let pick = terrane::reward::Pick::Any;
-                    let part =
-                        terrane::reward::Part::Give { asset: "silver".into(), amount: 1, pick, from, to };
-                    Ok(context.request("rob").part(part))
-                },
-                |_, outcome| outcome.map(drop).map_err(|refusal| Refused(refusal.clone())),
-            )
-            .add_group_action::<Join, Purse>(|_, _, context| {
-                context.enter(PartyId(7)).map_err(|why| why.to_string())
-            });
-    }
-}
-
-/// Everybody who comes in for the first time is given a hundred silver.
-struct Welcome;
-
-fn welcome(mut rewards: RewardsOfNode, book: Res<terrane::value::Book>) {
-    let new = book.players().filter(|(_, held)| held.version == 0);
-    let new: Vec<PlayerId> = new.map(|(player, _)| player.clone()).collect();
-    for player in new {
-        let key = ClaimKey::named("welcome", player.as_str().as_bytes());
-        let request = PlanRequest::new("welcome", &player).grant("silver", 100, "mint");
-        rewards.ask(NetId::WORLD, key, request);
-    }
-}
-
-impl Plugin for Welcome {
-    fn build(&self, app: &mut App) {
-        app.add_systems(Tick, welcome.in_set(TickSystems::Settle));
-    }
-}
-
-fn tables() -> RewardTables {
-    RewardTables::builder()
-        .asset("silver", AssetClass::Currency { cap: 1_000_000 })
-        .asset("apple", AssetClass::Item { stack_max: 10, is_single: false, expires_after_ms: None })
-        .build()
-        .expect("sound")
-}
-
-fn game(price: u64) -> ServerBuilder {
-    ServerBuilder::default().add_cell_plugins(Shop).add_plugins(Welcome).rewards(tables()).avatars(
-        move |request| {
-            let purse = Purse { price, ..Purse::default() };
-            let owned = Subject::owned_by(request.player.clone());
-            SpawnRequest::new(NetId::WORLD, Vec3::splat(10.0), (purse, owned))
-        },
-    )
-}
-
-fn purse(world: &TestWorld, client: ClientId) -> Purse {
-    world.component(client, world[client].avatar().expect("in")).expect("seen")
-}
-
-fn held(world: &TestWorld, player: &str, asset: &'static str) -> u64 {
-    let player = PlayerId::new(player).expect("a name");
-    world.players().bank().holdings(&Account::from(&player)).amount(&asset.into())
-}
 
 /// F3, E2: each purchase is planned against what the one before it left; none conflicts, none overdraws, and each is answered
 /// with what was true when it was committed.
@@ -208,61 +52,6 @@ fn twenty_purchases_in_one_tick_are_twenty_correct_answers() {
     assert_eq!((*shown.silver, *shown.apples), (1, 11));
     let counts = world.server().node().resource::<Desk>().counts;
     assert_eq!((counts.committed, counts.refused, counts.conflicts), (12, 9, 0), "the gift is one of them");
-}
-
-/// C4, F11: an action that was committed is answered with the first result after a restart that remembers nothing of it; one
-/// that was not is done then, once; the same id for something else is an error.
-#[test]
-fn a_restart_gives_the_first_answer_to_what_was_done_and_does_what_was_not() {
-    let settings = WorldSettings::default;
-    let mut world = TestWorld::new(game(9), settings());
-    let alice = world.connect("alice");
-    world.run(10);
-    let kind =
-        world[alice].schema().actions.iter().position(|action| action.starts_with("Buy ")).expect("one")
-            as u16;
-    let order = world[alice].welcome().expect("in").ids_after.order() + 5;
-    let call = |low: u64, apples: u64| ActionCall {
-        id: ActionId::new(order + low, low),
-        kind,
-        payload: codec::encode(&Buy { apples }),
-    };
-    world[alice].call(call(1, 2)).expect("sent");
-    world.run(6);
-    let first = world[alice].replies().next().expect("answered").result;
-    assert!(first.is_ok());
-
-    let (image, players): (_, TestPlayers) = (world.image(), world.players().clone());
-    let mut world = TestWorld::restart(game(50), settings(), Some(&image), players);
-    let alice = world.connect("alice");
-    world.run(6);
-    assert_eq!(*purse(&world, alice).silver, 82, "value is of the tables, not of an image");
-    let mut replies = std::collections::BTreeMap::new();
-    for calls in [vec![call(1, 2), call(2, 1)], vec![call(1, 3)]] {
-        for call in calls {
-            world[alice].call(call).expect("sent");
-        }
-        for _ in 0..12 {
-            world.tick();
-            for reply in world[alice].replies() {
-                replies.insert((reply.id, replies.len()), reply.result);
-            }
-        }
-    }
-    let of = |low: u64| -> Vec<_> {
-        replies
-            .iter()
-            .filter(|((id, _), _)| *id == ActionId::new(order + low, low))
-            .map(|(_, result)| result.clone())
-            .collect()
-    };
-    assert_eq!(
-        of(1),
-        [first, Err(ActionRefusal::IdReused)],
-        "the very answer of the first time: {replies:?}"
-    );
-    assert!(matches!(of(2)[..], [Ok(_)]), "{replies:?}");
-    assert_eq!((held(&world, "alice", "silver"), held(&world, "alice", "apple")), (73, 3));
 }
 
 /// C3: what an action of scope `self` may ask for is the caller's alone; one of scope `group` reaches the party and nobody else.

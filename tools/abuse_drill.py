@@ -15,14 +15,12 @@ import argparse
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from pathlib import Path
+
+from drill import World, told, verdict
 
 # As where players come from anywhere: by itself a world does not limit those of its own machine.
 PER_ADDRESS = 16
@@ -38,31 +36,6 @@ ABUSES = [
     ("never-read", 10, "127.0.4.1", 5),
     ("connections", 500, "127.0.5.1", 500),
 ]
-
-
-def start(args, folder):
-    """Starts a world and waits until it says where it runs."""
-    config, save = folder / "world.toml", folder / "world"
-    folder.mkdir()
-    config.write_text(f"[network]\nconnections_per_address = {PER_ADDRESS}\n[save]\nimage_every_s = 5\n")
-    command = [
-        args.bin / "terrane", "run", "--config", config, "--saves", folder, "--name", "world", "--listen", "127.0.0.1:0",
-        "--http", "127.0.0.1:0", "--npcs", args.npcs, "--max-players", 2 * args.clients, "--audit-every", AUDIT_EVERY,
-        "--log", "warn", "--report", "json",
-    ]
-    log = open(folder / "world.log", "wb")
-    world = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=log)
-    for _ in range(600):
-        try:
-            info = json.loads((save / "run.json").read_text())
-            if info["pid"] == world.pid:
-                return world, info["shards"][0], info["http"]
-        except (OSError, ValueError):
-            pass
-        if world.poll() is not None:
-            break
-        time.sleep(0.1)
-    sys.exit(f"the world does not start:\n{(folder / 'world.log').read_text()}")
 
 
 class Memory(threading.Thread):
@@ -105,50 +78,38 @@ def stages_ms(metrics):
     return {stage: mean for stage, mean in means.items() if mean >= 0.1}
 
 
-def swarm(args, shard, *flags, nice=0):
-    """Clients of a world; with `nice` they get only what its world and its players leave of the machine."""
-    command = ["nice", "-n", nice, args.bin / "swarm", "--server", shard, "--json", *flags]
-    return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def told(process, what, seconds):
-    out, err = process.communicate(timeout=seconds + 60)
-    print(f"{what}, exit {process.returncode}:\n{err}", file=sys.stderr)
-    return json.loads(out.splitlines()[-1]) if out else {}
-
-
 def play(args, folder, abuses):
     """One world and what its players, and it itself, say of it."""
-    world, shard, http = start(args, folder)
-    started = [world]
+    folder.mkdir()
+    config = f"[network]\nconnections_per_address = {PER_ADDRESS}\n[save]\nimage_every_s = 5\n"
+    world = World(
+        args.bin, folder, config, "--npcs", args.npcs, "--max-players", 2 * args.clients, "--audit-every", AUDIT_EVERY,
+        "--log", "warn",
+    ).start()
+    started = [world.process]
     try:
-        memory = Memory(world.pid)
-        honest = swarm(
-            args, shard, "--clients", args.clients, "--seconds", args.seconds, "--ramp", RAMP_S, "--profile", "caravan",
+        memory = Memory(world.process.pid)
+        honest = world.swarm(
+            "--clients", args.clients, "--seconds", args.seconds, "--ramp", RAMP_S, "--profile", "caravan",
             "--from", "127.0.1.1", "--per-address", PER_ADDRESS // 2,
         )
         started.append(honest)
         time.sleep(RAMP_S + 1)
         before_mib = memory.mib()
         rogues = [
-            (kind, swarm(args, shard, "--abuse", kind, "--clients", count, "--seconds", args.seconds - 3, "--ramp", "2",
-                         "--from", first, "--per-address", each, nice=NICE))
+            (kind, world.swarm("--abuse", kind, "--clients", count, "--seconds", args.seconds - 3, "--ramp", 2, "--from", first,
+                               "--per-address", each, before=("nice", "-n", NICE)))
             for kind, count, first, each in abuses
         ]
         started += [rogue for _, rogue in rogues]
         of_rogues = {kind: told(rogue, kind, args.seconds) for kind, rogue in rogues}
         of_honest = told(honest, "the honest swarm", args.seconds)
         of_honest["exit"] = honest.returncode
-        with urllib.request.urlopen(f"http://{http}/metrics", timeout=30) as answer:
-            metrics = answer.read().decode()
-        shards_s = shards_cpu_s(world.pid)
+        metrics = world.metrics()
+        shards_s = shards_cpu_s(world.process.pid)
         memory.over.set()
         memory.join()
-        world.send_signal(signal.SIGTERM)
-        out, _ = world.communicate(timeout=60)
-        if world.returncode != 0:
-            sys.exit(f"the world ended with {world.returncode}:\n{(folder / 'world.log').read_text()}")
-        report = json.loads(out.splitlines()[-1])
+        report = world.end()
     finally:
         for process in started:
             if process.poll() is None:
@@ -159,7 +120,7 @@ def play(args, folder, abuses):
         "honest": of_honest, "rogues": of_rogues, "report": report, "counters": counters,
         "before_mib": before_mib, "peak_mib": max(memory.seen),
         "limited": sum(one["limited"] + one["superseded"] for one in report["actions"]),
-        "stages_ms": stages_ms(metrics), "shards_cpu_s": shards_s, "log_bytes": (folder / "world.log").stat().st_size,
+        "stages_ms": stages_ms(metrics), "shards_cpu_s": shards_s, "log_bytes": world.log.stat().st_size,
     }
 
 
@@ -169,7 +130,7 @@ def main():
     parser.add_argument("--npcs", type=int, default=2000)
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--memory-mib", type=float, default=64)
-    parser.add_argument("--ratio-max", type=float, default=0, help="0, unless said otherwise: any; others may use the machine too")
+    parser.add_argument("--ratio-max", type=float, default=2, help="0: any; others may use the machine too")
     parser.add_argument("--only", help="only abuse of this kind")
     parser.add_argument("--bin", type=Path, default=Path("target/release"))
     args = parser.parse_args()
@@ -220,9 +181,7 @@ def main():
     )}
     figures["rogues"] = rogues
     print(json.dumps(figures))
-    wrong = [key for key, is_right in wanted.items() if not is_right]
-    if wrong:
-        sys.exit(f"not as it should be: {', '.join(wrong)}")
+    verdict(wanted)
 
 
 if __name__ == "__main__":

@@ -4,51 +4,20 @@ a second device, one who is banned while it plays, and a world that is ended in 
 under its players. Fails when a player is lost, acts on two devices, or sees anything wrong.
 
     cargo build --release --workspace --bins
-    python3 tools/session_drill.py [--clients 200] [--seconds 90] [--bin target/release]
+    python3 tools/session_drill.py [--clients 200] [--seconds 90] [--secured] [--shards 1] [--bin target/release]
 """
 
 import argparse
 import json
-import os
-import signal
-import subprocess
+import secrets
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from drill import Acts, World, told, verdict
 
 GRACE_S = 15
 BANNED = "swarm 1 3"
-
-
-def start(args, save, config, port):
-    """Starts the world and waits until it says where it runs."""
-    command = [
-        args.bin / "terrane", "run", "--config", config, "--saves", save.parent, "--name", save.name,
-        "--listen", f"127.0.0.1:{port}", "--http", "127.0.0.1:0", "--npcs", "2000",
-        "--max-players", str(2 * args.clients), "--audit-every", "5", "--report", "json",
-    ]
-    log = open(save.parent / "world.log", "ab")
-    world = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=log)
-    for _ in range(600):
-        try:
-            info = json.loads((save / "run.json").read_text())
-            if info["pid"] == world.pid:
-                return world, int(info["shards"][0].rsplit(":", 1)[1])
-        except (OSError, ValueError):
-            pass
-        if world.poll() is not None:
-            break
-        time.sleep(0.1)
-    sys.exit(f"the world does not start: see {save.parent}/world.log")
-
-
-def ended(world):
-    """The report of a world that ended in order."""
-    out, _ = world.communicate(timeout=60)
-    if world.returncode != 0:
-        sys.exit(f"the world ended with {world.returncode}")
-    return json.loads(out.splitlines()[-1])
 
 
 def main():
@@ -57,59 +26,55 @@ def main():
     parser.add_argument("--seconds", type=int, default=90)
     parser.add_argument("--loss", type=float, default=0)
     parser.add_argument("--bin", type=Path, default=Path("target/release"))
+    parser.add_argument("--shards", type=int, default=1)
+    parser.add_argument("--secured", action="store_true", help="with a key: players come in, and back, by tokens")
     args = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as folder:
-        save, config = Path(folder) / "world", Path(folder) / "world.toml"
-        config.write_text(f"[session]\ngrace_s = {GRACE_S}\n[save]\nimage_every_s = 5\n")
-        world, port = start(args, save, config, 0)
-        swarm = subprocess.Popen(
-            [
-                str(args.bin / "swarm"), "--server", f"127.0.0.1:{port}", "--clients", str(args.clients),
-                "--seconds", str(args.seconds), "--cut", "20", "--absent", "10", "--takeover", "10",
-                "--loss", str(args.loss), "--profile", "caravan", "--json",
-            ],
-            stdout=subprocess.PIPE,
+        folder = Path(folder)
+        key = []
+        if args.secured:
+            file = folder / "key"
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_hex(32))
+            key = ["--key-file", file]
+        world = World(
+            args.bin, folder, f"[session]\ngrace_s = {GRACE_S}\n[save]\nimage_every_s = 5\n", "--npcs", 2000,
+            "--max-players", 2 * args.clients, "--audit-every", 5, "--shards", args.shards, *key,
+        ).start()
+        swarm = world.swarm(
+            "--clients", args.clients, "--seconds", args.seconds, "--cut", 20, "--absent", 10, "--takeover", 10, "--loss",
+            args.loss, "--profile", "caravan", "--shards", args.shards, *key,
         )
-        begun = time.monotonic()
-
-        def at(second, what):
-            time.sleep(max(0, begun + second - time.monotonic()))
-            print(f"{time.monotonic() - begun:5.1f} s: {what}", file=sys.stderr, flush=True)
-
-        at(args.seconds * 0.25, f"`{BANNED}` is banned")
-        ban = [str(args.bin / "terrane"), "ban", str(save), "--player", BANNED, "--why", "a drill"]
-        subprocess.run(ban, check=True, stdout=subprocess.DEVNULL)
-        at(args.seconds * 0.45, "the world ends in order, and starts again")
-        world.send_signal(signal.SIGTERM)
-        reports = [ended(world)]
-        world, _ = start(args, save, config, port)
-        at(args.seconds * 0.7, "the world is killed, and starts again")
+        acts = Acts()
+        acts.at(args.seconds * 0.25, f"`{BANNED}` is banned")
+        code, said = world.terrane("ban", world.save, "--player", BANNED, "--why", "a drill")
+        if code != 0:
+            sys.exit(f"the ban failed:\n{said}")
+        acts.at(args.seconds * 0.45, "the world ends in order, and starts again")
+        reports = [world.end()]
+        world.start()
+        acts.at(args.seconds * 0.7, "the world is killed, and starts again")
         world.kill()
-        world.wait()
-        world, _ = start(args, save, config, port)
-        out, _ = swarm.communicate(timeout=args.seconds + 120)
-        told = json.loads(out.splitlines()[-1])
-        world.send_signal(signal.SIGTERM)
-        reports.append(ended(world))
+        world.start()
+        of_swarm = told(swarm, "the swarm", args.seconds + 60)
+        reports.append(world.end())
 
     wanted = {
-        "lost": told["lost"] == 0,
-        "audit_failures": told["audit_failures"] == 0 and all(one["audit_failures"] == 0 for one in reports),
-        "decode_errors": told["decode_errors"] == 0,
-        "acted_after_takeover": told["acted_after_takeover"] == 0,
-        "removed": told["removed"] >= 1,
-        "resumed": told["resumed"] >= args.clients // 10,
-        "returned": told["returned"] >= args.clients,
-        "taken_over": told["taken_over"] >= args.clients // 20,
-        "absences": told["absences"] >= args.clients // 20,
-        "audits": told["audits"] > args.clients * 5,
+        "lost": of_swarm["lost"] == 0,
+        "audit_failures": of_swarm["audit_failures"] == 0 and all(one["audit_failures"] == 0 for one in reports),
+        "decode_errors": of_swarm["decode_errors"] == 0,
+        "acted_after_takeover": of_swarm["acted_after_takeover"] == 0,
+        "removed": of_swarm["removed"] >= 1,
+        "resumed": of_swarm["resumed"] >= args.clients // 10,
+        "returned": of_swarm["returned"] >= args.clients,
+        "taken_over": of_swarm["taken_over"] >= args.clients // 20,
+        "absences": of_swarm["absences"] >= args.clients // 20,
+        "audits": of_swarm["audits"] > args.clients * 5,
     }
     keys = ["clients", "connected", "audits_inconclusive", *wanted, "cuts", "update_interval_ms_p50", "update_interval_ms_p99"]
-    print(json.dumps({key: told.get(key) for key in keys}))
-    wrong = [key for key, is_right in wanted.items() if not is_right]
-    if wrong or swarm.returncode != 0:
-        sys.exit(f"not as it should be: {', '.join(wrong) or 'the swarm'} (swarm exit {swarm.returncode})")
+    print(json.dumps({key: of_swarm.get(key) for key in keys}))
+    verdict(wanted, swarm.returncode)
 
 
 if __name__ == "__main__":

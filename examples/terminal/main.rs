@@ -1,5 +1,6 @@
 //! A client that draws its surroundings as characters. Arrow keys walk, the space bar stops; what is typed is a command:
-//! `walk ne 3`, `stop`, `say hello`, `party hello`, `join 3`, `scout out`, `coach`, `quit`.
+//! `walk ne 3`, `stop`, `say hello`, `party hello`, `join 3`, `scout out`, `buy 3 salt`, `sell 3 salt`,
+//! `bounty`, `coach`, `quit`.
 //!
 //! Run it beside the shipped world: `cargo run --release --example terminal -- --player ann`
 mod draw;
@@ -18,8 +19,8 @@ use clap::Parser;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use terrane::caravan::console::{CaravanCommand, CaravanConsole};
 use terrane::caravan::{
-    Accept, Appoint, Caravan, Chat, Disband, Dismiss, Gather, Invite, JoinParty, LeaveParty, Roads, Say,
-    Scout, Steer, TakeCoach, TellParty, Walker, caravan_plugins,
+    Accept, Appoint, Buy, Caravan, Chat, Disband, Dismiss, Gather, HandIn, Invite, JoinParty, LeaveParty,
+    Purse, Roads, Say, Scout, Sell, Steer, TakeCoach, TellParty, Walker, caravan_plugins,
 };
 use terrane::client::fields::clean;
 use terrane::client::plugin::{
@@ -100,16 +101,17 @@ fn listen(
 /// What there is to draw.
 fn scene_of(app: &mut App, typed: &str) -> Scene {
     let mut marks = Vec::new();
-    let mut centre = Vec2::ZERO;
+    let (mut centre, mut owned) = (Vec2::ZERO, String::new());
     let speeches = app.world().resource::<Told>().speeches.clone();
     let mut seen = app.world_mut().query_filtered::<(
         &NetId,
         &Position,
         Option<&OwnAvatar>,
+        Option<&Purse>,
         (Option<&Caravan>, Option<&Hidden<Caravan>>),
         (Option<&Walker>, Option<&Hidden<Walker>>),
     ), With<Mirrored>>();
-    for (net_id, place, own, (caravan, no_caravan), (walker, no_walker)) in seen.iter(app.world()) {
+    for (net_id, place, own, purse, (caravan, no_caravan), (walker, no_walker)) in seen.iter(app.world()) {
         let (glyph, name) = match (own, walker, caravan) {
             (Some(_), walker, _) => ('@', walker.map(|walker| &walker.name)),
             (None, Some(walker), _) => ('&', Some(&walker.name)),
@@ -118,6 +120,7 @@ fn scene_of(app: &mut App, typed: &str) -> Scene {
         let place = place.0.truncate();
         if own.is_some() {
             centre = place;
+            owned = purse.map_or_else(String::new, |purse| format!("{purse}  "));
         }
         let whole = |is_whole: bool, name: &str| is_whole.then(|| name.to_owned());
         let caravan_hidden = no_caravan.into_iter().flat_map(|it| {
@@ -140,7 +143,7 @@ fn scene_of(app: &mut App, typed: &str) -> Scene {
     let client = app.world().resource::<Client>().player();
     let status = match (client.welcome(), client.queued_behind()) {
         (Some(_), _) => {
-            format!("({:.1}, {:.1})  {} in view  {}", centre.x, centre.y, marks.len(), told.last)
+            format!("({:.1}, {:.1})  {owned}{} in view  {}", centre.x, centre.y, marks.len(), told.last)
         }
         (None, Some(ahead)) => format!("waiting to get in; {ahead} are before you"),
         (None, None) => "connecting".into(),
@@ -190,7 +193,7 @@ fn obey(client: &mut Client, console: &CaravanConsole, line: &str) -> Result<boo
         return Ok(false);
     }
     let command = console.parse(verb, rest.trim()).ok_or_else(|| {
-        format!("there is no command `{}`: walk, stop, say, party, join, invite, accept, leave, gather, scout, coach, quit", clean(verb))
+        format!("there is no command `{}`: walk, stop, say, party, join, invite, accept, leave, gather, scout, buy, sell, bounty, coach, quit", clean(verb))
     })?;
     let sent = match command? {
         CaravanCommand::Walk { bearing, speed_m_s } => {
@@ -210,6 +213,10 @@ fn obey(client: &mut Client, console: &CaravanConsole, line: &str) -> Result<boo
         CaravanCommand::Appoint(player, game_master) => {
             client.call(&Appoint { player, game_master }).map(drop)
         }
+        CaravanCommand::Buy(loads, good, at_most) => client.call(&Buy { good, loads, at_most }).map(drop),
+        CaravanCommand::Sell(loads, good, at_least) => client.call(&Sell { good, loads, at_least }).map(drop),
+        CaravanCommand::HandIn => client.call(&HandIn).map(drop),
+        CaravanCommand::Purse => return Err("what you own stands at the left of this".to_owned()),
         CaravanCommand::Coach => client.call(&TakeCoach).map(drop),
     };
     sent.map(|()| true).map_err(|error| error.to_string())
@@ -240,6 +247,7 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
     app.add_plugins(ClientPlugin::connect(&target, Arc::new(game.schema.clone()))?)
         .mirror::<Caravan>()
         .mirror::<Walker>()
+        .mirror::<Purse>()
         .answers::<Say>()
         .answers::<TellParty>()
         .answers::<JoinParty>()
@@ -252,6 +260,9 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
         .answers::<Scout>()
         .answers::<Appoint>()
         .answers::<TakeCoach>()
+        .answers::<Buy>()
+        .answers::<Sell>()
+        .answers::<HandIn>()
         .hear::<Chat>()
         .init_resource::<Told>()
         .add_systems(
@@ -269,6 +280,7 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
                 refused::<Scout>,
                 refused::<Appoint>,
                 refused::<TakeCoach>,
+                (refused::<Buy>, refused::<Sell>, refused::<HandIn>).chain(),
                 listen,
             )
                 .chain(),

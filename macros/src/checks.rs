@@ -1,4 +1,4 @@
-//! What both derives refuse, and how they print types.
+//! What the derives refuse, and how they print types.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;

@@ -1,11 +1,12 @@
 //! Derives of the Terrane game server.
 //!
 //! *Does*: turns the sync policies of a component into its encoder, decoder and projection, and the declaration
-//! of an action into its constants; refuses what is not declared, at the very token.
+//! of an action or of a class of durability into constants; refuses what is not declared, at the very token.
 //! *Does not*: know any type but by its name as written; what it generates names only public items of `terrane`.
 
 mod action;
 mod checks;
+mod persist;
 mod replicate;
 
 use proc_macro::TokenStream;
@@ -93,4 +94,19 @@ pub fn derive_replicate(input: TokenStream) -> TokenStream {
 pub fn derive_action(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     action::expand(&input).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+/// Implements `terrane::cell::persist::Persist` for a component of avatars: how soon a change of it is durable.
+///
+/// | attribute of the type | a change is written |
+/// |---|---|
+/// | `#[persist(immediate)]` | at the end of the tick in which it is made |
+/// | `#[persist(periodic)]` | by the next scan, every `save.periodic_every_s` seconds |
+/// | `#[persist(on_disconnect)]` | when the player leaves, or the world ends |
+///
+/// One of them must be there: none is the default. `app.persist::<C>()` puts it to use, beside `replicate` or `server_only`.
+#[proc_macro_derive(Persist, attributes(persist))]
+pub fn derive_persist(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    persist::expand(&input).unwrap_or_else(|error| error.into_compile_error()).into()
 }

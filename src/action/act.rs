@@ -14,7 +14,7 @@ use crate::protocol::messages::{ActionRefusal, ActionReply};
 use crate::replication::Rows;
 use crate::reward::{Claim, PlanRequest};
 use crate::server::GameOf;
-use crate::server::io::{TickInput, TickOutput};
+use crate::server::io::{OutputSoFar, SealedInput};
 use crate::session::follow_parties::follow_parties;
 use crate::session::{Session, Sessions};
 use crate::value::desk::{Desk, Origin, Waiting};
@@ -55,9 +55,10 @@ pub struct UnderWay(Vec<(u32, ActionId, u16)>);
 pub fn act(world: &mut World) {
     let game = world.resource::<GameOf>().0.clone();
     let mut routed = world.resource_scope(|world, mut sessions: Mut<Sessions>| {
-        world.resource_scope(|world, input: Mut<TickInput>| {
+        world.resource_scope(|world, input: Mut<SealedInput>| {
             world.resource_scope(|world, mut tallies: Mut<ActionTallies>| {
                 let hz = world.resource::<NodeContext>().0.hz;
+                let looking_up = world.resource::<Desk>().look_ups.len();
                 let mut counts = world.resource_mut::<ActCounts>();
                 let mut taking = Taking {
                     game: &game,
@@ -66,6 +67,7 @@ pub fn act(world: &mut World) {
                     counts: &mut counts,
                     tallies: &mut tallies,
                     routed: Vec::new(),
+                    looking_up,
                     look_ups: Vec::new(),
                 };
                 taking.take_in(&mut sessions);
@@ -80,7 +82,7 @@ pub fn act(world: &mut World) {
                     desk.counts.looked_up += 1;
                     desk.look_ups.insert(number, look_up);
                     let request = PlayerRequest::FindClaim { number, claim };
-                    world.resource_mut::<TickOutput>().players.push(request);
+                    world.resource_mut::<OutputSoFar>().players.push(request);
                 }
                 routed
             })
@@ -151,7 +153,7 @@ pub fn act(world: &mut World) {
                 let kind = &game.actions[usize::from(kind)];
                 if kind.scope() == Scope::Global {
                     let row = audit_row(&**kind, &action, &context, &result);
-                    world.resource_mut::<TickOutput>().audit.push(row);
+                    world.resource_mut::<OutputSoFar>().audit.push(row);
                 }
                 conclude(world, &action, result);
             }
@@ -209,7 +211,7 @@ fn ask(
 }
 
 /// What is kept for good of a use of power over others.
-fn audit_row(
+pub(crate) fn audit_row(
     kind: &dyn ActionKind,
     action: &RoutedAction,
     context: &TickContext,

@@ -17,6 +17,9 @@ pub type ActionResult = Result<Vec<u8>, ActionRefusal>;
 
 /// How far the clock of a client may be ahead.
 const CLOCK_AHEAD_MS_MAX: u64 = 24 * 3_600 * 1_000;
+/// How far ids may lie above what the client was told to lie above, where that is ahead of all clocks: more actions than
+/// anybody calls in a session, and so few that nobody gets to the end of all ids.
+const AHEAD_OF_TOLD_MAX: u64 = 1 << 24;
 
 /// What is known of an id.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +40,8 @@ pub enum Known {
 struct Remembered {
     content: u64,
     result: Option<ActionResult>,
+    /// Somebody asked again before there was an answer: over the session that there is now, since nothing of it is packed.
+    is_awaited: bool,
 }
 
 /// What is remembered of one player: the last [`REPLIES_REMEMBERED_MAX`] actions, as long as their answers fit
@@ -91,14 +96,13 @@ impl ReplyMemory {
     }
 
     /// Whether an id is so far ahead of the time, milliseconds since 1970, and of all that the client was told to lie above,
-    /// that nobody's clock can have made it: taking it would make all that others could make too old one day.
+    /// that nobody's clock can have made it: taking it would make all that others could make too old one day. What the client
+    /// itself has used before says nothing, or it could climb.
     #[must_use]
     pub fn is_far_ahead(&self, id: ActionId, now_ms: u64) -> bool {
         let by_clock = ActionId::order_at(now_ms.saturating_add(CLOCK_AHEAD_MS_MAX));
-        let by_order = self
-            .highest()
-            .map_or(0, |highest| highest.saturating_add(ActionId::order_at(CLOCK_AHEAD_MS_MAX)));
-        id.order() > by_clock.max(by_order)
+        let by_told = self.forgotten.map_or(0, |told| told.saturating_add(AHEAD_OF_TOLD_MAX));
+        id.order() > by_clock.max(by_told)
     }
 
     /// Looks an action up.
@@ -120,17 +124,40 @@ impl ReplyMemory {
         }
         self.highest = self.highest.max(Some(call.id.order()));
         self.order.push_back(call.id);
-        self.by_id.insert(call.id, Remembered { content: content(call), result: None });
+        self.by_id.insert(call.id, Remembered { content: content(call), result: None, is_awaited: false });
     }
 
-    /// Notes the answer.
-    pub fn finish(&mut self, id: ActionId, result: &ActionResult) {
+    /// Notes that an action is asked for again whose answer is still to come.
+    pub fn wait_for(&mut self, id: ActionId) {
         if let Some(known) = self.by_id.get_mut(&id) {
+            known.is_awaited = true;
+        }
+    }
+
+    /// Whether somebody has asked again for what is not answered yet.
+    #[must_use]
+    pub fn is_awaited(&self, id: ActionId) -> bool {
+        self.by_id.get(&id).is_some_and(|known| known.is_awaited)
+    }
+
+    /// Notes the answer; the first stays. Says whether somebody waits for it who had asked again.
+    pub fn finish(&mut self, id: ActionId, result: &ActionResult) -> bool {
+        let known = self.by_id.get_mut(&id).filter(|known| known.result.is_none());
+        let is_awaited = known.is_some_and(|known| {
             known.result = Some(result.clone());
             self.bytes += bytes_of(result);
-        }
-        while self.bytes > REPLY_BYTES_REMEMBERED_MAX {
+            std::mem::take(&mut known.is_awaited)
+        });
+        while self.bytes > REPLY_BYTES_REMEMBERED_MAX && !self.order.is_empty() {
             self.forget_oldest();
+        }
+        is_awaited
+    }
+
+    /// Nothing comes of an action that was begun: who asks again is as if it were the first time.
+    pub fn give_up(&mut self, id: ActionId) {
+        if self.by_id.get(&id).is_some_and(|known| known.result.is_none()) {
+            self.by_id.remove(&id);
         }
     }
 
@@ -147,7 +174,9 @@ impl ReplyMemory {
         let packed: Vec<PackedReply> = self
             .order
             .iter()
-            .filter_map(|id| by_id.remove(id).map(|Remembered { content, result }| (*id, content, result)))
+            .filter_map(|id| {
+                by_id.remove(id).map(|Remembered { content, result, .. }| (*id, content, result))
+            })
             .collect();
         let mut answers = codec::encode(&packed);
         answers.shrink_to_fit();
@@ -201,7 +230,7 @@ impl PackedReplies {
             order: packed.iter().map(|(id, ..)| *id).collect(),
             by_id: packed
                 .into_iter()
-                .map(|(id, content, result)| (id, Remembered { content, result }))
+                .map(|(id, content, result)| (id, Remembered { content, result, is_awaited: false }))
                 .collect(),
             bytes,
             forgotten: self.forgotten,
@@ -233,6 +262,45 @@ mod tests {
         memory.finish(id(1), &Ok(vec![9]));
         assert_eq!(memory.look_up(&call(1, 7)), Known::Answered(Ok(vec![9])));
         assert_eq!(memory.look_up(&call(1, 8)), Known::Reused);
+        // A second answer changes nothing, and costs nothing.
+        let bytes = memory.bytes;
+        assert!(!memory.finish(id(1), &Ok(vec![8; 100])));
+        assert_eq!((memory.look_up(&call(1, 7)), memory.bytes), (Known::Answered(Ok(vec![9])), bytes));
+    }
+
+    /// C4: who asked again before there was an answer is told it, once; what is given up can be asked for anew.
+    #[test]
+    fn who_asked_again_waits_for_the_answer() {
+        let mut memory = ReplyMemory::default();
+        for order in 1..=3 {
+            memory.begin(&call(order, 7));
+            memory.wait_for(id(order));
+        }
+        assert!(memory.finish(id(1), &Ok(vec![9])) && !memory.finish(id(1), &Ok(vec![9])));
+        // Another client begins to ask.
+        let mut memory = memory.pack().unpack();
+        assert!(!memory.finish(id(2), &Ok(vec![9])));
+        memory.give_up(id(3));
+        assert_eq!(memory.look_up(&call(3, 7)), Known::New);
+        memory.give_up(id(2));
+        assert_eq!(memory.look_up(&call(2, 7)), Known::Answered(Ok(vec![9])), "what is answered stays");
+    }
+
+    /// C4: however often ids of the future come, they get no further than a day ahead of the time.
+    #[test]
+    fn nobody_climbs_to_the_end_of_all_ids() {
+        let now_ms = 1_000_000;
+        let mut memory = ReplyMemory::forgotten_up_to(Some(9));
+        let mut order = 10;
+        for step in [CLOCK_AHEAD_MS_MAX << 16, AHEAD_OF_TOLD_MAX].repeat(3_000) {
+            let next = ActionCall { id: ActionId::new(order + step, 5), ..call(0, 0) };
+            if !memory.is_far_ahead(next.id, now_ms) {
+                memory.begin(&next);
+                order += step;
+            }
+        }
+        let most = ActionId::order_at(now_ms + CLOCK_AHEAD_MS_MAX);
+        assert!(memory.highest().unwrap() <= most + 3 * AHEAD_OF_TOLD_MAX, "{:?}", memory.highest());
     }
 
     #[test]
@@ -253,12 +321,13 @@ mod tests {
         for order in 10..300u128 {
             memory.begin(&call(order, order as u8));
             let refusal = ActionRefusal::Game { text: format!("no {order}"), reason: vec![1; 3] };
-            match order % 5 {
-                0 => {}
-                1 => memory.finish(id(order), &Err(refusal)),
-                2 => memory.finish(id(order), &Err(ActionRefusal::Busy)),
-                _ => memory.finish(id(order), &Ok(vec![9; order as usize])),
-            }
+            let result = match order % 5 {
+                0 => continue,
+                1 => Err(refusal),
+                2 => Err(ActionRefusal::Busy),
+                _ => Ok(vec![9; order as usize]),
+            };
+            memory.finish(id(order), &result);
         }
         let packed = memory.clone().pack();
         let least = memory.bytes;

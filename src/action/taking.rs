@@ -17,6 +17,9 @@ use super::kinds::{DecodedAction, RoutedAction};
 use super::memory::Known;
 use super::tally::ActionTallies;
 
+/// Actions that the store may be asked about at a time: a store that hangs is not asked without end.
+const LOOK_UPS_MAX: usize = 4_096;
+
 /// An action that may be done, and the entity that it names.
 type Checked = (DecodedAction, Option<NetId>);
 
@@ -29,6 +32,8 @@ pub(super) struct Taking<'a> {
     pub(super) tallies: &'a mut ActionTallies,
     /// What is to be run.
     pub(super) routed: Vec<RoutedAction>,
+    /// How many actions the store is being asked about.
+    pub(super) looking_up: usize,
     /// What the store has to be asked about.
     pub(super) look_ups: Vec<(LookUp, Claim)>,
 }
@@ -55,38 +60,33 @@ impl Taking<'_> {
         let calls: Vec<ActionCall> =
             session.inbox.drain(..session.inbox.len().min(ACTIONS_PER_TICK_MAX)).collect();
         // What is to be done: new, allowed and readable.
-        let mut checked: Vec<(ActionCall, Checked)> = Vec::with_capacity(calls.len());
+        let mut checked: Vec<(ActionCall, Checked, bool)> = Vec::with_capacity(calls.len());
         for call in calls {
             // Of what the store was asked about all was noted and counted then.
-            if session.unclaimed.contains(&call.id) {
-                match self.check(session, &call, false) {
-                    Ok(action) => checked.push((call, action)),
-                    Err(refusal) => self.refuse(session, &call, refusal),
+            let is_counted = session.unclaimed.remove(&call.id);
+            if !is_counted {
+                if !self.is_new(session, &call) {
+                    continue;
                 }
-                continue;
+                session.replies.begin(&call);
             }
-            if !self.is_new(session, &call) {
-                continue;
-            }
-            session.replies.begin(&call);
             match self.check(session, &call, false) {
-                Ok(action) => checked.push((call, action)),
+                Ok(action) => checked.push((call, action, is_counted)),
                 Err(refusal) => self.refuse(session, &call, refusal),
             }
         }
         // The newest of a kind of which only the newest is done; it alone counts towards the rate.
         let mut newest: Vec<bool> = vec![true; checked.len()];
-        for (place, (call, _)) in checked.iter().enumerate() {
+        for (place, (call, ..)) in checked.iter().enumerate() {
             let coalesces = self.limit_of(call.kind).is_some_and(|limit| limit.coalesce == Coalesce::Newest);
             newest[place] =
-                !coalesces || checked[place + 1..].iter().all(|(later, _)| later.kind != call.kind);
+                !coalesces || checked[place + 1..].iter().all(|(later, ..)| later.kind != call.kind);
         }
-        for ((call, action), is_newest) in checked.into_iter().zip(newest) {
+        for ((call, action, is_counted), is_newest) in checked.into_iter().zip(newest) {
             if !is_newest {
                 self.refuse(session, &call, ActionRefusal::Superseded);
                 continue;
             }
-            let is_counted = session.unclaimed.remove(&call.id);
             let taken = self.limit_of(call.kind).filter(|_| !is_counted).map_or(Ok(()), |limit| {
                 session.replies.buckets.take(call.kind, &limit, self.input.tick, self.hz)
             });
@@ -106,6 +106,7 @@ impl Taking<'_> {
             Known::New => return true,
             Known::Running => {
                 self.count_repeat(call.kind);
+                session.replies.wait_for(call.id);
                 return false;
             }
             Known::Answered(result) => {
@@ -137,6 +138,9 @@ impl Taking<'_> {
     /// calling.
     fn look_up(&mut self, session: &mut Session, call: &ActionCall) {
         session.replies.begin(call);
+        if self.looking_up + self.look_ups.len() >= LOOK_UPS_MAX {
+            return self.refuse(session, call, ActionRefusal::Busy);
+        }
         let taken = self.check(session, call, false).and_then(|(action, _)| {
             let limit = self.limit_of(call.kind);
             let taken = limit.map_or(Ok(()), |limit| {

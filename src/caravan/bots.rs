@@ -21,6 +21,11 @@ use super::{
     Appoint, Chat, JoinParty, PARTIES, Roads, Say, Scout, Steer, TakeCoach, TellParty, WALK_M_S_MAX, Walker,
 };
 
+mod trading;
+
+pub use trading::TradedByBot;
+use trading::Trading;
+
 /// Where a bot likes to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BotProfile {
@@ -31,6 +36,8 @@ pub enum BotProfile {
     Crowd,
     /// On the borders of cells and around their corners, to and fro.
     Border,
+    /// As `Walk`; besides they trade at the nodes that they come to, and hand in what is asked for there.
+    Trade,
     /// As `Walk`; besides they speak to their parties, change them, scout and come home, and appoint each other if they
     /// may: of all that policies decide by, nothing stays as it is.
     Caravan,
@@ -76,6 +83,8 @@ const SAY_EVERY: u64 = 60;
 const COACH_EVERY: u64 = 100;
 /// Every so many ticks a player of the caravan profile does something about its side, one thing after the other.
 const SIDE_EVERY: u64 = 40;
+/// Every so many ticks a trader that is at a node trades.
+const TRADE_EVERY: u64 = 30;
 /// One player in so many tries to appoint others: in a world that knows who its game masters are, the first may.
 const APPOINTS_EVERY: u64 = 100;
 /// Ticks between two of its appointments.
@@ -94,6 +103,7 @@ const ROUND_TRIPS_MAX: usize = 1_024;
 /// Purposes of chance.
 const NEXT_LEG: u32 = 0;
 const SIDE: u32 = 2;
+const TRADE: u32 = 3;
 
 /// Where a bot is going.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -120,8 +130,10 @@ pub struct BotBrain {
     /// How often it has done something about its side.
     turns: u64,
     heard: HeardByBot,
+    trading: Trading,
     /// Whom it knows without having seen them.
     fellows: Vec<PlayerId>,
+    dreads: Option<&'static str>,
 }
 
 /// What a bot has heard others say, and itself.
@@ -131,6 +143,8 @@ pub struct HeardByBot {
     pub around: u64,
     /// By somebody of the party.
     pub in_party: u64,
+    /// What nobody should say: see [`BotBrain::dreading`].
+    pub dreaded: u64,
 }
 
 impl BotBrain {
@@ -147,7 +161,9 @@ impl BotBrain {
             round_trips: Vec::new(),
             turns: 0,
             heard: HeardByBot::default(),
+            trading: Trading::default(),
             fellows: Vec::new(),
+            dreads: None,
         }
     }
 
@@ -155,6 +171,12 @@ impl BotBrain {
     #[must_use]
     pub fn knowing(self, fellows: Vec<PlayerId>) -> Self {
         Self { fellows, ..self }
+    }
+
+    /// Lets it count how often this is said, by whomever.
+    #[must_use]
+    pub fn dreading(self, text: &'static str) -> Self {
+        Self { dreads: Some(text), ..self }
     }
 
     /// The role that a bot needs to play its part. A world without a key takes everybody for an ordinary player.
@@ -167,6 +189,7 @@ impl BotBrain {
     /// Decides on the tick's wishes, and hears the answers to earlier ones. Does nothing until the player is in.
     pub fn think(&mut self, player: &mut Player, tick: u64) {
         for reply in player.replies() {
+            self.trading.hear(&reply);
             if self.round_trips.len() < ROUND_TRIPS_MAX {
                 self.round_trips.push(reply.waited);
             }
@@ -181,6 +204,7 @@ impl BotBrain {
             drop(player.view_mut().drain_events(&schema));
             let chats = player.events().filter_map(|event| event.read::<Chat>(&schema)?.ok());
             for chat in chats {
+                self.heard.dreaded += u64::from(self.dreads.is_some_and(|text| chat.text == text));
                 *if chat.to_party { &mut self.heard.in_party } else { &mut self.heard.around } += 1;
             }
         }
@@ -193,6 +217,10 @@ impl BotBrain {
         if self.profile == BotProfile::Crowd && to_middle > 3.0 * CROWD_M && turn.is_multiple_of(COACH_EVERY)
         {
             let _ = player.act(&TakeCoach);
+        }
+        if self.profile == BotProfile::Trade && turn.is_multiple_of(TRADE_EVERY) {
+            let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), TRADE);
+            self.trading.trade(player, &self.map, place, &mut chance);
         }
         if self.profile == BotProfile::Caravan {
             if turn.is_multiple_of(SIDE_EVERY) {
@@ -255,7 +283,7 @@ impl BotBrain {
     fn set_out(&mut self, player: &mut Player, place: Vec2, area: &Area, tick: u64) {
         let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), NEXT_LEG);
         let (to, rests) = match self.profile {
-            BotProfile::Walk | BotProfile::Caravan => {
+            BotProfile::Walk | BotProfile::Trade | BotProfile::Caravan => {
                 let node = match self.map.places.len() {
                     0 => (area.min + area.max) / 2.0,
                     places => self.map.places[chance.below(places)],
@@ -306,6 +334,12 @@ impl BotBrain {
     #[must_use]
     pub fn heard(&self) -> HeardByBot {
         self.heard
+    }
+
+    /// What came of its trades.
+    #[must_use]
+    pub fn traded(&self) -> TradedByBot {
+        self.trading.traded()
     }
 
     /// From each action to its answer, since the last call; at most 1,024 are kept.
@@ -360,7 +394,7 @@ pub struct Bots {
 }
 
 impl Bots {
-    /// Connects `bots` walkers, named `Bot 1` and so on.
+    /// Connects `bots` traders, named `Bot 1` and so on.
     ///
     /// # Panics
     /// Never: these names are names.
@@ -373,7 +407,7 @@ impl Bots {
             let connection = Connection::over(Box::new(link), hash, crate::VERSION);
             // The ids of a life's actions must not be those of an earlier life's, so the seed takes part.
             let ids = Random::new(seed, NetId(number), TickNumber(0), 1).bits();
-            let brain = BotBrain::new(BotProfile::Walk, map.clone(), seed, number);
+            let brain = BotBrain::new(BotProfile::Trade, map.clone(), seed, number);
             (brain, Player::new(connection, schema.clone(), ids))
         };
         Self { bots: (0..u64::from(bots)).map(bot).collect(), ticks: 0 }

@@ -8,9 +8,9 @@ use crate::prelude::*;
 use crate::replication::{ReceivedEvent, Schema};
 
 use super::{
-    Accept, Appoint, Cache, Caravan, Charter, Chat, Disband, Dismiss, Gather, Invite, JoinParty, LeaveParty,
-    Market, PARTIES, PartyEvent, PartyNews, Roads, Say, Scout, Steer, TakeCoach, TellParty, WALK_M_S_MAX,
-    Walker,
+    Accept, Appoint, Board, Buy, Cache, Caravan, Charter, Chat, Disband, Dismiss, Gather, Good, HandIn,
+    Invite, JoinParty, LOADS_MAX, LeaveParty, Market, PARTIES, PartyEvent, PartyNews, Purse, Roads, Say,
+    Scout, Sell, Steer, TakeCoach, TellParty, WALK_M_S_MAX, Walker,
 };
 
 /// The caravan game, for [`run_repl`](crate::client::run_repl) and [`run_script`](crate::client::run_script).
@@ -63,6 +63,14 @@ pub enum CaravanCommand {
     Appoint(PlayerId, bool),
     /// Take the coach.
     Coach,
+    /// Buy loads of a good, each for at most so much.
+    Buy(u16, Good, u32),
+    /// Sell loads of a good, each for at least so much.
+    Sell(u16, Good, u32),
+    /// Hand in what the node's bounty asks for.
+    HandIn,
+    /// Tell what one owns.
+    Purse,
 }
 
 impl ClientGame for CaravanConsole {
@@ -82,6 +90,16 @@ impl ClientGame for CaravanConsole {
         Verb { usage: "gather", does: "leaders: call the party together" },
         Verb { usage: "scout out|home", does: "scout one more road, or give it up" },
         Verb { usage: "appoint gm|player NAME", does: "game masters: make NAME one too, or a player again" },
+        Verb {
+            usage: "buy LOADS GOOD [PRICE]",
+            does: "buy at the node where you are, at most at PRICE a load",
+        },
+        Verb {
+            usage: "sell LOADS GOOD [PRICE]",
+            does: "sell at the node where you are, at least at PRICE a load",
+        },
+        Verb { usage: "bounty", does: "hand in what the node's bounty asks for" },
+        Verb { usage: "purse", does: "tell what you own" },
         Verb { usage: "coach", does: "take the coach to the middle of the map" },
     ];
 
@@ -117,6 +135,12 @@ impl ClientGame for CaravanConsole {
                 _ => Err(format!("scout {rest}: expected `out` or `home`")),
             },
             "appoint" => parse_appoint(rest),
+            "buy" => parse_trade("buy", rest)
+                .map(|(loads, good, silver)| CaravanCommand::Buy(loads, good, silver.unwrap_or(u32::MAX))),
+            "sell" => parse_trade("sell", rest)
+                .map(|(loads, good, silver)| CaravanCommand::Sell(loads, good, silver.unwrap_or(0))),
+            "bounty" => alone(CaravanCommand::HandIn),
+            "purse" => alone(CaravanCommand::Purse),
             _ => return None,
         })
     }
@@ -147,6 +171,21 @@ impl ClientGame for CaravanConsole {
                 player.act(&Appoint { player: whom.clone(), game_master: *game_master })
             }
             CaravanCommand::Coach => player.act(&TakeCoach),
+            CaravanCommand::Buy(loads, good, at_most) => {
+                player.act(&Buy { good: *good, loads: *loads, at_most: *at_most })
+            }
+            CaravanCommand::Sell(loads, good, at_least) => {
+                player.act(&Sell { good: *good, loads: *loads, at_least: *at_least })
+            }
+            CaravanCommand::HandIn => player.act(&HandIn),
+            CaravanCommand::Purse => {
+                let schema = player.schema().clone();
+                let avatar = player.avatar().and_then(|avatar| player.view().get(avatar));
+                let purse = avatar.and_then(|avatar| avatar.component::<Purse>(&schema));
+                return Ok(Done::Said(
+                    purse.map_or_else(|| "you see no purse yet".to_owned(), |purse| purse.to_string()),
+                ));
+            }
         };
         asked.map(Done::Asked).map_err(|error| error.to_string())
     }
@@ -157,6 +196,7 @@ impl ClientGame for CaravanConsole {
             .or_else(|| entity.component::<Caravan>(schema).map(|caravan| caravan.name))
             .or_else(|| entity.component::<Cache>(schema).map(|cache| cache.name))
             .or_else(|| entity.component::<Market>(schema).map(|_| "the market".to_owned()))
+            .or_else(|| entity.component::<Board>(schema).map(|_| "the board".to_owned()))
     }
 
     fn describe(&self, schema: &Schema, entity: &MirrorEntity) -> String {
@@ -172,6 +212,10 @@ impl ClientGame for CaravanConsole {
         if let Some(market) = entity.component::<Market>(schema) {
             let prices = market.prices.iter().map(|(good, price)| format!("{good} {}", price.silver));
             return prices.collect::<Vec<_>>().join(", ");
+        }
+        if let Some(board) = entity.component::<Board>(schema) {
+            let asked = self.roads.nodes.iter().zip(&board.asked);
+            return asked.map(|(node, good)| format!("{} {good}", node.name)).collect::<Vec<_>>().join(", ");
         }
         match entity.component::<Walker>(schema) {
             Some(walker) if walker.speed_m_s > 0.0 => {
@@ -197,6 +241,26 @@ impl ClientGame for CaravanConsole {
 
     fn is_player(&self, schema: &Schema, entity: &MirrorEntity) -> bool {
         entity.component::<Walker>(schema).is_some()
+    }
+}
+
+fn parse_trade(verb: &str, rest: &str) -> Result<(u16, Good, Option<u32>), String> {
+    let mut words = rest.split_whitespace();
+    let (Some(loads), Some(good)) = (words.next(), words.next()) else {
+        return Err(format!("{verb} {rest}: expected how many loads, and of what: {verb} 3 salt"));
+    };
+    let loads = loads
+        .parse()
+        .ok()
+        .filter(|loads| (1..=LOADS_MAX).contains(loads))
+        .ok_or_else(|| format!("{verb}: `{loads}` is no number of loads: expected 1 to {LOADS_MAX}"))?;
+    let good = good.parse().map_err(|error| format!("{verb}: {error}"))?;
+    let price = words.next().map(|price| {
+        price.parse().map_err(|_| format!("{verb}: `{price}` is no price: expected silver for a load"))
+    });
+    match words.next() {
+        None => Ok((loads, good, price.transpose()?)),
+        Some(word) => Err(format!("{verb}: `{word}` is too much: expected loads, a good and a price")),
     }
 }
 

@@ -64,6 +64,17 @@ impl fmt::Display for Good {
     }
 }
 
+impl std::str::FromStr for Good {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Good::ALL.into_iter().find(|good| good.to_string() == text);
+        found.ok_or_else(|| {
+            let all: Vec<String> = Good::ALL.iter().map(ToString::to_string).collect();
+            format!("`{text}` is no good: expected {}", all.join(", "))
+        })
+    }
+}
+
 /// How many loads of each good; none of those that are not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cargo(BTreeMap<Good, u16>);
@@ -75,6 +86,12 @@ impl Cargo {
             let there = self.0.entry(good).or_default();
             *there = there.saturating_add(loads);
         }
+    }
+
+    /// How many loads of a good are in it.
+    #[must_use]
+    pub fn loads(&self, good: Good) -> u16 {
+        self.0.get(&good).copied().unwrap_or(0)
     }
 
     /// Everything in it, by good.

@@ -2,16 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use bevy_ecs::prelude::Mut;
+
 use crate::cell::pool::{NodeContext, with_cells};
 use crate::prelude::*;
 
 use super::allegiance::ROADS_SCOUTED;
 use super::goods::Good;
+use super::purse::SILVER;
 
 /// Prices follow what was sold and bought every so many ticks.
 const HOUR_TICKS: u64 = 40;
 /// So many loads more sold than bought lower a price by one silver.
 const LOADS_PER_SILVER: i64 = 25;
+
+/// The houses of caravans that nobody plays, and of those that they trade with.
+const CARAVANS: &str = "npc/caravans";
+const STALLS: &str = "npc/stalls";
 
 /// The market. It has no place: everybody hears of it, wherever they are.
 #[derive(Resource, Clone, Debug, PartialEq, Replicate)]
@@ -140,10 +147,18 @@ pub(super) fn bring_to_market(world: &mut World) {
     if traded.is_empty() && !is_hour {
         return;
     }
+    world.resource_scope(|world, mut market: Mut<Market>| {
+        let mut houses = world.resource_mut::<HouseNet>();
+        for (good, loads) in traded {
+            let silver =
+                loads.unsigned_abs() * u64::from(market.prices.get(&good).map_or(0, |price| price.silver));
+            let (seller, buyer) = if loads > 0 { (CARAVANS, STALLS) } else { (STALLS, CARAVANS) };
+            houses.give(good.asset(), loads.unsigned_abs(), seller, buyer);
+            houses.give(SILVER, silver, buyer, seller);
+            market.trade(good, loads);
+        }
+    });
     let mut market = world.resource_mut::<Market>();
-    for (good, loads) in traded {
-        market.trade(good, loads);
-    }
     if is_hour {
         market.settle();
     }

@@ -9,6 +9,7 @@
 //! *Reads*: the map of the roads. *Writes*: its components.
 
 pub mod allegiance;
+mod board;
 pub mod bots;
 mod caches;
 mod company;
@@ -16,19 +17,29 @@ pub mod console;
 mod goods;
 mod haggle;
 mod market;
+mod purse;
 pub mod roads;
 mod speech;
+mod stores;
+mod trade;
 mod travel;
 mod walk;
 
 pub use allegiance::{Allegiance, Appoint, JoinParty, PARTIES, Scout};
+pub use board::Board;
 pub use caches::Cache;
 pub use company::{Accept, Disband, Dismiss, Gather, Invite, LeaveParty, PartyEvent, PartyNews};
 pub use goods::{Burden, Cargo, Good};
 pub use haggle::{Bid, Charter, Haggle, Offer};
 pub use market::{Market, Price, Prices, TradedHere};
+pub use purse::{Purse, RELIC, SILVER, STRONGBOX, WELCOME_SILVER, tables};
 pub use roads::{RoadError, Roads};
 pub use speech::{Chat, SAY_BYTES_MAX, Said, Say, TellParty};
+pub use stores::{MoveStock, OPENING_LOADS, STORE_LOADS_MAX, TakeBounty};
+pub use trade::{
+    BOUNTY_LOADS, Bounty, Buy, HandIn, LOADS_MAX, Sell, TRADE_REACH_M, TradeRefusal, Traded, asked_for,
+    bounty_period, market_of,
+};
 pub use travel::{Caravan, Crew, Journey, Member};
 pub use walk::{Aboard, Steer, TakeCoach, WALK_M_S_MAX, Walker};
 
@@ -45,6 +56,8 @@ impl Plugin for CaravanPlugin {
             .replicate::<Walker>()
             .replicate::<Charter>()
             .replicate::<Cache>()
+            .replicate::<Purse>()
+            .settles::<Purse>()
             .server_only::<Journey>()
             .read_published::<Roads>()
             .read_published::<Prices>()
@@ -62,6 +75,11 @@ impl Plugin for CaravanPlugin {
             .add_group_action::<Dismiss, Walker>(company::dismiss)
             .add_group_action::<Disband, Walker>(company::disband)
             .add_group_action::<Gather, Walker>(company::gather)
+            .add_immediate_action::<Buy, Purse>(trade::buy, |buy, outcome| trade::traded(buy.good, outcome))
+            .add_immediate_action::<Sell, Purse>(trade::sell, |sell, outcome| {
+                trade::traded(sell.good, outcome)
+            })
+            .add_immediate_action::<HandIn, Purse>(trade::hand_in, trade::handed_in)
             .add_global_action::<Appoint>(allegiance::appoint)
             .add_player_event::<Chat>(Delivery::Reliable)
             .add_player_event::<PartyNews>(Delivery::Reliable)
@@ -76,14 +94,25 @@ impl Plugin for CaravanPlugin {
     }
 }
 
-/// The node's part of the game: the market, and whose side players are on.
+/// The node's part of the game: the market, what is asked for, and whose side players are on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CaravanNode;
 
 impl Plugin for CaravanNode {
     fn build(&self, app: &mut App) {
         app.replicate_global::<Market>()
-            .add_systems(Tick, (allegiance::enlist, market::post_prices).in_set(TickSystems::Settle))
+            .replicate_global::<Board>()
+            .init_resource::<board::NodeCount>()
+            .game_tables(stores::plugin())
+            .counts("trades", "Purchases and sales of players", |node| {
+                actions_done::<Buy>(node) + actions_done::<Sell>(node)
+            })
+            .counts("bounties", "Bounties that were paid to players", actions_done::<HandIn>)
+            .add_systems(
+                Tick,
+                (allegiance::enlist, market::post_prices, board::post_bounties, purse::welcome)
+                    .in_set(TickSystems::Settle),
+            )
             .add_systems(Tick, market::bring_to_market.in_set(TickSystems::Mirror).before(stage::mirror));
     }
 }
@@ -106,7 +135,12 @@ pub fn caravan_world(builder: ServerBuilder, roads: Roads) -> ServerBuilder {
     let population = roads.clone();
     let squares = roads.clone();
     let hiding_places = roads.clone();
+    let nodes = board::NodeCount(roads.nodes.len());
     builder
+        .rewards(tables())
+        .add_plugins(move |app: &mut App| {
+            app.insert_resource(nodes);
+        })
         .publish(roads)
         .publish(Prices::of(&Market::default()))
         .populate(move |world| caches::hide_caches(world, &hiding_places))

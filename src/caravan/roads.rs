@@ -12,6 +12,8 @@ use crate::prelude::*;
 pub struct TradeNode {
     /// Its name.
     pub name: String,
+    /// Its name in the save: lower-case letters, digits and dashes.
+    pub slug: String,
     /// Where it is, on the ground.
     pub place: Vec3,
     /// The nodes at the other ends of its roads, ascending.
@@ -50,6 +52,14 @@ pub enum RoadError {
         /// What is wrong, and what to do.
         problem: String,
     },
+}
+
+/// Most characters of a node's name in the save.
+const SLUG_BYTES_MAX: usize = 40;
+
+fn slug_of(name: &str) -> String {
+    let fit = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    name.chars().map(fit).collect()
 }
 
 /// The map that comes with the game.
@@ -146,7 +156,21 @@ impl Roads {
                 );
                 return Err(invalid(at, problem));
             }
-            nodes.push(TradeNode { name, place, neighbours: Vec::new() });
+            let slug = slug_of(&name);
+            if slug.len() > SLUG_BYTES_MAX || slug.bytes().all(|byte| byte == b'-') {
+                let problem = format!(
+                    "node `{name}`: expected a name with letters or digits, of at most {SLUG_BYTES_MAX} characters"
+                );
+                return Err(invalid(at, problem));
+            }
+            if let Some(other) = nodes.iter().find(|node| node.slug == slug) {
+                let problem = format!(
+                    "`{name}` and `{}` would share one store: make their names differ more",
+                    other.name
+                );
+                return Err(invalid(at, problem));
+            }
+            nodes.push(TradeNode { name, slug, place, neighbours: Vec::new() });
         }
         if nodes.len() < 2 || nodes.len() > usize::from(u16::MAX) {
             return Err(invalid(0, format!("{} nodes: expected 2 to {}", nodes.len(), u16::MAX)));
@@ -191,6 +215,14 @@ impl Roads {
     #[must_use]
     pub fn node(&self, id: NodeId) -> &TradeNode {
         &self.nodes[usize::from(id.0)]
+    }
+
+    /// The node nearest to a place, of those within this distance, m. O(nodes).
+    #[must_use]
+    pub fn nearest(&self, place: Vec2, within_m: f32) -> Option<NodeId> {
+        let distances = self.nodes.iter().map(|node| node.place.truncate().distance(place));
+        let near = (0..).map(NodeId).zip(distances).filter(|&(_, distance)| distance <= within_m);
+        near.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(node, _)| node)
     }
 
     fn unreachable(&self) -> Option<NodeId> {

@@ -3,6 +3,7 @@
 use crate::prelude::*;
 
 use super::allegiance::Allegiance;
+use super::purse::Purse;
 use super::roads::Roads;
 
 /// What everybody sees of a player.
@@ -110,5 +111,5 @@ pub(super) fn avatar(request: &AvatarRequest, roads: &Roads) -> SpawnRequest {
     let place = request.world.clamp(node.place + offset.extend(0.0));
     let walker = Walker { name: name.to_owned(), ..Walker::default() };
     let subject = Allegiance::of(name).subject_of(request.player.clone());
-    SpawnRequest { class: 0, ..SpawnRequest::new(NetId::WORLD, place, (walker, subject)) }
+    SpawnRequest { class: 0, ..SpawnRequest::new(NetId::WORLD, place, (walker, Purse::default(), subject)) }
 }

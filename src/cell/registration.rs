@@ -29,8 +29,10 @@ use crate::reward::Holdings;
 use crate::value::immediate::ImmediateKind;
 use crate::value::{Answer, Ask, Pen, Settles};
 
+pub use super::game_error::GameError;
 use super::kinds::{CellLocalKind, ComponentKind, Reach, ReplicatedKind, ServerOnlyKind};
 use super::message::{EntityMessage, MessageKind, TypedMessageKind};
+use super::persist::{Persist, PersistRequest, PersistedKind};
 use super::published::Published;
 use super::survey::AllowLongSteps;
 
@@ -61,6 +63,10 @@ pub struct Game {
     settlers: Vec<Settler>,
     /// By index in the schema: the index of the kind.
     replicated: Vec<usize>,
+    /// Components with a class of durability, as they were asked for.
+    persist: Vec<PersistRequest>,
+    /// Those of them that are written by themselves, by name.
+    persisted: Vec<PersistedKind>,
     published: Vec<(TypeId, &'static str)>,
     scratch: Vec<(TypeId, ResetResource)>,
 }
@@ -69,63 +75,6 @@ impl std::fmt::Debug for Game {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Game").field("schema", &self.schema).finish_non_exhaustive()
     }
-}
-
-/// Why a game's cell plugins cannot be used. All are faults of the game's source, told at start.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum GameError {
-    /// A plugin added systems to a schedule that never runs.
-    #[error(
-        "a cell plugin adds systems to the schedule {0}, which never runs in a cell: add them to `Simulate`"
-    )]
-    Schedule(String),
-    /// A plugin inserted a resource that would differ between cells.
-    #[error(
-        "a cell plugin inserts the resource {0}, which would be another in every cell: give shared data as \
-         `publish`, reset per-tick data with `scratch`, and keep everything else in components"
-    )]
-    Resource(String),
-    /// Two plugins register the same component differently, or a name is used twice.
-    #[error("the component {0} is registered twice: register each component once, with one reach")]
-    Duplicate(&'static str),
-    /// Two actions have one name.
-    #[error("the action {0} is registered twice: register each action once, under a name of its own")]
-    DuplicateAction(&'static str),
-    /// More components than a set has bits.
-    #[error("{0} replicated components: at most {max} are possible", max = COMPONENT_KINDS_MAX)]
-    TooManyComponents(usize),
-    /// A component has more sent fields than a mask has bits.
-    #[error(
-        "the component {0} has {1} sent fields: at most {max} fit one entity, position included; group some in \
-         a struct", max = FIELDS_PER_ENTITY_MAX
-    )]
-    TooManyFields(&'static str, usize),
-    /// Two types of events share a name.
-    #[error("two types of player events are called `{0}`: both ends know them by their names, so rename one")]
-    DuplicateEvent(&'static str),
-    /// A type of event that nobody may be told.
-    #[error(
-        "the player event `{0}` is server_only, so nobody would ever be told: take #[sync(server_only)] off the type, or \
-         do not send it"
-    )]
-    ServerOnlyEvent(&'static str),
-    /// A component and another type of event share a name.
-    #[error(
-        "a component and another type of player event are called `{0}`: overrides name them by their names, so rename one"
-    )]
-    EventNamedLikeComponent(&'static str),
-    /// Node-wide state has the name of something else.
-    #[error(
-        "node-wide state and another type are both called `{0}`: both ends and saves know them by their names, so rename \
-         one"
-    )]
-    DuplicateGlobal(&'static str),
-    /// Systems of a cell contradict each other.
-    #[error("the cells' systems cannot be scheduled: {0}")]
-    Systems(String),
-    /// A cell reads data that nobody publishes.
-    #[error("a cell plugin reads Published<{0}>, which nobody publishes: call `publish` on the server")]
-    NotPublished(&'static str),
 }
 
 /// Collects registrations while plugins build. In all worlds but the first they are already known.
@@ -160,6 +109,9 @@ pub trait CellAppExt {
     -> &mut Self;
     /// Lets entities have a component that is dropped at a border and not saved.
     fn cell_local<C: Component>(&mut self) -> &mut Self;
+    /// Makes a component of avatars durable by its class. It must be registered with [`replicate`](Self::replicate) or
+    /// [`server_only`](Self::server_only) as well, before or after.
+    fn persist<C: Persist>(&mut self) -> &mut Self;
     /// Lets entities send each other `M`.
     fn add_entity_message<M: EntityMessage>(&mut self) -> &mut Self;
     /// Gives the cell the [`Published<T>`] that the node owns.
@@ -219,6 +171,14 @@ impl CellAppExt for App {
 
     fn cell_local<C: Component>(&mut self) -> &mut Self {
         self.world_mut().resource_mut::<Registrar>().add_kind(Box::new(CellLocalKind::<C>::new()));
+        self
+    }
+
+    fn persist<C: Persist>(&mut self) -> &mut Self {
+        let mut registrar = self.world_mut().resource_mut::<Registrar>();
+        if registrar.known.is_none() {
+            registrar.game.persist.push(PersistRequest::of::<C>());
+        }
         self
     }
 
@@ -353,11 +313,12 @@ impl CellPlugins {
         let engine: Vec<TypeId> = resource_types(app.world()).into_iter().map(|(id, _)| id).collect();
         let schedules_before = filled_schedules(app.world());
         self.build_into(&mut app);
-        let Registrar { game, fault, .. } =
+        let Registrar { mut game, fault, .. } =
             app.world_mut().remove_resource::<Registrar>().expect("inserted above");
         if let Some(fault) = fault {
             return Err(fault);
         }
+        game.persisted = PersistedKind::all(&game.persist, &game.kinds)?;
         if game.schema.components.len() > COMPONENT_KINDS_MAX {
             return Err(GameError::TooManyComponents(game.schema.components.len()));
         }
@@ -442,6 +403,11 @@ impl Game {
     /// What brings avatars up to date with what their players hold.
     pub(crate) fn settlers(&self) -> &[Settler] {
         &self.settlers
+    }
+
+    /// The components of avatars that are written by themselves, by name.
+    pub(crate) fn persisted(&self) -> &[PersistedKind] {
+        &self.persisted
     }
 
     /// The types that cells read as [`Published`].

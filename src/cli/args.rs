@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::exit::CliError;
+use super::operate::{
+    BackupOptions, CompensationsOptions, OperatorCommand, RepairOptions, StatsOptions, VerifyOptions,
+};
 use crate::config::{RunOptions, parse_address};
 use crate::ids::{FieldName, NetId, PlayerId, Role};
 use crate::limits::WHY_BYTES_MAX;
@@ -34,6 +37,8 @@ pub enum Command {
     Rules(RulesOptions),
     /// Order something about a player of a live or stopped world.
     Moderate(OrderKind, ModerateOptions),
+    /// Work on a save.
+    Operate(OperatorCommand),
 }
 
 /// Runs one seamless world, or works on one.
@@ -76,6 +81,16 @@ enum Sub {
     Mute(TimedModerateOptions),
     /// Let a player speak again: exit 1 when it is not muted.
     Unmute(ModerateOptions),
+    /// Look through a save for what cannot be: exit 1 when something is wrong.
+    Verify(VerifyOptions),
+    /// Copy a save, of a world that runs or not, into a new folder that can be run.
+    Backup(BackupOptions),
+    /// List, retry or discard what failed for good.
+    Compensations(CompensationsOptions),
+    /// Count what is in a save.
+    Stats(StatsOptions),
+    /// Mend what can be mended for certain in the save of a world that does not run, and name the rest: exit 1 when something is left.
+    Repair(RepairOptions),
 }
 
 #[derive(Debug, Subcommand)]
@@ -206,7 +221,7 @@ impl TimedModerateOptions {
     }
 }
 
-fn parse_why(text: &str) -> Result<String, String> {
+pub(super) fn parse_why(text: &str) -> Result<String, String> {
     let why = text.trim();
     let is_text = !why.is_empty() && why.len() <= WHY_BYTES_MAX && !why.chars().any(char::is_control);
     is_text.then(|| why.to_owned()).ok_or_else(|| format!("expected 1 to {WHY_BYTES_MAX} bytes of text"))
@@ -299,6 +314,11 @@ where
         Some(Sub::Unban(options)) => Command::Moderate(OrderKind::Unban, options),
         Some(Sub::Mute(options)) => Command::Moderate(OrderKind::Mute, options.order()),
         Some(Sub::Unmute(options)) => Command::Moderate(OrderKind::Unmute, options),
+        Some(Sub::Verify(options)) => Command::Operate(OperatorCommand::Verify(options)),
+        Some(Sub::Backup(options)) => Command::Operate(OperatorCommand::Backup(options)),
+        Some(Sub::Compensations(options)) => Command::Operate(OperatorCommand::Compensations(options)),
+        Some(Sub::Stats(options)) => Command::Operate(OperatorCommand::Stats(options)),
+        Some(Sub::Repair(options)) => Command::Operate(OperatorCommand::Repair(options)),
     })
 }
 

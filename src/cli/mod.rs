@@ -8,6 +8,7 @@
 mod args;
 mod config_check;
 mod exit;
+mod operate;
 #[cfg(test)]
 mod tests;
 
@@ -17,3 +18,7 @@ pub use args::{
 };
 pub use config_check::config_check;
 pub use exit::{CliError, ExitCode};
+pub use operate::{
+    BackupOptions, CompensationFlags, CompensationsOptions, CompensationsSub, OperatorCommand, RepairOptions,
+    StatsOptions, VerifyOptions,
+};

@@ -10,6 +10,7 @@ use std::time::Duration;
 use glam::{Vec2, Vec3};
 
 use crate::ids::ActionId;
+use crate::replication::field::FieldSpec;
 use crate::replication::mask::FIELD_FIRST;
 use crate::replication::{ReceivedEvent, Schema};
 
@@ -185,6 +186,8 @@ pub struct Console<G> {
     last_answer: Option<Answer>,
     /// Whether there ever was a session.
     was_in: bool,
+    /// Whether coming in last went on with the session that was.
+    is_resumed: bool,
     /// What was said, the newest last.
     speeches: VecDeque<Speech>,
 }
@@ -199,6 +202,7 @@ impl<G: ClientGame> Console<G> {
             last_asked: None,
             last_answer: None,
             was_in: false,
+            is_resumed: false,
             speeches: VecDeque::new(),
         }
     }
@@ -307,6 +311,11 @@ impl<G: ClientGame> Console<G> {
 
     /// What there is to say of the session and the world's health.
     fn news(&mut self, news: PlayerNews) -> Option<String> {
+        self.is_resumed = match news {
+            PlayerNews::Connected => false,
+            PlayerNews::Resumed => true,
+            PlayerNews::Lost(_) | PlayerNews::Health(_) => self.is_resumed,
+        };
         match news {
             PlayerNews::Connected => std::mem::replace(&mut self.was_in, true)
                 .then(|| "* back in the world, in a new session".into()),
@@ -319,6 +328,12 @@ impl<G: ClientGame> Console<G> {
     /// The newest things that were said, at most 32, the newest last.
     pub fn speeches(&self) -> impl Iterator<Item = &Speech> {
         self.speeches.iter()
+    }
+
+    /// Whether coming in last went on with the session that was, rather than beginning one.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.is_resumed
     }
 
     /// What became of the last action; `None` while its answer is on its way, or before there was any.
@@ -376,7 +391,16 @@ impl<G: ClientGame> Console<G> {
         let fields = fields(player.schema(), entity);
         let found =
             fields.lines().find_map(|line| line.trim_start().strip_prefix(field)?.strip_prefix(" = "));
-        found.map(str::to_owned).ok_or_else(|| format!("{} has only\n{fields}", sight.name))
+        // A component of which this player is told nothing looks like one that is not there.
+        let is_known = player.schema().components.iter().any(|component| {
+            let name = |spec: &FieldSpec| format!("{}.{}", component.name, spec.name);
+            component.sent.iter().any(|spec| name(spec) == field)
+        });
+        match found {
+            Some(value) => Ok(value.to_owned()),
+            None if is_known && entity.is_whole() => Ok("hidden".to_owned()),
+            None => Err(format!("{} has only\n{fields}", sight.name)),
+        }
     }
 
     fn list(&self, sights: impl Iterator<Item = Sight>) -> String {

@@ -35,15 +35,18 @@ fn typed(spec: &FieldSpec, bytes: &[u8]) -> Option<String> {
     if spec.nested.is_some() {
         return None;
     }
+    // What was committed travels as what it is.
+    let settled = spec.type_name.strip_prefix("Settled<").and_then(|name| name.strip_suffix('>'));
+    let type_name = settled.unwrap_or(spec.type_name);
     if let Some(precision) = spec.precision {
-        if !["f32", "f64"].contains(&spec.type_name) {
+        if !["f32", "f64"].contains(&type_name) {
             return None;
         }
         let value = f64::from(read::<i32>(bytes)?) * f64::from(precision);
         let decimals = (0..9).find(|&digits| f64::from(precision) * 10f64.powi(digits) > 0.999).unwrap_or(9);
         return Some(format!("{value:.*}", decimals as usize));
     }
-    match spec.type_name {
+    match type_name {
         "String" => read::<String>(bytes).map(|text| format!("{:?}", clean(&text))),
         "Vec2" => read::<Vec2>(bytes).map(|value| format!("({}, {})", value.x, value.y)),
         "Vec3" => read::<Vec3>(bytes).map(|value| format!("({}, {}, {})", value.x, value.y, value.z)),

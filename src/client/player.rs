@@ -207,7 +207,7 @@ impl Player {
     }
 
     /// Whether there is a session, over a connection that holds as far as is known.
-    fn is_in(&self) -> bool {
+    pub(super) fn is_in(&self) -> bool {
         self.connection.epoch() != 0 && self.connection.ended().is_none()
     }
 

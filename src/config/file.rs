@@ -106,6 +106,9 @@ pub(super) struct SessionKeys {
 #[serde(deny_unknown_fields)]
 pub(super) struct SaveKeys {
     pub(super) image_every_s: Option<Spanned<u64>>,
+    pub(super) periodic_every_s: Option<Spanned<u64>>,
+    pub(super) claims_kept_s: Option<Spanned<u64>>,
+    pub(super) history_kept_s: Option<Spanned<u64>>,
 }
 
 impl WorldConfig {

@@ -4,9 +4,10 @@ use std::fmt;
 
 use super::values::{ADDRESS, ADDRESS_OR_OFF};
 use crate::limits::{
-    CLIENT_BYTES_PER_TICK_MIN, CLIENTS_PER_SHARD_MAX, GRACE_S_MAX, GRID_CELLS_MAX, HZ_MAX,
-    LEAVE_RADIUS_M_MAX, REPLIES_KEPT_S_MAX, REPLIES_KEPT_S_MIN, THREADS_MAX, TOKEN_ADDRESSES_MAX,
-    UPDATE_BYTES_MAX, VIEW_ENTITIES_MAX, WORLD_EDGE_M_MAX,
+    CLAIMS_KEPT_S_MAX, CLAIMS_KEPT_S_MIN, CLIENT_BYTES_PER_TICK_MIN, CLIENTS_PER_SHARD_MAX, GRACE_S_MAX,
+    GRID_CELLS_MAX, HISTORY_KEPT_S_MAX, HISTORY_KEPT_S_MIN, HZ_MAX, LEAVE_RADIUS_M_MAX, PERIODIC_EVERY_S_MAX,
+    REPLIES_KEPT_S_MAX, REPLIES_KEPT_S_MIN, THREADS_MAX, TOKEN_ADDRESSES_MAX, UPDATE_BYTES_MAX,
+    VIEW_ENTITIES_MAX, WORLD_EDGE_M_MAX,
 };
 
 /// What a key's value may be, without regard to other keys.
@@ -125,6 +126,12 @@ pub(super) const CLIENT_MESSAGES_PER_S: Key =
 pub(super) const RECONNECT_TOKEN_S: Key = file_key("network.reconnect_token_s", Expected::Whole(30, 86_400));
 pub(super) const LOGIN_S: Key = file_key("network.login_s", Expected::Whole(60, 31_536_000));
 pub(super) const IMAGE_EVERY_S: Key = file_key("save.image_every_s", Expected::Whole(1, 86_400));
+pub(super) const PERIODIC_EVERY_S: Key =
+    file_key("save.periodic_every_s", Expected::Whole(1, PERIODIC_EVERY_S_MAX as u64));
+pub(super) const CLAIMS_KEPT_S: Key =
+    file_key("save.claims_kept_s", Expected::Whole(CLAIMS_KEPT_S_MIN as u64, CLAIMS_KEPT_S_MAX as u64));
+pub(super) const HISTORY_KEPT_S: Key =
+    file_key("save.history_kept_s", Expected::Whole(HISTORY_KEPT_S_MIN as u64, HISTORY_KEPT_S_MAX as u64));
 
 /// Every key there is.
 pub(super) const ALL: &[Key] = &[
@@ -166,6 +173,9 @@ pub(super) const ALL: &[Key] = &[
     RECONNECT_TOKEN_S,
     LOGIN_S,
     IMAGE_EVERY_S,
+    PERIODIC_EVERY_S,
+    CLAIMS_KEPT_S,
+    HISTORY_KEPT_S,
 ];
 
 /// What is expected at a dotted path of the file; a table of the file expects a table.

@@ -10,7 +10,10 @@ use super::file::WorldConfig;
 use super::key::{self, Key};
 use super::options::{RunOptions, config_file};
 use super::values::{GridSize, HttpListen, LogLevel, ReportFormat};
-use crate::limits::{CLIENTS_PER_SHARD_MAX, REPLIES_KEPT_S_DEFAULT, VIEW_ENTITIES_MAX};
+use crate::limits::{
+    CLAIMS_KEPT_S_DEFAULT, CLIENTS_PER_SHARD_MAX, HISTORY_KEPT_S_DEFAULT, PERIODIC_EVERY_S_DEFAULT,
+    REPLIES_KEPT_S_DEFAULT, VIEW_ENTITIES_MAX,
+};
 use crate::net::NetLimits;
 
 /// The configuration of one run of one world: every value checked, alone and against the others.
@@ -172,6 +175,12 @@ pub struct SessionSettings {
 pub struct SaveSettings {
     /// Seconds between two images of the world.
     pub image_every_s: u32,
+    /// Seconds between two scans for components of durability `periodic` that changed.
+    pub periodic_every_s: u32,
+    /// How long claims are kept whose keys clients chose: so long a repeat gets the first result.
+    pub claims_kept_s: u32,
+    /// How long single rows of ledger and changelog are kept.
+    pub history_kept_s: u32,
 }
 
 impl Settings {
@@ -305,6 +314,19 @@ impl Settings {
         );
         let image_every_s =
             check.whole(&key::IMAGE_EVERY_S, set!(IMAGE_EVERY_S, None, keys.save.image_every_s, 30));
+        let periodic_default = u64::from(PERIODIC_EVERY_S_DEFAULT);
+        let periodic_every_s = check.whole(
+            &key::PERIODIC_EVERY_S,
+            set!(PERIODIC_EVERY_S, None, keys.save.periodic_every_s, periodic_default),
+        );
+        let claims_default = u64::from(CLAIMS_KEPT_S_DEFAULT);
+        let claims_kept_s = check
+            .whole(&key::CLAIMS_KEPT_S, set!(CLAIMS_KEPT_S, None, keys.save.claims_kept_s, claims_default));
+        let history_default = u64::from(HISTORY_KEPT_S_DEFAULT);
+        let history_kept_s = check.whole(
+            &key::HISTORY_KEPT_S,
+            set!(HISTORY_KEPT_S, None, keys.save.history_kept_s, history_default),
+        );
 
         let mut settings = Settings {
             config_file: file.map(|file| file.file().to_owned()),
@@ -351,7 +373,12 @@ impl Settings {
                 grace_s: grace_s.value as u32,
                 replies_kept_s: replies_kept_s.value as u32,
             },
-            save: SaveSettings { image_every_s: image_every_s.value as u32 },
+            save: SaveSettings {
+                image_every_s: image_every_s.value as u32,
+                periodic_every_s: periodic_every_s.value as u32,
+                claims_kept_s: claims_kept_s.value as u32,
+                history_kept_s: history_kept_s.value as u32,
+            },
             warnings: Vec::new(),
         };
         check.finish()?;

@@ -203,6 +203,21 @@ fn a_value_out_of_range_is_told_with_its_range() {
         ),
         ("[save]\nimage_every_s = 0", "2:17: save.image_every_s is 0", "a whole number from 1 to 86400"),
         (
+            "[save]\nperiodic_every_s = 3601",
+            "2:20: save.periodic_every_s is 3601",
+            "a whole number from 1 to 3600",
+        ),
+        (
+            "[save]\nclaims_kept_s = 59",
+            "2:17: save.claims_kept_s is 59",
+            "a whole number from 60 to 31536000",
+        ),
+        (
+            "[save]\nhistory_kept_s = 3599",
+            "2:18: save.history_kept_s is 3599",
+            "a whole number from 3600 to 315360000",
+        ),
+        (
             "[space]\nview_entities_max = 257",
             "2:21: space.view_entities_max is 257",
             "a whole number from 1 to 256",

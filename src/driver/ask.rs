@@ -130,6 +130,14 @@ pub(super) fn ask_world(
     Err(AskError::Refused(error.unwrap_or_else(|| format!("{addr} answers {status}: {}", body.trim()))))
 }
 
+/// What the world that runs in a save tells everybody of itself, if it can be asked.
+pub(super) fn live_status(folder: &Path) -> Option<serde_json::Value> {
+    let addr = reachable(RunInfo::read(folder).ok()??.http?);
+    let request = Request { target: "/api/status", accept: "application/json", body: None };
+    let (status, body) = send(addr, &request, "").ok()?;
+    if status == 200 { serde_json::from_str(&body).ok() } else { None }
+}
+
 /// What is asked of a running world.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request<'a> {

@@ -22,6 +22,7 @@ use crate::telemetry::WatchdogSettings;
 
 use super::ask::ask_why;
 use super::moderation::{as_json, moderate};
+use super::operator::operate;
 use super::run::{BotsRequest, InProcessPlayers, MakeBots, RunError, Setup, run, world_settings};
 use super::saving::as_world_image;
 
@@ -175,6 +176,8 @@ impl WorldServer {
                 }
                 Err(error) => finish(Err(RunError::Game(error.to_string()))),
             },
+            // What the game has in the store is handed on here.
+            Command::Operate(command) => operate(&command, &builder.game_store()),
             Command::Rules(options) => match print_rules(&builder, &options) {
                 Ok(exit) => exit,
                 Err(error) => finish(Err(error)),
@@ -247,12 +250,12 @@ fn finish(outcome: Result<(), RunError>) -> AppExit {
     }
 }
 
-fn exit(code: ExitCode) -> AppExit {
+pub(super) fn exit(code: ExitCode) -> AppExit {
     NonZeroU8::new(code.code()).map_or(AppExit::Success, AppExit::Error)
 }
 
 /// Writes an answer to stdout. Whoever closes the other end has read enough.
-fn say(answer: &str) -> AppExit {
+pub(super) fn say(answer: &str) -> AppExit {
     match writeln!(std::io::stdout().lock(), "{answer}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => finish(Err(error.into())),
         _ => AppExit::Success,

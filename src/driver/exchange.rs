@@ -26,6 +26,8 @@ pub struct Exchange {
     batches: Vec<Vec<ToNet>>,
     /// Connections that said goodbye: closed after the tick that hears of it.
     leaving: Vec<ConnectionId>,
+    /// Those whose actions are in the tick that is gathered; they leave in the next.
+    leaves_next: Vec<ConnectionId>,
 }
 
 impl std::fmt::Debug for Exchange {
@@ -82,6 +84,7 @@ impl Exchange {
 
     /// Puts what has come into the input of the next tick.
     pub fn gather(&mut self, input: &mut TickInput) {
+        input.leaves.append(&mut self.leaves_next);
         for (index, transport) in self.transports.iter_mut().enumerate() {
             transport.receive(&mut self.received);
             for event in self.received.drain(..) {
@@ -133,6 +136,11 @@ impl Exchange {
                 }
             }
         }
+        // What somebody asked for before it left is done: a session that ends does so before the actions of its tick.
+        let asks =
+            |connection: &ConnectionId| input.actions.iter().any(|action| action.connection == *connection);
+        self.leaves_next = input.leaves.extract_if(.., |connection| asks(connection)).collect();
+        input.losses.retain(|connection| !self.leaves_next.contains(connection));
     }
 
     /// Hands a tick's messages to the transports and lets their packets leave.
@@ -158,8 +166,10 @@ impl Exchange {
 mod tests {
     use super::*;
     use crate::client::connection::Connection;
-    use crate::ids::{DeviceId, PlayerId};
+    use crate::ids::{ActionId, DeviceId, PlayerId};
+    use crate::net::udp_tests::welcome;
     use crate::net::{Identity, Loopback, LoopbackConditions};
+    use crate::protocol::messages::ActionCall;
 
     const SCHEMA: u64 = 5;
 
@@ -205,5 +215,42 @@ mod tests {
             round(&mut clients, &mut input);
         }
         assert_eq!((input.leaves, input.losses), (vec![liar], vec![lost]));
+    }
+
+    /// C1: what somebody asked for just before it left is in a tick in which it is still there.
+    #[test]
+    fn who_asks_and_leaves_at_once_leaves_in_the_next_tick() {
+        let net = Loopback::new(SCHEMA, "server-1", 9, LoopbackConditions::default(), 1);
+        let port = net.port();
+        let mut exchange = Exchange::default();
+        exchange.add(Box::new(net));
+        let name = PlayerId::new("hasty").expect("a name");
+        let link = port.connect(Identity::player(name));
+        let mut client = Connection::over(Box::new(link), SCHEMA, "client-1");
+        let mut round = |client: &mut Connection| {
+            client.update(Duration::from_millis(50));
+            client.poll();
+            client.flush();
+            let mut input = TickInput::default();
+            exchange.gather(&mut input);
+            let mut messages: Vec<ToNet> = Vec::new();
+            for join in &input.joins {
+                let connection = join.connection;
+                messages.push(ToNet::SetEpoch { connection, epoch: 1 });
+                messages.push(ToNet::Control { connection, message: welcome(&join.player, 1) });
+            }
+            exchange.dispatch(&mut messages);
+            input
+        };
+        for _ in 0..4 {
+            round(&mut client);
+        }
+        let call = ActionCall { id: ActionId::new(1, 1), kind: 0, payload: Vec::new() };
+        client.send_control(&ClientControl::Action(call)).expect("it is sent");
+        client.send_control(&ClientControl::Bye).expect("it is sent");
+        let inputs: Vec<TickInput> = (0..4).map(|_| round(&mut client)).collect();
+        let asked = inputs.iter().position(|input| !input.actions.is_empty()).expect("it asks");
+        let left = inputs.iter().position(|input| !input.leaves.is_empty()).expect("it leaves");
+        assert_eq!(left, asked + 1);
     }
 }

@@ -7,11 +7,17 @@
 
 mod ask;
 mod command;
+mod compensations;
+mod dispatcher;
 pub mod exchange;
+mod live;
 mod moderation;
 mod observe;
+mod operator;
+mod operator_text;
 mod pacer;
 mod players;
+mod rows;
 mod run;
 mod saving;
 mod signals;

@@ -1,7 +1,6 @@
 //! Orders about players from the command line: handed to the world that runs in a save, or written into one that does not.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,10 +10,7 @@ use crate::players::{Order, OrderKind, OrderOutcome, PlayerRequest, SanctionKind
 use crate::store::{PlayerWork, Store, StoreError};
 
 use super::ask::{AskError, Request, ask_world};
-
-/// How often a save that a process has is tried again, whose world cannot be asked yet or any more, and how far apart.
-const TRIES: u32 = 20;
-const RETRY: Duration = Duration::from_millis(100);
+use super::live::{in_stopped_or_live, now_ms};
 
 /// What came of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,23 +25,8 @@ pub(super) struct Moderated {
 
 /// Carries an order out, wherever the world of the save is.
 pub(super) fn moderate(kind: OrderKind, options: &ModerateOptions) -> Result<Moderated, AskError> {
-    let mut tries = 0;
-    loop {
-        // Whoever has the lock is the one who may write: run.json of a world that crashed says nothing.
-        match Store::open(&options.save) {
-            Ok(store) => return Ok(write(store, &order(kind, options))?),
-            Err(StoreError::Locked { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-        tries += 1;
-        match order_of_live(kind, options) {
-            // It is starting or ending, or another of these commands has the save.
-            Err(AskError::NotRunning { .. } | AskError::NoAnswer { .. }) if tries < TRIES => {
-                std::thread::sleep(RETRY);
-            }
-            outcome => return outcome,
-        }
-    }
+    let write = |store| Ok(write(store, &order(kind, options))?);
+    in_stopped_or_live(&options.save, write, || order_of_live(kind, options))
 }
 
 fn order_of_live(kind: OrderKind, options: &ModerateOptions) -> Result<Moderated, AskError> {
@@ -73,10 +54,8 @@ fn order(kind: OrderKind, options: &ModerateOptions) -> Order {
 }
 
 /// Writes an order into a save that nobody else has.
-#[expect(clippy::disallowed_methods, reason = "when an order was given, in a world that does not tick")]
 fn write(mut store: Store, order: &Order) -> Result<Moderated, StoreError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now_ms = now.as_millis() as u64;
+    let now_ms = now_ms();
     let sanctions = store.sanctions()?;
     let is_under = |kind: SanctionKind| {
         sanctions.iter().any(|it| it.player == order.player && it.kind == kind && it.holds_at(now_ms))

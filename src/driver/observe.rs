@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::net::{NetCounters, Transport};
 use crate::replication::audit::AuditFindings;
 use crate::server::actions::action_summaries;
+use crate::server::counters::{GameCounter, GameCounters};
 use crate::server::record::help_of;
 use crate::server::{Server, TickReport};
 use crate::store::StoreStats;
@@ -18,6 +19,9 @@ use crate::telemetry::{
     ActionSummary, Metrics, MetricsFrame, Quantiles, RunReport, Snapshot, StageTimes, StatusBoard,
     StatusLine, clock, status::StatusNumbers,
 };
+use crate::value::Desk;
+
+use super::saving::Saving;
 
 /// Over how many ticks "lately" is.
 const LATELY_TICKS: usize = 200;
@@ -38,6 +42,17 @@ pub(super) struct Observer {
     clients_max: u64,
     last: TickReport,
     publish_every: u64,
+    store_gauges: StoreGauges,
+    hz: u64,
+}
+
+/// What rises and falls of the store.
+#[derive(Debug, Default)]
+struct StoreGauges {
+    backlog: Arc<AtomicU64>,
+    wait_s: Arc<AtomicU64>,
+    plans_under_way: Arc<AtomicU64>,
+    disk_free_bytes: Arc<AtomicU64>,
 }
 
 /// Where a counter that metrics show comes from.
@@ -45,6 +60,7 @@ enum Source {
     Net(&'static str),
     Server(&'static str),
     Store(Arc<StoreStats>, fn(&StoreStats) -> u64),
+    Game(GameCounter),
 }
 
 impl Observer {
@@ -65,6 +81,8 @@ impl Observer {
             clients_max: 0,
             last: TickReport::default(),
             publish_every: u64::from(hz).div_ceil(4),
+            store_gauges: StoreGauges::default(),
+            hz: u64::from(hz),
         }
     }
 
@@ -81,7 +99,7 @@ impl Observer {
                 self.register(leak(format!("net_{name}")), help, Source::Net(name));
             }
         }
-        let store_counters: [(&'static str, &'static str, fn(&StoreStats) -> u64); 6] = [
+        let store_counters: [(&'static str, &'static str, fn(&StoreStats) -> u64); 14] = [
             ("store_images_saved", "Images of the world made durable", StoreStats::images_saved),
             ("store_image_bytes", "Bytes of those images", StoreStats::image_bytes),
             ("store_profiles_saved", "Profiles of players written", StoreStats::profiles_saved),
@@ -91,8 +109,47 @@ impl Observer {
                 "Profiles not written because a newer one stood in their place",
                 StoreStats::profile_conflicts,
             ),
+            ("store_rows_saved", "Components of avatars written by themselves", StoreStats::rows_saved),
             ("store_failures", "Writes to the save that failed", StoreStats::failures),
+            ("store_plans_committed", "Plans that the store carried out", StoreStats::plans_committed),
+            ("store_plans_refused", "Plans that the store refused", StoreStats::plans_refused),
+            ("store_plans_repeated", "Plans whose claim was fulfilled before", StoreStats::plans_repeated),
+            (
+                "store_plan_conflicts",
+                "Accounts whose holdings were others than the world knew when a plan was carried out",
+                StoreStats::plan_conflicts,
+            ),
+            ("store_rows_written", "Rows of all tables that were written", StoreStats::rows_written),
+            (
+                "store_deliveries_done",
+                "Deliveries of the outbox that got through",
+                StoreStats::deliveries_done,
+            ),
+            ("store_deliveries_failed", "Tries to deliver that failed", StoreStats::deliveries_failed),
         ];
+        let help = "How long the store took for what was asked of it, once it worked";
+        self.metrics.register_durations("store_write", help, store.writes().clone());
+        let gauges: [(&'static str, &'static str, &Arc<AtomicU64>); 4] = [
+            ("store_backlog", "What waits for the store or is under way", &self.store_gauges.backlog),
+            (
+                "store_wait_seconds",
+                "How long the oldest of what is to be kept of players has waited",
+                &self.store_gauges.wait_s,
+            ),
+            (
+                "store_plans_under_way",
+                "Plans that are on their way: by so many changes memory lags behind the save at most",
+                &self.store_gauges.plans_under_way,
+            ),
+            (
+                "store_disk_free_bytes",
+                "Free on the disk that the save is on",
+                &self.store_gauges.disk_free_bytes,
+            ),
+        ];
+        for (name, help, value) in gauges {
+            self.metrics.register_gauge(name, help, value.clone());
+        }
         for (name, help, read) in store_counters {
             self.register(name, help, Source::Store(store.clone(), read));
         }
@@ -120,13 +177,16 @@ impl Observer {
             for &(name, _) in &report.counters {
                 self.register(name, help_of(name).unwrap_or(name), Source::Server(name));
             }
+            for counter in server.node().resource::<GameCounters>().iter() {
+                self.register(leak(format!("game_{}", counter.name)), counter.help, Source::Game(*counter));
+            }
         }
         self.last = report;
         let tick = server.next_tick().0 - 1;
         self.metrics.record(&self.frame(server, tick, took_ns, overruns));
         self.metrics.record_actions(&action_summaries(server));
         for (value, source) in &self.outside {
-            value.store(self.read(source), Ordering::Relaxed);
+            value.store(self.read(source, server), Ordering::Relaxed);
         }
         if tick.is_multiple_of(self.publish_every) {
             self.publish(server, tick, overruns);
@@ -146,7 +206,17 @@ impl Observer {
         }
     }
 
-    fn read(&self, source: &Source) -> u64 {
+    /// Takes note of how the store does.
+    pub(super) fn note_store(&self, server: &Server, saving: &Saving) {
+        let gauges = &self.store_gauges;
+        gauges.backlog.store(saving.backlog(), Ordering::Relaxed);
+        gauges.wait_s.store(saving.waits_ticks() / self.hz, Ordering::Relaxed);
+        let under_way = server.node().resource::<Desk>().under_way();
+        gauges.plans_under_way.store(under_way as u64, Ordering::Relaxed);
+        gauges.disk_free_bytes.store(saving.stats().disk_free_bytes(), Ordering::Relaxed);
+    }
+
+    fn read(&self, source: &Source, server: &Server) -> u64 {
         match source {
             Source::Net(name) => self
                 .networks
@@ -159,6 +229,7 @@ impl Observer {
                 self.last.counters.iter().find(|(counter, _)| counter == name).map_or(0, |(_, value)| *value)
             }
             Source::Store(stats, read) => read(stats),
+            Source::Game(counter) => counter.read(server.node()),
         }
     }
 
@@ -223,9 +294,11 @@ impl Observer {
         &mut self,
         server: &Server,
         overruns: u64,
-        game: BTreeMap<String, u64>,
+        mut game: BTreeMap<String, u64>,
     ) -> RunReport {
         self.line.finish();
+        let counters = server.node().resource::<GameCounters>().iter();
+        game.extend(counters.map(|counter| (counter.name.to_owned(), counter.read(server.node()))));
         let last = &self.last;
         let mut report = RunReport {
             world: server.settings().name.clone(),
@@ -237,6 +310,7 @@ impl Observer {
             handovers: last.handovers,
             clients_max: self.clients_max as u32,
             bytes_out: self.bytes_out,
+            grants: server.node().resource::<Desk>().counts.committed,
             audits: last.audits.conclusive,
             audits_inconclusive: last.audits.inconclusive,
             audit_fields: last.audits.fields,
@@ -291,6 +365,9 @@ pub(super) fn config_json(settings: &Settings) -> serde_json::Value {
         "grace_s": settings.session.grace_s,
         "replies_kept_s": settings.session.replies_kept_s,
         "image_every_s": settings.save.image_every_s,
+        "periodic_every_s": settings.save.periodic_every_s,
+        "claims_kept_s": settings.save.claims_kept_s,
+        "history_kept_s": settings.save.history_kept_s,
     })
 }
 

@@ -11,6 +11,8 @@ use crate::reward::Holdings;
 use crate::server::io::{TickInput, TickOutput};
 use crate::store::{ClaimAnswer, PlanOutcome, PlayerWork, PlayersDone, Refused, StoreHandle, StoreRequest};
 
+use super::rows::WaitingRows;
+
 /// Most things that go to the store at a time: one transaction.
 const BATCH_MAX: usize = 512;
 /// Most profiles that may wait to be looked up while the store does not work.
@@ -22,6 +24,8 @@ const ORDERS_PER_TICK_MAX: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct PlayersDesk {
     waiting: VecDeque<PlayerWork>,
+    /// Behind all that waits: one chunk goes with each batch.
+    rows: WaitingRows,
     under_way: Vec<PlayerWork>,
     /// In which tick that went to the store.
     sent_in: TickNumber,
@@ -31,14 +35,24 @@ pub(super) struct PlayersDesk {
     plans: Vec<PlanOutcome>,
     claims: Vec<ClaimAnswer>,
     loads_waiting: usize,
-    /// What was ever to be written, as far as it is durable.
+    /// How many things were written for good: what the store numbers them by.
+    written: u64,
+    /// The same without rows of components.
     durable: u64,
+    /// In which tick how many things came that are not done yet, the oldest first.
+    came_in: VecDeque<(TickNumber, usize)>,
     last_order: u64,
     /// Sealed into a tick, or carried out and not durable yet.
     orders: BTreeMap<u64, (WaitingOrder, Option<OrderOutcome>)>,
 }
 
 impl PlayersDesk {
+    /// What the store is doing.
+    #[cfg(test)]
+    pub(super) fn under_way(&self) -> &[PlayerWork] {
+        &self.under_way
+    }
+
     /// Whether the store has something of it to do.
     pub(super) fn is_under_way(&self) -> bool {
         !self.under_way.is_empty()
@@ -46,18 +60,42 @@ impl PlayersDesk {
 
     /// Whether nothing is left to do.
     pub(super) fn is_empty(&self) -> bool {
-        self.under_way.is_empty() && self.waiting.is_empty()
+        self.under_way.is_empty() && self.waiting.is_empty() && self.rows.is_empty()
+    }
+
+    /// How many things wait for the store or are under way.
+    pub(super) fn backlog(&self) -> usize {
+        self.under_way.len() + self.waiting.len()
+    }
+
+    /// For how many ticks the oldest of them has waited.
+    pub(super) fn waits_ticks(&self) -> u64 {
+        self.came_in.front().map_or(0, |(came, _)| self.tick.0.saturating_sub(came.0))
+    }
+
+    /// So many of the oldest are done.
+    fn let_go(&mut self, mut done: usize) {
+        while let Some((_, left)) = self.came_in.front_mut()
+            && done > 0
+        {
+            let now = done.min(*left);
+            (*left, done) = (*left - now, done - now);
+            if *left == 0 {
+                self.came_in.pop_front();
+            }
+        }
     }
 
     /// How many things wait to be written.
     pub(super) fn unwritten(&self) -> usize {
-        self.under_way.iter().chain(&self.waiting).filter(|work| !is_load(work)).count()
+        self.under_way.iter().chain(&self.waiting).filter(|work| !is_load(work)).count() + self.rows.len()
     }
 
-    /// How many things were ever to be written. They are written in the order in which they came, so that this many are
-    /// [durable](Self::durable) when everything that has come so far is.
+    /// How many things were ever to be written, but for rows of components: an image holds what they do. They are written in the
+    /// order in which they came, so that this many are [durable](Self::durable) when everything that has come so far is.
     pub(super) fn given(&self) -> u64 {
-        self.durable + self.unwritten() as u64
+        let waiting = self.under_way.iter().chain(&self.waiting);
+        self.durable + waiting.filter(|work| !is_load(work) && !is_rows(work)).count() as u64
     }
 
     /// How many of them are on the disk.
@@ -95,6 +133,7 @@ impl PlayersDesk {
 
     /// Takes what a tick asks for, and hands on as much as the store takes.
     pub(super) fn hand_over(&mut self, output: &mut TickOutput, store: &StoreHandle) {
+        let before = self.waiting.len();
         for request in output.players.drain(..) {
             if let PlayerRequest::Load { number, player } = &request {
                 if self.loads_waiting >= LOADS_WAITING_MAX {
@@ -103,11 +142,20 @@ impl PlayersDesk {
                         number: *number,
                         player: player.clone(),
                         found,
+                        rows: Vec::new(),
                         holdings: Holdings::default(),
                     });
                     continue;
                 }
                 self.loads_waiting += 1;
+            }
+            match request {
+                PlayerRequest::SaveRows(save) => {
+                    self.rows.push(save);
+                    continue;
+                }
+                PlayerRequest::Save(ref save) => self.rows.forget(&save.player),
+                _ => {}
             }
             self.waiting.push_back(PlayerWork::Request(request));
         }
@@ -118,17 +166,26 @@ impl PlayersDesk {
                 *told = Some(outcome);
             }
         }
+        if self.waiting.len() > before {
+            self.came_in.push_back((self.tick, self.waiting.len() - before));
+        }
         self.send(store);
     }
 
-    /// Hands the next batch to the store, unless one is under way.
+    /// Hands the next batch to the store, unless one is under way: everything in its order, and behind it one chunk of rows. So
+    /// however many rows there are, what comes in between waits for one chunk at most.
     pub(super) fn send(&mut self, store: &StoreHandle) {
-        if self.is_under_way() || self.waiting.is_empty() {
+        if self.is_under_way() || self.waiting.is_empty() && self.rows.is_empty() {
             return;
         }
         let count = self.waiting.len().min(BATCH_MAX);
-        let batch: Vec<PlayerWork> = self.waiting.drain(..count).collect();
-        match store.try_request(StoreRequest::Players { after: self.durable, batch: batch.clone() }) {
+        let mut batch: Vec<PlayerWork> = self.waiting.drain(..count).collect();
+        // One of a batch that was given up may be among what waits: it keeps its place, since it may be durable.
+        let has_rows = batch.iter().chain(&self.waiting).any(is_rows);
+        let chunk = if has_rows { None } else { self.rows.take_chunk() };
+        let is_with_chunk = chunk.is_some();
+        batch.extend(chunk.map(|chunk| PlayerWork::Request(PlayerRequest::SaveRows(chunk))));
+        match store.try_request(StoreRequest::Players { after: self.written, batch: batch.clone() }) {
             Ok(()) => {
                 self.under_way = batch;
                 self.sent_in = self.tick;
@@ -137,6 +194,11 @@ impl PlayersDesk {
                 if matches!(refused, Refused::Stopped(_)) {
                     tracing::error!("the store thread has ended: players are no longer saved");
                 }
+                if is_with_chunk
+                    && let Some(PlayerWork::Request(PlayerRequest::SaveRows(chunk))) = batch.pop()
+                {
+                    self.rows.put_back(chunk);
+                }
                 batch.into_iter().rev().for_each(|work| self.waiting.push_front(work));
             }
         }
@@ -144,7 +206,11 @@ impl PlayersDesk {
 
     /// The batch is done.
     pub(super) fn done(&mut self, done: PlayersDone) {
-        self.durable += self.under_way.drain(..).filter(|work| !is_load(work)).count() as u64;
+        self.let_go(self.under_way.iter().filter(|work| !is_rows(work)).count());
+        for work in self.under_way.drain(..).filter(|work| !is_load(work)) {
+            self.written += 1;
+            self.durable += u64::from(!is_rows(&work));
+        }
         self.loads_waiting = self.loads_waiting.saturating_sub(done.profiles.len());
         self.answers.extend(done.profiles);
         self.plans.extend(done.plans);
@@ -164,8 +230,10 @@ impl PlayersDesk {
         for work in std::mem::take(&mut self.under_way).into_iter().rev() {
             if let PlayerWork::Request(PlayerRequest::Load { number, player }) = work {
                 self.loads_waiting = self.loads_waiting.saturating_sub(1);
+                self.let_go(1);
                 let found = Found::NotNow(why.to_owned());
-                self.answers.push(ProfileAnswer { number, player, found, holdings: Holdings::default() });
+                let (rows, holdings) = (Vec::new(), Holdings::default());
+                self.answers.push(ProfileAnswer { number, player, found, rows, holdings });
                 continue;
             }
             if let PlayerWork::Mark(number) = work
@@ -181,6 +249,10 @@ impl PlayersDesk {
 
 fn is_load(work: &PlayerWork) -> bool {
     matches!(work, PlayerWork::Request(PlayerRequest::Load { .. } | PlayerRequest::FindClaim { .. }))
+}
+
+fn is_rows(work: &PlayerWork) -> bool {
+    matches!(work, PlayerWork::Request(PlayerRequest::SaveRows(_)))
 }
 
 fn answer(outcome: &OrderOutcome) -> Reply {

@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 use crate::cli::{CliError, ExitCode};
 use crate::config::{Pace, ReportFormat, RunOptions, Settings};
 use crate::http::{
-    AdminToken, DrainRequest, HttpLimits, HttpServer, HttpSettings, HttpState, Orders, Questions,
+    AdminToken, CompensationOrders, DrainRequest, HttpLimits, HttpServer, HttpSettings, HttpState, Orders,
+    Questions,
 };
 use crate::net::{Loopback, LoopbackConditions, NetConfig, SecretKey, UdpNet, loopback::LoopbackPort};
-use crate::protocol::messages::Health;
 use crate::replication::Schema;
 use crate::replication::rule::{Tier, Tiers};
 use crate::server::io::TickInput;
 use crate::server::{Server, ServerBuilder, ServerError, WorldSettings};
 use crate::space::Area;
-use crate::store::{RunFile, RunInfo, Store, UnusedSave, WorldIdentity, WorldRecord};
+use crate::store::{Retention, RunFile, RunInfo, Store, UnusedSave, WorldIdentity, WorldRecord};
 use crate::telemetry::watchdog::end_process;
 use crate::telemetry::{
     Heartbeat, Metrics, Phase, Readiness, StageClock, StatusBoard, Watchdog, WatchdogSettings,
@@ -32,6 +32,7 @@ use super::observe::{Observer, config_json};
 use super::pacer::Pacer;
 use super::saving::{Saving, as_world_image};
 use super::signals::Signals;
+use super::troubles::health_of;
 
 /// Players inside the process, played by the game: called once a tick, before and after it.
 pub trait InProcessPlayers: Send {
@@ -166,6 +167,7 @@ pub(super) fn run(
     let metrics = Arc::new(Metrics::new());
     let board = StatusBoard::default();
     let (drain, questions, orders) = (DrainRequest::default(), Questions::default(), Orders::default());
+    let compensations = CompensationOrders::default();
     let mut observer = Observer::new(
         metrics.clone(),
         board.clone(),
@@ -182,6 +184,7 @@ pub(super) fn run(
         drain: drain.clone(),
         questions: questions.clone(),
         orders: orders.clone(),
+        compensations: compensations.clone(),
     };
     let folder = settings.world.save_folder();
     let http = start_http(&settings, &folder, state)?;
@@ -213,6 +216,7 @@ pub(super) fn run(
         pace: settings.run.pace,
         questions,
         orders,
+        compensations,
         last_image: None,
     };
     readiness.set_phase(Phase::Ready);
@@ -225,15 +229,6 @@ pub(super) fn run(
     drop(http);
     drop(run_file);
     finished
-}
-
-/// How the world does, as its players are told.
-fn health_of(readiness: &Readiness) -> Health {
-    match (readiness.phase(), readiness.degraded()) {
-        (Phase::Draining, _) => Health::Draining,
-        (_, Some(why)) => Health::Degraded(why.to_string()),
-        (_, None) => Health::Normal,
-    }
 }
 
 fn start_log(settings: &Settings) {
@@ -249,13 +244,14 @@ fn start_log(settings: &Settings) {
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-fn open_store(settings: &mut Settings) -> Result<(UnusedSave, Store, WorldRecord), RunError> {
+pub(super) fn open_store(settings: &mut Settings) -> Result<(UnusedSave, Store, WorldRecord), RunError> {
     let mut identity = WorldIdentity::from(&settings.world);
     if settings.run.pace == Pace::Lockstep {
         // Runs in lockstep are equal to the bit, names included, so the key of the names is no secret.
         identity.secret = Some(identity.seed.value ^ WorldSettings::default().secret);
     }
-    let (store, record) = Store::create_or_open(&settings.world.save_folder(), &identity)?;
+    let (mut store, record) = Store::create_or_open(&settings.world.save_folder(), &identity)?;
+    store.set_retention(Retention::of_seconds(settings.save.claims_kept_s, settings.save.history_kept_s));
     settings.adopt(record.seed, record.grid, record.size_m);
     Ok((store.unused(), store, record))
 }
@@ -289,6 +285,7 @@ pub(super) fn world_settings(settings: &Settings, secret: u64) -> WorldSettings 
         grace_s: settings.session.grace_s,
         replies_kept_s: settings.session.replies_kept_s,
         keeps_players: true,
+        periodic_every_s: settings.save.periodic_every_s,
         npcs: Some(settings.run.npcs as u64),
         threads: settings.run.threads,
         audit_every: settings.run.audit_every_ticks.map(u64::from),
@@ -379,6 +376,7 @@ struct World {
     pace: Pace,
     questions: Questions,
     orders: Orders,
+    compensations: CompensationOrders,
     last_image: Option<crate::server::WorldImage>,
 }
 
@@ -447,6 +445,7 @@ impl World {
             self.saving.wait(&mut input, &self.readiness);
         }
         self.saving.fill(&mut input, &self.readiness, &self.orders);
+        self.saving.take_compensations(&input, &self.compensations);
         input.health = health_of(&self.readiness);
         network.exchange.gather(&mut input);
         let began = Instant::now();
@@ -458,6 +457,7 @@ impl World {
         if let Some(bots) = &mut network.bots {
             bots.receive(self.pacer.tick_length());
         }
+        self.observer.note_store(&self.server, &self.saving);
         self.observer.tick(&mut self.server, output.report, took, self.pacer.overruns);
         if self.questions.is_waiting() {
             let questions = self.questions.clone();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::http::Orders;
+use crate::http::{CompensationOrders, Orders};
 use crate::ids::TickNumber;
 use crate::server::io::{TickInput, TickOutput, WorldImage};
 use crate::server::{Server, image};
@@ -13,6 +13,8 @@ use crate::store::{
 };
 use crate::telemetry::Readiness;
 
+use super::compensations::CompensationsDesk;
+use super::dispatcher::Dispatcher;
 use super::players::PlayersDesk;
 use super::troubles::{Trouble, Troubles};
 
@@ -21,6 +23,9 @@ const RESERVED_AHEAD: u64 = 10_000;
 
 /// How long the store may take for what was asked of it before players are told that it is slow, seconds.
 const STALLED_AFTER_S: u64 = 2;
+
+/// How often the outbox is looked into while nothing of it is under way, seconds.
+const OUTBOX_EVERY_S: u64 = 1;
 
 /// The store as the driver sees it.
 pub(super) struct Saving {
@@ -39,7 +44,11 @@ pub(super) struct Saving {
     asked_births: u64,
     /// What is kept of players.
     players: PlayersDesk,
+    dispatcher: Dispatcher,
+    compensations: CompensationsDesk,
     troubles: Troubles,
+    /// Calendar time of the newest tick.
+    now_ms: u64,
 }
 
 /// An image on its way to the store.
@@ -72,13 +81,17 @@ impl Saving {
             server.remember_nothing();
         }
         store.adopt_assets(server.reward_tables().assets())?;
+        store.adopt_game(server.game_store().clone())?;
+        let hz = u64::from(server.settings().hz);
+        let dispatcher = Dispatcher::start(server.take_couriers(), OUTBOX_EVERY_S * hz)
+            .map_err(StoreError::io(store.folder().path(), "start the thread of couriers"))?;
         let (last_epoch, last_birth) = server.counters();
         let reserved_epoch = store.reserve(counter::SESSION_EPOCH, u64::from(last_epoch) + RESERVED_AHEAD)?;
         let reserved_births = store.reserve(counter::WORLD_SPAWNS, last_birth + RESERVED_AHEAD)?;
         Ok(Self {
             store: store.start()?,
             every_ticks,
-            stalled_after: STALLED_AFTER_S * u64::from(server.settings().hz),
+            stalled_after: STALLED_AFTER_S * hz,
             due: TickNumber(next.0 + every_ticks),
             held_back: None,
             under_way: 0,
@@ -87,13 +100,26 @@ impl Saving {
             asked_epoch: reserved_epoch,
             asked_births: reserved_births,
             players: PlayersDesk::default(),
+            dispatcher,
+            compensations: CompensationsDesk::default(),
             troubles: Troubles::default(),
+            now_ms: 0,
         })
     }
 
     /// Where the world is saved.
     pub(super) fn folder(&self) -> &Arc<SaveFolder> {
         self.store.folder()
+    }
+
+    /// How many things wait for the store or are under way.
+    pub(super) fn backlog(&self) -> u64 {
+        (self.players.backlog() + self.under_way + usize::from(self.held_back.is_some())) as u64
+    }
+
+    /// For how many ticks the oldest of what is to be kept of players has waited.
+    pub(super) fn waits_ticks(&self) -> u64 {
+        self.players.waits_ticks()
     }
 
     /// What the thread has done.
@@ -107,6 +133,8 @@ impl Saving {
         for result in results {
             self.take(result, input, readiness);
         }
+        self.now_ms = input.now_ms;
+        self.dispatcher.turn(input.tick, input.now_ms, &self.store);
         self.players.fill(input, orders);
         if self.players.is_stalled(input.tick, self.stalled_after) {
             self.troubles.begin(Trouble::Stalled);
@@ -119,9 +147,14 @@ impl Saving {
         }
     }
 
+    /// Hands what operators order about what failed for good to the store.
+    pub(super) fn take_compensations(&mut self, input: &TickInput, orders: &CompensationOrders) {
+        self.compensations.hand_over(input, orders, &self.store);
+    }
+
     /// Waits until the store has answered everything, as lockstep does before each tick.
     pub(super) fn wait(&mut self, input: &mut TickInput, readiness: &Readiness) {
-        while (self.under_way > 0 || self.players.is_under_way())
+        while (self.under_way > 0 || self.players.is_under_way() || self.dispatcher.is_asked())
             && let Some(result) = self.store.wait_result(Duration::from_secs(60))
         {
             let works = !matches!(result, StoreResult::Failed { .. });
@@ -145,8 +178,11 @@ impl Saving {
                 self.troubles.end(Trouble::Stalled);
                 self.players.done(done);
             }
-            // Nobody asks for deliveries yet.
-            StoreResult::Due(_) => {}
+            StoreResult::Compensation(done) => self.compensations.done(done, input),
+            StoreResult::Due(due) => {
+                self.troubles.end(Trouble::Deliveries);
+                self.dispatcher.take(due, input.tick);
+            }
             StoreResult::Reserved { counter: name, up_to } => {
                 self.troubles.end(Trouble::Reserves);
                 if name == counter::SESSION_EPOCH {
@@ -155,11 +191,19 @@ impl Saving {
                     self.reserved_births = up_to;
                 }
             }
+            // Whoever ordered it is told; nobody else waits for it.
+            StoreResult::Failed { asked: Asked::Compensation(ticket), retry_in_ms, message, .. } => {
+                tracing::error!("{message}");
+                if retry_in_ms.is_none() {
+                    self.compensations.gave_up(ticket, &message);
+                }
+            }
             StoreResult::Failed { asked, retry_in_ms, message, .. } => {
                 tracing::error!("{message}");
                 self.troubles.begin(match asked {
                     Asked::Image(_) => Trouble::Images,
-                    Asked::Players | Asked::Outbox => self.players_trouble(),
+                    Asked::Players | Asked::Compensation(_) => self.players_trouble(),
+                    Asked::Outbox => Trouble::Deliveries,
                     Asked::Reserve { .. } => Trouble::Reserves,
                 });
                 if retry_in_ms.is_none() {
@@ -170,7 +214,8 @@ impl Saving {
                             self.due = input.tick;
                         }
                         Asked::Players => self.players.gave_up(&message),
-                        Asked::Outbox => {}
+                        Asked::Outbox => self.dispatcher.gave_up(input.tick),
+                        Asked::Compensation(_) => {}
                         Asked::Reserve { .. } => {
                             self.asked_epoch = self.reserved_epoch;
                             self.asked_births = self.reserved_births;
@@ -268,6 +313,7 @@ impl Saving {
     /// who is no longer in that image would be lost.
     pub(super) fn finish(mut self, last: Option<WorldImage>) -> Result<(), StoreError> {
         let players = self.write_last();
+        self.dispatcher.finish(self.now_ms, &self.store);
         let last = last.filter(|_| players.is_ok()).map(as_saved).or_else(|| {
             let held_back = self.held_back.take()?;
             (held_back.after <= self.players.durable()).then_some(held_back.image)

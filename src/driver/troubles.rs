@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::protocol::messages::Health;
+use crate::telemetry::{Phase, Readiness};
+
 /// Something that was asked of the store and failed. The first that is left is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Trouble {
@@ -13,6 +16,8 @@ pub(super) enum Trouble {
     Reserves,
     /// Players cannot be looked up.
     LookUps,
+    /// What waits in the outbox cannot be fetched, or what was delivered cannot be written down.
+    Deliveries,
     /// What was asked of the store long ago is still not done.
     Stalled,
 }
@@ -25,6 +30,7 @@ impl Trouble {
                 "nothing can be saved for now: what happens may be lost if the world stops"
             }
             Trouble::Stalled => "saving takes long: whatever changes value is answered late",
+            Trouble::Deliveries => "mails and the like are delivered late",
             Trouble::LookUps => "saved players cannot be read for now: who comes in may have to wait",
         }
     }
@@ -54,5 +60,14 @@ impl Troubles {
     /// What players are told, if there is any.
     pub(super) fn text(&self) -> Option<&'static str> {
         self.0.first().map(|trouble| trouble.text())
+    }
+}
+
+/// How the world does, as its players are told.
+pub(super) fn health_of(readiness: &Readiness) -> Health {
+    match (readiness.phase(), readiness.degraded()) {
+        (Phase::Draining, _) => Health::Draining,
+        (_, Some(why)) => Health::Degraded(why.to_string()),
+        (_, None) => Health::Normal,
     }
 }

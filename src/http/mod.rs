@@ -14,6 +14,7 @@
 //! | `/api/config` | GET | yes | the configuration the world runs with |
 //! | `/api/why` | GET | yes | why a player sees an entity or a field, or does not |
 //! | `/api/moderate` | POST | yes | what came of an order about a player: kick, ban, unban, mute, unmute |
+//! | `/api/compensations` | POST | yes | what came of an order about what failed for good: retry, discard |
 //! | `/api/drain` | POST | yes | 202: the world stops admitting, saves and ends |
 //! | `/` | GET | | a page for people |
 //!
@@ -33,7 +34,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-pub use questions::{Desk, OrderRequest, Orders, Questions, Reply, Waiting, WaitingOrder, WhyQuestion};
+pub use questions::{
+    CompensationOrders, CompensationRequest, Desk, OrderRequest, Orders, Questions, Reply, Waiting,
+    WaitingCompensation, WaitingOrder, WhyQuestion,
+};
 pub use server::HttpServer;
 pub use token::{AdminToken, TokenError};
 
@@ -104,6 +108,8 @@ pub struct HttpState {
     pub questions: Questions,
     /// Where orders about players wait.
     pub orders: Orders,
+    /// Where orders about what failed for good wait.
+    pub compensations: CompensationOrders,
 }
 
 /// An operator's wish that the world ends in order. Clones share it.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::players::OrderKind;
+use crate::store::CompensationVerb;
 
 /// Questions that may wait; one more is told to come again.
 const QUESTIONS_WAITING_MAX: usize = 16;
@@ -59,6 +60,19 @@ pub struct OrderRequest {
     pub for_s: Option<u64>,
 }
 
+/// What an operator orders about what failed for good, in the words of the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompensationRequest {
+    /// What.
+    pub what: CompensationVerb,
+    /// Under which number it waits.
+    pub number: u64,
+    /// Why, for the records; needed where something is discarded.
+    #[serde(default)]
+    pub why: String,
+}
+
 /// A question that waits for its reply.
 #[derive(Debug)]
 pub struct Waiting<Q> {
@@ -82,6 +96,9 @@ impl<Q> Waiting<Q> {
 
 /// An order that waits for its reply.
 pub type WaitingOrder = Waiting<OrderRequest>;
+
+/// An order about what failed for good that waits for its reply.
+pub type WaitingCompensation = Waiting<CompensationRequest>;
 
 /// Why there is no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -112,6 +129,9 @@ pub type Questions = Desk<WhyQuestion>;
 
 /// Where orders about players wait.
 pub type Orders = Desk<OrderRequest>;
+
+/// Where orders about what failed for good wait.
+pub type CompensationOrders = Desk<CompensationRequest>;
 
 impl<Q> Clone for Desk<Q> {
     fn clone(&self) -> Self {

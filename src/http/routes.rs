@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::http::guard::{Guard, admit, authorize};
 use crate::http::questions::NoReply;
-use crate::http::{HttpState, OrderRequest, Reply, WhyQuestion};
+use crate::http::{CompensationRequest, HttpState, OrderRequest, Reply, WhyQuestion};
 use crate::telemetry::metrics::METRICS_CONTENT_TYPE;
 use crate::telemetry::{Health, Phase};
 use crate::tick::TickSystems;
@@ -29,6 +29,7 @@ pub(super) fn router(state: HttpState, guard: Guard) -> Router {
         .route("/api/config", get(config))
         .route("/api/why", get(why))
         .route("/api/moderate", post(moderate))
+        .route("/api/compensations", post(compensations))
         .route("/api/drain", post(drain))
         .route_layer(from_fn_with_state(guard.clone(), authorize));
     Router::new()
@@ -152,6 +153,18 @@ async fn moderate(State(state): State<HttpState>, body: Bytes) -> Response {
         Err(wrong) => {
             let usage =
                 r#"send {"what": "ban", "player": NAME, "why": TEXT} and, if wanted, "for_s": SECONDS"#;
+            error(StatusCode::BAD_REQUEST, format!("{wrong}: {usage}"))
+        }
+    }
+}
+
+/// The body is the order, as JSON.
+async fn compensations(State(state): State<HttpState>, body: Bytes) -> Response {
+    match serde_json::from_slice::<CompensationRequest>(&body) {
+        Ok(order) => said(false, state.compensations.ask(order).await),
+        Err(wrong) => {
+            let usage =
+                r#"send {"what": "retry", "number": N} or {"what": "discard", "number": N, "why": TEXT}"#;
             error(StatusCode::BAD_REQUEST, format!("{wrong}: {usage}"))
         }
     }

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use super::*;
-use crate::http::{AdminToken, DrainRequest, Orders, Questions, Reply};
+use crate::http::{AdminToken, CompensationOrders, DrainRequest, Orders, Questions, Reply};
 use crate::ids::{CellId, SlotIndex, TickNumber};
 use crate::telemetry::metrics::tests::parse;
 use crate::telemetry::{
@@ -28,6 +28,7 @@ fn site_with(limits: HttpLimits) -> Site {
         drain: DrainRequest::default(),
         questions: Questions::default(),
         orders: Orders::default(),
+        compensations: CompensationOrders::default(),
     };
     let token = AdminToken::generate().unwrap();
     let secret = token.reveal().to_owned();
@@ -442,4 +443,31 @@ fn an_order_that_is_done_and_not_written_yet_is_told_as_such() {
         told
     });
     assert!(status == 504 && told.contains("not written yet"), "{status} {told}");
+}
+
+/// E6, H3: what failed for good is ordered about with the token alone, in words that are understood; whoever ticks answers.
+#[test]
+fn orders_about_what_failed_need_the_token_and_are_understood() {
+    let site = site();
+    let token = format!("Authorization: Bearer {}\r\n", site.token);
+    let post = |headers: &str, body: &str| site.ask("POST", "/api/compensations", headers, body);
+    let retry = r#"{"what": "retry", "number": 7}"#;
+    assert_eq!(post("", retry).0, 401);
+    for wrong in ["", "{}", r#"{"what": "retry"}"#, r#"{"what": "forget", "number": 7}"#, "[7]"] {
+        let (status, told) = post(&token, wrong);
+        assert!(status == 400 && told.contains("discard"), "{wrong}: {told}");
+    }
+    let told = std::thread::scope(|scope| {
+        let ordering = scope.spawn(|| post(&token, retry));
+        let taken = loop {
+            if let Some(taken) = site.state.compensations.take(1).pop() {
+                break taken;
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!((taken.question().number, taken.question().why.as_str()), (7, ""));
+        taken.reply(Reply::Answer { json: serde_json::json!({ "done": true }), text: "done".into() });
+        ordering.join().unwrap()
+    });
+    assert_eq!(told, (200, "{\"done\":true}".into()));
 }

@@ -44,6 +44,8 @@ mod link_tests;
 #[cfg(test)]
 mod loopback_tests;
 #[cfg(test)]
+mod token_tests;
+#[cfg(test)]
 pub(crate) mod udp_tests;
 #[cfg(test)]
 mod vet_tests;

@@ -337,9 +337,6 @@ pub enum ActionRefusal {
     /// The entity that it names is not the player's, or the group's.
     #[error("that is not yours")]
     NotYours,
-    /// The player is in no group.
-    #[error("you are in no party")]
-    NoGroup,
     /// The player may not speak.
     #[error("you may not speak here: {0}")]
     Muted(String),

@@ -10,7 +10,7 @@ use crate::limits::PENDING_TICKS_MAX;
 use crate::net::ToNet;
 use crate::protocol::messages::{AuditOutcome, ServerControl};
 use crate::server::WorldSettings;
-use crate::server::io::TickInput;
+use crate::server::io::SealedInput;
 use crate::session::relevance::Relevance;
 use crate::session::{Session, Sessions};
 
@@ -47,7 +47,7 @@ pub(super) fn install(world: &mut World) {
 
 /// Takes what clients have said of what they hold.
 pub(super) fn take_reports(world: &mut World, sessions: &mut Sessions) {
-    world.resource_scope(|world, input: Mut<TickInput>| {
+    world.resource_scope(|world, input: Mut<SealedInput>| {
         world.resource_scope(|world, mut findings: Mut<AuditFindings>| {
             let mut counts = world.resource_mut::<AssembleCounts>();
             for report in &input.audits {

@@ -11,7 +11,7 @@ use crate::limits::FIRST_SYNC_UPDATES_PER_TICK_MAX;
 use crate::net::ToNet;
 use crate::protocol::messages::ServerControl;
 use crate::server::WorldSettings;
-use crate::server::io::{AuditTotals, TickInput, TickOutput};
+use crate::server::io::{AuditTotals, OutputSoFar, SealedInput};
 use crate::session::relevance::Relevance;
 use crate::session::{Session, Sessions};
 
@@ -158,7 +158,7 @@ pub fn assemble(world: &mut World) {
 }
 
 fn take_acks(world: &mut World, sessions: &mut Sessions) {
-    world.resource_scope(|world, input: Mut<TickInput>| {
+    world.resource_scope(|world, input: Mut<SealedInput>| {
         let rows = world.resource::<Rows>();
         for ack in &input.acks {
             if let Some(session) = sessions.current_mut(ack.connection, ack.epoch) {
@@ -344,6 +344,6 @@ fn collect(world: &mut World, sessions: &mut Sessions, scratch: &mut AssembleScr
 }
 
 /// Runs `Send`: hands this tick's updates and replies to the output, behind the messages of earlier sets.
-pub fn send(mut assembled: ResMut<Assembled>, mut output: ResMut<TickOutput>) {
+pub(crate) fn send(mut assembled: ResMut<Assembled>, mut output: ResMut<OutputSoFar>) {
     output.messages.append(&mut assembled.0);
 }

@@ -27,11 +27,15 @@ use crate::replication::{Rows, stage};
 use crate::reward::RewardTables;
 use crate::session::avatar::Absent;
 use crate::session::moderate::Sanctions;
+use crate::session::persist::DirtyScan;
 use crate::session::{AvatarRecipe, AvatarRequest, Sessions};
 use crate::telemetry::{Heartbeat, StageClock};
 
+use super::counters::GameCounters;
+use crate::store::game::GameStore;
 use crate::value::asked::AskedHere;
-use crate::value::{Book, Desk, RewardOutcomes, Tables};
+use crate::value::register::{GameTables, RegisteredCouriers};
+use crate::value::{Book, Desk, HouseNet, RewardOutcomes, Tables};
 
 use super::population::{Npcs, Population};
 use super::rules::Rules;
@@ -199,6 +203,15 @@ impl ServerBuilder {
         Ok(game)
     }
 
+    /// The game's own tables in its save, and its kinds of change: what plugins of the node have registered so far.
+    #[must_use]
+    pub fn game_store(&self) -> GameStore {
+        self.node
+            .world()
+            .get_resource::<GameTables>()
+            .map_or_else(GameStore::default, |tables| tables.0.clone())
+    }
+
     /// What the game has laid down: who is told what, and who may do what; with an image of a world, its bytes too.
     ///
     /// # Errors
@@ -318,6 +331,7 @@ fn install_resources(world: &mut World, settings: &WorldSettings, layout: Layout
     world.init_resource::<Sessions>();
     world.init_resource::<Sanctions>();
     world.init_resource::<Absent>();
+    world.init_resource::<DirtyScan>();
     world.init_resource::<LifeEvents>();
     world.init_resource::<NewlyPublished>();
     world.init_resource::<PartitionCounts>();
@@ -330,6 +344,10 @@ fn install_resources(world: &mut World, settings: &WorldSettings, layout: Layout
     world.init_resource::<AskedHere>();
     world.init_resource::<RewardOutcomes>();
     world.init_resource::<Tables>();
+    world.init_resource::<GameTables>();
+    world.init_resource::<HouseNet>();
+    world.init_resource::<GameCounters>();
+    world.init_resource::<RegisteredCouriers>();
     world.init_resource::<record::CellTotals>();
     world.init_resource::<image::PendingImage>();
     world.init_resource::<record::LastSaved>();

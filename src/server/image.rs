@@ -25,7 +25,7 @@ use crate::session::avatar::{Absent, AbsentPlayer, save_avatar};
 use crate::session::{SessionProfile, Sessions};
 use crate::space::Position;
 
-use super::io::{TickInput, TickOutput, WorldImage};
+use super::io::{OutputSoFar, SealedInput, WorldImage};
 use super::{GameOf, WorldSettings};
 
 /// Counter of session epochs in an image.
@@ -81,6 +81,10 @@ type EntityHead = (NetId, u8, [f32; 3], Seen, u16);
 /// Players who were in the world, or had been when the image was made that it came from: behind everything else.
 type Avatars = Vec<(PlayerId, AbsentPlayer)>;
 
+/// By place in [`Avatars`]: the highest version of a row of that player. Behind them, and only where there are rows at all: older
+/// programs wrote none.
+type RowVersions = Vec<u64>;
+
 /// The avatars of all who are in the world, and of those who have not come back since the last restart.
 fn avatars_of(world: &World, game: &Game, cells: &Cells) -> Avatars {
     let (rows, now_ms) = (world.resource::<Rows>(), world.resource::<NodeContext>().0.now_ms);
@@ -88,7 +92,8 @@ fn avatars_of(world: &World, game: &Game, cells: &Cells) -> Avatars {
     for session in world.resource::<Sessions>().iter() {
         let avatar = save_avatar(game, rows, cells, session.avatar);
         let SessionProfile { version, first_seen_ms } = session.profile;
-        let absent = AbsentPlayer { version, first_seen_ms, seen_ms: now_ms, avatar };
+        let rows = session.rows.version();
+        let absent = AbsentPlayer { version, first_seen_ms, seen_ms: now_ms, avatar, rows };
         avatars.insert(session.player.clone(), absent);
     }
     avatars.into_iter().collect()
@@ -97,7 +102,7 @@ fn avatars_of(world: &World, game: &Game, cells: &Cells) -> Avatars {
 /// Makes the image if this tick's input asks for one. Avatars are not among its entities: nobody would ever take one away
 /// whose player does not come back. Where players are kept they stand by their players' names behind everything else.
 pub fn make_image(world: &mut World) {
-    if !world.resource::<TickInput>().save {
+    if !world.resource::<SealedInput>().save {
         return;
     }
     let game = world.resource::<GameOf>().0.clone();
@@ -160,7 +165,12 @@ pub fn make_image(world: &mut World) {
             ids_highest: world.resource::<Sessions>().ids_highest(),
         };
         if world.resource::<WorldSettings>().keeps_players {
-            codec::encode_into(&avatars_of(world, &game, cells), &mut body);
+            let avatars = avatars_of(world, &game, cells);
+            codec::encode_into(&avatars, &mut body);
+            let versions: RowVersions = avatars.iter().map(|(_, absent)| absent.rows).collect();
+            if versions.iter().any(|&version| version > 0) {
+                codec::encode_into(&versions, &mut body);
+            }
         }
         let mut bytes = codec::encode(&header);
         bytes.append(&mut body);
@@ -179,7 +189,7 @@ pub fn make_image(world: &mut World) {
 }
 
 /// Gives the image to the output.
-pub fn hand_over_image(mut pending: ResMut<PendingImage>, mut output: ResMut<TickOutput>) {
+pub(crate) fn hand_over_image(mut pending: ResMut<PendingImage>, mut output: ResMut<OutputSoFar>) {
     output.image = pending.0.take();
 }
 
@@ -290,10 +300,26 @@ pub(super) fn restore(world: &mut World, image: &WorldImage) -> Result<(), Strin
     }
     // Images of older programs hold none.
     if world.resource::<WorldSettings>().keeps_players && at != bytes.len() {
-        let (avatars, used) =
+        let (mut avatars, used) =
             codec::decode_prefix::<Avatars, AVATARS_BYTES_MAX>("saved avatars", &bytes[at..])
                 .map_err(error)?;
         at += used;
+        if at != bytes.len() {
+            let (versions, used) =
+                codec::decode_prefix::<RowVersions, AVATARS_BYTES_MAX>("row versions", &bytes[at..])
+                    .map_err(error)?;
+            at += used;
+            if versions.len() != avatars.len() {
+                return Err(format!(
+                    "it has row versions of {} avatars of {}",
+                    versions.len(),
+                    avatars.len()
+                ));
+            }
+            for ((_, absent), version) in avatars.iter_mut().zip(versions) {
+                absent.rows = version;
+            }
+        }
         world.resource_mut::<Absent>().0 = avatars.into_iter().collect();
     }
     if at != bytes.len() {

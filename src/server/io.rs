@@ -1,5 +1,7 @@
 //! What goes into a tick and what comes out of it. Nothing else does.
 
+use std::ops::{Deref, DerefMut};
+
 use bevy_ecs::prelude::Resource;
 use bytes::Bytes;
 
@@ -96,7 +98,7 @@ pub struct ClientAudit {
 
 /// Everything a tick may know of the outside, sealed before it starts. Given the state of the world, it
 /// decides the next: two servers fed the same inputs go through the same states.
-#[derive(Resource, Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TickInput {
     /// The tick's number.
     pub tick: TickNumber,
@@ -158,7 +160,7 @@ impl TickInput {
 }
 
 /// What a tick gives to the outside.
-#[derive(Resource, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct TickOutput {
     /// Messages for clients; those of one connection are in order.
     pub messages: Vec<ToNet>,
@@ -167,12 +169,46 @@ pub struct TickOutput {
     /// What is asked of whoever keeps players, in this order: it has to be carried out, however long that takes.
     pub players: Vec<PlayerRequest>,
     /// What was done with power over others in this tick, to be appended to the records: moderation, and whatever else is
-    /// pushed here by systems of the tick, such as actions of scope `global`.
+    /// made in the tick, such as actions of scope `global`.
     pub audit: Vec<AuditRow>,
     /// What came of the input's orders.
     pub orders: Vec<OrderOutcome>,
     /// What there is to tell about the tick.
     pub report: TickReport,
+}
+
+/// The input of the tick under way, for the engine's own systems: a game's can name neither connections nor the store.
+#[derive(Resource, Debug)]
+pub(crate) struct SealedInput(pub(super) TickInput);
+
+impl Deref for SealedInput {
+    type Target = TickInput;
+    fn deref(&self) -> &TickInput {
+        &self.0
+    }
+}
+
+impl DerefMut for SealedInput {
+    fn deref_mut(&mut self) -> &mut TickInput {
+        &mut self.0
+    }
+}
+
+/// The output of the tick under way, for the engine's own systems: what a game sends, it says to the engine.
+#[derive(Resource, Debug, Default)]
+pub(crate) struct OutputSoFar(pub(super) TickOutput);
+
+impl Deref for OutputSoFar {
+    type Target = TickOutput;
+    fn deref(&self) -> &TickOutput {
+        &self.0
+    }
+}
+
+impl DerefMut for OutputSoFar {
+    fn deref_mut(&mut self) -> &mut TickOutput {
+        &mut self.0
+    }
 }
 
 /// Everything registered, as of one point of one tick.

@@ -6,6 +6,7 @@
 
 pub mod actions;
 mod build;
+pub mod counters;
 pub mod image;
 pub mod io;
 mod population;
@@ -20,6 +21,7 @@ use bevy_app::App;
 use bevy_ecs::prelude::Resource;
 
 pub use build::{ServerBuilder, ServerError};
+use io::{OutputSoFar, SealedInput};
 pub use io::{TickInput, TickOutput, TickReport, WorldImage};
 pub use population::Population;
 pub use settings::WorldSettings;
@@ -27,16 +29,19 @@ pub use settings::WorldSettings;
 use crate::cell::partition::Births;
 use crate::cell::pool::with_cells;
 use crate::cell::registration::Game;
-use crate::ids::{NetId, Row, SlotIndex, TickNumber};
+use crate::ids::{ConnectionId, NetId, PlayerId, Row, SlotIndex, TickNumber};
 use crate::players::Sanction;
 use crate::replication::Rows;
 use crate::replication::why::{self, Why, WhyError, WhyQuery};
 use crate::reward::RewardTables;
 use crate::session::Sessions;
 use crate::session::moderate::Sanctions;
+use crate::store::Couriers;
+use crate::store::game::GameStore;
 use crate::telemetry::CellSnapshot;
 use crate::tick::Tick;
 use crate::value::Tables;
+use crate::value::register::{GameTables, RegisteredCouriers};
 
 /// The game that this node runs.
 #[derive(Resource, Clone, Debug)]
@@ -61,11 +66,11 @@ impl Server {
     pub fn tick(&mut self, mut input: TickInput) -> TickOutput {
         input.seal();
         let world = self.app.world_mut();
-        world.insert_resource(input);
-        world.insert_resource(TickOutput::default());
+        world.insert_resource(SealedInput(input));
+        world.insert_resource(OutputSoFar::default());
         world.run_schedule(Tick);
         world.clear_trackers();
-        world.remove_resource::<TickOutput>().expect("inserted above")
+        world.remove_resource::<OutputSoFar>().expect("inserted above").0
     }
 
     /// Ends the world in order: everybody is told and leaves, and what is left is made an image, from which the
@@ -75,10 +80,17 @@ impl Server {
     /// As [`tick`](Self::tick).
     pub fn close(&mut self, input: TickInput) -> TickOutput {
         let world = self.app.world_mut();
-        world.insert_resource(TickInput { save: true, draining: true, ..input });
-        world.insert_resource(TickOutput::default());
+        world.insert_resource(SealedInput(TickInput { save: true, draining: true, ..input }));
+        world.insert_resource(OutputSoFar::default());
         world.run_schedule(schedule::Close);
-        world.remove_resource::<TickOutput>().expect("inserted above")
+        world.remove_resource::<OutputSoFar>().expect("inserted above").0
+    }
+
+    /// Over which connection each player's session goes, or went last. For whoever drives the server: no system of a game can
+    /// ask.
+    pub fn connections(&self) -> impl Iterator<Item = (&PlayerId, ConnectionId)> {
+        let sessions = self.app.world().resource::<Sessions>();
+        sessions.iter().map(|session| (&session.player, session.connection))
     }
 
     /// What the world was made with.
@@ -97,6 +109,18 @@ impl Server {
     #[must_use]
     pub fn reward_tables(&self) -> &Arc<RewardTables> {
         &self.app.world().resource::<Tables>().0
+    }
+
+    /// The game's own tables in the save, and its kinds of change.
+    #[must_use]
+    pub fn game_store(&self) -> &GameStore {
+        &self.app.world().resource::<GameTables>().0
+    }
+
+    /// The game's couriers, for whoever lets them deliver: there are none any more after that.
+    #[must_use]
+    pub fn take_couriers(&mut self) -> Couriers {
+        self.app.world_mut().resource_mut::<RegisteredCouriers>().take()
     }
 
     /// The game it runs.

@@ -10,16 +10,17 @@ use crate::ids::TickNumber;
 use crate::replication::stage::AssembleCounts;
 use crate::replication::{Globals, Rows};
 use crate::session::Sessions;
+use crate::value::Desk;
 
 use super::WorldSettings;
-use super::io::{TickInput, TickOutput, TickReport};
+use super::io::{OutputSoFar, SealedInput, TickReport};
 
 /// The newest tick whose image is durable.
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub struct LastSaved(pub Option<TickNumber>);
 
 /// Takes note of what the store has made durable.
-pub fn note_saved_images(input: Res<TickInput>, mut last: ResMut<LastSaved>) {
+pub(crate) fn note_saved_images(input: Res<SealedInput>, mut last: ResMut<LastSaved>) {
     last.0 = last.0.max(input.images_saved.last().copied());
 }
 
@@ -78,7 +79,7 @@ pub fn check_invariants(world: &mut World) {
     if !world.resource::<WorldSettings>().check_invariants {
         return;
     }
-    let tick = world.resource::<TickInput>().tick;
+    let tick = world.resource::<SealedInput>().tick;
     with_cells(world, |world, cells| {
         world.resource_scope(|_, rows: Mut<Rows>| {
             let mut owned_by_cells = 0;
@@ -132,6 +133,14 @@ pub fn check_invariants(world: &mut World) {
 pub fn help_of(counter: &str) -> Option<&'static str> {
     let help = match counter {
         "teleports" => "Jumps of entities, asked for by the game or made of a step that was too long",
+        "plans_made" => "Plans of rewards that were made",
+        "plans_committed" => "Plans of rewards that were committed",
+        "plans_refused" => "Rewards that were refused, planned or not",
+        "plans_repeated" => "Plans whose claim had been fulfilled before: answered as before",
+        "plans_conflicts" => "Accounts whose holdings had changed between a plan and its execution",
+        "holdings_reread" => {
+            "Holdings that were read anew, since something was written of them that was not asked for here"
+        }
         "births" => "Entities that were spawned",
         "deaths" => "Entities that were despawned",
         "name_collisions" => "Spawns refused because the name was taken",
@@ -199,6 +208,7 @@ pub fn record(world: &mut World) {
         let sessions = world.resource::<Sessions>();
         let partition = *world.resource::<PartitionCounts>();
         let act = *world.resource::<ActCounts>();
+        let value = world.resource::<Desk>().counts;
         let assembled = *world.resource::<AssembleCounts>();
         let known: usize = cells.iter().map(|cell| cell.by_net_id.len()).sum();
         let sum = |part: fn(&crate::cell::Cell) -> u64| cells.iter().map(part).sum::<u64>();
@@ -221,6 +231,12 @@ pub fn record(world: &mut World) {
             counters: vec![
                 ("teleports", partition.teleports),
                 ("births", partition.births),
+                ("plans_made", value.planned),
+                ("plans_committed", value.committed),
+                ("plans_refused", value.refused),
+                ("plans_repeated", value.repeated),
+                ("plans_conflicts", value.conflicts),
+                ("holdings_reread", value.reread),
                 ("deaths", partition.deaths),
                 ("name_collisions", partition.name_collisions),
                 ("detached", partition.detached),
@@ -262,5 +278,5 @@ pub fn record(world: &mut World) {
             ],
         }
     });
-    world.resource_mut::<TickOutput>().report = report;
+    world.resource_mut::<OutputSoFar>().report = report;
 }

@@ -8,12 +8,13 @@ use crate::cell::partition::{LifeEvents, partition, take_exports_back};
 use crate::cell::pool::{InterestCells, NodeContext, SimulateCells};
 use crate::ids::TickNumber;
 use crate::replication::{Rows, stage};
-use crate::session::{admit, follow_parties::follow_parties};
+use crate::session::{admit, follow_parties::follow_parties, persist};
 use crate::telemetry::{self, Heartbeat, StageClock};
 use crate::tick::{self, Foremost, Tick, TickSystems};
+use crate::value::netting;
 use crate::value::stage as value_stage;
 
-use super::io::TickInput;
+use super::io::SealedInput;
 use super::{image, record};
 
 /// The number the next tick must have.
@@ -42,6 +43,7 @@ pub(super) fn install_tick(world: &mut World, clock: StageClock, heartbeat: Hear
         interest_cells.in_set(TickSystems::Interest),
         stage::assemble.in_set(TickSystems::Assemble),
         value_stage::plan.in_set(TickSystems::Plan),
+        persist::keep_rows.in_set(Foremost(TickSystems::Commit)),
         image::hand_over_image.in_set(TickSystems::Commit),
         stage::send.in_set(TickSystems::Send),
         (record::check_invariants, record::record).chain().in_set(TickSystems::Record),
@@ -66,6 +68,7 @@ pub(super) fn install_close(world: &mut World) {
             admit::admit,
             partition,
             admit::follow_deaths,
+            netting::close,
             image::make_image,
             image::hand_over_image,
         )
@@ -75,7 +78,7 @@ pub(super) fn install_close(world: &mut World) {
 }
 
 fn begin_tick(
-    input: Res<TickInput>,
+    input: Res<SealedInput>,
     mut next: ResMut<NextTick>,
     mut context: ResMut<NodeContext>,
     mut rows: ResMut<Rows>,

@@ -7,8 +7,8 @@ use bevy_ecs::prelude::Resource;
 use crate::ids::CellId;
 use crate::limits::{
     CELL_DEPTH_MAX, CLIENT_BYTES_PER_TICK_MIN, GRACE_S_MAX, GRID_CELLS_MAX, HZ_MAX, LEAVE_RADIUS_M_MAX,
-    REPLIES_KEPT_S_DEFAULT, REPLIES_KEPT_S_MAX, REPLIES_KEPT_S_MIN, THREADS_MAX, UPDATE_BYTES_MAX,
-    VIEW_ENTITIES_MAX, WORLD_EDGE_M_MAX,
+    PERIODIC_EVERY_S_DEFAULT, PERIODIC_EVERY_S_MAX, REPLIES_KEPT_S_DEFAULT, REPLIES_KEPT_S_MAX,
+    REPLIES_KEPT_S_MIN, THREADS_MAX, UPDATE_BYTES_MAX, VIEW_ENTITIES_MAX, WORLD_EDGE_M_MAX,
 };
 use crate::replication::rule::Tiers;
 use crate::space::Area;
@@ -60,6 +60,8 @@ pub struct WorldSettings {
     /// Players have profiles with whoever takes [`TickOutput::players`](super::TickOutput::players): asked for before they
     /// are let in, written when they leave. Without, everybody begins anew every time.
     pub keeps_players: bool,
+    /// Seconds of world time between two scans for components of durability `periodic` that changed.
+    pub periodic_every_s: u32,
     /// How many NPCs there are, whatever a save holds; `None` leaves them as they are.
     pub npcs: Option<u64>,
     /// Threads that run cells and sessions; 1 runs everything on the caller's.
@@ -95,6 +97,7 @@ impl Default for WorldSettings {
             grace_s: 30,
             replies_kept_s: REPLIES_KEPT_S_DEFAULT,
             keeps_players: false,
+            periodic_every_s: PERIODIC_EVERY_S_DEFAULT,
             npcs: None,
             threads: 1,
             audit_every: None,
@@ -152,6 +155,7 @@ impl WorldSettings {
         whole("grace_s", self.grace_s.into(), 0, GRACE_S_MAX.into())?;
         let (least, most) = (REPLIES_KEPT_S_MIN.into(), REPLIES_KEPT_S_MAX.into());
         whole("replies_kept_s", self.replies_kept_s.into(), least, most)?;
+        whole("periodic_every_s", self.periodic_every_s.into(), 1, PERIODIC_EVERY_S_MAX.into())?;
         whole("threads", self.threads as u64, 1, THREADS_MAX as u64)?;
         whole("audit_every", self.audit_every.unwrap_or(1), 1, u64::from(u32::MAX))
     }

@@ -12,7 +12,7 @@ use crate::players::{Found, PlayerRequest, Profile, ProfileAnswer, SanctionKind}
 use crate::protocol::messages::{Health, Refusal, ServerControl, Welcome};
 use crate::replication::Rows;
 use crate::server::WorldSettings;
-use crate::server::io::{Join, TickInput, TickOutput};
+use crate::server::io::{Join, OutputSoFar, SealedInput};
 use crate::value::Book;
 use crate::value::stage::settle_avatar;
 
@@ -21,6 +21,7 @@ use super::avatar::{keep_absent, make_avatar};
 use super::ends::{disconnected, drain, end_arrivals, end_graces, say, take_out};
 use super::moderate::{Sanctions, banned, moderate};
 use super::registry::SessionProfile;
+use super::rows::KeptRows;
 use super::state::{Event, State};
 use super::{AvatarRequest, Sessions};
 
@@ -31,7 +32,7 @@ const LOADING_UNTOLD_TICKS: u64 = 5;
 /// ones in the order in which they said hello, at most [`JOINS_PER_TICK_MAX`] a tick. Who has to wait is told how many are
 /// before.
 pub fn admit(world: &mut World) {
-    world.resource_scope(|world, input: Mut<TickInput>| {
+    world.resource_scope(|world, input: Mut<SealedInput>| {
         world.resource_scope(|world, mut sessions: Mut<Sessions>| {
             let sessions = &mut *sessions;
             let kept_s = world.resource::<WorldSettings>().replies_kept_s;
@@ -117,6 +118,7 @@ fn take_profile(world: &mut World, sessions: &mut Sessions, answer: &ProfileAnsw
     };
     if arrival.on(Event::Loaded, &mut counts.illegal) {
         arrival.profile = Some(profile);
+        arrival.rows.clone_from(&answer.rows);
         arrival.holdings = answer.holdings.clone();
     }
 }
@@ -173,7 +175,11 @@ fn resume(world: &mut World, sessions: &mut Sessions, join: &Join) -> bool {
     }
     let Some(session) = sessions.reconnect(place, join.connection) else { return false };
     session.lasting.resume(wanted.heard);
-    session.context.set_role(join.role);
+    if session.token_role != join.role {
+        // Another role was given meanwhile. Otherwise what the game made of it goes on, as all of the session does.
+        session.token_role = join.role;
+        session.context.set_role(join.role);
+    }
     tracing::debug!(player = %session.player, session = %session.id, "a session goes on over another connection");
     welcome(world, sessions, place, true);
     true
@@ -252,7 +258,7 @@ fn ask(world: &mut World, sessions: &mut Sessions, arrival: &mut Arrival) {
     }
     let (number, player) = (sessions.next_request(), arrival.join.player.clone());
     arrival.asked = Some(number);
-    world.resource_mut::<TickOutput>().players.push(PlayerRequest::Load { number, player });
+    world.resource_mut::<OutputSoFar>().players.push(PlayerRequest::Load { number, player });
 }
 
 /// Told when they begin to wait, but not of the few ticks that a profile takes.
@@ -278,6 +284,7 @@ fn let_in(world: &mut World, sessions: &mut Sessions, mut arrival: Arrival) {
         take_out(world, sessions, place, Event::TakenOver, Some(Refusal::TakenOver))
     });
     let settings = world.resource::<WorldSettings>().clone();
+    let mut kept = KeptRows::default();
     let alive = before.as_ref().and_then(|old| Some((old.avatar, world.resource::<Rows>().row(old.avatar)?)));
     if before.is_none() && sessions.len() >= settings.players_max as usize {
         return turn_away(
@@ -305,8 +312,11 @@ fn let_in(world: &mut World, sessions: &mut Sessions, mut arrival: Arrival) {
                 seed: settings.seed,
                 world: settings.area,
             };
-            match make_avatar(world, &request, stored.avatar.as_deref()) {
-                Ok(net_id) => net_id.and_then(|net_id| Some((net_id, world.resource::<Rows>().row(net_id)?))),
+            match make_avatar(world, &request, stored.avatar.as_deref(), &arrival.rows) {
+                Ok(made) => made.and_then(|(net_id, rows)| {
+                    kept = rows;
+                    Some((net_id, world.resource::<Rows>().row(net_id)?))
+                }),
                 Err(why) => {
                     tracing::error!(%player, "the avatar of a player cannot be read: {why}");
                     sessions.counts.profiles_refused += 1;
@@ -331,10 +341,11 @@ fn let_in(world: &mut World, sessions: &mut Sessions, mut arrival: Arrival) {
     let mute = world.resource::<Sanctions>().get(&arrival.join.player, SanctionKind::Mute);
     let session = sessions.open(arrival, avatar, row);
     session.muted = mute.map(|sanction| sanction.why.clone());
-    session.profile = profile;
+    (session.profile, session.rows) = (profile, kept);
     if let Some(old) = before {
         // The same player from elsewhere: in the same party, with the same things in view.
         (session.context, session.pinned) = (old.context, old.pinned);
+        session.rows = if old.avatar == avatar { old.rows } else { old.rows.with_another_avatar() };
         session.context.set_role(role);
     }
     let (place, player) = (session.id.index, session.player.clone());

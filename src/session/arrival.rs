@@ -1,7 +1,7 @@
 //! A player between its hello and its turn.
 
 use crate::ids::TickNumber;
-use crate::players::Profile;
+use crate::players::{ComponentRow, Profile};
 use crate::reward::Holdings;
 use crate::server::io::Join;
 
@@ -26,6 +26,8 @@ pub struct Arrival {
     pub(super) trouble: Option<String>,
     /// What is stored of the player, once that is known; the default for one who has never been here.
     pub(super) profile: Option<Profile>,
+    /// What was written of its avatar since.
+    pub(super) rows: Vec<ComponentRow>,
     /// What it holds, as of when the profile was read.
     pub(super) holdings: Holdings,
     /// Whether it was told that it waits.
@@ -44,6 +46,7 @@ impl Arrival {
             unreadable: None,
             trouble: None,
             profile: None,
+            rows: Vec::new(),
             holdings: Holdings::default(),
             is_told: false,
         }

@@ -7,29 +7,32 @@
 //! | the world crashed while its player was in it | in the newest image, and from the next start on in the player's profile; what came after that image is lost |
 //!
 //! An image names with each avatar the version of the profile that its session rests on: a profile that has another one
-//! was saved after the image, and counts.
+//! was saved after the image, and counts. Components that say so are written by themselves too, as rows that rest on the
+//! profile in the same way: what is newer than profile and image is laid over them.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
 
 use bevy_ecs::prelude::{Mut, Resource, World};
+use bevy_ecs::world::EntityWorldMut;
 use glam::Vec3;
 use serde::{Deserialize, Serialize};
 
 use crate::cell::attached::Attached;
-use crate::cell::kinds::Reach;
+use crate::cell::kinds::{ComponentKind, Reach};
 use crate::cell::partition::{despawn_now, spawn_now};
 use crate::cell::pool::{Cells, with_cells};
 use crate::cell::registration::Game;
 use crate::ids::{NetId, PlayerId};
-use crate::players::{PlayerRequest, Profile, ProfileSave};
+use crate::players::{ComponentRow, PlayerRequest, Profile, ProfileSave};
 use crate::protocol::codec;
 use crate::replication::Rows;
 use crate::replication::policy::Subject;
 use crate::server::GameOf;
-use crate::server::io::TickOutput;
+use crate::server::io::OutputSoFar;
 use crate::space::Position;
 
+use super::rows::KeptRows;
 use super::{AvatarRecipe, AvatarRequest};
 
 /// The form of the bytes, their first: raised when it changes.
@@ -57,6 +60,10 @@ pub struct AbsentPlayer {
     pub seen_ms: u64,
     /// Its avatar; `None` when it had none.
     pub avatar: Option<Vec<u8>>,
+    /// The highest version of a row that the avatar is no older than. Not among the bytes of older images, so images hold
+    /// it apart.
+    #[serde(skip)]
+    pub rows: u64,
 }
 
 /// Players who were in the world when the image was made that it was restored from. The first tick hands them on to whoever
@@ -77,9 +84,9 @@ pub(super) fn keep_absent(world: &mut World) {
             last_seen_ms: left.seen_ms,
             avatar: left.avatar,
         };
-        PlayerRequest::Save(ProfileSave { player, profile, is_of_image: true })
+        PlayerRequest::Save(ProfileSave { player, profile, is_of_image: true, rows: left.rows })
     });
-    world.resource_mut::<TickOutput>().players.extend(saves);
+    world.resource_mut::<OutputSoFar>().players.extend(saves);
 }
 
 /// The saved form of an avatar; `None` when it is not alive. Whatever it was attached to is left out: nobody knows where
@@ -117,10 +124,7 @@ fn read(bytes: &[u8], game: &Game) -> Result<(SavedAvatar, Vec<usize>), String> 
             }
             let mut kinds = Vec::new();
             for (name, _) in &saved.components {
-                let kind = game.kinds.iter().position(|kind| kind.name() == name);
-                kinds.push(kind.ok_or_else(|| {
-                    format!("it holds components `{name}`, which this game does not register")
-                })?);
+                kinds.push(kind_of(game, name)?);
             }
             Ok((saved, kinds))
         }
@@ -129,8 +133,8 @@ fn read(bytes: &[u8], game: &Game) -> Result<(SavedAvatar, Vec<usize>), String> 
     }
 }
 
-/// Brings an avatar into the world: what the game's recipe makes, and over it everything of `saved`, where there is one.
-/// `None` when the game makes none.
+/// Brings an avatar into the world: what the game's recipe makes, over it everything of `saved`, where there is one, and over
+/// that the rows. `None` when the game makes none; with it what the store has of it.
 ///
 /// # Errors
 /// When what is saved cannot be read: then nothing of it is in the world.
@@ -138,38 +142,44 @@ pub(super) fn make_avatar(
     world: &mut World,
     request: &AvatarRequest,
     saved: Option<&[u8]>,
-) -> Result<Option<NetId>, String> {
+    rows: &[ComponentRow],
+) -> Result<Option<(NetId, KeptRows)>, String> {
     let Some(recipe) = world.get_resource::<AvatarRecipe>().cloned() else { return Ok(None) };
     let mut spawn = (recipe.0)(request);
-    let Some(saved) = saved else { return Ok(spawn_now(world, spawn)) };
     let game = world.resource::<GameOf>().0.clone();
-    let (saved, kinds) = read(saved, &game)?;
-    (spawn.class, spawn.position) = (saved.class, Vec3::from_array(saved.position));
+    let saved = saved.map(|saved| read(saved, &game)).transpose()?;
+    let row_kinds: Vec<usize> =
+        rows.iter().map(|row| kind_of(&game, &row.component)).collect::<Result<_, _>>()?;
+    if let Some((saved, _)) = &saved {
+        (spawn.class, spawn.position) = (saved.class, Vec3::from_array(saved.position));
+    }
     let Some(net_id) = spawn_now(world, spawn) else { return Ok(None) };
     let loaded = with_cells(world, |world, cells| {
-        world.resource_scope(|_, rows: Mut<Rows>| {
-            let row = rows.row(net_id).expect("it was just spawned");
-            let cell = cells.at(rows.owner[row.index()]);
+        world.resource_scope(|_, of_rows: Mut<Rows>| {
+            let row = of_rows.row(net_id).expect("it was just spawned");
+            let cell = cells.at(of_rows.owner[row.index()]);
             let entity = cell.by_net_id[&net_id];
             let mut entity = cell.world.entity_mut(entity);
-            for (kind, (name, bytes)) in kinds.iter().zip(&saved.components) {
-                let kind = &game.kinds[*kind];
-                if kind.reach() == Reach::CellLocal {
-                    return Err(format!("`{name}` is cell-local now and cannot be loaded"));
+            if let Some((saved, kinds)) = &saved {
+                for (&kind, (_, bytes)) in kinds.iter().zip(&saved.components) {
+                    load_one(&mut entity, &*game.kinds[kind], bytes)?;
                 }
-                let used = kind.load(&mut entity, bytes).map_err(|error| error.to_string())?;
-                if used != bytes.len() {
-                    return Err(format!("`{name}` has {} bytes too many", bytes.len() - used));
-                }
-            }
-            // What it had lost must not come back with the recipe.
-            let is_saved = |index: usize| kinds.contains(&index);
-            for (index, kind) in game.kinds.iter().enumerate() {
-                if kind.reach() != Reach::CellLocal && !is_saved(index) {
-                    kind.remove(&mut entity);
+                // What it had lost must not come back with the recipe.
+                for (index, kind) in game.kinds.iter().enumerate() {
+                    if kind.reach() != Reach::CellLocal && !kinds.contains(&index) {
+                        kind.remove(&mut entity);
+                    }
                 }
             }
-            if let Some(mut subject) = entity.get_mut::<Subject>() {
+            for (&kind, row) in row_kinds.iter().zip(rows) {
+                match &row.data {
+                    Some(bytes) => load_one(&mut entity, &*game.kinds[kind], bytes)?,
+                    None => game.kinds[kind].remove(&mut entity),
+                }
+            }
+            if let Some(mut subject) = entity.get_mut::<Subject>()
+                && saved.is_some()
+            {
                 if let Some(name) = game.unknown_override(&subject) {
                     return Err(format!(
                         "it overrides the policy of `{name}`, which this game does not register"
@@ -178,12 +188,32 @@ pub(super) fn make_avatar(
                 // Its player comes without one.
                 subject.set_party(None);
             }
-            Ok(())
+            let entity = cell.world.entity(cell.by_net_id[&net_id]);
+            Ok(KeptRows::of(&game, rows, net_id, &entity, saved.is_some()))
         })
     });
-    if let Err(error) = loaded {
-        despawn_now(world, net_id);
-        return Err(error);
+    match loaded {
+        Ok(kept) => Ok(Some((net_id, kept))),
+        Err(error) => {
+            despawn_now(world, net_id);
+            Err(error)
+        }
     }
-    Ok(Some(net_id))
+}
+
+fn kind_of(game: &Game, name: &str) -> Result<usize, String> {
+    let kind = game.kinds.iter().position(|kind| kind.name() == name);
+    kind.ok_or_else(|| format!("it holds components `{name}`, which this game does not register"))
+}
+
+fn load_one(entity: &mut EntityWorldMut<'_>, kind: &dyn ComponentKind, bytes: &[u8]) -> Result<(), String> {
+    let name = kind.name();
+    if kind.reach() == Reach::CellLocal {
+        return Err(format!("`{name}` is cell-local now and cannot be loaded"));
+    }
+    let used = kind.load(entity, bytes).map_err(|error| error.to_string())?;
+    match bytes.len() - used {
+        0 => Ok(()),
+        surplus => Err(format!("`{name}` has {surplus} bytes too many")),
+    }
 }

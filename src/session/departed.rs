@@ -64,7 +64,17 @@ impl Departed {
         let Some((_, packed)) = self.by_player.get_mut(player) else { return };
         self.bytes -= packed.bytes();
         let mut replies = packed.clone().unpack();
-        replies.finish(id, result);
+        let _nobody_is_there = replies.finish(id, result);
+        *packed = replies.pack();
+        self.bytes += packed.bytes();
+    }
+
+    /// Nothing comes of an action that a player who has left had asked for: it may ask again. O(what is remembered of it).
+    pub(crate) fn give_up(&mut self, player: &PlayerId, id: ActionId) {
+        let Some((_, packed)) = self.by_player.get_mut(player) else { return };
+        self.bytes -= packed.bytes();
+        let mut replies = packed.clone().unpack();
+        replies.give_up(id);
         *packed = replies.pack();
         self.bytes += packed.bytes();
     }

@@ -9,7 +9,7 @@ use crate::net::ToNet;
 use crate::players::{PlayerRequest, Profile, ProfileSave};
 use crate::protocol::messages::Refusal;
 use crate::server::WorldSettings;
-use crate::server::io::TickOutput;
+use crate::server::io::OutputSoFar;
 use crate::value::Book;
 
 use super::avatar::save_avatar_of;
@@ -18,7 +18,7 @@ use super::{Session, Sessions};
 
 /// Hands a message to the network.
 pub(super) fn say(world: &mut World, message: ToNet) {
-    world.resource_mut::<TickOutput>().messages.push(message);
+    world.resource_mut::<OutputSoFar>().messages.push(message);
 }
 
 /// Who has a connection is told why it ends.
@@ -65,8 +65,13 @@ pub(super) fn end_session(
             last_seen_ms: world.resource::<NodeContext>().0.now_ms,
             avatar,
         };
-        let save = ProfileSave { player: session.player.clone(), profile, is_of_image: false };
-        world.resource_mut::<TickOutput>().players.push(PlayerRequest::Save(save));
+        let save = ProfileSave {
+            player: session.player.clone(),
+            profile,
+            is_of_image: false,
+            rows: session.rows.version(),
+        };
+        world.resource_mut::<OutputSoFar>().players.push(PlayerRequest::Save(save));
     }
     world.resource_mut::<Book>().close(&session.player);
     despawn_now(world, session.avatar);

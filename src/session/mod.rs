@@ -2,7 +2,7 @@
 //!
 //! *Does*: admits players at a bounded rate once their profile is there, gives each an avatar and an epoch, keeps a session
 //! for a while when its connection is lost, lets clients resume it, ends sessions and says why, carries out what operators
-//! order about players. Every change of a player's state goes through the machine in [`state`].
+//! order about players, hands over what changed of avatars by its class of durability. Every change of a player's state goes through the machine in [`state`].
 //! *Does not*: check tokens (that is `net`), simulate avatars (that is the game), or know sockets or files.
 //! *Reads*: joins, leaves, losses, profiles and orders of the tick's input. *Writes*: sessions, avatars, messages to
 //! clients, what is to be stored of players.
@@ -15,8 +15,10 @@ mod ends;
 pub mod follow_parties;
 pub mod lasting;
 pub mod moderate;
+pub mod persist;
 pub mod registry;
 pub mod relevance;
+pub mod rows;
 pub mod state;
 
 pub use registry::{Session, SessionCounts, SessionProfile, Sessions};

@@ -8,7 +8,7 @@ use crate::cell::pool::NodeContext;
 use crate::ids::PlayerId;
 use crate::players::{Order, OrderKind, OrderOutcome, PlayerRequest, Sanction, SanctionChange, SanctionKind};
 use crate::protocol::messages::Refusal;
-use crate::server::io::TickOutput;
+use crate::server::io::OutputSoFar;
 
 use super::Sessions;
 use super::ends::{end_arrivals, end_session};
@@ -91,14 +91,14 @@ pub(super) fn moderate(world: &mut World, sessions: &mut Sessions, orders: &[Ord
             }
             // What has ended need not be kept: the records say that it was.
             let change = SanctionChange::Lift { player: over.player, kind: over.kind };
-            world.resource_mut::<TickOutput>().players.push(PlayerRequest::Sanction(change));
+            world.resource_mut::<OutputSoFar>().players.push(PlayerRequest::Sanction(change));
         }
         for order in orders {
             let outcome = carry_out(world, sessions, &mut sanctions, order);
             let context = &world.resource::<NodeContext>().0;
             let row = order.audit_row(context.tick, context.now_ms, &outcome);
             tracing::info!(by = row.who, player = row.target, "{}: {}", row.what, row.detail);
-            let mut output = world.resource_mut::<TickOutput>();
+            let mut output = world.resource_mut::<OutputSoFar>();
             output.audit.push(row);
             output.orders.push(outcome);
         }
@@ -116,7 +116,7 @@ fn carry_out(
     let mut changed = false;
     if let Some(change) = order.sanction(now_ms) {
         changed = sanctions.change(&change);
-        world.resource_mut::<TickOutput>().players.push(PlayerRequest::Sanction(change));
+        world.resource_mut::<OutputSoFar>().players.push(PlayerRequest::Sanction(change));
     }
     let was_here = sessions.of_player(player).is_some();
     let (done, text) = match order.kind {

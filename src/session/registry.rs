@@ -1,13 +1,14 @@
 //! All sessions, by index, connection and player.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 
 use bevy_ecs::prelude::Resource;
 use rustc_hash::FxHashMap;
 
 use crate::action::kinds::PresentPlayers;
 use crate::action::memory::ReplyMemory;
-use crate::ids::{ActionId, ConnectionId, DeviceId, NetId, PlayerId, Row, SessionId, TickNumber};
+use crate::ids::{ActionId, ConnectionId, DeviceId, NetId, PlayerId, Role, Row, SessionId, TickNumber};
 use crate::protocol::messages::{ActionCall, ActionReply, Health, Resume, ServerControl};
 use crate::replication::Rows;
 use crate::replication::policy::{Depends, ViewerContext};
@@ -17,6 +18,7 @@ use super::arrival::Arrival;
 use super::departed::Departed;
 use super::lasting::Lasting;
 use super::relevance::Pins;
+use super::rows::KeptRows;
 use super::state::{Event, Life, State};
 use crate::cell::requests::PinnedFor;
 use crate::server::io::{ClientAck, Join};
@@ -27,7 +29,7 @@ pub struct Session {
     /// Which session.
     pub id: SessionId,
     /// Over which connection; of a session that lingers, the last one, which is gone.
-    pub connection: ConnectionId,
+    pub(crate) connection: ConnectionId,
     /// Where it is in its life: changed by events alone.
     life: Life,
     /// The epoch it began with. It has another one after every resume; what is kept per session goes by this one.
@@ -44,8 +46,12 @@ pub struct Session {
     pub lasting: Lasting,
     /// Why the player may not speak, if it may not.
     pub muted: Option<String>,
+    /// The role that the player's token gave it; what the game made of that is in `context`.
+    pub token_role: Role,
     /// What is stored of the player.
     pub profile: SessionProfile,
+    /// What is written of its avatar by itself.
+    pub(crate) rows: KeptRows,
     /// Whose.
     pub player: PlayerId,
     /// What sync policies may decide by. It may be changed, or replaced by one that was kept, at any time: what differs
@@ -300,18 +306,12 @@ impl Sessions {
     }
 
     /// The session of a connection.
-    #[must_use]
-    pub fn of_connection(&self, connection: ConnectionId) -> Option<&Session> {
-        self.slots[*self.by_connection.get(&connection)? as usize].as_deref()
-    }
-
-    /// The session of a connection.
-    pub fn of_connection_mut(&mut self, connection: ConnectionId) -> Option<&mut Session> {
+    pub(crate) fn of_connection_mut(&mut self, connection: ConnectionId) -> Option<&mut Session> {
         self.slots[*self.by_connection.get(&connection)? as usize].as_deref_mut()
     }
 
     /// The session of a connection, if it is the one with this epoch.
-    pub fn current_mut(&mut self, connection: ConnectionId, epoch: u32) -> Option<&mut Session> {
+    pub(crate) fn current_mut(&mut self, connection: ConnectionId, epoch: u32) -> Option<&mut Session> {
         let index = *self.by_connection.get(&connection)?;
         self.slots[index as usize].as_deref_mut().filter(|session| session.id.epoch == epoch)
     }
@@ -365,7 +365,9 @@ impl Sessions {
             lingers_until: TickNumber(0),
             lasting: Lasting::default(),
             muted: None,
+            token_role: join.role,
             profile: SessionProfile::default(),
+            rows: KeptRows::default(),
             context: ViewerContext::new(join.player.clone(), join.role),
             context_before: ViewerContext::new(join.player.clone(), join.role),
             player: join.player,
@@ -407,6 +409,12 @@ impl Sessions {
         self.by_connection.get(&connection).copied()
     }
 
+    /// The places of all sessions in the order of their players' names, from behind a name on.
+    pub(super) fn places_after(&self, player: Option<&PlayerId>) -> Vec<u32> {
+        let from = player.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_player.range::<PlayerId, _>((from, Bound::Unbounded)).map(|(_, &place)| place).collect()
+    }
+
     /// The place of the session of a player.
     pub(super) fn place_of_player(&self, player: &PlayerId) -> Option<u32> {
         self.by_player.get(player).copied()
@@ -446,6 +454,10 @@ impl Sessions {
         debug_assert_eq!(session.state(), State::Ended);
         self.by_player.remove(&session.player);
         self.came_or_went.push(session.player.clone());
+        // What the store knows nothing of and was not done yet is not done any more.
+        for id in std::mem::take(&mut session.unclaimed) {
+            session.replies.give_up(id);
+        }
         self.departed.keep(&session.player, std::mem::take(&mut session.replies), left);
         Some(session)
     }

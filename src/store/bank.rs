@@ -1,14 +1,17 @@
 //! Value without a save: the very tables and executor of a save, in memory, for worlds in tests.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
 
 use super::commit::{self, Names, PlanOutcome, Rules};
 use super::fence::Fence;
 use super::game::GameStore;
+use super::outbox::{Delivery, OutboxWork};
 use super::schema::MIGRATIONS;
-use super::{assets, schema};
+use super::{assets, outbox, schema};
 use crate::reward::{Account, AssetClass, Claim, CommitBatch, Holdings, Name};
 
 /// What everybody holds, in memory. A clone is the same bank.
@@ -19,21 +22,25 @@ pub struct Bank(Arc<Mutex<Vault>>);
 struct Vault {
     connection: Connection,
     names: Names,
+    fence: Arc<Fence>,
+    game: GameStore,
 }
 
 impl Bank {
-    /// An empty one, for these assets.
+    /// An empty one, for these assets and a game's own tables.
     ///
     /// # Panics
-    /// When SQLite does not work in memory.
+    /// When SQLite does not work in memory, or the game's tables are faulty: a test wants to know at once.
     #[must_use]
-    pub fn new<'a>(known: impl IntoIterator<Item = (&'a Name, &'a AssetClass)>) -> Self {
+    pub fn new<'a>(known: impl IntoIterator<Item = (&'a Name, &'a AssetClass)>, game: GameStore) -> Self {
         let mut connection = Connection::open_in_memory().expect("SQLite works in memory");
         connection.pragma_update(None, "foreign_keys", true).expect("SQLite knows foreign keys");
-        let file = std::path::Path::new(":memory:");
+        let (fence, file) = (Arc::new(Fence::default()), Path::new(":memory:"));
+        fence.guard(&mut connection).expect("SQLite asks before it prepares");
         schema::migrate(&mut connection, file, 0, MIGRATIONS).expect("the schema is sound");
         assets::adopt(&mut connection, known.into_iter()).expect("there is memory");
-        Self(Arc::new(Mutex::new(Vault { connection, names: Names::default() })))
+        game.migrate(&mut connection, &fence, file).unwrap_or_else(|error| panic!("{error}"));
+        Self(Arc::new(Mutex::new(Vault { connection, names: Names::default(), fence, game })))
     }
 
     fn vault(&self) -> MutexGuard<'_, Vault> {
@@ -46,9 +53,8 @@ impl Bank {
     /// When SQLite fails in memory.
     #[must_use]
     pub fn commit(&self, batch: &CommitBatch) -> Vec<PlanOutcome> {
-        let Vault { connection, names } = &mut *self.vault();
-        let (game, fence) = (GameStore::default(), Fence::default());
-        let rules = Rules { horizon_ms: 0, game: &game, fence: &fence };
+        let Vault { connection, names, fence, game } = &mut *self.vault();
+        let rules = Rules { horizon_ms: 0, game, fence };
         commit::commit(connection, names, batch, &rules).expect("there is memory")
     }
 
@@ -58,7 +64,7 @@ impl Bank {
     /// When SQLite fails in memory.
     #[must_use]
     pub fn holdings(&self, account: &Account) -> Holdings {
-        let Vault { connection, names } = &mut *self.vault();
+        let Vault { connection, names, .. } = &mut *self.vault();
         commit::load_holdings(connection, names, account).expect("there is memory")
     }
 
@@ -68,7 +74,54 @@ impl Bank {
     /// When SQLite fails in memory.
     #[must_use]
     pub fn find_claim(&self, number: u64, claim: &Claim) -> Option<PlanOutcome> {
-        let Vault { connection, names } = &mut *self.vault();
+        let Vault { connection, names, .. } = &mut *self.vault();
         commit::find_claim(connection, names, number, claim, 0).expect("there is memory")
+    }
+
+    /// One turn of the outbox, as [`Store::outbox`](super::Store::outbox).
+    ///
+    /// # Panics
+    /// When SQLite fails in memory.
+    #[must_use]
+    pub fn outbox(&self, work: &OutboxWork) -> Vec<Delivery> {
+        outbox::turn(&mut self.vault().connection, work).expect("there is memory")
+    }
+
+    /// What the game's kinds of change find wrong with its tables, each with the kind's name before it.
+    ///
+    /// # Panics
+    /// When SQLite fails in memory.
+    #[must_use]
+    pub fn conservation(&self) -> Vec<String> {
+        let Vault { connection, fence, game, .. } = &mut *self.vault();
+        let look = |moment: &Connection| super::game::conservation(moment, fence, game);
+        connection.unchecked_transaction().and_then(|moment| look(&moment)).expect("there is memory")
+    }
+
+    /// The rows that a query finds, each value as text: for a test that looks into the game's tables.
+    ///
+    /// # Panics
+    /// When it is no query.
+    #[must_use]
+    pub fn query(&self, sql: &str) -> Vec<Vec<String>> {
+        let vault = self.vault();
+        let mut statement = vault.connection.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let columns = statement.column_count();
+        let text = |row: &rusqlite::Row<'_>| -> rusqlite::Result<Vec<String>> {
+            (0..columns)
+                .map(|column| {
+                    Ok(match row.get_ref(column)? {
+                        ValueRef::Null => String::new(),
+                        ValueRef::Integer(number) => number.to_string(),
+                        ValueRef::Real(number) => number.to_string(),
+                        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                            String::from_utf8_lossy(bytes).into_owned()
+                        }
+                    })
+                })
+                .collect()
+        };
+        let rows = statement.query_map([], text).and_then(Iterator::collect);
+        rows.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 }

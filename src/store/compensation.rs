@@ -1,12 +1,18 @@
 //! What could not be done after all tries: kept for an operator, who looks at it and has it tried again or discarded.
 
+use std::path::Path;
+
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::commit::PlanOutcome;
+use super::database::Database;
 use super::error::StoreError;
+use super::folder::SaveFolder;
+use super::players::append;
 use super::save::Store;
 use crate::ids::TickNumber;
+use crate::players::AuditRow;
 use crate::protocol::codec;
 use crate::reward::{CommitBatch, MutationPlan, PlanRefusal, Submission};
 
@@ -21,6 +27,17 @@ pub enum CompensationKind {
     Plan,
     /// Something in the outbox that was not delivered.
     Outbox,
+}
+
+impl CompensationKind {
+    /// As in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Outbox => "outbox",
+        }
+    }
 }
 
 /// Something that waits for an operator.
@@ -40,15 +57,57 @@ pub struct Compensation {
     pub made_ms: u64,
 }
 
-/// What came of another try of a compensation.
+/// What an operator does about a compensation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CompensationVerb {
+    /// Have it tried again.
+    Retry,
+    /// Have it go, undone.
+    Discard,
+}
+
+impl CompensationVerb {
+    /// As on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Discard => "discard",
+        }
+    }
+}
+
+/// What an operator orders about a compensation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Retried {
-    /// The plan is carried out, or refused for a reason of its own: it waits no more.
-    Plan(PlanOutcome),
-    /// It will be delivered again.
-    Outbox,
-    /// There is none of this number.
-    Nothing,
+pub struct CompensationOrder {
+    /// Given back with what came of it.
+    pub ticket: u64,
+    /// What.
+    pub verb: CompensationVerb,
+    /// About which.
+    pub number: u64,
+    /// Why, for the records; empty where nothing was said.
+    pub why: String,
+    /// Who orders it.
+    pub by: String,
+    /// In which tick; of a world that does not run, the one it goes on with.
+    pub tick: TickNumber,
+    /// When, milliseconds since 1970.
+    pub now_ms: u64,
+}
+
+/// What came of such an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompensationDone {
+    /// Of which order.
+    pub ticket: u64,
+    /// Whether it waits no more, or is delivered again.
+    pub done: bool,
+    /// What came of it, in words.
+    pub text: String,
+    /// What came of the plan, if one was tried again.
+    pub outcome: Option<PlanOutcome>,
 }
 
 fn reference_of(plan: &MutationPlan) -> String {
@@ -95,28 +154,99 @@ pub(super) fn settle_delivery(connection: &Connection, id: u64) -> rusqlite::Res
     Ok(())
 }
 
-/// Takes a compensation away, with what it is about.
-fn remove(connection: &mut Connection, number: u64, is_again: bool, now_ms: u64) -> rusqlite::Result<bool> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let removed: Option<(String, String)> = transaction
+/// Whether a plan can be read back.
+pub(super) fn is_readable(what: &[u8]) -> bool {
+    codec::decode_prefix::<MutationPlan, PLAN_BYTES_MAX>("a plan", what).is_ok()
+}
+
+const DOING_LIST: &str = "read what waits for an operator";
+
+fn list(connection: &Connection) -> rusqlite::Result<Vec<Compensation>> {
+    connection
+        .prepare("SELECT id, kind, reference, error, attempts, made_ms FROM compensation ORDER BY id")?
+        .query_map([], |row| {
+            let is_plan = row.get::<_, String>(1)? == "plan";
+            Ok(Compensation {
+                number: row.get::<_, i64>(0)?.cast_unsigned(),
+                kind: if is_plan { CompensationKind::Plan } else { CompensationKind::Outbox },
+                reference: row.get(2)?,
+                error: row.get(3)?,
+                attempts: row.get(4)?,
+                made_ms: row.get::<_, i64>(5)?.cast_unsigned(),
+            })
+        })?
+        .collect()
+}
+
+/// A row, as it is acted on.
+struct Waiting {
+    kind: String,
+    reference: String,
+    what: Vec<u8>,
+}
+
+fn find(connection: &Connection, number: u64) -> rusqlite::Result<Option<Waiting>> {
+    connection
         .query_row(
-            "DELETE FROM compensation WHERE id = ?1 RETURNING kind, reference",
+            "SELECT kind, reference, what FROM compensation WHERE id = ?1",
             [number.cast_signed()],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok(Waiting { kind: row.get(0)?, reference: row.get(1)?, what: row.get(2)? }),
         )
-        .optional()?;
-    let Some((kind, reference)) = removed else { return Ok(false) };
-    if kind == "outbox" {
-        let (sql, next_ms) = match is_again {
-            true => {
-                ("UPDATE outbox SET attempts = 0, next_ms = ?2 WHERE id = ?1", Some(now_ms.cast_signed()))
-            }
-            false => ("DELETE FROM outbox WHERE id = ?1 AND ?2 IS NULL", None),
-        };
-        transaction.execute(sql, params![reference.parse::<i64>().unwrap_or(0), next_ms])?;
+        .optional()
+}
+
+/// What becomes of a row.
+enum End<'a> {
+    /// What it is about is done.
+    Done,
+    /// Its delivery is due again.
+    Again,
+    /// It goes, and with it a delivery.
+    Discarded,
+    /// It failed again, for this reason, and still waits.
+    Waits(&'a str),
+}
+
+/// Writes down what becomes of a row, and that an operator had it so, together.
+fn write_end(
+    connection: &mut Connection,
+    order: &CompensationOrder,
+    waiting: &Waiting,
+    end: &End<'_>,
+    text: &str,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let number = order.number.cast_signed();
+    if let End::Waits(error) = end {
+        transaction.execute(
+            "UPDATE compensation SET error = ?2, attempts = attempts + 1 WHERE id = ?1",
+            params![number, error],
+        )?;
+    } else {
+        transaction.execute("DELETE FROM compensation WHERE id = ?1", [number])?;
     }
-    transaction.commit()?;
-    Ok(true)
+    if waiting.kind == "outbox" {
+        let delivery: i64 = waiting.reference.parse().unwrap_or(0);
+        match end {
+            End::Again => transaction.execute(
+                "UPDATE outbox SET attempts = 0, next_ms = ?2 WHERE id = ?1",
+                params![delivery, order.now_ms.cast_signed()],
+            )?,
+            End::Discarded => transaction.execute("DELETE FROM outbox WHERE id = ?1", [delivery])?,
+            End::Done | End::Waits(_) => 0,
+        };
+    }
+    let why = if order.why.is_empty() { String::new() } else { format!("{}: ", order.why) };
+    let row = AuditRow {
+        tick: order.tick,
+        now_ms: order.now_ms,
+        who: order.by.clone(),
+        what: format!("compensation {}", order.verb.name()),
+        target: format!("{} {}", order.number, waiting.reference),
+        detail: format!("{why}{text}"),
+    };
+    append(&transaction, &row)?;
+    transaction.commit()
 }
 
 impl Store {
@@ -158,72 +288,89 @@ impl Store {
     /// When the disk refuses.
     pub fn compensations(&mut self) -> Result<Vec<Compensation>, StoreError> {
         let file = self.database.file().to_owned();
-        let read = |connection: &Connection| -> rusqlite::Result<Vec<Compensation>> {
-            connection
-                .prepare(
-                    "SELECT id, kind, reference, error, attempts, made_ms FROM compensation ORDER BY id",
-                )?
-                .query_map([], |row| {
-                    let is_plan = row.get::<_, String>(1)? == "plan";
-                    Ok(Compensation {
-                        number: row.get::<_, i64>(0)?.cast_unsigned(),
-                        kind: if is_plan { CompensationKind::Plan } else { CompensationKind::Outbox },
-                        reference: row.get(2)?,
-                        error: row.get(3)?,
-                        attempts: row.get(4)?,
-                        made_ms: row.get::<_, i64>(5)?.cast_unsigned(),
-                    })
-                })?
-                .collect()
+        list(self.database.connection()?).map_err(StoreError::sqlite(&file, DOING_LIST))
+    }
+
+    /// What waits for an operator in the save in this folder, which may be another process's at the same time.
+    ///
+    /// # Errors
+    /// When there is no save, one of a newer program, or the disk refuses.
+    pub fn read_compensations(folder: &Path) -> Result<Vec<Compensation>, StoreError> {
+        let file = SaveFolder::database_in(folder);
+        list(&Database::open_to_read(&file)?).map_err(StoreError::sqlite(&file, DOING_LIST))
+    }
+
+    /// Does what an operator orders about something that waits, and leaves a record of it. A plan that was carried out in the
+    /// meantime is not carried out again; one that fails or is refused still waits, until it is discarded. A delivery that is
+    /// discarded is not tried again either.
+    ///
+    /// # Errors
+    /// When the disk refuses: then it still waits, and may be ordered again.
+    pub fn order_compensation(&mut self, order: &CompensationOrder) -> Result<CompensationDone, StoreError> {
+        let file = self.database.file().to_owned();
+        let sqlite = |error| StoreError::sqlite(&file, "write down what became of what waits")(error);
+        let told = |done, text| CompensationDone { ticket: order.ticket, done, text, outcome: None };
+        let number = order.number;
+        let Some(waiting) = find(self.database.connection()?, number).map_err(sqlite)? else {
+            return Ok(told(false, format!("nothing waits for an operator under the number {number}")));
         };
-        read(self.database.connection()?)
-            .map_err(StoreError::sqlite(&file, "read what waits for an operator"))
+        let reference = &waiting.reference;
+        let (end, done) = match order.verb {
+            CompensationVerb::Discard => {
+                let what = if waiting.kind == "plan" { "the plan of" } else { "delivery" };
+                (End::Discarded, told(true, format!("{what} {reference} is discarded")))
+            }
+            CompensationVerb::Retry if waiting.kind == "outbox" => {
+                (End::Again, told(true, format!("delivery {reference} is due again")))
+            }
+            CompensationVerb::Retry => return self.retry_plan(order, &waiting),
+        };
+        write_end(self.database.connection()?, order, &waiting, &end, &done.text).map_err(sqlite)?;
+        Ok(done)
     }
 
-    /// Tries again what waits for an operator. A plan that was carried out in the meantime is not carried out again.
-    ///
-    /// # Errors
-    /// When it fails as before, or the disk refuses: then it still waits.
-    pub fn retry_compensation(
+    fn retry_plan(
         &mut self,
-        number: u64,
-        tick: TickNumber,
-        now_ms: u64,
-    ) -> Result<Retried, StoreError> {
+        order: &CompensationOrder,
+        waiting: &Waiting,
+    ) -> Result<CompensationDone, StoreError> {
         let file = self.database.file().to_owned();
-        let sqlite = |error| StoreError::sqlite(&file, "try again what waits for an operator")(error);
-        let found: Option<(String, Vec<u8>)> = self
-            .database
-            .connection()?
-            .query_row("SELECT kind, what FROM compensation WHERE id = ?1", [number.cast_signed()], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()
-            .map_err(sqlite)?;
-        let Some((kind, what)) = found else { return Ok(Retried::Nothing) };
-        if kind == "outbox" {
-            let again = remove(self.database.connection()?, number, true, now_ms).map_err(sqlite)?;
-            return Ok(if again { Retried::Outbox } else { Retried::Nothing });
-        }
-        let (plan, _) =
-            codec::decode_prefix::<MutationPlan, PLAN_BYTES_MAX>("a plan", &what).map_err(|error| {
-                let source =
-                    rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Blob, error.into());
-                StoreError::Damaged { file: file.clone(), doing: "read a plan that waits", source }
-            })?;
-        let plans = vec![Submission { number, plan: plan.into() }];
-        let outcome = self.commit(&CommitBatch { tick, now_ms, plans })?.remove(0);
-        remove(self.database.connection()?, number, false, now_ms).map_err(sqlite)?;
-        Ok(Retried::Plan(outcome))
+        let reference = &waiting.reference;
+        let outcome = match self.carry_out_again(order, waiting) {
+            Ok(outcome) => Ok(outcome),
+            Err(error) if error.is_retryable() => return Err(error),
+            Err(error) => {
+                self.close_after(&error);
+                Err(error.to_string())
+            }
+        };
+        let why_not = match &outcome {
+            Ok(PlanOutcome { result: Ok(_), .. }) => None,
+            Ok(PlanOutcome { result: Err(refusal), .. }) => Some(refusal.to_string()),
+            Err(error) => Some(error.clone()),
+        };
+        let (end, text) = match &why_not {
+            None => (End::Done, format!("the plan of {reference} is carried out")),
+            Some(why) => (End::Waits(why), format!("the plan of {reference} still waits: {why}")),
+        };
+        write_end(self.database.connection()?, order, waiting, &end, &text)
+            .map_err(StoreError::sqlite(&file, "write down what became of what waits"))?;
+        Ok(CompensationDone { ticket: order.ticket, done: why_not.is_none(), text, outcome: outcome.ok() })
     }
 
-    /// Discards what waits for an operator; a delivery is not tried again either. `false`: there is none of this number.
-    ///
-    /// # Errors
-    /// When the disk refuses: then it still waits.
-    pub fn discard_compensation(&mut self, number: u64) -> Result<bool, StoreError> {
-        let file = self.database.file().to_owned();
-        remove(self.database.connection()?, number, false, 0)
-            .map_err(StoreError::sqlite(&file, "discard what waits for an operator"))
+    fn carry_out_again(
+        &mut self,
+        order: &CompensationOrder,
+        waiting: &Waiting,
+    ) -> Result<PlanOutcome, StoreError> {
+        let (plan, _) = codec::decode_prefix::<MutationPlan, PLAN_BYTES_MAX>("a plan", &waiting.what)
+            .map_err(|error| {
+                let source =
+                    rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Blob, error.into());
+                let file = self.database.file().to_owned();
+                StoreError::Damaged { file, doing: "read a plan that waits", source }
+            })?;
+        let plans = vec![Submission { number: PlanOutcome::OF_OPERATOR, plan: plan.into() }];
+        Ok(self.commit(&CommitBatch { tick: order.tick, now_ms: order.now_ms, plans })?.remove(0))
     }
 }

@@ -12,11 +12,12 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
 use super::fence::Fence;
+use super::log;
 use super::schema::{self, MIGRATIONS, Migration};
 use crate::private_file::{OTHERS, PRIVATE_MODE, sync_folder_of};
 
 /// How long a statement waits for an operator's tool that holds the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Memory for pages of the file, KiB.
 const CACHE_KIB: i64 = 32 * 1_024;
@@ -57,7 +58,7 @@ fn tighten(path: &Path) -> Result<(), StoreError> {
 
 /// SQLite takes a file of no bytes for a new database; but a save never is one, so this one has lost all it held, and
 /// nobody may find an empty world in its place.
-fn refuse_empty(file: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse_empty(file: &Path) -> Result<(), StoreError> {
     let bytes = fs::metadata(file).map_err(StoreError::io(file, "read its length"))?.len();
     if bytes > 0 {
         return Ok(());
@@ -115,6 +116,8 @@ impl Database {
         if file.exists() {
             refuse_empty(&file)?;
             tighten(&file)?;
+            // Whoever wrote it last may have died of a sync that failed.
+            log::renew(&file)?;
         } else {
             create(&file, migrations)?;
         }
@@ -163,14 +166,13 @@ impl Database {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
+                if self.is_unproven {
+                    log::renew(&self.file)?;
+                    self.is_unproven = false;
+                }
                 let mut connection = connect(&self.file)?;
                 guard(&self.fence, &mut connection, &self.file)?;
                 prepare(&connection, &self.file)?;
-                if self.is_unproven {
-                    prove(&connection)
-                        .map_err(StoreError::sqlite(&self.file, "make sure of what it holds"))?;
-                    self.is_unproven = false;
-                }
                 connection
             }
         };
@@ -184,6 +186,11 @@ impl Database {
         Ok(self.connection.insert(connection))
     }
 
+    /// How many rows were written, changed or deleted since the connection was opened; 0 without one.
+    pub(super) fn rows_written(&self) -> u64 {
+        self.connection.as_ref().map_or(0, Connection::total_changes)
+    }
+
     /// What keeps a game's SQL from the engine's tables.
     pub(super) fn fence(&self) -> &Arc<Fence> {
         &self.fence
@@ -192,8 +199,7 @@ impl Database {
     /// Closes the connection after this failure.
     ///
     /// After a failed sync the system may show what it could not write as if it had been: what is read back proves nothing.
-    /// The next connection moves the log into the file and syncs that before anything rests on it. A full or busy disk wrote
-    /// nothing that is believed.
+    /// Before the next connection the log is written anew. A full or busy disk wrote nothing that is believed.
     pub(super) fn close_after(&mut self, error: &StoreError) {
         use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
         let is_harmless = match error {
@@ -260,22 +266,6 @@ fn connect(file: &Path) -> Result<Connection, StoreError> {
 
 fn guard(fence: &Arc<Fence>, connection: &mut Connection, file: &Path) -> Result<(), StoreError> {
     fence.guard(connection).map_err(StoreError::sqlite(file, "set it up"))
-}
-
-/// Moves all of the log into the file and syncs both, so that nothing rests on the log's bytes any more.
-fn prove(connection: &Connection) -> rusqlite::Result<()> {
-    let (busy, in_log, moved): (i64, i64, i64) =
-        connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?;
-    if busy == 0 && in_log == moved {
-        return Ok(());
-    }
-    let why = "a reader keeps what was written before the failure from being made sure of";
-    Err(rusqlite::Error::SqliteFailure(
-        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
-        Some(why.into()),
-    ))
 }
 
 fn prepare(connection: &Connection, file: &Path) -> Result<(), StoreError> {

@@ -147,6 +147,20 @@ pub enum StoreError {
     /// The store thread panicked; its panic message went to stderr.
     #[error("the store thread panicked; the newest image in the save is whole, what came after it is lost")]
     ThreadPanicked,
+    /// Something stands where a copy is to be made.
+    #[error("{}: there is something of that name already; name a folder that is not there yet", path.display())]
+    Taken {
+        /// The place.
+        path: PathBuf,
+    },
+    /// Whoever waits for it did not want to any more.
+    #[error("{}: interrupted ({doing}); nothing was changed", file.display())]
+    Interrupted {
+        /// The database.
+        file: PathBuf,
+        /// What was under way.
+        doing: &'static str,
+    },
     /// The operating system refused.
     #[error("{}: cannot {doing} ({source}); check permissions and free space", path.display())]
     Io {
@@ -181,6 +195,8 @@ impl StoreError {
                 | StoreError::GameTables { .. }
                 | StoreError::NotASave { .. }
                 | StoreError::NoFolder { .. }
+                | StoreError::Taken { .. }
+                | StoreError::Interrupted { .. }
         )
     }
 
@@ -206,7 +222,7 @@ impl StoreError {
         }
     }
 
-    pub(super) fn io(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> StoreError {
+    pub(crate) fn io(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> StoreError {
         move |source| StoreError::Io { path: path.to_owned(), doing, source }
     }
 
@@ -219,6 +235,7 @@ impl StoreError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 StoreError::Damaged { file: file.to_owned(), doing, source }
             }
+            Some(ErrorCode::OperationInterrupted) => StoreError::Interrupted { file: file.to_owned(), doing },
             _ => StoreError::Sqlite { file: file.to_owned(), doing, source },
         }
     }

@@ -56,36 +56,27 @@ impl SaveFolder {
             }
             sync_folder_of(path).map_err(StoreError::io(path, "make its name durable"))?;
         }
-        let lock_path = path.join("lock");
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(PRIVATE_MODE)
-            .open(&lock_path)
-            .map_err(StoreError::no_folder(&lock_path, "open the lock"))?;
-        let mut tries = 1;
-        let taken = loop {
-            match lock.try_lock() {
-                Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => std::thread::sleep(LOCK_RETRY),
-                taken => break taken,
-            }
-            tries += 1;
-        };
-        match taken {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let pid = RunInfo::read(path).ok().flatten().map(|run| run.pid);
-                return Err(StoreError::Locked { folder: path.to_owned(), pid });
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(StoreError::io(&lock_path, "take the lock")(error));
-            }
-        }
-        let folder = Self { path: path.to_owned(), made, _lock: lock };
+        let folder = Self { path: path.to_owned(), made, _lock: lock(path)? };
         // Whoever wrote it is gone, or would hold the lock.
         RunInfo::remove(&folder)?;
         Ok(folder)
+    }
+
+    /// Free bytes on the disk that it is on, as far as this process may use them.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn free_bytes(&self) -> std::io::Result<u64> {
+        let disk = rustix::fs::statvfs(self.path())?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    /// Takes a folder that is there for this process, and leaves everything in it as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another process has it; when it is missing or cannot be written to.
+    pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { path: path.to_owned(), made: Made::default(), _lock: lock(path)? })
     }
 
     /// Where it is.
@@ -109,6 +100,34 @@ impl SaveFolder {
     /// The database of a world with that folder.
     pub(super) fn database_in(folder: &Path) -> PathBuf {
         folder.join("world.db")
+    }
+}
+
+/// Takes the lock of a folder.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let lock_path = path.join("lock");
+    let lock = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(PRIVATE_MODE)
+        .open(&lock_path)
+        .map_err(StoreError::no_folder(&lock_path, "open the lock"))?;
+    let mut tries = 1;
+    let taken = loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => std::thread::sleep(LOCK_RETRY),
+            taken => break taken,
+        }
+        tries += 1;
+    };
+    match taken {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            let pid = RunInfo::read(path).ok().flatten().map(|run| run.pid);
+            Err(StoreError::Locked { folder: path.to_owned(), pid })
+        }
+        Err(TryLockError::Error(error)) => Err(StoreError::io(&lock_path, "take the lock")(error)),
     }
 }
 

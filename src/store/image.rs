@@ -31,6 +31,12 @@ pub struct Image {
 impl Image {
     /// A sum over everything in it.
     fn checksum(&self) -> u64 {
+        let mut sum = self.sum_before_entities();
+        sum.update(&self.entities);
+        sum.digest()
+    }
+
+    fn sum_before_entities(&self) -> Xxh3 {
         let mut sum = Xxh3::new();
         for number in [self.tick.0, self.now_ms, self.fingerprint, self.entity_count] {
             sum.update(&number.to_le_bytes());
@@ -41,8 +47,7 @@ impl Image {
             sum.update(name.as_bytes());
             sum.update(&value.to_le_bytes());
         }
-        sum.update(&self.entities);
-        sum.digest()
+        sum
     }
 }
 
@@ -166,6 +171,17 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
 
 /// One image, or what is wrong with it.
 fn read(connection: &Connection, id: i64) -> rusqlite::Result<Result<Image, String>> {
+    let mut entities = Vec::new();
+    let found = visit(connection, id, |part| entities.extend_from_slice(part))?;
+    Ok(found.map(|image| Image { entities, ..image }))
+}
+
+/// Reads an image part by part, so that it need not be in memory as a whole: gives it without its entities, or what is wrong with it.
+pub(super) fn visit(
+    connection: &Connection,
+    id: i64,
+    mut part: impl FnMut(&[u8]),
+) -> rusqlite::Result<Result<Image, String>> {
     let (mut image, bytes, checksum, complete) = connection.query_row(
         "SELECT tick, now_ms, fingerprint, entities, bytes, checksum, complete FROM image WHERE id = ?1",
         [id],
@@ -185,28 +201,32 @@ fn read(connection: &Connection, id: i64) -> rusqlite::Result<Result<Image, Stri
     if !complete {
         return Ok(Err("it is incomplete".into()));
     }
+    image.counters = connection
+        .prepare_cached("SELECT name, value FROM image_counter WHERE image = ?1 ORDER BY position")?
+        .query_map([id], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?
+        .collect::<Result<_, _>>()?;
+    let mut sum = image.sum_before_entities();
     let mut parts =
         connection.prepare_cached("SELECT part, bytes FROM image_part WHERE image = ?1 ORDER BY part")?;
     let mut rows = parts.query([id])?;
-    let mut expected_part = 0;
+    let (mut expected_part, mut read) = (0, 0);
     while let Some(row) = rows.next()? {
         if row.get::<_, i64>(0)? != expected_part {
             return Ok(Err(format!("part {expected_part} is missing")));
         }
         expected_part += 1;
-        image.entities.extend_from_slice(row.get_ref(1)?.as_blob()?);
-        if image.entities.len() as u64 > bytes {
+        let bytes_here = row.get_ref(1)?.as_blob()?;
+        sum.update(bytes_here);
+        part(bytes_here);
+        read += bytes_here.len() as u64;
+        if read > bytes {
             break;
         }
     }
-    if image.entities.len() as u64 != bytes {
-        return Ok(Err(format!("{} bytes where {bytes} were written", image.entities.len())));
+    if read != bytes {
+        return Ok(Err(format!("{read} bytes where {bytes} were written")));
     }
-    image.counters = connection
-        .prepare_cached("SELECT name, value FROM image_counter WHERE image = ?1 ORDER BY position")?
-        .query_map([id], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?
-        .collect::<Result<_, _>>()?;
-    if image.checksum() != checksum {
+    if sum.digest() != checksum {
         return Ok(Err("its checksum is another one than when it was written".into()));
     }
     Ok(Ok(image))

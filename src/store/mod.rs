@@ -20,15 +20,19 @@ mod assets;
 mod bank;
 mod commit;
 mod compensation;
+mod courier;
 mod database;
 mod error;
 mod fence;
 mod folder;
 pub mod game;
 mod image;
+mod log;
+pub mod operator;
 mod outbox;
 mod players;
 mod retention;
+mod rows;
 mod run_file;
 mod save;
 mod schema;
@@ -41,7 +45,10 @@ mod world;
 
 pub use bank::Bank;
 pub use commit::PlanOutcome;
-pub use compensation::{Compensation, CompensationKind, Retried};
+pub use compensation::{
+    Compensation, CompensationDone, CompensationKind, CompensationOrder, CompensationVerb,
+};
+pub use courier::{Courier, Couriers};
 pub use error::StoreError;
 pub use folder::{SaveFolder, UnusedSave};
 pub use image::{IMAGES_KEPT, Image, PART_BYTES_MAX};

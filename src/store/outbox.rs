@@ -14,7 +14,7 @@ const RETRY_MS_MIN: u64 = 1_000;
 /// The longest wait.
 const RETRY_MS_MAX: u64 = 600_000;
 /// When what was given up is due.
-const NEVER_MS: i64 = i64::MAX;
+pub(super) const NEVER_MS: i64 = i64::MAX;
 
 /// Something to be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,12 +43,12 @@ pub struct OutboxWork {
 }
 
 fn failed(connection: &Connection, id: u64, error: &str, now_ms: u64) -> rusqlite::Result<()> {
+    // What is not due any more was written down already, by a try whose commit was told as a failure.
     let attempts: Option<u32> = connection
         .prepare_cached(
-            "UPDATE outbox SET attempts = attempts + 1, next_ms = ?2
-             WHERE id = ?1 AND next_ms < ?3 RETURNING attempts",
+            "UPDATE outbox SET attempts = attempts + 1 WHERE id = ?1 AND next_ms <= ?2 RETURNING attempts",
         )?
-        .query_map(params![id.cast_signed(), now_ms.cast_signed(), NEVER_MS], |row| row.get(0))?
+        .query_map(params![id.cast_signed(), now_ms.cast_signed()], |row| row.get(0))?
         .next()
         .transpose()?;
     let Some(attempts) = attempts else { return Ok(()) };
@@ -65,7 +65,7 @@ fn failed(connection: &Connection, id: u64, error: &str, now_ms: u64) -> rusqlit
     Ok(())
 }
 
-fn turn(connection: &mut Connection, work: &OutboxWork) -> rusqlite::Result<Vec<Delivery>> {
+pub(super) fn turn(connection: &mut Connection, work: &OutboxWork) -> rusqlite::Result<Vec<Delivery>> {
     let behavior = match work.done.is_empty() && work.failed.is_empty() {
         true => TransactionBehavior::Deferred,
         false => TransactionBehavior::Immediate,

@@ -1,4 +1,4 @@
-//! Players: profiles with compare-and-set, sanctions, and what was done with power over others.
+//! Players: profiles with compare-and-set and the rows that rest on them, sanctions, and what was done with power over others.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use xxhash_rust::xxh3::Xxh3;
@@ -6,11 +6,12 @@ use xxhash_rust::xxh3::Xxh3;
 use super::commit::{self, Names, PlanOutcome, Rules, find_claim, load_holdings};
 use super::error::StoreError;
 use super::image::{self, is_damage};
+use super::rows;
 use super::save::{Store, counter};
 use crate::ids::{PlayerId, TickNumber};
 use crate::players::{
-    AuditRow, Found, PlayerRequest, Profile, ProfileAnswer, ProfileSave, Sanction, SanctionChange,
-    SanctionKind,
+    AuditRow, ComponentRow, Found, PlayerRequest, Profile, ProfileAnswer, ProfileSave, Sanction,
+    SanctionChange, SanctionKind,
 };
 use crate::reward::{Account, CommitBatch};
 
@@ -35,6 +36,8 @@ pub struct PlayersDone {
     pub profiles: Vec<ProfileAnswer>,
     /// How many profiles were written.
     pub saved: u64,
+    /// How many rows of components were written.
+    pub rows: u64,
     /// Whose profile was not written, because it is not the one any more that the save rests on.
     pub conflicts: Vec<PlayerId>,
     /// What came of plans.
@@ -66,7 +69,7 @@ fn checksum(player: &PlayerId, profile: &Profile) -> i64 {
 }
 
 /// What is stored of a player. A disk that does not answer is an error, a row that makes no sense is not.
-fn load(connection: &Connection, player: &PlayerId) -> rusqlite::Result<Found> {
+pub(super) fn load(connection: &Connection, player: &PlayerId) -> rusqlite::Result<Found> {
     let row = connection
         .prepare_cached(
             "SELECT version, first_seen_ms, last_seen_ms, avatar, checksum, form FROM player WHERE name = ?1",
@@ -94,9 +97,26 @@ fn load(connection: &Connection, player: &PlayerId) -> rusqlite::Result<Found> {
     })
 }
 
+/// What is stored of a player, and the rows that rest on it.
+fn load_with_rows(
+    connection: &Connection,
+    player: &PlayerId,
+) -> rusqlite::Result<(Found, Vec<ComponentRow>)> {
+    let found = load(connection, player)?;
+    let base = match &found {
+        Found::Nobody => 0,
+        Found::Profile(profile) => profile.version,
+        Found::Unreadable(_) | Found::NotNow(_) => return Ok((found, Vec::new())),
+    };
+    Ok(match rows::load(connection, player, base)? {
+        Ok(rows) => (found, rows),
+        Err(why) => (Found::Unreadable(why), Vec::new()),
+    })
+}
+
 /// Writes a profile in the place of the version that it rests on; `false` when another one stands there.
 fn save(transaction: &Transaction<'_>, save: &ProfileSave) -> rusqlite::Result<bool> {
-    let ProfileSave { player, profile, is_of_image } = save;
+    let ProfileSave { player, profile, is_of_image, .. } = save;
     // Who comes in was loaded, and so is known to be readable; of whom an image tells that is not known.
     if *is_of_image && matches!(load(transaction, player)?, Found::Unreadable(_)) {
         return Ok(false);
@@ -171,7 +191,7 @@ fn sanction(transaction: &Transaction<'_>, change: &SanctionChange) -> rusqlite:
     Ok(())
 }
 
-fn append(transaction: &Transaction<'_>, row: &AuditRow) -> rusqlite::Result<()> {
+pub(super) fn append(transaction: &Connection, row: &AuditRow) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
             "INSERT INTO audit (tick, now_ms, who, what, target, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -230,10 +250,10 @@ fn carry_out(
         number += u64::from(!is_load(work));
         match work {
             PlayerWork::Request(Load { number, player }) => {
-                let found = load(&transaction, player)?;
+                let (found, rows) = load_with_rows(&transaction, player)?;
                 let (number, player) = (*number, player.clone());
                 let holdings = load_holdings(&transaction, names, &Account::Player(player.clone()))?;
-                done.profiles.push(ProfileAnswer { number, player, found, holdings });
+                done.profiles.push(ProfileAnswer { number, player, found, rows, holdings });
             }
             PlayerWork::Request(FindClaim { number, claim }) => {
                 let found = find_claim(&transaction, names, *number, claim, rules.horizon_ms)?;
@@ -248,12 +268,16 @@ fn carry_out(
             }
             PlayerWork::Request(PlayerRequest::Save(profile)) => {
                 if save(&transaction, profile)? {
+                    rows::follow(&transaction, profile)?;
                     done.saved += 1;
                 } else if profile.is_of_image {
                     tracing::info!(player = %profile.player, "what is kept of a player is newer than the image");
                 } else {
                     done.conflicts.push(profile.player.clone());
                 }
+            }
+            PlayerWork::Request(PlayerRequest::SaveRows(save)) => {
+                done.rows += rows::write(&transaction, &save.rows)?;
             }
             PlayerWork::Request(PlayerRequest::Sanction(change)) => sanction(&transaction, change)?,
             PlayerWork::Audit(row) => append(&transaction, row)?,
@@ -317,6 +341,7 @@ impl Store {
             all.plans.extend(plans);
             all.profiles.extend(done.profiles);
             all.saved += done.saved;
+            all.rows += done.rows;
             all.conflicts.extend(done.conflicts);
             all.claims.extend(done.claims);
             all.marks.extend(done.marks);

@@ -12,8 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use super::error::StoreError;
 use super::save::Store;
 use crate::ids::ActionId;
-
-const HOUR_MS: u64 = 3_600_000;
+use crate::limits::{CLAIMS_KEPT_S_DEFAULT, HISTORY_KEPT_S_DEFAULT};
 
 /// How long things are kept, milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +25,18 @@ pub struct Retention {
     pub ledger_ms: u64,
 }
 
+impl Retention {
+    /// Of claims so long, and of what tells how everything came about so long.
+    #[must_use]
+    pub fn of_seconds(claims_s: u32, history_s: u32) -> Self {
+        let ms = |seconds: u32| 1_000 * u64::from(seconds);
+        Self { claims_ms: ms(claims_s), changelog_ms: ms(history_s), ledger_ms: ms(history_s) }
+    }
+}
+
 impl Default for Retention {
     fn default() -> Self {
-        Self { claims_ms: 24 * HOUR_MS, changelog_ms: 30 * 24 * HOUR_MS, ledger_ms: 30 * 24 * HOUR_MS }
+        Self::of_seconds(CLAIMS_KEPT_S_DEFAULT, HISTORY_KEPT_S_DEFAULT)
     }
 }
 
@@ -53,10 +61,12 @@ pub struct Tidied {
 }
 
 const CLAIMS_BEFORE: &str = "claims_before_ms";
-const CHANGELOG_AFTER: &str = "changelog_after_claim";
+pub(super) const CHANGELOG_AFTER: &str = "changelog_after_claim";
+/// Rows of the ledger whose claims are older than that may be summed up.
+pub(super) const LEDGER_BEFORE: &str = "ledger_before_ms";
 const REMOVED_AFTER: &str = "removed_after_claim";
 
-fn known(connection: &Connection, what: &str) -> rusqlite::Result<i64> {
+pub(super) fn known(connection: &Connection, what: &str) -> rusqlite::Result<i64> {
     let value = connection
         .prepare_cached("SELECT value FROM retention WHERE what = ?1")?
         .query_row([what], |row| row.get(0))
@@ -176,6 +186,9 @@ fn roll_up(transaction: &Transaction<'_>, before_ms: u64, at_most: u32) -> rusql
         }
         forget.execute(row.of)?;
     }
+    if !rows.is_empty() {
+        know(transaction, LEDGER_BEFORE, known(transaction, LEDGER_BEFORE)?.max(before_ms.cast_signed()))?;
+    }
     Ok(rows.len() as u64)
 }
 
@@ -220,6 +233,12 @@ impl Store {
     /// Sets how long things are kept from now on. What is forgotten already stays forgotten.
     pub fn set_retention(&mut self, retention: Retention) {
         self.retention = retention;
+    }
+
+    /// How long things are kept.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        self.retention
     }
 
     /// Forgets what is old, at most so many rows of each kind: a little of it, to be called often.

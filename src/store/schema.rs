@@ -23,7 +23,7 @@ pub(super) struct Migration {
 
 /// All steps. Numbers of 64 bits without a sign are stored as the signed number of the same bits, but for
 /// counters, which are compared and stay below 2^63.
-pub(super) const MIGRATIONS: &[Migration] = &[WORLD, PLAYERS, value::VALUE];
+pub(super) const MIGRATIONS: &[Migration] = &[WORLD, PLAYERS, value::VALUE, ROWS];
 
 const WORLD: Migration = Migration {
     name: "world, counters and images",
@@ -103,6 +103,23 @@ const PLAYERS: Migration = Migration {
             BEGIN SELECT RAISE(ABORT, 'what was done stays written'); END;
         CREATE TRIGGER audit_is_not_removed BEFORE DELETE ON audit
             BEGIN SELECT RAISE(ABORT, 'what was done stays written'); END;
+    ",
+};
+
+/// Rows rest on a version of the profile, and one with another version is void: what lays them over it looks for their own.
+const ROWS: Migration = Migration {
+    name: "components of avatars that are written by themselves",
+    sql: "
+        CREATE TABLE component_row (
+            player    TEXT    NOT NULL,
+            component TEXT    NOT NULL CHECK (component <> ''),
+            base      INTEGER NOT NULL CHECK (base >= 0),
+            version   INTEGER NOT NULL CHECK (version > 0),
+            form      INTEGER NOT NULL,
+            data      BLOB,
+            checksum  INTEGER NOT NULL,
+            PRIMARY KEY (player, component)
+        ) STRICT;
     ",
 };
 

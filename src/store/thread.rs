@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounde
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 
+use super::compensation::{CompensationDone, CompensationOrder};
 use super::error::StoreError;
 use super::folder::SaveFolder;
 use super::image::Image;
@@ -28,6 +29,10 @@ pub const REQUESTS_MAX: usize = 8;
 pub const RESULTS_MAX: usize = 64;
 /// Tries of one request.
 const ATTEMPTS_MAX: u32 = 5;
+/// How often it is looked how much room the disk has left.
+const LOOK_AT_DISK_EVERY: Duration = Duration::from_secs(10);
+/// With less room than that an operator should do something: minutes of images and hours of trade.
+const DISK_LOW_BYTES: u64 = 1 << 30;
 /// The wait before the second try; it doubles with every failure in a row.
 const RETRY_MS_MIN: u64 = 100;
 /// The longest wait before another try.
@@ -63,6 +68,8 @@ pub enum StoreRequest {
     },
     /// Write down what was delivered and tell what is due.
     Outbox(OutboxWork),
+    /// Do what an operator orders about something that waits for one.
+    Compensation(CompensationOrder),
     /// Do nothing more: what was asked before this is done first.
     Shutdown,
 }
@@ -76,6 +83,8 @@ pub enum Asked {
     Players,
     /// To work off the outbox.
     Outbox,
+    /// To do what the order of this ticket says.
+    Compensation(u64),
     /// To reserve a counter.
     Reserve {
         /// The counter.
@@ -108,6 +117,8 @@ pub enum StoreResult {
     Players(PlayersDone),
     /// What was delivered is written down, and this is due.
     Due(Vec<Delivery>),
+    /// What came of an operator's order.
+    Compensation(CompensationDone),
     /// A try failed; the save is as it was before.
     Failed {
         /// What failed.
@@ -163,6 +174,7 @@ impl Store {
             is_closing,
             failures_in_row: 0,
             upkeep: Upkeep::default(),
+            looked_at_disk: None,
             jitter: jitter(),
         };
         let thread = thread::Builder::new()
@@ -298,6 +310,7 @@ struct Worker {
     is_closing: Receiver<()>,
     failures_in_row: u32,
     upkeep: Upkeep,
+    looked_at_disk: Option<Instant>,
     jitter: Xoshiro256StarStar,
 }
 
@@ -332,7 +345,14 @@ impl Worker {
                     }
                 }
                 StoreRequest::Outbox(work) => {
-                    self.carry_out(&Asked::Outbox, |store| Ok(StoreResult::Due(store.outbox(&work)?)))
+                    self.carry_out(&Asked::Outbox, |store| Ok(StoreResult::Due(store.outbox(&work)?)));
+                    self.stats.deliveries_done.fetch_add(work.done.len() as u64, Ordering::Relaxed);
+                    self.stats.deliveries_failed.fetch_add(work.failed.len() as u64, Ordering::Relaxed);
+                }
+                StoreRequest::Compensation(order) => {
+                    self.carry_out(&Asked::Compensation(order.ticket), |store| {
+                        Ok(StoreResult::Compensation(store.order_compensation(&order)?))
+                    });
                 }
                 StoreRequest::Reserve { counter, up_to } => {
                     let asked = Asked::Reserve { counter: counter.clone(), up_to };
@@ -343,18 +363,47 @@ impl Worker {
                 }
             }
             self.keep_up(requests.is_empty());
+            self.look_at_disk();
+        }
+    }
+
+    /// Looks now and then how much room the disk has left, and warns while there is still time to make some.
+    #[expect(clippy::disallowed_methods, reason = "when the disk was looked at last, on the store's thread")]
+    fn look_at_disk(&mut self) {
+        if self.looked_at_disk.is_some_and(|looked| looked.elapsed() < LOOK_AT_DISK_EVERY) {
+            return;
+        }
+        self.looked_at_disk = Some(Instant::now());
+        let free = match self.store.folder().free_bytes() {
+            Ok(free) => free,
+            Err(error) => return tracing::warn!("cannot see how much room the disk has left: {error}"),
+        };
+        let before = self.stats.disk_free_bytes.swap(free, Ordering::Relaxed);
+        if free < DISK_LOW_BYTES && (before == 0 || before >= DISK_LOW_BYTES) {
+            let (free, low) = (free >> 20, DISK_LOW_BYTES >> 20);
+            let folder = self.store.folder().path().display();
+            tracing::warn!(
+                "only {free} MiB are free where {folder} is, less than {low}: make room, or saving will fail"
+            );
         }
     }
 
     /// Tries until it works or is given up; tells the outcome of every try.
+    #[expect(clippy::disallowed_methods, reason = "how long a write took, on the store's thread")]
     fn carry_out(
         &mut self,
         asked: &Asked,
         mut work: impl FnMut(&mut Store) -> Result<StoreResult, StoreError>,
     ) {
         for attempt in 1..=ATTEMPTS_MAX {
+            let (began, rows) = (Instant::now(), self.store.database.rows_written());
             let error = match work(&mut self.store) {
-                Ok(result) => return self.succeeded(result),
+                Ok(result) => {
+                    self.stats.writes.observe(began.elapsed());
+                    let rows = self.store.database.rows_written().saturating_sub(rows);
+                    self.stats.rows_written.fetch_add(rows, Ordering::Relaxed);
+                    return self.succeeded(result);
+                }
                 Err(error) => error,
             };
             self.store.close_after(&error);

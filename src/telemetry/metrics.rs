@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
@@ -58,11 +59,34 @@ pub struct MetricsFrame {
     pub audit_failures: u64,
 }
 
-/// A counter that someone else counts.
+/// How long something took, again and again: 0.1 ms to 13 s, each bucket twice the one before. A clone is the same.
+#[derive(Clone, Debug)]
+pub struct Durations(Histogram);
+
+impl Default for Durations {
+    fn default() -> Self {
+        Self(Histogram::new(exponential_buckets(1e-4, 2.0, 18)))
+    }
+}
+
+impl Durations {
+    /// It took so long.
+    pub fn observe(&self, took: Duration) {
+        self.0.observe(took.as_secs_f64());
+    }
+}
+
+/// What someone else counts or measures.
 struct Outside {
     name: &'static str,
     help: &'static str,
-    value: Arc<AtomicU64>,
+    value: OutsideValue,
+}
+
+enum OutsideValue {
+    Counter(Arc<AtomicU64>),
+    Gauge(Arc<AtomicU64>),
+    Seconds(Durations),
 }
 
 /// Those that joined by [`Metrics::register_counter`].
@@ -78,14 +102,21 @@ impl fmt::Debug for OutsideCounters {
 impl Collector for OutsideCounters {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         for counter in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            let value = ConstCounter::new(counter.value.load(Ordering::Relaxed));
-            let metric = encoder.encode_descriptor(
-                counter.name,
-                counter.help,
-                None,
-                EncodeMetric::metric_type(&value),
-            )?;
-            value.encode(metric)?;
+            let (name, help) = (counter.name, counter.help);
+            match &counter.value {
+                OutsideValue::Counter(value) => {
+                    let value = ConstCounter::new(value.load(Ordering::Relaxed));
+                    value.encode(encoder.encode_descriptor(name, help, None, value.metric_type())?)?;
+                }
+                OutsideValue::Gauge(value) => {
+                    let value = ConstGauge::new(value.load(Ordering::Relaxed) as f64);
+                    value.encode(encoder.encode_descriptor(name, help, None, value.metric_type())?)?;
+                }
+                OutsideValue::Seconds(Durations(value)) => {
+                    let unit = Some(&Unit::Seconds);
+                    value.encode(encoder.encode_descriptor(name, help, unit, value.metric_type())?)?;
+                }
+            }
         }
         Ok(())
     }
@@ -260,13 +291,33 @@ impl Metrics {
     /// # Panics
     /// When the name is taken or is not one that Prometheus reads.
     pub fn register_counter(&self, name: &'static str, help: &'static str, value: Arc<AtomicU64>) {
+        self.register(name, help, OutsideValue::Counter(value));
+    }
+
+    /// The same for a number that rises and falls: `terrane_NAME`.
+    ///
+    /// # Panics
+    /// As [`register_counter`](Self::register_counter).
+    pub fn register_gauge(&self, name: &'static str, help: &'static str, value: Arc<AtomicU64>) {
+        self.register(name, help, OutsideValue::Gauge(value));
+    }
+
+    /// The same for how long something takes: `terrane_NAME_seconds`.
+    ///
+    /// # Panics
+    /// As [`register_counter`](Self::register_counter).
+    pub fn register_durations(&self, name: &'static str, help: &'static str, value: Durations) {
+        self.register(name, help, OutsideValue::Seconds(value));
+    }
+
+    fn register(&self, name: &'static str, help: &'static str, value: OutsideValue) {
         assert!(
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
-            "the counter's name {name:?} must be lower-case letters and underscores"
+            "the name {name:?} must be lower-case letters and underscores"
         );
         // The text itself is asked, so that it does not matter who has the name.
         let taken = self.encode().contains(&format!("# TYPE terrane_{name} "));
-        assert!(!taken, "the counter {name} is registered twice");
+        assert!(!taken, "{name} is registered twice");
         let mut outside = self.outside.0.lock().unwrap_or_else(PoisonError::into_inner);
         outside.push(Outside { name, help, value });
     }

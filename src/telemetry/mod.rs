@@ -33,7 +33,7 @@ pub use clock::StageClock;
 pub use finding::{AuditFault, AuditFinding, PLAYERS_NAMED_MAX};
 pub use heartbeat::{Health, Heartbeat};
 pub use marks::instrument;
-pub use metrics::{Metrics, MetricsFrame};
+pub use metrics::{Durations, Metrics, MetricsFrame};
 pub use named::{name_cell_systems, name_node_systems};
 pub use panics::{PanicReport, install_panic_hook};
 pub use quantiles::Quantiles;

@@ -44,6 +44,8 @@ pub struct RunReport {
     pub clients_max: u32,
     /// Bytes of updates and replies handed to the transport.
     pub bytes_out: u64,
+    /// Plans of rewards that were committed.
+    pub grants: u64,
     /// Audits that were compared.
     pub audits: u64,
     /// Audits that could not be compared, because updates were in flight.
@@ -185,6 +187,7 @@ mod tests {
             "clients_max",
             "bytes_out",
             "audits",
+            "grants",
             "audits_inconclusive",
             "audit_fields",
             "audit_fields_skipped",

@@ -96,7 +96,7 @@ impl<W: Write> StatusLine<W> {
     }
 
     /// Writes the numbers if the last line is old enough. A terminal that is gone is not an error of the world.
-    pub fn update(&mut self, now_ns: u64, numbers: &StatusNumbers) {
+    pub fn update(&mut self, now_ns: u64, numbers: &impl fmt::Display) {
         if !self.is_due(now_ns) {
             return;
         }

@@ -43,6 +43,7 @@ use crate::ids::{NetId, PlayerId, Role, TickNumber};
 use crate::net::{Identity, Loopback, LoopbackConditions, loopback::LoopbackPort};
 use crate::replication::{Replicate, Schema};
 use crate::server::{Server, ServerBuilder, TickInput, TickOutput, WorldImage, WorldSettings};
+use crate::store::Couriers;
 
 /// A client of a [`TestWorld`]; the default is the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +61,7 @@ pub struct TestWorld {
     tick_ms: u64,
     /// What is kept of players.
     players: TestPlayers,
+    couriers: Couriers,
 }
 
 impl std::fmt::Debug for TestWorld {
@@ -109,7 +111,8 @@ impl TestWorld {
     fn start(game: ServerBuilder, settings: WorldSettings, image: Option<&WorldImage>) -> Self {
         let settings = WorldSettings { keeps_players: true, ..settings };
         let (players, seed, hz) = (settings.players_max, settings.seed, u64::from(settings.hz));
-        let server = game.build(settings, image).unwrap_or_else(|error| panic!("{error}"));
+        let mut server = game.build(settings, image).unwrap_or_else(|error| panic!("{error}"));
+        let couriers = server.take_couriers();
         let schema = Arc::new(server.game().schema.clone());
         let network =
             Loopback::new(schema.hash(), crate::VERSION, players, LoopbackConditions::default(), seed);
@@ -125,13 +128,14 @@ impl TestWorld {
             players_made: 0,
             tick_ms: 1_000 / hz,
             players: TestPlayers::default(),
+            couriers,
         };
         world.open_bank();
         world
     }
 
     fn open_bank(&mut self) {
-        self.players.open_bank(self.server.reward_tables());
+        self.players.open_bank(self.server.reward_tables(), self.server.game_store());
     }
 
     /// Changes the network for clients that connect from now on.
@@ -242,6 +246,7 @@ impl TestWorld {
         edit(&mut input);
         let mut output = self.server.tick(input);
         self.players.take(&mut output, tick);
+        self.players.deliver(&mut self.couriers, now_ms);
         self.exchange.dispatch(&mut output.messages);
         for client in &mut self.clients {
             client.receive(Duration::from_millis(self.tick_ms));

@@ -4,18 +4,20 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::ids::{PlayerId, TickNumber};
 use crate::players::{
-    AuditRow, Found, OrderOutcome, PlayerRequest, Profile, ProfileAnswer, ProfileSave, Sanction,
-    SanctionChange, SanctionKind,
+    AuditRow, ComponentRow, Found, OrderOutcome, PlayerRequest, Profile, ProfileAnswer, ProfileSave,
+    Sanction, SanctionChange, SanctionKind,
 };
 use crate::reward::{Account, Holdings, RewardTables};
 use crate::server::{TickInput, TickOutput};
-use crate::store::{Bank, ClaimAnswer};
+use crate::store::game::GameStore;
+use crate::store::{Bank, ClaimAnswer, Couriers, OutboxWork};
 
 /// What a [`TestWorld`](super::TestWorld) keeps of players. Answers come in the tick after the one that asked, unless a
 /// fault is planted.
 #[derive(Clone, Debug, Default)]
 pub struct TestPlayers {
     profiles: BTreeMap<PlayerId, Profile>,
+    rows: BTreeMap<(PlayerId, String), ComponentRow>,
     sanctions: BTreeMap<(PlayerId, SanctionKind), Sanction>,
     audit: Vec<AuditRow>,
     outcomes: Vec<OrderOutcome>,
@@ -46,10 +48,32 @@ impl TestPlayers {
         self.unreadable.insert(player.clone());
     }
 
+    /// The world is killed: what it has asked for and was not done yet is never done.
+    pub fn lose_what_waits(&mut self) {
+        self.waiting.clear();
+    }
+
     /// What is stored of a player.
     #[must_use]
     pub fn profile(&self, player: &PlayerId) -> Option<&Profile> {
         self.profiles.get(player)
+    }
+
+    /// What was written of components of a player by themselves, by component.
+    pub fn rows_of<'a>(&'a self, player: &PlayerId) -> impl Iterator<Item = &'a ComponentRow> + use<'a> {
+        let player = player.clone();
+        let rows = self.rows.range((player.clone(), String::new())..);
+        rows.take_while(move |((whose, _), _)| *whose == player).map(|(_, row)| row)
+    }
+
+    /// Rows of components that were asked to be written and are not yet, in their order.
+    #[must_use]
+    pub fn waiting_rows(&self) -> Vec<ComponentRow> {
+        let rows = |(_, request): &(TickNumber, PlayerRequest)| match request {
+            PlayerRequest::SaveRows(save) => save.rows.clone(),
+            _ => Vec::new(),
+        };
+        self.waiting.iter().flat_map(rows).collect()
     }
 
     /// Stores something of a player, whatever was there.
@@ -102,7 +126,8 @@ impl TestPlayers {
             };
             for (number, player) in self.waiting.iter().filter_map(|(_, request)| number_of(request)) {
                 let found = Found::NotNow("it fails in this test".into());
-                input.profiles.push(ProfileAnswer { number, player, found, holdings: Holdings::default() });
+                let (rows, holdings) = (Vec::new(), Holdings::default());
+                input.profiles.push(ProfileAnswer { number, player, found, rows, holdings });
             }
             self.waiting.retain(|(_, request)| number_of(request).is_none());
             return;
@@ -123,8 +148,25 @@ impl TestPlayers {
     }
 
     /// A world begins with it.
-    pub(super) fn open_bank(&mut self, tables: &RewardTables) {
-        self.bank.get_or_insert_with(|| Bank::new(tables.assets()));
+    pub(super) fn open_bank(&mut self, tables: &RewardTables, game: &GameStore) {
+        self.bank.get_or_insert_with(|| Bank::new(tables.assets(), game.clone()));
+    }
+
+    /// Lets everything be delivered that is due, and writes down what came of it.
+    pub(super) fn deliver(&mut self, couriers: &mut Couriers, now_ms: u64) {
+        let mut work = OutboxWork { now_ms, wanted: u32::MAX, ..OutboxWork::default() };
+        let due = self.bank().outbox(&work);
+        work.wanted = 0;
+        for delivery in due {
+            match couriers.deliver(&delivery) {
+                Ok(()) => work.done.push(delivery.id),
+                Err(why) => work.failed.push((delivery.id, why)),
+            }
+        }
+        if !work.done.is_empty() || !work.failed.is_empty() {
+            let left = self.bank().outbox(&work);
+            debug_assert!(left.is_empty(), "none is asked for");
+        }
     }
 
     fn carry_out(&mut self, request: PlayerRequest, input: &mut TickInput) {
@@ -136,16 +178,18 @@ impl TestPlayers {
                     None => Found::Nobody,
                 };
                 let holdings = self.bank().holdings(&Account::from(&player));
-                input.profiles.push(ProfileAnswer { number, player, found, holdings });
+                let base = self.version(&player);
+                let rows = self.rows_of(&player).filter(|row| row.base == base).cloned().collect();
+                input.profiles.push(ProfileAnswer { number, player, found, rows, holdings });
             }
-            PlayerRequest::Save(ProfileSave { player, profile, is_of_image }) => {
-                let there = self.profiles.get(&player).map_or(0, |profile| profile.version);
-                let is_damaged = is_of_image && self.unreadable.contains(&player);
-                if there == profile.version && !is_damaged {
-                    self.saves += 1;
-                    self.profiles.insert(player, Profile { version: there + 1, ..profile });
-                } else if !is_of_image {
-                    self.conflicts.push(player);
+            PlayerRequest::Save(save) => self.save(save),
+            PlayerRequest::SaveRows(save) => {
+                for row in save.rows.into_iter() {
+                    let key = (row.player.clone(), row.component.clone());
+                    let is_newest = self.rows.get(&key).is_none_or(|there| row.replaces(there));
+                    if row.base == self.version(&row.player) && is_newest {
+                        self.rows.insert(key, row);
+                    }
                 }
             }
             PlayerRequest::Sanction(SanctionChange::Set(sanction)) => {
@@ -159,6 +203,25 @@ impl TestPlayers {
                 let found = self.bank().find_claim(number, &claim);
                 input.claims.push(ClaimAnswer { number, found });
             }
+        }
+    }
+
+    fn version(&self, player: &PlayerId) -> u64 {
+        self.profiles.get(player).map_or(0, |profile| profile.version)
+    }
+
+    fn save(&mut self, save: ProfileSave) {
+        let there = self.version(&save.player);
+        let is_damaged = save.is_of_image && self.unreadable.contains(&save.player);
+        if there == save.profile.version && !is_damaged {
+            self.saves += 1;
+            let kept = self.rows_of(&save.player).cloned().filter_map(|row| row.after(&save));
+            let kept: Vec<ComponentRow> = kept.collect();
+            self.rows.retain(|(player, _), _| *player != save.player);
+            self.rows.extend(kept.into_iter().map(|row| ((row.player.clone(), row.component.clone()), row)));
+            self.profiles.insert(save.player, Profile { version: there + 1, ..save.profile });
+        } else if !save.is_of_image {
+            self.conflicts.push(save.player);
         }
     }
 

@@ -16,6 +16,8 @@ pub mod asked;
 pub mod book;
 pub mod desk;
 pub mod immediate;
+pub mod netting;
+pub mod register;
 pub mod settled;
 pub mod stage;
 
@@ -23,6 +25,8 @@ pub use asked::{RewardOutcome, RewardOutcomes, Rewards, RewardsOfNode};
 pub use book::Book;
 pub use desk::{Desk, ValueCounts};
 pub use immediate::{Answer, Ask, AskContext};
+pub use netting::HouseNet;
+pub use register::ValueAppExt;
 pub use settled::{Pen, Settled, Settles};
 
 use std::sync::Arc;

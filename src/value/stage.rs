@@ -4,28 +4,30 @@ use std::sync::Arc;
 
 use bevy_ecs::prelude::{Mut, World};
 
-use crate::action::act::answer;
+use crate::action::Scope;
+use crate::action::act::{answer, audit_row};
 use crate::action::kinds::{ActionKind, DecodedAction};
 use crate::action::memory::ActionResult;
 use crate::action::tally::ActionTallies;
 use crate::cell::context::TickContext;
 use crate::cell::pool::{NodeContext, with_cells};
-use crate::ids::{NetId, PlayerId};
+use crate::ids::{ActionId, NetId, PlayerId};
 use crate::players::PlayerRequest;
-use crate::protocol::messages::ActionRefusal;
+use crate::protocol::messages::{ActionRefusal, ActionReply};
 use crate::replication::Rows;
 use crate::reward::{
     Account, Claim, CommitBatch, PlanContext, PlanRefusal, PlanRequest, Submission, plan as plan_purely,
 };
-use crate::server::io::{TickInput, TickOutput};
+use crate::server::io::{OutputSoFar, SealedInput};
 use crate::server::{GameOf, WorldSettings};
 use crate::session::Sessions;
-use crate::store::{ClaimAnswer, MutationSummary};
+use crate::store::{ClaimAnswer, MutationSummary, PlanOutcome};
 
 use super::Tables;
 use super::asked::{AskedHere, RewardOutcome, RewardOutcomes};
 use super::book::Book;
 use super::desk::{Desk, LookUp, Origin, UnderWay, WAITING_PER_PLAYER_MAX, Waiting};
+use super::netting;
 use super::settled::Pen;
 
 /// The outcome of a plan, as whoever asked is told.
@@ -33,14 +35,15 @@ type Outcome = Result<Arc<MutationSummary>, PlanRefusal>;
 
 /// `Settle`: what the store committed becomes holdings, components and answers.
 pub fn settle(world: &mut World) {
-    let outcomes = std::mem::take(&mut world.resource_mut::<TickInput>().plans);
+    let outcomes = std::mem::take(&mut world.resource_mut::<SealedInput>().plans);
     let mut changed: Vec<PlayerId> = Vec::new();
     for outcome in outcomes {
         let mut desk = world.resource_mut::<Desk>();
-        let Some(UnderWay { origin, .. }) = desk.under_way.remove(&outcome.number) else {
+        let origin = desk.under_way.remove(&outcome.number).map(|under_way| under_way.origin);
+        if origin.is_none() && outcome.number != PlanOutcome::OF_OPERATOR {
             tracing::error!(number = outcome.number, "the store answers a plan that nobody waits for");
             continue;
-        };
+        }
         desk.counts.conflicts += u64::from(outcome.conflicts);
         match &outcome.result {
             Ok(_) if outcome.is_repeat => desk.counts.repeated += 1,
@@ -50,7 +53,9 @@ pub fn settle(world: &mut World) {
         if let Ok(summary) = &outcome.result {
             changed.append(&mut world.resource_mut::<Book>().settle(summary));
         }
-        conclude(world, origin, outcome.result);
+        if let Some(origin) = origin {
+            conclude(world, origin, outcome.result);
+        }
     }
     let told = std::mem::take(&mut world.resource_mut::<Desk>().untold);
     world.resource_mut::<RewardOutcomes>().0 = told;
@@ -69,7 +74,7 @@ pub fn settle(world: &mut World) {
 /// What the store found of actions that nobody here remembered: those that were done get their first answer, the others are
 /// done now.
 fn take_claims(world: &mut World) {
-    let answers = std::mem::take(&mut world.resource_mut::<TickInput>().claims);
+    let answers = std::mem::take(&mut world.resource_mut::<SealedInput>().claims);
     let game = world.resource::<GameOf>().0.clone();
     for ClaimAnswer { number, found } in answers {
         let Some(LookUp { player, began, call }) = world.resource_mut::<Desk>().look_ups.remove(&number)
@@ -85,18 +90,35 @@ fn take_claims(world: &mut World) {
         if first.is_some() {
             world.resource_mut::<ActionTallies>().of(call.kind).repeated += 1;
         }
-        let mut sessions = world.resource_mut::<Sessions>();
-        let session = sessions.of_player_mut(&player).filter(|session| session.began == began);
-        match (first, session) {
-            (Some(result), Some(session)) => answer(session, call.id, result),
-            (Some(result), None) => sessions.departed.finish(&player, call.id, &result),
-            (None, Some(session)) => {
-                session.unclaimed.insert(call.id);
-                session.inbox.push_front(call);
+        world.resource_scope(|_, mut sessions: Mut<Sessions>| {
+            match first {
+                Some(result) => tell(&mut sessions, &player, began, call.id, result),
+                None => match sessions.of_player_mut(&player) {
+                    // It is done now, for the session that asked or for one that asked again.
+                    Some(session) if session.began == began || session.replies.is_awaited(call.id) => {
+                        session.unclaimed.insert(call.id);
+                        session.inbox.push_front(call);
+                    }
+                    Some(session) => session.replies.give_up(call.id),
+                    None => sessions.departed.give_up(&player, call.id),
+                },
             }
-            // Nobody is there to do it for; its client asks again.
-            (None, None) => {}
+        });
+    }
+}
+
+/// Answers an action for the session that began with this epoch.
+fn tell(sessions: &mut Sessions, player: &PlayerId, began: u32, id: ActionId, result: ActionResult) {
+    match sessions.of_player_mut(player) {
+        // The very session that asked: over whatever connection it goes on.
+        Some(session) if session.began == began => answer(session, id, result),
+        // Another one, over which it was asked for again or not: a repeat gets the answer in any case.
+        Some(session) => {
+            if session.replies.finish(id, &result) {
+                session.answers.push(ActionReply { id, as_of: 0, result });
+            }
         }
+        None => sessions.departed.finish(player, id, &result),
     }
 }
 
@@ -115,7 +137,7 @@ fn read_anew(world: &mut World) {
     for player in stale {
         let number = world.resource_mut::<Sessions>().next_request();
         world.resource_mut::<Desk>().counts.reread += 1;
-        world.resource_mut::<TickOutput>().players.push(PlayerRequest::Load { number, player });
+        world.resource_mut::<OutputSoFar>().players.push(PlayerRequest::Load { number, player });
     }
 }
 
@@ -138,8 +160,13 @@ pub(crate) fn settle_avatar(world: &mut World, player: &PlayerId, avatar: NetId)
 
 /// `Plan`: what was asked for and can be planned now goes to the store.
 pub fn plan(world: &mut World) {
+    netting::ask(world);
     take_asked(world);
-    let why_not = world.resource::<TickInput>().value_refused.clone();
+    let keeps_nothing = !world.resource::<WorldSettings>().keeps_players;
+    let why_not = match &world.resource::<SealedInput>().value_refused {
+        None => keeps_nothing.then(|| "nothing is kept in this world".to_owned()),
+        why_not => why_not.clone(),
+    };
     if let Some(why) = why_not {
         for waiting in world.resource_mut::<Desk>().take_all() {
             refuse(world, waiting, PlanRefusal::Degraded { why: why.clone() });
@@ -160,7 +187,7 @@ pub fn plan(world: &mut World) {
     if !plans.is_empty() {
         let NodeContext(TickContext { tick, now_ms, .. }) = *world.resource::<NodeContext>();
         let batch = CommitBatch { tick, now_ms, plans };
-        world.resource_mut::<TickOutput>().players.push(PlayerRequest::Commit(batch));
+        world.resource_mut::<OutputSoFar>().players.push(PlayerRequest::Commit(batch));
     }
 }
 
@@ -187,7 +214,7 @@ fn take_asked(world: &mut World) {
     world.resource_mut::<Desk>().order_new();
 }
 
-fn plan_one(world: &mut World, waiting: Waiting) -> Option<Submission> {
+pub(super) fn plan_one(world: &mut World, waiting: Waiting) -> Option<Submission> {
     let (tables, secret) = (world.resource::<Tables>().0.clone(), world.resource::<WorldSettings>().secret);
     let now_ms = world.resource::<NodeContext>().0.now_ms;
     let mut context = PlanContext::new(tables, now_ms, &waiting.claim, secret);
@@ -230,16 +257,13 @@ fn conclude(world: &mut World, origin: Origin, outcome: Outcome) {
             let game = world.resource::<GameOf>().0.clone();
             let result = answer_of(&*game.actions[usize::from(kind)], &action.action, &outcome);
             world.resource_mut::<ActionTallies>().of(kind).count(&result);
+            if game.actions[usize::from(kind)].scope() == Scope::Global {
+                let context = world.resource::<NodeContext>().0.clone();
+                let row = audit_row(&*game.actions[usize::from(kind)], &action, &context, &result);
+                world.resource_mut::<OutputSoFar>().audit.push(row);
+            }
             let Some(id) = action.id else { return };
-            world.resource_scope(|_, mut sessions: Mut<Sessions>| {
-                match sessions.of_player_mut(&action.player) {
-                    // The very session that asked: over whatever connection it goes on.
-                    Some(session) if session.began == began => answer(session, id, result),
-                    // Another device plays: it did not ask, but a repeat of it gets the answer.
-                    Some(session) => session.replies.finish(id, &result),
-                    None => sessions.departed.finish(&action.player, id, &result),
-                }
-            });
+            tell(&mut world.resource_mut::<Sessions>(), &action.player, began, id, result);
         }
     }
 }

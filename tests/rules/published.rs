@@ -1,5 +1,7 @@
 //! What the node publishes changes for all cells at once, between two ticks.
 
+use terrane::cell::pool::NodeContext;
+
 use super::*;
 
 /// (tick, cell, price) as read by every cell.
@@ -23,15 +25,15 @@ fn world_of_prices(read: &Read) -> Server {
         }))
         .publish(Price(1))
         .add_plugins(|app: &mut App| {
-            let early = |input: Res<TickInput>, mut publisher: Publisher| {
-                if input.tick.0 == 3 {
+            let early = |node: Res<NodeContext>, mut publisher: Publisher| {
+                if node.0.tick.0 == 3 {
                     publisher.publish(Price(29));
                     publisher.publish(Price(30));
                     publisher.publish("which nobody reads");
                 }
             };
-            let late = |input: Res<TickInput>, mut publisher: Publisher| {
-                if input.tick.0 == 5 {
+            let late = |node: Res<NodeContext>, mut publisher: Publisher| {
+                if node.0.tick.0 == 5 {
                     publisher.publish(Price(50));
                 }
             };

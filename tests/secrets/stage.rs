@@ -239,8 +239,10 @@ impl Stage {
         let alive: BTreeSet<NetId> = node.resource::<Rows>().iter().map(|(net_id, _)| net_id).collect();
         let mut sessions = node.resource_mut::<Sessions>();
         let clients = &self.clients;
-        let stays =
-            |session: &&mut Session| clients.iter().any(|client| client.connection == session.connection);
+        let stays = |session: &&mut Session| {
+            let is = |client: &Client| (&client.name, client.epoch) == (&session.player, session.id.epoch);
+            clients.iter().any(is)
+        };
         for session in sessions.iter_mut().filter(stays) {
             change_context(&plan, &mut session.context, tick);
             let is_open = session.player.as_str() == "alice";

@@ -6,13 +6,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use terrane::caravan::{Roads, caravan_game, caravan_plugins};
 use terrane::driver::Exchange;
 use terrane::net::{NetConfig, NetLimits, SecretKey, Transport, UdpNet};
+use terrane::players::{Found, PlayerRequest, ProfileAnswer};
 use terrane::replication::Schema;
+use terrane::reward::Account;
 use terrane::server::{Server, ServerBuilder, TickInput, TickOutput, TickReport, WorldSettings};
+use terrane::store::{Bank, ClaimAnswer};
 
 /// Ticks that a stopped world waits for those who leave.
 const TICKS_AFTER_MAX: u64 = 60;
@@ -27,6 +30,29 @@ pub struct PacedWorld {
 pub fn schema() -> Arc<Schema> {
     let game = caravan_plugins(ServerBuilder::default()).learn().expect("sound");
     Arc::new(game.schema.clone())
+}
+
+/// What is kept of players, in memory: nobody is known, and what they own is in the bank.
+fn keep(bank: &Bank, output: &mut TickOutput, next: &mut TickInput) {
+    for request in output.players.drain(..) {
+        match request {
+            PlayerRequest::Load { number, player } => {
+                let holdings = bank.holdings(&Account::from(&player));
+                next.profiles.push(ProfileAnswer {
+                    number,
+                    player,
+                    found: Found::Nobody,
+                    rows: Vec::new(),
+                    holdings,
+                });
+            }
+            PlayerRequest::Commit(batch) => next.plans.extend(bank.commit(&batch)),
+            PlayerRequest::FindClaim { number, claim } => {
+                next.claims.push(ClaimAnswer { number, found: bank.find_claim(number, &claim) });
+            }
+            PlayerRequest::Save(_) | PlayerRequest::SaveRows(_) | PlayerRequest::Sanction(_) => {}
+        }
+    }
 }
 
 impl PacedWorld {
@@ -87,8 +113,12 @@ impl PacedWorld {
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
             let mut server = caravan_game(ServerBuilder::default(), Roads::shipped())
-                .build(settings.clone(), None)
+                .build(WorldSettings { keeps_players: true, ..settings.clone() }, None)
                 .expect("the shipped game is sound");
+            let bank = Bank::new(server.reward_tables().assets(), server.game_store().clone());
+            let mut stored = TickInput::default();
+            let begun_ms =
+                SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64;
             let mut exchange = Exchange::default();
             exchange.add(Box::new(net));
             let period = Duration::from_secs(1) / u32::from(settings.hz);
@@ -99,9 +129,11 @@ impl PacedWorld {
             while !stopped.load(Ordering::Relaxed) || (last.players > 0 && ticks_after < TICKS_AFTER_MAX) {
                 ticks_after += u64::from(stopped.load(Ordering::Relaxed));
                 let tick = server.next_tick();
-                let mut input = TickInput { tick, now_ms: tick.0 * 50, ..TickInput::default() };
+                let mut input =
+                    TickInput { tick, now_ms: begun_ms + tick.0 * 50, ..std::mem::take(&mut stored) };
                 exchange.gather(&mut input);
                 let mut output = server.tick(input);
+                keep(&bank, &mut output, &mut stored);
                 each(&mut server, &mut output);
                 exchange.dispatch(&mut output.messages);
                 last = output.report;

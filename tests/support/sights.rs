@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use bevy_ecs::world::EntityRef;
-use terrane::caravan::{Cache, Caravan, Charter, Market};
+use terrane::caravan::{Board, Cache, Caravan, Charter, Market, Purse, Walker};
 use terrane::cell::pool::Cells;
 use terrane::client::mirror::MirrorEntity;
 use terrane::prelude::*;
 use terrane::replication::mask::FIELD_FIRST;
 use terrane::replication::oracle::{ExpectedEntity, OracleEntity};
 use terrane::replication::policy::{ComponentPolicy, Depends, Viewing};
-use terrane::replication::{Rows, Schema};
+use terrane::replication::{Rows, Schema, SyncFields};
 use terrane::session::{Session, Sessions};
 
 /// What a player sees wherever it is, looked for in everything there is.
@@ -79,8 +79,12 @@ pub fn expected_of(
     let subject = entity.subject.unwrap_or(&plain);
     let looking = Looking { schema: rows.schema(), session, subject, net_id: entity.net_id, seen };
     let sights: Vec<Sight> = if rows.placeless[row.index()] {
-        let market = node.entity(node.resource_entity::<Market>().expect("there is a market"));
-        looking.at::<Market>(&market, |_| {}).into_iter().collect()
+        let of = |resource: Option<Entity>| node.entity(resource.expect("the game has it"));
+        let market = looking.at::<Market>(&of(node.resource_entity::<Market>()), |_| {});
+        let board = looking.at::<Board>(&of(node.resource_entity::<Board>()), |_| {});
+        let secret = node.resource::<WorldSettings>().secret;
+        let is_market = NetId::of_global(secret, Market::NAME) == entity.net_id;
+        if is_market { market } else { board }.into_iter().collect()
     } else {
         let cell = cells.get(rows.owner[row.index()]).expect("it is owned");
         let found = cell.world.entity(*cell.by_net_id.get(&entity.net_id)?);
@@ -91,7 +95,9 @@ pub fn expected_of(
             }
         });
         let cache = looking.at::<Cache>(&found, |_| {});
-        [caravan, charter, cache].into_iter().flatten().collect()
+        let walker = looking.at::<Walker>(&found, |_| {});
+        let purse = looking.at::<Purse>(&found, |_| {});
+        [caravan, walker, charter, cache, purse].into_iter().flatten().collect()
     };
     let [x, y, z] = terrane::space::LatticePoint::of(entity.position).0;
     let lattice = if entity.position.is_finite() { [x, y, z] } else { [0; 3] };
@@ -120,9 +126,12 @@ fn held_of<C: Replicate + Debug>(schema: &Schema, entity: &MirrorEntity) -> Opti
 pub fn held(schema: &Schema, entity: &MirrorEntity) -> Option<ExpectedEntity> {
     let sights: Vec<Sight> = [
         held_of::<Market>(schema, entity),
+        held_of::<Board>(schema, entity),
         held_of::<Caravan>(schema, entity),
+        held_of::<Walker>(schema, entity),
         held_of::<Charter>(schema, entity),
         held_of::<Cache>(schema, entity),
+        held_of::<Purse>(schema, entity),
     ]
     .into_iter()
     .flatten()

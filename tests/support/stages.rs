@@ -61,6 +61,12 @@ impl Stage for Lockstep {
         self.world[client].leave();
     }
 
+    fn cut(&mut self, actor: usize, who: &Actor) {
+        let client = self.clients[actor].expect("who is cut was in");
+        self.world.cut(client, 5);
+        self.world.reconnect_as(client, who.role);
+    }
+
     fn player(&mut self, actor: usize) -> &mut Player {
         let client = self.clients[actor].expect("who has lines has come in");
         &mut self.world[client]

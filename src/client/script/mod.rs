@@ -14,8 +14,9 @@
 //!
 //! | line | does |
 //! |---|---|
-//! | `as NAME [gm｜admin]` | lines behind it are this player's, who comes in with the first of them; before any `as`, they are the client's own |
+//! | `as NAME [on DEVICE] [gm｜admin]` | lines behind it are this player's, who comes in with the first of them; before any `as`, they are the client's own. Each device is a client of its own |
 //! | `away`, `back` | the player leaves the world; comes in again |
+//! | `cut` | the connection breaks, and nobody says goodbye; the player comes back by itself |
 //! | `timeout S` | expectations behind it have S seconds to come true; 5 before |
 //!
 //! | line | holds when |
@@ -28,6 +29,9 @@
 //! | `expect done` | the last action was done |
 //! | `expect refused [TEXT]` | the last action was refused, for a reason with TEXT in it |
 //! | `expect moved M` | the avatar is at least M metres from where it was at the last command |
+//! | `expect begun`, `expect resumed` | coming in last began a session; went on with the one that was |
+//! | `expect ended TEXT` | the connection is over, for a reason with TEXT in it; the player is away then |
+//! | `expect health TEXT` | the world says of itself that it is `normal`, `degraded` or `draining` |
 
 mod run;
 mod stage;
@@ -43,7 +47,7 @@ use crate::ids::{PlayerId, Role};
 use super::console::{ClientGame, Command, Console, parse_seconds};
 
 const EXPECTATIONS: &str = "see NAME [within M], gone NAME, said TEXT, unsaid TEXT, told NAME: FIELD [= VALUE], \
-     hidden NAME: FIELD, done, refused [TEXT] or moved M";
+     hidden NAME: FIELD, done, refused [TEXT], moved M, begun, resumed, ended TEXT or health TEXT";
 
 /// What must come true.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +87,14 @@ pub enum Expectation {
     Refused(String),
     /// The avatar is that far from where it was at the last command.
     Moved(f32),
+    /// Coming in last began a session.
+    Begun,
+    /// Coming in last went on with the session that was.
+    Resumed,
+    /// The connection is over, for a reason with this in it.
+    Ended(String),
+    /// What the world says of how it does has this in it.
+    Health(String),
 }
 
 /// One line.
@@ -98,6 +110,8 @@ pub enum Step<C> {
     Away,
     /// Come in again.
     Back,
+    /// Lose the connection, and come back by itself.
+    Cut,
 }
 
 /// Somebody whose lines a script has.
@@ -105,6 +119,8 @@ pub enum Step<C> {
 pub struct Actor {
     /// The name; `None` for whoever the client is without any `as`.
     pub name: Option<PlayerId>,
+    /// Which of the player's devices it is; `None` for the only one.
+    pub device: Option<String>,
     /// What this player must be allowed to do.
     pub role: Role,
 }
@@ -138,7 +154,7 @@ impl<C> Script<C> {
         text: &str,
     ) -> Result<Self, String> {
         let mut reading = Reading {
-            cast: vec![Actor { name: None, role: Role::Player }],
+            cast: vec![Actor { name: None, device: None, role: Role::Player }],
             actor: 0,
             away: BTreeSet::new(),
             lines: Vec::new(),
@@ -181,11 +197,12 @@ impl<C> Reading<C> {
         let rest = rest.trim();
         let step = match verb {
             "as" => return self.turn_to(rest),
-            "away" | "back" if !rest.is_empty() => {
+            "away" | "back" | "cut" if !rest.is_empty() => {
                 return Err(format!("{verb} {rest}: expected nothing after `{verb}`"));
             }
             "away" => Step::Away,
             "back" => Step::Back,
+            "cut" => Step::Cut,
             "expect" => Step::Expect(parse_expectation(rest)?),
             "timeout" => Step::Timeout(parse_seconds("timeout", rest)?),
             _ => match console.parse(line)? {
@@ -201,7 +218,7 @@ impl<C> Reading<C> {
             _ if is_away => {
                 return Err(format!("{verb}: who is away can do nothing: expected `back` before it"));
             }
-            Step::Away => {
+            Step::Away | Step::Expect(Expectation::Ended(_)) => {
                 self.away.insert(self.actor);
             }
             _ => {}
@@ -217,20 +234,33 @@ impl<C> Reading<C> {
             Some((name, "admin")) => (name.trim(), Role::Admin),
             _ => (text, Role::Player),
         };
+        let (name, device) = match name.rsplit_once(" on ") {
+            Some((name, device)) => (name.trim(), Some(device_named(device.trim())?)),
+            None => (name, None),
+        };
         let name = PlayerId::new(name).map_err(|error| format!("as: {error}"))?;
-        let known = self.cast.iter().position(|actor| actor.name.as_ref() == Some(&name));
+        let is_same = |actor: &Actor| actor.name.as_ref() == Some(&name) && actor.device == device;
+        let known = self.cast.iter().position(is_same);
         self.actor = match known {
             Some(place) if role != Role::Player && self.cast[place].role != role => {
                 return Err(format!("as {text}: that player came in with another role"));
             }
             Some(place) => place,
             None => {
-                self.cast.push(Actor { name: Some(name), role });
+                self.cast.push(Actor { name: Some(name), device, role });
                 self.cast.len() - 1
             }
         };
         Ok(())
     }
+}
+
+/// What a device is called: a part of the name of a token's file too.
+fn device_named(text: &str) -> Result<String, String> {
+    if text.is_empty() || !text.chars().all(|letter| letter.is_ascii_alphanumeric()) {
+        return Err(format!("as: `{text}` names no device: expected letters and digits"));
+    }
+    Ok(text.to_owned())
 }
 
 fn parse_expectation(text: &str) -> Result<Expectation, String> {
@@ -245,7 +275,7 @@ fn parse_expectation(text: &str) -> Result<Expectation, String> {
         _ => Err(format!("expect {what}: expected a name and a field, as in `Caravan: Caravan.route`")),
     };
     match what {
-        "see" | "gone" | "said" | "unsaid" if rest.is_empty() => {
+        "see" | "gone" | "said" | "unsaid" | "ended" | "health" if rest.is_empty() => {
             Err(format!("expect {what}: expected a text behind it"))
         }
         "see" => Ok(match rest.rsplit_once(" within ") {
@@ -267,8 +297,14 @@ fn parse_expectation(text: &str) -> Result<Expectation, String> {
         }
         "hidden" => field_of(rest).map(|(name, field)| Expectation::Hidden { name, field }),
         "moved" => Ok(Expectation::Moved(metres(rest)?)),
-        "done" if !rest.is_empty() => Err(format!("expect {what}: expected nothing behind it")),
+        "done" | "begun" | "resumed" if !rest.is_empty() => {
+            Err(format!("expect {what}: expected nothing behind it"))
+        }
         "done" => Ok(Expectation::Done),
+        "begun" => Ok(Expectation::Begun),
+        "resumed" => Ok(Expectation::Resumed),
+        "ended" => Ok(Expectation::Ended(rest.into())),
+        "health" => Ok(Expectation::Health(rest.into())),
         "refused" => Ok(Expectation::Refused(rest.into())),
         _ => Err(format!("`expect {what}` is no expectation: expected {EXPECTATIONS}")),
     }

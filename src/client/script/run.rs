@@ -7,7 +7,7 @@ use glam::Vec3;
 
 use super::super::console::{Answer, ClientGame, Command, Console, Sight, Speech, whereabouts};
 use super::super::player::Player;
-use super::{Expectation, Line, Script, Stage, Step};
+use super::{Actor, Expectation, Line, Script, Stage, Step};
 
 /// How long an expectation may take to come true, unless told otherwise.
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
@@ -91,17 +91,22 @@ impl<G: ClientGame> ScriptRun<'_, G> {
             }
             let player = stage.player(actor);
             let heard = part.console.hear(player);
-            if let Some(ended) = player.ended() {
-                let what = format!("the connection is over: {ended}");
-                return self.failed(&self.named(actor, &what));
-            }
+            let ended = player.ended().map(ToString::to_string);
             self.tell(actor, heard);
+            if let Some(why) = ended
+                && !self.awaits_end_of(actor)
+            {
+                return self.failed(&self.named(actor, &format!("the connection is over: {why}")));
+            }
         }
         while let Some(Line { actor, step, .. }) = self.script.lines.get(self.next) {
             let actor = *actor;
             let needs_nobody =
                 matches!(step, Step::Timeout(_) | Step::Back | Step::Run(Command::Wait(_) | Command::Quit));
-            if !needs_nobody {
+            // Who is not let in at all is never there.
+            let is_over = matches!(step, Step::Expect(Expectation::Ended(_)))
+                && self.parts[actor].presence != Presence::Out;
+            if !needs_nobody && !is_over {
                 match self.come_in(actor, stage, now) {
                     Ok(true) => {}
                     Ok(false) => return Progress::Running,
@@ -120,6 +125,10 @@ impl<G: ClientGame> ScriptRun<'_, G> {
                         return self.failed(&why);
                     }
                 }
+                Step::Cut => {
+                    stage.cut(actor, &self.script.cast[actor]);
+                    self.parts[actor].presence = Presence::Coming(now);
+                }
                 Step::Run(Command::Quit) => return Progress::Done,
                 Step::Run(Command::Wait(span)) if now < self.since + *span => return Progress::Running,
                 Step::Run(Command::Wait(_)) => {}
@@ -133,6 +142,10 @@ impl<G: ClientGame> ScriptRun<'_, G> {
                 }
                 Step::Expect(expectation) => {
                     match self.parts[actor].unmet(expectation, stage.player(actor)) {
+                        None if matches!(expectation, Expectation::Ended(_)) => {
+                            stage.leave(actor);
+                            self.parts[actor].presence = Presence::Out;
+                        }
                         None => {}
                         Some(_) if now < self.since + self.timeout => return Progress::Running,
                         Some(seen) => {
@@ -160,7 +173,7 @@ impl<G: ClientGame> ScriptRun<'_, G> {
             }
             Presence::Coming(since) => {
                 let player = stage.player(actor);
-                if player.is_complete() && whereabouts(player).is_some() {
+                if player.is_in() && player.is_complete() && whereabouts(player).is_some() {
                     (part.presence, part.from, self.since) = (Presence::In, whereabouts(player), now);
                     return Ok(true);
                 }
@@ -172,15 +185,23 @@ impl<G: ClientGame> ScriptRun<'_, G> {
         }
     }
 
+    /// Whether the next that is to come of an actor is that its connection is over.
+    fn awaits_end_of(&self, actor: usize) -> bool {
+        let mut lines = self.script.lines.iter().skip(self.next);
+        let own = lines.find(|line| line.actor == actor && !matches!(line.step, Step::Timeout(_)));
+        own.is_some_and(|line| matches!(line.step, Step::Expect(Expectation::Ended(_))))
+    }
+
     fn tell(&mut self, actor: usize, lines: impl IntoIterator<Item = String>) {
         let lines: Vec<String> = lines.into_iter().map(|line| self.named(actor, &line)).collect();
         self.told.extend(lines);
     }
 
     fn named(&self, actor: usize, line: &str) -> String {
-        match &self.script.cast[actor].name {
-            Some(name) => format!("[{name}] {line}"),
-            None => line.to_owned(),
+        match &self.script.cast[actor] {
+            Actor { name: Some(name), device: Some(device), .. } => format!("[{name} on {device}] {line}"),
+            Actor { name: Some(name), .. } => format!("[{name}] {line}"),
+            Actor { .. } => line.to_owned(),
         }
     }
 
@@ -250,6 +271,26 @@ impl<G: ClientGame> Part<G> {
             Expectation::Moved(metres) => {
                 let way = whereabouts(player).zip(self.from).map_or(0.0, |(to, from)| to.distance(from));
                 (way < *metres).then(|| format!("expected to have moved {metres} m; moved {way:.2} m"))
+            }
+            Expectation::Begun | Expectation::Resumed => {
+                let is_resumed = console.is_resumed();
+                let expected = match expectation {
+                    Expectation::Begun => "begun a session",
+                    _ => "gone on with its session",
+                };
+                let holds = is_resumed == (*expectation == Expectation::Resumed);
+                let other = if is_resumed { "it went on with one" } else { "it began one" };
+                (!holds).then(|| format!("expected to have {expected}; {other}"))
+            }
+            Expectation::Ended(reason) => match player.ended().map(ToString::to_string) {
+                Some(why) if why.contains(reason.as_str()) => None,
+                Some(why) => Some(format!("expected the connection to end for {reason:?}; it ended: {why}")),
+                None => Some(format!("expected the connection to end for {reason:?}; it goes on")),
+            },
+            Expectation::Health(text) => {
+                let health = player.health().to_string();
+                (!health.contains(text.as_str()))
+                    .then(|| format!("expected the world to be {text}; it is {health}"))
             }
         }
     }

@@ -26,6 +26,9 @@ pub trait Stage {
     /// Lets an actor leave.
     fn leave(&mut self, actor: usize);
 
+    /// Breaks an actor's connection without a goodbye; from then on it is on its way back.
+    fn cut(&mut self, actor: usize, who: &Actor);
+
     /// The client of an actor who has begun to come in and has not left.
     fn player(&mut self, actor: usize) -> &mut Player;
 }
@@ -43,7 +46,10 @@ impl Connected {
     fn target_of(&self, who: &Actor) -> Result<ClientTarget, String> {
         let Some(name) = &who.name else { return Ok(self.target.clone()) };
         let player = match &self.target.player {
-            As::Token(file) => As::Token(file.with_file_name(format!("{name}.token"))),
+            As::Token(file) => {
+                let device = who.device.as_ref().map(|device| format!(".{device}")).unwrap_or_default();
+                As::Token(file.with_file_name(format!("{name}{device}.token")))
+            }
             As::Anybody | As::Player(_) if who.role != Role::Player => {
                 return Err(format!(
                     "{name} needs a role, which a connect token gives: run the script with --token FILE, with a file \
@@ -82,6 +88,10 @@ impl Stage for Connected {
         if let Some((mut player, mut clock)) = self.players[actor].take() {
             leave(&mut player, &mut clock);
         }
+    }
+
+    fn cut(&mut self, actor: usize, _who: &Actor) {
+        self.player(actor).cut(Duration::ZERO);
     }
 
     fn player(&mut self, actor: usize) -> &mut Player {

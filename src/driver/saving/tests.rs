@@ -5,15 +5,16 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::*;
-use crate::config::{GridSize, Sourced};
+use crate::config::{GridSize, RunOptions, Settings, Sourced, WorldConfig};
+use crate::driver::run::open_store;
 use crate::ids::PlayerId;
-use crate::players::{PlayerRequest, Profile, ProfileSave};
+use crate::players::{ComponentRow, PlayerRequest, Profile, ProfileSave, RowsSave};
 use crate::reward::{
     AssetClass, Claim, ClaimKey, CommitBatch, Holdings, PlanContext, PlanRequest, RewardTables, Submission,
     plan,
 };
 use crate::server::{ServerBuilder, WorldSettings};
-use crate::store::WorldIdentity;
+use crate::store::{PlayerWork, Retention, WorldIdentity};
 
 /// A world that is saved, without its network.
 struct Stage {
@@ -79,6 +80,26 @@ impl Stage {
         }
     }
 
+    /// The same, until the store has done what is under way.
+    fn take_until_idle(&mut self) {
+        while self.saving.players.is_under_way() {
+            let mut input = TickInput { tick: self.now, ..TickInput::default() };
+            self.saving.fill(&mut input, &self.readiness, &self.orders);
+            std::thread::yield_now();
+        }
+    }
+
+    /// What of players is under way.
+    fn sent(&self) -> Vec<String> {
+        let kind = |work: &PlayerWork| match work {
+            PlayerWork::Request(PlayerRequest::SaveRows(save)) => format!("{} rows", save.rows.len()),
+            PlayerWork::Request(PlayerRequest::Save(_)) => "a profile".into(),
+            PlayerWork::Request(PlayerRequest::Commit(_)) => "plans".into(),
+            other => format!("{other:?}"),
+        };
+        self.saving.players.under_way().iter().map(kind).collect()
+    }
+
     /// Lets the store refuse everything that would go into this table, from now on and for good.
     fn refuse(&self, table: &str) {
         let sql = format!(
@@ -99,7 +120,7 @@ fn world_image(tick: TickNumber) -> WorldImage {
 
 fn save_of(name: &str) -> ProfileSave {
     let profile = Profile { avatar: Some(name.as_bytes().to_vec()), ..Profile::default() };
-    ProfileSave { player: PlayerId::new(name).unwrap(), profile, is_of_image: false }
+    ProfileSave { player: PlayerId::new(name).unwrap(), profile, is_of_image: false, rows: 0 }
 }
 
 fn meddle(folder: &Path, sql: &str) {
@@ -302,4 +323,56 @@ fn plans_are_carried_out_in_their_order_and_told_to_the_next_tick() {
     );
     assert_eq!(input.plans[0].result, input.plans[2].result, "the first summary again");
     assert_eq!(input.value_refused, None);
+}
+
+/// E3: ten thousand rows do not hold up what comes in between: plans go to the store in the next batch, in front of the one chunk
+/// that goes with it, and every row gets its turn.
+#[test]
+fn many_rows_hold_up_nobody() {
+    const ROWS: usize = 10_000;
+    let tables = RewardTables::builder().asset("silver", AssetClass::Currency { cap: 100 }).build().unwrap();
+    let mut stage = Stage::of(ServerBuilder::default().rewards(tables.clone()));
+    let alice = PlayerId::new("alice").unwrap();
+    let row = |number: usize| ComponentRow {
+        player: PlayerId::new(&format!("player {}", number / 10)).unwrap(),
+        component: format!("C{}", number % 10),
+        base: 0,
+        version: 1,
+        data: Some(vec![7; 100]),
+    };
+    let save = RowsSave { is_immediate: false, rows: (0..ROWS).map(row).collect() };
+    stage.hand_over(vec![PlayerRequest::SaveRows(save)], false);
+    assert_eq!(stage.sent(), ["200 rows"]);
+    let claim = Claim::new(&alice, ClaimKey(1 << 80), b"a gift");
+    let context = PlanContext::new(Arc::new(tables.clone()), 1, &claim, 0).with(&alice, Holdings::default());
+    let request = PlanRequest::new("gift", &alice).grant("silver", 60, "mint");
+    let plans = vec![Submission { number: 1, plan: Arc::new(plan(&context, &claim, &request).unwrap()) }];
+    let batch = CommitBatch { tick: TickNumber(1), now_ms: 1, plans };
+    stage.hand_over(vec![PlayerRequest::Save(save_of("bob")), PlayerRequest::Commit(batch)], true);
+    assert_eq!(stage.sent(), ["200 rows"], "the one that was under way");
+    stage.take_until_idle();
+    stage.hand_over(Vec::new(), false);
+    assert_eq!(stage.sent(), ["a profile", "plans", "200 rows"]);
+    stage.take_until_durable(2);
+    assert!(!stage.saving.players.is_empty(), "most rows wait");
+    stage.hand_over(Vec::new(), false);
+    assert_eq!(stage.saving.under_way, 1, "the image waits for bob's profile, and not for rows");
+    stage.wait();
+    let file = rusqlite::Connection::open(stage.folder.join("world.db")).unwrap();
+    let count: i64 = file.query_row("SELECT count(*) FROM component_row", [], |row| row.get(0)).unwrap();
+    assert_eq!((count, stage.saving.stats().rows_saved()), (ROWS as i64, ROWS as u64));
+}
+
+/// F11: how long claims and history are kept is for the operator to say, and the store goes by it.
+#[test]
+fn a_save_keeps_claims_and_history_as_long_as_its_world_is_told() {
+    let parent = tempfile::tempdir().unwrap();
+    let text = "[save]\nclaims_kept_s = 90\nhistory_kept_s = 7200\n".to_owned();
+    let file = WorldConfig::parse(Path::new("world.toml"), text).unwrap();
+    let options = RunOptions { saves: Some(parent.path().to_owned()), ..RunOptions::default() };
+    let mut settings = Settings::resolve(&options, Some(&file)).unwrap();
+    let (unused, store, _) = open_store(&mut settings).unwrap();
+    let kept = Retention { claims_ms: 90_000, changelog_ms: 7_200_000, ledger_ms: 7_200_000 };
+    assert_eq!(store.retention(), kept);
+    drop(unused);
 }

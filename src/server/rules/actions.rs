@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::action::declare::Durability;
 use crate::action::kinds::ActionKind;
 use crate::action::{Pace, Scope};
 use crate::cell::kinds::Reach;
@@ -119,6 +120,10 @@ impl BlastRadius {
         let Some(component) = game.kinds.iter().find(|component| component.type_id() == data) else {
             return anything;
         };
+        // What changes value changes what its accounts show, and not the data that it is asked with.
+        if kind.durability() == Durability::Immediate {
+            return Self { component: Some(component.name()), ..anything };
+        }
         let (mut told, mut shared, mut personal) = (None, 0, 0);
         if let Reach::Replicated(index) = component.reach() {
             let schema = &game.schema.components[index];

@@ -41,6 +41,11 @@ pub struct PlanOutcome {
     pub conflicts: u32,
 }
 
+impl PlanOutcome {
+    /// The number of a plan that no tick submitted: an operator had it tried again. A tick's are above.
+    pub const OF_OPERATOR: u64 = 0;
+}
+
 /// Why a plan was not carried out to its end.
 #[derive(Debug)]
 enum Stop {

@@ -42,6 +42,7 @@ use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 
+pub(super) use self::migrate::conservation;
 pub use self::transaction::{GameTransaction, SqlValue};
 use super::fence::prefix_of;
 use crate::protocol::codec;

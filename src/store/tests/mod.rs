@@ -5,7 +5,9 @@ mod folder;
 mod golden;
 mod images;
 mod kill;
+mod operator;
 mod players;
+mod rows;
 mod schema;
 mod thread;
 

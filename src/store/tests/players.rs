@@ -18,6 +18,7 @@ fn save(name: &str, version: u64, avatar: &[u8]) -> PlayerWork {
         player: player(name),
         profile,
         is_of_image: false,
+        rows: 0,
     }))
 }
 

@@ -96,6 +96,8 @@ pub(crate) enum Profile {
     Crowd,
     /// Go to and fro over the borders of cells, and around their corners.
     Border,
+    /// Walk, and trade at the nodes: buy, sell, hand in bounties.
+    Trade,
     /// Walk, and keep all that sync policies decide by changing: parties, scouting, and, with a key file, roles.
     Caravan,
 }
@@ -106,6 +108,7 @@ impl From<Profile> for BotProfile {
             Profile::Walk => Self::Walk,
             Profile::Crowd => Self::Crowd,
             Profile::Border => Self::Border,
+            Profile::Trade => Self::Trade,
             Profile::Caravan => Self::Caravan,
         }
     }
@@ -273,7 +276,7 @@ mod tests {
             ("--server 192.0.2.1:5000", "192.0.2.1 is not this machine"),
             ("--server localhost", "expected IP:PORT"),
             ("--server 127.0.0.1:0", "port 0"),
-            ("--server [::1]:5000 --profile trade", "possible values: walk, crowd, border, caravan"),
+            ("--server [::1]:5000 --profile swim", "possible values: walk, crowd, border, trade, caravan"),
             ("--server [::1]:5000 --loss 101", "expected a percentage, 0 to 100"),
             ("--server [::1]:5000 --cut half", "expected a percentage, 0 to 100"),
             ("--server [::1]:5000 --seconds 1e9", "expected seconds, 0 to 1000000"),

@@ -10,7 +10,7 @@ use terrane::client::{Ended, Player, PlayerNews};
 use terrane::ids::ActionId;
 use terrane::net::LinkEnd;
 use terrane::net::auth::SILENCE_SECONDS_MAX;
-use terrane::protocol::messages::Refusal;
+use terrane::protocol::messages::{Health, Refusal};
 
 use crate::measured::Measured;
 use crate::plan::{Mishap, Plan};
@@ -26,6 +26,8 @@ const MISHAP_EVERY: Duration = Duration::from_secs(10);
 const AWAY_LONGER: Duration = Duration::from_secs(2);
 /// How long before the end nothing befalls a client any more.
 const QUIET_END: Duration = Duration::from_secs(3);
+/// What a device says after its place was taken. Nobody must ever hear it.
+pub(crate) const PROBE: &str = "taken over";
 /// Every so many of its ticks it counts what it sees.
 const COUNT_EVERY: u64 = 10;
 /// Every so many of its ticks a device that was taken over tries to act.
@@ -64,6 +66,8 @@ pub(crate) struct Client {
     ticks: u64,
     /// Whether it was ever in the world.
     was_in: bool,
+    /// Whether the last that it was told of the world's health is that it does badly.
+    is_told_degraded: bool,
     /// Since when it has wanted in, while it is not.
     out_since: Option<Duration>,
     polled_at: Duration,
@@ -90,6 +94,7 @@ impl Client {
             lives: 0,
             ticks: 0,
             was_in: false,
+            is_told_degraded: false,
             out_since: None,
             polled_at: begin,
             next_tick: begin,
@@ -171,7 +176,15 @@ impl Client {
                     self.out_since.get_or_insert(now);
                     self.updated_at = None;
                 }
-                PlayerNews::Health(_) => {}
+                PlayerNews::Health(Health::Degraded(_)) => {
+                    measured.told_degraded += u64::from(!self.is_told_degraded);
+                    self.is_told_degraded = true;
+                }
+                PlayerNews::Health(Health::Normal) => {
+                    measured.told_well += u64::from(self.is_told_degraded);
+                    self.is_told_degraded = false;
+                }
+                PlayerNews::Health(Health::Draining) => {}
             }
         }
         if let Some(ended) = ended {
@@ -329,7 +342,7 @@ impl Client {
         player.receive(elapsed);
         let done = player.replies().filter(|reply| reply.result.is_ok() && former.asked.contains(&reply.id));
         measured.acted_after_takeover += done.count() as u64;
-        let probe = || Say { text: "taken over".into() };
+        let probe = || Say { text: PROBE.into() };
         match player.ended() {
             Some(Ended::Refused(Refusal::TakenOver)) => {
                 measured.taken_over += 1;
@@ -367,6 +380,8 @@ impl Client {
 
     /// Adds up what the player counted, and lets it go.
     fn take_leave_of_player(&mut self, measured: &mut Measured) {
+        measured.acted_after_takeover += self.brain.heard().dreaded;
+        measured.add_trades(self.brain.traded());
         if let State::Playing(mut player) = std::mem::replace(&mut self.state, State::Gone) {
             player.leave();
             measured.add_counts(&player.counts());

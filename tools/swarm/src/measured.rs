@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use terrane::caravan::bots::TradedByBot;
 use terrane::client::player::PlayerCounts;
 
 use crate::histogram::Histogram;
@@ -26,6 +27,11 @@ pub(crate) struct Measured {
     /// Devices that another one took over from and that were told; what they did after that.
     pub(crate) taken_over: u64,
     pub(crate) acted_after_takeover: u64,
+    /// Of trades: done, refused by the game, and refused because the world could keep nothing.
+    pub(crate) trades: TradedByBot,
+    /// Clients that were told that the world does badly, and that it does well again.
+    pub(crate) told_degraded: u64,
+    pub(crate) told_well: u64,
     /// Of players that are gone; complete at the end.
     pub(crate) counts: PlayerCounts,
     /// Up to now, for the live line.
@@ -83,6 +89,13 @@ impl Measured {
         sum.surprising_replies += surprising_replies;
     }
 
+    pub(crate) fn add_trades(&mut self, trades: TradedByBot) {
+        let TradedByBot { done, refused, not_kept } = trades;
+        self.trades.done += done;
+        self.trades.refused += refused;
+        self.trades.not_kept += not_kept;
+    }
+
     pub(crate) fn merge(&mut self, other: &Self) {
         self.connected += other.connected;
         self.lost += other.lost;
@@ -93,6 +106,9 @@ impl Measured {
         self.absences += other.absences;
         self.taken_over += other.taken_over;
         self.acted_after_takeover += other.acted_after_takeover;
+        self.add_trades(other.trades);
+        self.told_degraded += other.told_degraded;
+        self.told_well += other.told_well;
         self.add_counts(&other.counts);
         self.interval_us.merge(&other.interval_us);
         self.bytes.merge(&other.bytes);

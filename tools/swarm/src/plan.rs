@@ -94,7 +94,9 @@ impl Plan {
     pub(crate) fn brain(&self, number: u32) -> BotBrain {
         let (profile, clients) = (self.args.profile.into(), self.args.clients);
         let fellows = (number + 1..clients).take(FELLOWS_MAX).map(|fellow| self.player(fellow)).collect();
-        BotBrain::new(profile, self.map.clone(), self.args.seed, u64::from(number)).knowing(fellows)
+        BotBrain::new(profile, self.map.clone(), self.args.seed, u64::from(number))
+            .knowing(fellows)
+            .dreading(crate::client::PROBE)
     }
 
     /// What client number `number` is called.

@@ -31,6 +31,13 @@ pub(crate) struct Report {
     taken_over: u64,
     /// Actions of theirs that were done after that.
     acted_after_takeover: u64,
+    /// Trades that were done, that the game refused, and that were refused because the world could keep nothing.
+    trades: u64,
+    trades_refused: u64,
+    trades_not_kept: u64,
+    /// How often a client was told that the world does badly, and that it does well again.
+    told_degraded: u64,
+    told_well: u64,
     /// For how long was measured.
     seconds: f64,
     /// Updates that clients applied.
@@ -75,6 +82,11 @@ impl Report {
             absences: measured.absences,
             taken_over: measured.taken_over,
             acted_after_takeover: measured.acted_after_takeover,
+            trades: measured.trades.done,
+            trades_refused: measured.trades.refused,
+            trades_not_kept: measured.trades.not_kept,
+            told_degraded: measured.told_degraded,
+            told_well: measured.told_well,
             seconds: (measured_for.as_secs_f64() * 1_000.0).round() / 1_000.0,
             updates: counts.updates,
             update_interval_ms_p50: ms(&measured.interval_us, 50),
@@ -131,6 +143,14 @@ impl Report {
                 text,
                 "  came back {} times, {} of them into the same session; {} links cut, {} absences, {} devices taken over",
                 self.returned, self.resumed, self.cuts, self.absences, self.taken_over
+            );
+        }
+        let trades = &self.trades;
+        if trades + self.trades_refused + self.trades_not_kept > 0 {
+            let _ = writeln!(
+                text,
+                "  {trades} trades, {} refused by the game, {} because nothing could be kept",
+                self.trades_refused, self.trades_not_kept
             );
         }
         let mut line = |what: &str, p50: String, end: &str, last: String| {
@@ -195,7 +215,7 @@ mod tests {
         let report = Report::new(2, Duration::from_secs(20), &measured());
         let json = serde_json::to_string(&report).unwrap();
         let keys = "clients, connected, lost, removed, returned, resumed, cuts, absences, taken_over, \
-                    acted_after_takeover, seconds, updates, update_interval_ms_p50, \
+                    acted_after_takeover, trades, trades_refused, trades_not_kept, told_degraded, told_well, seconds, updates, update_interval_ms_p50, \
                     update_interval_ms_p99, bytes_per_client_tick_p50, bytes_per_client_tick_p99, visible_p50, \
                     visible_max, action_rtt_ms_p50, action_rtt_ms_p99, audits, audits_inconclusive, \
                     audit_failures, decode_errors";

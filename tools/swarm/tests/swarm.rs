@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
 /// A12, A13: in every profile, over two shards, nobody is lost, nothing fails, and everything is measured.
 #[test]
 fn every_profile_plays_without_a_fault() {
-    for profile in ["walk", "crowd", "border", "caravan"] {
+    for profile in ["walk", "crowd", "border", "trade", "caravan"] {
         let world = PacedWorld::start(settings(), 2, None, |_| {});
         let flags = format!("--shards 2 --clients 30 --seconds 6 --ramp 0.5 --profile {profile} --json");
         let output = swarm(world.addresses[0], &flags);
@@ -152,15 +152,16 @@ fn a_secured_world_needs_its_key() {
 fn who_is_thrown_out_comes_back() {
     use terrane::net::ToNet;
     use terrane::server::TickOutput;
-    use terrane::session::Sessions;
     let mut ticks = 0;
-    let world = PacedWorld::start_with(settings(), 1, None, move |server, output: &mut TickOutput| {
+    let world = PacedWorld::start_with(settings(), 1, None, move |_, output: &mut TickOutput| {
         ticks += 1;
-        let sessions = server.node().resource::<Sessions>();
         if ticks % 40 == 0 {
-            for session in sessions.iter().take(2) {
-                output.messages.push(ToNet::Close { connection: session.connection });
-            }
+            let told = output.messages.iter().filter_map(|message| match message {
+                ToNet::Update { connection, .. } => Some(*connection),
+                _ => None,
+            });
+            let closed: Vec<ToNet> = told.take(2).map(|connection| ToNet::Close { connection }).collect();
+            output.messages.extend(closed);
         }
     });
     let output = swarm(world.addresses[0], "--clients 10 --seconds 5 --ramp 0.2 --json");
@@ -278,7 +279,7 @@ fn where_nobody_listens_nothing_is_measured_and_that_is_a_failure() {
 fn wrong_usage_is_exit_code_2() {
     for (server, flags) in [
         ("192.0.2.1:5000", ""),
-        ("127.0.0.1:5000", "--profile trade"),
+        ("127.0.0.1:5000", "--profile swim"),
         ("127.0.0.1:65535", "--shards 2"),
         ("127.0.0.1:5000", "--cut 60 --takeover 60"),
         ("127.0.0.1:5000", "--abuse connections --clients 1001"),

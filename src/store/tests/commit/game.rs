@@ -49,7 +49,7 @@ const STOCK: &str =
     "CREATE TABLE game_shop_stock (good TEXT PRIMARY KEY, amount INTEGER NOT NULL CHECK (amount >= 0),
     sold INTEGER NOT NULL) STRICT";
 
-pub(super) fn shop() -> GamePlugin {
+pub(in crate::store::tests) fn shop() -> GamePlugin {
     GamePlugin::new("shop").migration("stock", STOCK).kind::<TakeStock>()
 }
 

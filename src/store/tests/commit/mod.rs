@@ -1,8 +1,8 @@
 //! Plans carried out, in real files.
 
 mod failures;
-mod game;
-mod model;
+pub(super) mod game;
+pub(super) mod model;
 mod once;
 mod refusals;
 mod upkeep;
@@ -18,7 +18,7 @@ use crate::reward::{
 };
 
 /// When it all happens: any time with room before it.
-const NOW_MS: u64 = 1_800_000_000_000;
+pub(super) const NOW_MS: u64 = 1_800_000_000_000;
 
 fn alice() -> Account {
     Account::Player(PlayerId::new("alice").unwrap())
@@ -141,6 +141,17 @@ fn holdings(store: &mut Store, account: &Account) -> Holdings {
 /// One number out of the file.
 fn number(store: &mut Store, sql: &str) -> i64 {
     store.database.connection().unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+/// What comes of an operator's order about something that waits for one.
+fn ordered_at(store: &mut Store, verb: CompensationVerb, number: u64, now_ms: u64) -> CompensationDone {
+    let (why, by) = ("why".into(), "operator".into());
+    let order = CompensationOrder { ticket: 1, verb, number, why, by, tick: TickNumber(9), now_ms };
+    store.order_compensation(&order).unwrap()
+}
+
+fn ordered(store: &mut Store, verb: CompensationVerb, number: u64) -> CompensationDone {
+    ordered_at(store, verb, number, NOW_MS + 5)
 }
 
 /// Everything that must hold in every save: amounts are what the ledger says, nothing is made or lost, the changelog of each

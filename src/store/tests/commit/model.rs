@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::game::{shop, stock};
 use super::*;
+use crate::players::{PlayerRequest, Profile, ProfileSave};
 use crate::protocol::codec;
 use crate::store::game::GameStore;
 use rand_core::{Rng, SeedableRng};
@@ -324,4 +325,39 @@ fn the_store_does_what_a_naive_model_does() {
 
 fn number_of_claims(store: &mut Store) -> i64 {
     number(store, "SELECT count(*) FROM claim")
+}
+
+/// A save in which so many random plans were asked for, ten every ten seconds, together with what else there can be in one: it has a game's
+/// table, images and players.
+pub(in crate::store::tests) fn played(place: &Place, plans: u64) -> Store {
+    let mut store = store(place);
+    store.adopt_game(GameStore::default().plugin(shop())).unwrap();
+    meddle(&place.folder, "INSERT INTO game_shop_stock VALUES ('silk', 300, 0)");
+    let (mut state, mut dice) =
+        (State { stock: 300, ..State::default() }, Dice(Xoshiro256StarStar::seed_from_u64(11)));
+    let mut done = 0;
+    for ten in 0..plans / 10 {
+        let plans: Vec<MutationPlan> = (1..=10)
+            .map(|number| {
+                let plan = random_plan(&mut dice, ten * 10 + number, &state);
+                if let Expected::Done(next, _) = state.plan(&plan) {
+                    (state, done) = (next, done + 1);
+                }
+                plan
+            })
+            .collect();
+        let batch = CommitBatch { now_ms: NOW_MS + ten * 10_000, ..batch(plans) };
+        store.commit(&batch).unwrap();
+    }
+    assert!(done > plans / 3 && number_of_claims(&mut store) == done.cast_signed(), "{done} of {plans}");
+    for tick in 1..=3 {
+        store.save_image(&image(tick, PART_BYTES_MAX + 1_000)).unwrap();
+    }
+    let profile = Profile { last_seen_ms: 5, avatar: Some(vec![1, 2, 3]), ..Profile::default() };
+    for name in ["alice", "bob"] {
+        let player = PlayerId::new(name).unwrap();
+        let save = ProfileSave { player, profile: profile.clone(), is_of_image: false, rows: 0 };
+        store.carry_out(&[PlayerWork::Request(PlayerRequest::Save(save))]).unwrap();
+    }
+    store
 }

@@ -1,0 +1,147 @@
+//! What trade nodes have in store, and whose bounties they have paid: the game's own tables in the save.
+//!
+//! Goods themselves move between accounts, as all value does. The tables say how many loads there are to move.
+
+use crate::ids::PlayerId;
+use crate::prelude::*;
+use crate::reward::Name;
+use crate::store::game::{GamePlugin, GameTransaction, KindRefusal, MutationKind, SqlValue};
+
+use super::goods::Good;
+
+/// Loads of each good in each store when it is opened.
+pub const OPENING_LOADS: u32 = 500;
+/// Most loads of a good that a store takes.
+pub const STORE_LOADS_MAX: u32 = 1_000;
+/// The house that bounties are out of.
+pub(super) const GIVEN_OUT: &str = "bandits";
+
+/// Reasons, in words for players.
+pub(super) const SOLD_OUT: &str = "the node has not so many loads left";
+pub(super) const STORE_FULL: &str = "the node has no room for so many loads";
+pub(super) const HAD_ALREADY: &str =
+    "the bounty of this node was paid to you: it asks for something else soon";
+
+/// Loads come into a store or leave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveStock {
+    market: Name,
+    good: Name,
+    /// Below nothing where they leave.
+    loads: i32,
+}
+
+impl MoveStock {
+    /// What a plan calls it.
+    pub(super) const KIND: &str = "move_stock";
+
+    pub(super) fn taken(market: Name, good: Good, loads: u16) -> Self {
+        Self { market, good: good.asset(), loads: -i32::from(loads) }
+    }
+
+    pub(super) fn brought(market: Name, good: Good, loads: u16) -> Self {
+        Self { market, good: good.asset(), loads: loads.into() }
+    }
+}
+
+impl MutationKind for MoveStock {
+    const NAME: &'static str = Self::KIND;
+    type Data = Self;
+
+    fn carry_out(tx: &mut GameTransaction<'_>, data: Self) -> Result<(), KindRefusal> {
+        let (market, good) = (SqlValue::from(data.market.as_str()), SqlValue::from(data.good.as_str()));
+        // A store opens when somebody first asks for it: a map may grow.
+        tx.execute(
+            "INSERT INTO game_caravan_stock (market, good, loads, opened) VALUES (?1, ?2, ?3, ?3) ON CONFLICT DO NOTHING",
+            &[market.clone(), good.clone(), OPENING_LOADS.into()],
+        )?;
+        let moved = tx.execute(
+            "UPDATE game_caravan_stock SET loads = loads + ?3 WHERE market = ?1 AND good = ?2 AND loads + ?3 BETWEEN 0 AND ?4",
+            &[market, good, data.loads.into(), STORE_LOADS_MAX.into()],
+        )?;
+        match moved {
+            1 => Ok(()),
+            _ if data.loads < 0 => Err(KindRefusal::new(SOLD_OUT)),
+            _ => Err(KindRefusal::new(STORE_FULL)),
+        }
+    }
+
+    /// What a store has beyond what it opened with, its house has taken in.
+    fn conservation(tx: &mut GameTransaction<'_>) -> Result<Vec<String>, KindRefusal> {
+        let wrong = tx.query(
+            "SELECT stock.market, stock.good, stock.loads, stock.opened + coalesce((
+                 SELECT holding.amount FROM holding
+                 JOIN account ON account.id = holding.account JOIN asset ON asset.id = holding.asset
+                 WHERE account.kind = 'house' AND account.name = stock.market AND asset.name = stock.good), 0) AS wanted
+             FROM game_caravan_stock AS stock WHERE stock.loads <> wanted",
+            &[],
+        )?;
+        let tell = |row: &Vec<SqlValue>| match &row[..] {
+            [market, good, loads, wanted] => {
+                let text = |value: &SqlValue| value.text().unwrap_or("?").to_owned();
+                let number = |value: &SqlValue| value.integer().unwrap_or(0);
+                format!(
+                    "game_caravan_stock {} {}: {} loads are there, {} should be",
+                    text(market),
+                    text(good),
+                    number(loads),
+                    number(wanted)
+                )
+            }
+            _ => "game_caravan_stock: unreadable".to_owned(),
+        };
+        Ok(wrong.iter().map(tell).collect())
+    }
+}
+
+/// A player is paid a node's bounty: once while it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakeBounty {
+    pub(super) market: Name,
+    pub(super) period: u64,
+    pub(super) player: PlayerId,
+}
+
+impl TakeBounty {
+    /// What a plan calls it.
+    pub(super) const KIND: &str = "take_bounty";
+}
+
+impl MutationKind for TakeBounty {
+    const NAME: &'static str = Self::KIND;
+    type Data = Self;
+
+    fn carry_out(tx: &mut GameTransaction<'_>, data: Self) -> Result<(), KindRefusal> {
+        let period = i64::try_from(data.period).unwrap_or(i64::MAX);
+        let market = data.market.as_str();
+        // What was asked for earlier is asked for no more.
+        tx.execute(
+            "DELETE FROM game_caravan_bounty WHERE market = ?1 AND period < ?2",
+            &[market.into(), period.into()],
+        )?;
+        let taken = tx.execute(
+            "INSERT INTO game_caravan_bounty (market, period, player) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            &[market.into(), period.into(), data.player.as_str().into()],
+        )?;
+        if taken == 1 { Ok(()) } else { Err(KindRefusal::new(HAD_ALREADY)) }
+    }
+}
+
+/// The tables and kinds.
+pub(super) fn plugin() -> GamePlugin {
+    GamePlugin::new("caravan")
+        .migration(
+            "stores of trade nodes",
+            "CREATE TABLE game_caravan_stock (
+                 market TEXT NOT NULL, good TEXT NOT NULL, loads INTEGER NOT NULL CHECK (loads >= 0), opened INTEGER NOT NULL,
+                 PRIMARY KEY (market, good)) STRICT, WITHOUT ROWID",
+        )
+        .migration(
+            "bounties that were paid",
+            "CREATE TABLE game_caravan_bounty (
+                 market TEXT NOT NULL, period INTEGER NOT NULL, player TEXT NOT NULL,
+                 PRIMARY KEY (market, period, player)) STRICT, WITHOUT ROWID",
+        )
+        .kind::<MoveStock>()
+        .kind::<TakeBounty>()
+}

@@ -1,0 +1,141 @@
+//! Takes what the outbox holds to the game's couriers, and writes down what came of it.
+//!
+//! One delivery after another, on a thread of its own: a courier may wait for others, and neither a tick nor the store waits
+//! for it. What is delivered and not written down yet when the process dies is delivered again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::ids::TickNumber;
+use crate::store::{Couriers, Delivery, OutboxWork, StoreHandle, StoreRequest};
+
+/// Most deliveries that are fetched at a time.
+const FETCHED_MAX: u32 = 32;
+/// How long a world that ends waits for the delivery that is under way.
+const LAST_DELIVERY_WITHIN: Duration = Duration::from_secs(5);
+
+/// Where the dispatcher stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Asks the store from this tick on.
+    Waits(TickNumber),
+    /// The store is asked.
+    Asked,
+    /// The couriers have it.
+    Delivers,
+}
+
+/// The one dispatcher.
+#[derive(Debug)]
+pub(super) struct Dispatcher {
+    stage: Stage,
+    every_ticks: u64,
+    /// What came of deliveries and is not written down yet.
+    came: OutboxWork,
+    to_couriers: Sender<Vec<Delivery>>,
+    from_couriers: Receiver<OutboxWork>,
+    is_closing: Arc<AtomicBool>,
+}
+
+impl Dispatcher {
+    /// Looks into the outbox every so many ticks.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub(super) fn start(mut couriers: Couriers, every_ticks: u64) -> std::io::Result<Self> {
+        let (to_couriers, fetched) = bounded::<Vec<Delivery>>(1);
+        let (tell, from_couriers) = bounded(1);
+        let is_closing = Arc::new(AtomicBool::new(false));
+        let closing = is_closing.clone();
+        // Not joined: a courier that hangs must not keep a world from ending.
+        thread::Builder::new().name("couriers".into()).spawn(move || {
+            for deliveries in fetched {
+                let mut came = OutboxWork::default();
+                for delivery in deliveries {
+                    // The rest is delivered by the next process.
+                    if closing.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    match couriers.deliver(&delivery) {
+                        Ok(()) => came.done.push(delivery.id),
+                        Err(why) => {
+                            tracing::warn!(kind = %delivery.kind, id = delivery.id, "not delivered: {why}");
+                            came.failed.push((delivery.id, why));
+                        }
+                    }
+                }
+                if tell.send(came).is_err() {
+                    break;
+                }
+            }
+        })?;
+        let stage = Stage::Waits(TickNumber(0));
+        Ok(Self { stage, every_ticks, came: OutboxWork::default(), to_couriers, from_couriers, is_closing })
+    }
+
+    /// Whether an answer of the store's is awaited.
+    pub(super) fn is_asked(&self) -> bool {
+        self.stage == Stage::Asked
+    }
+
+    /// Asks the store for what is due, if it is time, and has written down what came of the last deliveries.
+    pub(super) fn turn(&mut self, tick: TickNumber, now_ms: u64, store: &StoreHandle) {
+        if self.stage == Stage::Delivers
+            && let Ok(came) = self.from_couriers.try_recv()
+        {
+            self.came = came;
+            self.stage = Stage::Waits(tick);
+        }
+        let Stage::Waits(due) = self.stage else { return };
+        if tick < due {
+            return;
+        }
+        (self.came.now_ms, self.came.wanted) = (now_ms, FETCHED_MAX);
+        // A full queue is tried again in the next tick.
+        if store.try_request(StoreRequest::Outbox(self.came.clone())).is_ok() {
+            self.stage = Stage::Asked;
+        }
+    }
+
+    /// The store has written down what came of the last deliveries, and these are due.
+    pub(super) fn take(&mut self, due: Vec<Delivery>, tick: TickNumber) {
+        self.came = OutboxWork::default();
+        self.stage = if due.is_empty() {
+            Stage::Waits(TickNumber(tick.0 + self.every_ticks))
+        } else if self.to_couriers.try_send(due).is_ok() {
+            Stage::Delivers
+        } else {
+            tracing::error!("the couriers' thread has ended: nothing is delivered any more");
+            Stage::Delivers
+        };
+    }
+
+    /// The store could not: what came of the last deliveries is kept, and written down at the next time.
+    pub(super) fn gave_up(&mut self, tick: TickNumber) {
+        self.stage = Stage::Waits(TickNumber(tick.0 + self.every_ticks));
+    }
+
+    /// Waits a while for the delivery that is under way, and has written down what came of it.
+    pub(super) fn finish(mut self, now_ms: u64, store: &StoreHandle) {
+        self.is_closing.store(true, Ordering::Relaxed);
+        match self.stage {
+            // It is being written down.
+            Stage::Asked => return,
+            Stage::Delivers => {
+                self.came = self.from_couriers.recv_timeout(LAST_DELIVERY_WITHIN).unwrap_or_default();
+            }
+            Stage::Waits(_) => {}
+        }
+        if self.came.done.is_empty() && self.came.failed.is_empty() {
+            return;
+        }
+        (self.came.now_ms, self.came.wanted) = (now_ms, 0);
+        if store.try_request(StoreRequest::Outbox(self.came)).is_err() {
+            tracing::warn!("the store is busy: what was delivered last is delivered again at the next start");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Movements between houses that nobody waits for: netted in memory, committed now and then.
+//!
+//! Thousands of NPCs that trade would fill the ledger with rows that nobody reads. What they move goes from house to house; only
+//! the net of some seconds is committed, as one plan. No player's account is touched, so what is lost with a process that dies is
+//! at most [`EVERY_S`] of trade among NPCs; a world that ends in order commits what is left.
+
+use std::collections::BTreeMap;
+
+use bevy_ecs::prelude::{Resource, World};
+
+use crate::cell::pool::NodeContext;
+use crate::ids::NetId;
+use crate::players::PlayerRequest;
+use crate::reward::{Account, Claim, ClaimKey, CommitBatch, Name, Overflow, Part, PlanRequest};
+use crate::server::WorldSettings;
+use crate::server::io::OutputSoFar;
+
+use super::asked::{AskedHere, RewardOutcomes};
+use super::desk::{Origin, Waiting};
+use super::stage::plan_one;
+
+/// How often the net is committed, seconds of world time.
+pub const EVERY_S: u64 = 30;
+/// Most movements in one plan; what is more waits for the next.
+const MOVEMENTS_MAX: usize = 200;
+/// In whose name it is committed.
+const NETTING: &str = "netting";
+
+/// From which house to which other, of what. The first is the one whose name comes first.
+type Between = (Name, Name, Name);
+
+/// What houses have given each other since it was committed last.
+#[derive(Resource, Debug, Default)]
+pub struct HouseNet {
+    /// Above nothing: from the first to the second.
+    net: BTreeMap<Between, i64>,
+    /// What is on its way to the store, under which claim.
+    under_way: Option<(Claim, BTreeMap<Between, i64>)>,
+    /// How many movements were netted.
+    moved: u64,
+}
+
+impl HouseNet {
+    /// So much of an asset goes from one house to another. It is committed with the net of these seconds. O(log houses).
+    pub fn give(&mut self, asset: impl Into<Name>, amount: u64, from: impl Into<Name>, to: impl Into<Name>) {
+        let (asset, from, to, amount) =
+            (asset.into(), from.into(), to.into(), amount.min(i64::MAX as u64) as i64);
+        if from == to || amount == 0 {
+            return;
+        }
+        self.moved += 1;
+        let (between, amount) =
+            if from < to { ((from, to, asset), amount) } else { ((to, from, asset), -amount) };
+        let net = self.net.entry(between).or_default();
+        *net = net.saturating_add(amount);
+    }
+
+    /// How many movements were netted since the start.
+    #[must_use]
+    pub fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// What is not committed yet, and what is on its way: an amount of an asset between two houses.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.net.len() + self.under_way.as_ref().map_or(0, |(_, net)| net.len())
+    }
+
+    /// Hears what became of what was on its way: what was refused is still owed.
+    fn hear(&mut self, outcomes: &RewardOutcomes) {
+        let Some((claim, _)) = &self.under_way else { return };
+        let Some(outcome) = outcomes.0.iter().find(|outcome| outcome.claim == *claim) else { return };
+        let is_done = outcome.result.is_ok();
+        if let Err(why) = &outcome.result {
+            tracing::warn!("what houses gave each other is not committed: {why}; it is tried again");
+        }
+        if let Some((_, net)) = self.under_way.take().filter(|_| !is_done) {
+            for (between, amount) in net {
+                *self.net.entry(between).or_default() += amount;
+            }
+        }
+    }
+
+    /// Takes out what can go in one plan.
+    fn take(&mut self, tick: u64, now_ms: u64) -> Option<(Claim, PlanRequest)> {
+        self.net.retain(|_, amount| *amount != 0);
+        if self.under_way.is_some() || self.net.is_empty() {
+            return None;
+        }
+        let rest = match self.net.keys().nth(MOVEMENTS_MAX).cloned() {
+            Some(first_left) => self.net.split_off(&first_left),
+            None => BTreeMap::new(),
+        };
+        let net = std::mem::replace(&mut self.net, rest);
+        let mut request = PlanRequest::new(NETTING, Account::House(NETTING.into()));
+        for ((first, second, asset), amount) in &net {
+            let (from, to) = if *amount > 0 { (first, second) } else { (second, first) };
+            request = request.part(Part::Grant {
+                asset: asset.clone(),
+                amount: amount.unsigned_abs(),
+                from: Account::House(from.clone()),
+                to: Account::House(to.clone()),
+                overflow: Overflow::Refuse,
+            });
+        }
+        // After a restart a tick may come again, but no moment does.
+        let key = ClaimKey::named(NETTING, &crate::protocol::codec::encode(&(tick, now_ms)));
+        let claim = Claim::new(request.claimant.clone(), key, &crate::protocol::codec::encode(&request));
+        self.under_way = Some((claim.clone(), net));
+        Some((claim, request))
+    }
+}
+
+/// Before everything else of `Plan`: hears what was committed, and asks for what is due.
+pub(super) fn ask(world: &mut World) {
+    let (now_ms, tick) = moment(world);
+    let hz = u64::from(world.resource::<WorldSettings>().hz);
+    world.resource_scope(|world, mut net: bevy_ecs::prelude::Mut<HouseNet>| {
+        net.hear(world.resource::<RewardOutcomes>());
+        if tick.is_multiple_of(EVERY_S * hz)
+            && let Some((claim, request)) = net.take(tick, now_ms)
+        {
+            world.resource_mut::<AskedHere>().0.push((NetId::WORLD, claim, request));
+        }
+    });
+}
+
+/// The world ends: what is left is planned now, and committed with the last writes.
+pub(crate) fn close(world: &mut World) {
+    let (now_ms, tick) = moment(world);
+    if !world.resource::<WorldSettings>().keeps_players {
+        return;
+    }
+    while let Some((claim, request)) = world.resource_mut::<HouseNet>().take(tick, now_ms) {
+        let origin = Origin::Game(claim.clone());
+        let waiting = Waiting { by: NetId::WORLD, claim, request, origin };
+        let Some(plan) = plan_one(world, waiting) else { return };
+        let batch = CommitBatch { tick: crate::ids::TickNumber(tick), now_ms, plans: vec![plan] };
+        world.resource_mut::<OutputSoFar>().players.push(PlayerRequest::Commit(batch));
+    }
+}
+
+fn moment(world: &World) -> (u64, u64) {
+    let context = &world.resource::<NodeContext>().0;
+    (context.now_ms, context.tick.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever is given to and fro, what is netted is what giving one by one comes to.
+        #[test]
+        fn the_net_is_the_sum_of_all_that_was_given(
+            given in proptest::collection::vec((0..4usize, 0..4usize, 0..2usize, 0..1_000u64), 0..200),
+        ) {
+            const HOUSES: [&str; 4] = ["a", "b", "c", "d"];
+            const ASSETS: [&str; 2] = ["salt", "silver"];
+            let mut net = HouseNet::default();
+            let mut one_by_one = BTreeMap::<(&str, &str), i64>::new();
+            for (from, to, asset, amount) in given {
+                let (from, to, asset) = (HOUSES[from], HOUSES[to], ASSETS[asset]);
+                net.give(asset, amount, from, to);
+                if from != to {
+                    *one_by_one.entry((from, asset)).or_default() -= amount as i64;
+                    *one_by_one.entry((to, asset)).or_default() += amount as i64;
+                }
+            }
+            let asked = net.take(1, 1);
+            let mut netted = BTreeMap::<(&str, &str), i64>::new();
+            for part in asked.iter().flat_map(|(_, request)| &request.parts) {
+                let Part::Grant { asset, amount, from: Account::House(from), to: Account::House(to), .. } = part else {
+                    panic!("{part:?}")
+                };
+                let find = |name: &Name| *HOUSES.iter().find(|house| **house == name.as_str()).unwrap();
+                let asset = *ASSETS.iter().find(|known| **known == asset.as_str()).unwrap();
+                *netted.entry((find(from), asset)).or_default() -= *amount as i64;
+                *netted.entry((find(to), asset)).or_default() += *amount as i64;
+            }
+            one_by_one.retain(|_, amount| *amount != 0);
+            netted.retain(|_, amount| *amount != 0);
+            prop_assert_eq!(netted, one_by_one);
+        }
+    }
+
+    /// What is refused is owed still, and nothing is asked for twice while it is on its way.
+    #[test]
+    fn what_is_refused_is_still_owed() {
+        use crate::reward::PlanRefusal;
+        use crate::value::RewardOutcome;
+        let mut net = HouseNet::default();
+        net.give("silver", 5, "a", "b");
+        let (claim, request) = net.take(1, 1).unwrap();
+        net.give("silver", 2, "b", "a");
+        assert!(net.take(2, 2).is_none() && net.open() == 2);
+        let why = PlanRefusal::Degraded { why: "full".into() };
+        net.hear(&RewardOutcomes(vec![RewardOutcome { claim, result: Err(why) }]));
+        let (_, again) = net.take(3, 3).unwrap();
+        let amount = |request: &PlanRequest| match &request.parts[0] {
+            Part::Grant { amount, .. } => *amount,
+            part => panic!("{part:?}"),
+        };
+        assert_eq!((amount(&request), amount(&again)), (5, 3));
+    }
+}

@@ -1,0 +1,95 @@
+//! Players trade: whatever they do, nothing comes from nowhere and nothing is lost, on every layout alike.
+
+mod support;
+
+use std::sync::Arc;
+
+use support::caravan_world;
+use terrane::caravan::bots::{BotBrain, BotMap, BotProfile};
+use terrane::caravan::{Buy, Good, HandIn, Sell, TradeRefusal};
+use terrane::prelude::*;
+use terrane::reward::PlanRefusal;
+use terrane::store::Bank;
+use terrane::testing::TestWorld;
+
+const TRADERS: u64 = 24;
+
+/// What everybody owns, houses included, by account and asset.
+fn books(bank: &Bank) -> Vec<Vec<String>> {
+    bank.query(
+        "SELECT account.kind, account.name, asset.name, sum(holding.amount) FROM holding
+         JOIN account ON account.id = holding.account JOIN asset ON asset.id = holding.asset
+         GROUP BY account.id, asset.id ORDER BY account.kind, account.name, asset.name",
+    )
+}
+
+struct Traded {
+    world: TestWorld,
+    trades: u64,
+    bounties: u64,
+}
+
+fn play(settings: WorldSettings) -> Traded {
+    let map = Arc::new(BotMap::shipped());
+    let mut world = caravan_world(settings, 100);
+    let clients: Vec<_> = (0..TRADERS).map(|number| world.connect(&format!("trader {number}"))).collect();
+    let mut brains: Vec<_> =
+        (0..TRADERS).map(|number| BotBrain::new(BotProfile::Trade, map.clone(), 3, number)).collect();
+    for tick in 1..=900 {
+        for (brain, &client) in brains.iter_mut().zip(&clients) {
+            brain.think(&mut world[client], tick);
+        }
+        world.tick();
+    }
+    // What is under way comes home.
+    world.run(10);
+    let node = world.server().node();
+    let (trades, bounties) =
+        (actions_done::<Buy>(node) + actions_done::<Sell>(node), actions_done::<HandIn>(node));
+    Traded { world, trades, bounties }
+}
+
+/// E9, F12: of every asset there is as much as was given out, every store agrees with its house, and all of it comes out the
+/// same whatever the layout.
+#[test]
+fn what_is_traded_is_conserved_and_every_store_agrees_with_its_house() {
+    let [one, many] = [[1, 1], [5, 5]].map(|grid| play(WorldSettings { grid, ..WorldSettings::default() }));
+    for traded in [&one, &many] {
+        let bank = traded.world.players().bank();
+        let unequal = "SELECT asset.name FROM holding JOIN asset ON asset.id = holding.asset
+                       GROUP BY asset.id HAVING sum(holding.amount) <> 0";
+        assert_eq!(bank.query(unequal), Vec::<Vec<String>>::new());
+        assert_eq!(bank.conservation(), Vec::<String>::new());
+        assert!(
+            traded.trades > 100 && traded.bounties > 10,
+            "{} trades, {} bounties",
+            traded.trades,
+            traded.bounties
+        );
+    }
+    assert_eq!(books(one.world.players().bank()), books(many.world.players().bank()));
+    assert_eq!((one.trades, one.bounties), (many.trades, many.bounties));
+    // What a purse shows is what the save says.
+    for client in one.world.clients() {
+        let player = &client.welcome().expect("in").player;
+        let held = one.world.players().bank().holdings(&Account::from(player));
+        let avatar = client.view().get(client.avatar().expect("in")).expect("it sees itself");
+        let purse = avatar.component::<terrane::caravan::Purse>(client.schema()).expect("its own");
+        assert_eq!(*purse.silver, held.amount(&terrane::caravan::SILVER.into()));
+        for good in Good::ALL {
+            assert_eq!(u64::from(purse.goods.loads(good)), held.amount(&good.asset()));
+        }
+    }
+}
+
+/// F12: what is wrong in a trade is told by its reason, typed, and what the store finds is told in the game's words.
+#[test]
+fn reasons_against_a_trade_are_typed() {
+    let refused = |reason: &str| {
+        TradeRefusal::from(&PlanRefusal::Game { kind: "move_stock".into(), reason: reason.to_owned() })
+    };
+    assert_eq!(refused("the node has not so many loads left"), TradeRefusal::SoldOut);
+    assert_eq!(refused("the node has no room for so many loads"), TradeRefusal::StoreFull);
+    let unknown = refused("another");
+    assert!(matches!(unknown, TradeRefusal::Value(_)), "{unknown}");
+}
