@@ -306,6 +306,7 @@ fn measure_rows(per: u64, args: &Args) -> RowsLine {
     let batches = batches(shape, grants, per, args.players);
     let handle = store.start().expect("a thread");
     let (mut alone, mut beside, mut rows, mut wrong) = (Vec::new(), Vec::new(), 0, None);
+    let mut written = 0;
     for (tick, batch) in (0..).zip(batches) {
         let (flush, chunk) = (tick / (2 * chunks), tick % (2 * chunks));
         let mut work = vec![PlayerWork::Request(PlayerRequest::Commit(batch))];
@@ -319,7 +320,9 @@ fn measure_rows(per: u64, args: &Args) -> RowsLine {
             work.push(PlayerWork::Request(PlayerRequest::SaveRows(save)));
         }
         let asked = Instant::now();
-        handle.try_request(StoreRequest::Players { after: 0, batch: work }).expect("there is room");
+        let after = written;
+        written += work.len() as u64;
+        handle.try_request(StoreRequest::Players { after, batch: work }).expect("there is room");
         match handle.wait_result(Duration::from_secs(60)) {
             Some(StoreResult::Players(done)) => {
                 let times = if has_rows { &mut beside } else { &mut alone };

@@ -120,7 +120,7 @@ fn what_does_not_come_true_is_told_by_line_with_what_was_seen() {
     );
     assert_eq!(
         failed(&format!("{timeout}as bob\nme\nas bob on phone\nme\nwait 1\nas bob\nme")),
-        "s.txt:6: [bob] the connection is over: this player has connected from another place"
+        "s.txt:5: [bob] the connection is over: this player has connected from another place"
     );
     assert_eq!(
         failed(&format!("{timeout}expect health draining")),

@@ -5,7 +5,6 @@ mod shop;
 
 use shop::*;
 use terrane::ids::ActionId;
-use terrane::net::ToNet;
 use terrane::prelude::*;
 use terrane::protocol::codec;
 use terrane::protocol::messages::{ActionCall, ActionRefusal};
@@ -118,11 +117,8 @@ fn what_the_store_was_asked_about_is_done_once_whatever_comes_meanwhile() {
     let (first, other) = (restarted.call(1, 1), restarted.call(1, 2));
     let world = &mut restarted.world;
     let alice = world.connect("alice");
-    let connections = world.run(6).messages.into_iter().filter_map(|message| match message {
-        ToNet::Update { connection, .. } => Some(connection),
-        _ => None,
-    });
-    let [connection] = connections.collect::<Vec<_>>()[..] else { panic!("one player is in") };
+    world.run(6);
+    let connection = world.server().connections().next().expect("one player is in").1;
     world[alice].call(first.clone()).expect("sent");
     let player = PlayerId::new("alice").expect("a name");
     for _ in 0..8 {

@@ -26,8 +26,8 @@ from drill import Acts, World, told, verdict
 SIZE_MIB = 256
 # From one trouble to the next; longer than it takes to find out that the first is over.
 REST_S = 20
-# What may wait for the store: what a world holds back at most, see `src/limits.rs`.
-BACKLOG_MAX = 100_000
+# What one player may have waiting: `WAITING_PER_PLAYER_MAX`, and its profile and image.
+BACKLOG_PER_CLIENT_MAX = 66
 INSIDE = "TERRANE_DRILL_INSIDE"
 
 
@@ -142,7 +142,7 @@ def main():
     for what in troubles:
         wanted[f"{what}: ticks"] = during[what]["tick_number"][0] >= 0.9 * args.trouble_s * report["hz"]
         wanted[f"{what}: nothing was kept"] = during[what]["store_failures_total"][0] + during[what]["store_wait_seconds"][1] > 1
-        wanted[f"{what}: backlog"] = during[what]["store_backlog"][1] <= BACKLOG_MAX
+        wanted[f"{what}: backlog"] = during[what]["store_backlog"][1] <= BACKLOG_PER_CLIENT_MAX * args.clients
         wanted[f"{what}: it goes on"] = after[what]["store_plans_committed_total"][0] > 0 and after[what]["store_failures_total"][0] == 0
     figures = {key: of_swarm[key] for key in (
         "clients", "connected", "lost", "trades", "trades_refused", "trades_not_kept", "told_degraded", "told_well", "audits",

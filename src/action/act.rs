@@ -58,7 +58,9 @@ pub fn act(world: &mut World) {
         world.resource_scope(|world, input: Mut<SealedInput>| {
             world.resource_scope(|world, mut tallies: Mut<ActionTallies>| {
                 let hz = world.resource::<NodeContext>().0.hz;
-                let looking_up = world.resource::<Desk>().look_ups.len();
+                let look_ups = &world.resource::<Desk>().look_ups;
+                let looking_up = look_ups.len();
+                let asked_about = look_ups.values().map(|look_up| look_up.player.clone()).collect();
                 let mut counts = world.resource_mut::<ActCounts>();
                 let mut taking = Taking {
                     game: &game,
@@ -68,6 +70,7 @@ pub fn act(world: &mut World) {
                     tallies: &mut tallies,
                     routed: Vec::new(),
                     looking_up,
+                    asked_about,
                     look_ups: Vec::new(),
                 };
                 taking.take_in(&mut sessions);

@@ -1,9 +1,9 @@
 //! What clients sent, taken into the tick: each action is new, a repeat, or not to be had, and is answered at once or routed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cell::registration::Game;
-use crate::ids::{ActionId, NetId};
+use crate::ids::{ActionId, NetId, PlayerId};
 use crate::limits::{ACTIONS_PER_TICK_MAX, CLIENT_QUEUE_MAX};
 use crate::protocol::messages::{ActionCall, ActionRefusal, ActionReply};
 use crate::reward::Claim;
@@ -34,6 +34,8 @@ pub(super) struct Taking<'a> {
     pub(super) routed: Vec<RoutedAction>,
     /// How many actions the store is being asked about.
     pub(super) looking_up: usize,
+    /// Players about whose actions it is being asked.
+    pub(super) asked_about: BTreeSet<PlayerId>,
     /// What the store has to be asked about.
     pub(super) look_ups: Vec<(LookUp, Claim)>,
 }
@@ -61,7 +63,20 @@ impl Taking<'_> {
             session.inbox.drain(..session.inbox.len().min(ACTIONS_PER_TICK_MAX)).collect();
         // What is to be done: new, allowed and readable.
         let mut checked: Vec<(ActionCall, Checked, bool)> = Vec::with_capacity(calls.len());
+        let asked_before = self.look_ups.len();
+        let is_asked_about = self.asked_about.contains(&session.player);
+        let mut held = Vec::new();
         for call in calls {
+            // What comes behind an action of which it is not known yet whether it was done waits for that: the player's order.
+            let waits = !held.is_empty()
+                || (is_asked_about || self.look_ups.len() > asked_before) && self.changes_value(call.kind);
+            if waits
+                && !session.unclaimed.contains(&call.id)
+                && matches!(session.replies.look_up(&call), Known::New)
+            {
+                held.push(call);
+                continue;
+            }
             // Of what the store was asked about all was noted and counted then.
             let is_counted = session.unclaimed.remove(&call.id);
             if !is_counted {
@@ -75,6 +90,7 @@ impl Taking<'_> {
                 Err(refusal) => self.refuse(session, &call, refusal),
             }
         }
+        held.into_iter().rev().for_each(|call| session.inbox.push_front(call));
         // The newest of a kind of which only the newest is done; it alone counts towards the rate.
         let mut newest: Vec<bool> = vec![true; checked.len()];
         for (place, (call, ..)) in checked.iter().enumerate() {

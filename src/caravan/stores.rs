@@ -114,10 +114,19 @@ impl MutationKind for TakeBounty {
     fn carry_out(tx: &mut GameTransaction<'_>, data: Self) -> Result<(), KindRefusal> {
         let period = i64::try_from(data.period).unwrap_or(i64::MAX);
         let market = data.market.as_str();
-        // What was asked for earlier is asked for no more.
+        // Who asked for it just before the node asked for something else may be paid just after; later, nobody is: of the bounties
+        // before it is not known any more who had them.
+        let newest = tx.query(
+            "SELECT coalesce(max(period), 0) FROM game_caravan_bounty WHERE market = ?1",
+            &[market.into()],
+        )?;
+        let newest = newest.first().and_then(|row| row.first()?.integer()).unwrap_or(0);
+        if period < newest - 1 {
+            return Err(KindRefusal::new(HAD_ALREADY));
+        }
         tx.execute(
-            "DELETE FROM game_caravan_bounty WHERE market = ?1 AND period < ?2",
-            &[market.into(), period.into()],
+            "DELETE FROM game_caravan_bounty WHERE market = ?1 AND period < ?2 - 1",
+            &[market.into(), newest.max(period).into()],
         )?;
         let taken = tx.execute(
             "INSERT INTO game_caravan_bounty (market, period, player) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",

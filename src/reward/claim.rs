@@ -29,6 +29,15 @@ impl ClaimKey {
         Self(xxh3_128(&text) | 1 << 127)
     }
 
+    /// The key of something that happens once, but need not be remembered for good: a battle, a delivery of the day. It was made at
+    /// this moment, milliseconds since 1970, and ages as an action's id does: after as long as a save keeps claims, a repeat is
+    /// refused as too old.
+    #[must_use]
+    pub fn dated(made_ms: u64, what: &str, which: &[u8]) -> Self {
+        let Self(name) = Self::named(what, which);
+        Self(ActionId::new(ActionId::order_at(made_ms), name as u64).0)
+    }
+
     /// Whether it was derived with [`named`](Self::named).
     #[must_use]
     pub fn is_named(self) -> bool {

@@ -65,6 +65,7 @@ pub(super) fn install_close(world: &mut World) {
     schedule.add_systems(
         (
             begin_tick,
+            value_stage::close,
             admit::admit,
             partition,
             admit::follow_deaths,

@@ -11,6 +11,7 @@ use crate::protocol::messages::Refusal;
 use crate::server::WorldSettings;
 use crate::server::io::OutputSoFar;
 use crate::value::Book;
+use crate::value::stage::plan_last;
 
 use super::avatar::save_avatar_of;
 use super::state::{Event, State};
@@ -73,6 +74,7 @@ pub(super) fn end_session(
         };
         world.resource_mut::<OutputSoFar>().players.push(PlayerRequest::Save(save));
     }
+    plan_last(world, Some(&session.player));
     world.resource_mut::<Book>().close(&session.player);
     despawn_now(world, session.avatar);
 }

@@ -110,7 +110,8 @@ pub struct CompensationDone {
     pub outcome: Option<PlanOutcome>,
 }
 
-fn reference_of(plan: &MutationPlan) -> String {
+/// What a compensation calls a plan.
+pub(super) fn reference_of(plan: &MutationPlan) -> String {
     format!("{} {:032x}", plan.claim.account, plan.claim.key.0)
 }
 
@@ -371,6 +372,8 @@ impl Store {
                 StoreError::Damaged { file, doing: "read a plan that waits", source }
             })?;
         let plans = vec![Submission { number: PlanOutcome::OF_OPERATOR, plan: plan.into() }];
-        Ok(self.commit(&CommitBatch { tick: order.tick, now_ms: order.now_ms, plans })?.remove(0))
+        // However old its key is: while it waits here, it was never carried out (see the executor).
+        let batch = CommitBatch { tick: order.tick, now_ms: order.now_ms, plans };
+        Ok(self.commit_since(&batch, 0)?.remove(0))
     }
 }

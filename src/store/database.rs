@@ -237,9 +237,15 @@ impl Database {
     pub(super) fn checkpoint(&mut self) {
         let file = self.file.clone();
         let done = self.connection().and_then(|connection| {
-            connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
-                .map_err(StoreError::sqlite(&file, "empty its write-ahead log"))
+            let empty = || {
+                // Nobody waits for a reader: whoever copies the save may take long, and the next time does the work of both.
+                connection.busy_timeout(Duration::ZERO)?;
+                let done =
+                    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+                connection.busy_timeout(BUSY_TIMEOUT)?;
+                done
+            };
+            empty().map_err(StoreError::sqlite(&file, "empty its write-ahead log"))
         });
         match done {
             Ok(0) => {}

@@ -35,6 +35,9 @@ pub enum StoreError {
         /// What the world was created with.
         fixed: String,
     },
+    /// What was to be done panicked: a fault of the program's.
+    #[error("the store panicked: {0}; this is a fault of the program, or of the game's kinds of change")]
+    Panicked(String),
     /// The file was written by a newer program.
     #[error(
         "{}: schema version {found}, but this program knows versions up to {known}; run it with the newer program \
@@ -239,4 +242,10 @@ impl StoreError {
             _ => StoreError::Sqlite { file: file.to_owned(), doing, source },
         }
     }
+}
+
+/// What a panic says.
+pub(super) fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&'static str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it says nothing")
 }

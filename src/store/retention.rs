@@ -64,6 +64,8 @@ const CLAIMS_BEFORE: &str = "claims_before_ms";
 pub(super) const CHANGELOG_AFTER: &str = "changelog_after_claim";
 /// Rows of the ledger whose claims are older than that may be summed up.
 pub(super) const LEDGER_BEFORE: &str = "ledger_before_ms";
+/// Of all claims up to this one the ledger is summed up.
+const LEDGER_AFTER: &str = "ledger_after_claim";
 const REMOVED_AFTER: &str = "removed_after_claim";
 
 pub(super) fn known(connection: &Connection, what: &str) -> rusqlite::Result<i64> {
@@ -142,33 +144,21 @@ fn forget_changes(transaction: &Transaction<'_>, before_ms: u64, at_most: u32) -
     Ok(forgotten as u64)
 }
 
-/// Sums up the oldest rows of the ledger, each on both sides.
+/// Sums up the rows of the next few claims in the ledger, each on both sides. Like everything here it begins where it left off:
+/// what is too new to be summed up is not even looked at.
 fn roll_up(transaction: &Transaction<'_>, before_ms: u64, at_most: u32) -> rusqlite::Result<u64> {
     struct Row {
-        of: [i64; 2],
         asset: i64,
         lot: [i64; 2],
         from: i64,
         to: i64,
         amount: i64,
     }
-    let rows: Vec<Row> = transaction
-        .prepare_cached(
-            "SELECT claim, position, asset, expires_ms, instance, from_account, to_account, amount
-             FROM ledger JOIN claim ON claim.id = ledger.claim
-             WHERE now_ms < ?1 ORDER BY claim, position LIMIT ?2",
-        )?
-        .query_map(params![before_ms.cast_signed(), at_most], |row| {
-            Ok(Row {
-                of: [row.get(0)?, row.get(1)?],
-                asset: row.get(2)?,
-                lot: [row.get(3)?, row.get(4)?],
-                from: row.get(5)?,
-                to: row.get(6)?,
-                amount: row.get(7)?,
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
+    let claims = claims_from(transaction, known(transaction, LEDGER_AFTER)?, before_ms, at_most)?;
+    let Some(last) = claims.last() else { return Ok(0) };
+    let mut find = transaction.prepare_cached(
+        "SELECT asset, expires_ms, instance, from_account, to_account, amount FROM ledger WHERE claim = ?1 ORDER BY position",
+    )?;
     let mut open = transaction.prepare_cached(
         "INSERT INTO opening (account, asset, expires_ms, instance, amount) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT DO UPDATE SET amount = amount + excluded.amount",
@@ -176,20 +166,35 @@ fn roll_up(transaction: &Transaction<'_>, before_ms: u64, at_most: u32) -> rusql
     let mut close = transaction.prepare_cached(
         "DELETE FROM opening WHERE account = ?1 AND asset = ?2 AND expires_ms = ?3 AND instance = ?4 AND amount = 0",
     )?;
-    let mut forget = transaction.prepare_cached("DELETE FROM ledger WHERE claim = ?1 AND position = ?2")?;
-    for row in &rows {
-        for (account, amount) in [(row.from, -row.amount), (row.to, row.amount)] {
-            // Houses do not tell lots apart.
-            let [expires_ms, instance] = if account < 0 { [0, 0] } else { row.lot };
-            open.execute(params![account, row.asset, expires_ms, instance, amount])?;
-            close.execute(params![account, row.asset, expires_ms, instance])?;
+    let mut forget = transaction.prepare_cached("DELETE FROM ledger WHERE claim = ?1")?;
+    let mut summed_up = 0;
+    for claim in &claims {
+        let rows: Vec<Row> = find
+            .query_map([claim], |row| {
+                Ok(Row {
+                    asset: row.get(0)?,
+                    lot: [row.get(1)?, row.get(2)?],
+                    from: row.get(3)?,
+                    to: row.get(4)?,
+                    amount: row.get(5)?,
+                })
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        for row in rows {
+            for (account, amount) in [(row.from, -row.amount), (row.to, row.amount)] {
+                // Houses do not tell lots apart.
+                let [expires_ms, instance] = if account < 0 { [0, 0] } else { row.lot };
+                open.execute(params![account, row.asset, expires_ms, instance, amount])?;
+                close.execute(params![account, row.asset, expires_ms, instance])?;
+            }
         }
-        forget.execute(row.of)?;
+        summed_up += forget.execute([claim])?;
     }
-    if !rows.is_empty() {
+    if summed_up > 0 {
         know(transaction, LEDGER_BEFORE, known(transaction, LEDGER_BEFORE)?.max(before_ms.cast_signed()))?;
     }
-    Ok(rows.len() as u64)
+    know(transaction, LEDGER_AFTER, *last)?;
+    Ok(summed_up as u64)
 }
 
 /// Removes claims that have neither key nor anything that refers to them: a few behind those looked at last, over and over.

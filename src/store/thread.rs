@@ -4,6 +4,7 @@
 //! it wait; every failure is told. After [`ATTEMPTS_MAX`] tries it is given up, told as such, and its sender
 //! sends a newer one.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
@@ -14,7 +15,7 @@ use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 
 use super::compensation::{CompensationDone, CompensationOrder};
-use super::error::StoreError;
+use super::error::{StoreError, text_of};
 use super::folder::SaveFolder;
 use super::image::Image;
 use super::outbox::{Delivery, OutboxWork};
@@ -397,7 +398,10 @@ impl Worker {
     ) {
         for attempt in 1..=ATTEMPTS_MAX {
             let (began, rows) = (Instant::now(), self.store.database.rows_written());
-            let error = match work(&mut self.store) {
+            let done = catch_unwind(AssertUnwindSafe(|| work(&mut self.store)));
+            let error = match done
+                .unwrap_or_else(|panic| Err(StoreError::Panicked(text_of(panic.as_ref()).to_owned())))
+            {
                 Ok(result) => {
                     self.stats.writes.observe(began.elapsed());
                     let rows = self.store.database.rows_written().saturating_sub(rows);
@@ -422,7 +426,11 @@ impl Worker {
             let asked = asked.clone();
             let message = error.to_string();
             self.answer(StoreResult::Failed { asked, attempt, retry_in_ms, retryable, message });
-            let Some(ms) = retry_in_ms else { return };
+            let Some(ms) = retry_in_ms else {
+                // Whoever asked may ask again at once: what fails every time must not be tried without a pause.
+                let ms = self.retry_in_ms();
+                return self.wait(Duration::from_millis(ms));
+            };
             self.wait(Duration::from_millis(ms));
         }
     }

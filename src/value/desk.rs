@@ -138,6 +138,23 @@ impl Desk {
         std::mem::take(&mut self.waiting)
     }
 
+    /// Takes out, in order, what systems asked for a player, or for anybody.
+    pub(crate) fn take_games(&mut self, of: Option<&PlayerId>) -> Vec<Waiting> {
+        let (mut taken, mut rest, mut ordered) = (Vec::new(), Vec::new(), self.ordered);
+        for (place, waiting) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
+            let is_meant = of.is_none_or(|player| waiting.claim.account.player() == Some(player));
+            if is_meant && matches!(waiting.origin, Origin::Game(_)) {
+                self.forget(&waiting);
+                ordered -= usize::from(place < self.ordered);
+                taken.push(waiting);
+            } else {
+                rest.push(waiting);
+            }
+        }
+        (self.waiting, self.ordered) = (rest, ordered);
+        taken
+    }
+
     /// Takes out, in order, what can be planned now: nobody who takes part has something under way, or waits with something
     /// that was asked for before.
     pub(crate) fn take_ready(&mut self) -> Vec<Waiting> {

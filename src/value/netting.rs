@@ -11,7 +11,7 @@ use bevy_ecs::prelude::{Resource, World};
 use crate::cell::pool::NodeContext;
 use crate::ids::NetId;
 use crate::players::PlayerRequest;
-use crate::reward::{Account, Claim, ClaimKey, CommitBatch, Name, Overflow, Part, PlanRequest};
+use crate::reward::{Account, Claim, ClaimKey, CommitBatch, Name, Overflow, Part, PlanRefusal, PlanRequest};
 use crate::server::WorldSettings;
 use crate::server::io::OutputSoFar;
 
@@ -38,6 +38,10 @@ pub struct HouseNet {
     under_way: Option<(Claim, BTreeMap<Between, i64>)>,
     /// How many movements were netted.
     moved: u64,
+    /// How often something was taken out to be committed.
+    taken: u64,
+    /// Something that was taken out together was refused: one at a time, until it is known what.
+    apart: bool,
 }
 
 impl HouseNet {
@@ -71,24 +75,50 @@ impl HouseNet {
     fn hear(&mut self, outcomes: &RewardOutcomes) {
         let Some((claim, _)) = &self.under_way else { return };
         let Some(outcome) = outcomes.0.iter().find(|outcome| outcome.claim == *claim) else { return };
-        let is_done = outcome.result.is_ok();
-        if let Err(why) = &outcome.result {
-            tracing::warn!("what houses gave each other is not committed: {why}; it is tried again");
-        }
-        if let Some((_, net)) = self.under_way.take().filter(|_| !is_done) {
-            for (between, amount) in net {
-                *self.net.entry(between).or_default() += amount;
+        let Some((_, net)) = self.under_way.take() else { return };
+        match &outcome.result {
+            Ok(_) => {}
+            Err(why @ PlanRefusal::Compensation { .. }) => {
+                tracing::error!("what houses gave each other: {why}");
+            }
+            Err(why @ (PlanRefusal::Degraded { .. } | PlanRefusal::Busy { .. })) => {
+                tracing::warn!("what houses gave each other is not committed: {why}; it is tried again");
+                self.owe(net);
+            }
+            Err(why) if net.len() == 1 => {
+                tracing::error!(
+                    "what houses gave each other cannot be committed and is left out: {net:?}: {why}"
+                );
+            }
+            Err(why) => {
+                tracing::error!("what houses gave each other is not committed: {why}; each is tried alone");
+                self.apart = true;
+                self.owe(net);
             }
         }
+    }
+
+    fn owe(&mut self, net: BTreeMap<Between, i64>) {
+        for (between, amount) in net {
+            let owed = self.net.entry(between).or_default();
+            *owed = owed.saturating_add(amount);
+        }
+    }
+
+    /// Whether something is to be committed at once, since it may be what is refused.
+    fn is_hurried(&self) -> bool {
+        self.apart && !self.net.is_empty()
     }
 
     /// Takes out what can go in one plan.
     fn take(&mut self, tick: u64, now_ms: u64) -> Option<(Claim, PlanRequest)> {
         self.net.retain(|_, amount| *amount != 0);
         if self.under_way.is_some() || self.net.is_empty() {
+            self.apart &= !self.net.is_empty();
             return None;
         }
-        let rest = match self.net.keys().nth(MOVEMENTS_MAX).cloned() {
+        let at_most = if self.apart { 1 } else { MOVEMENTS_MAX };
+        let rest = match self.net.keys().nth(at_most).cloned() {
             Some(first_left) => self.net.split_off(&first_left),
             None => BTreeMap::new(),
         };
@@ -104,8 +134,9 @@ impl HouseNet {
                 overflow: Overflow::Refuse,
             });
         }
-        // After a restart a tick may come again, but no moment does.
-        let key = ClaimKey::named(NETTING, &crate::protocol::codec::encode(&(tick, now_ms)));
+        // After a restart a tick may come again, but no moment does; at the end several are of one moment.
+        let key = ClaimKey::dated(now_ms, NETTING, &crate::protocol::codec::encode(&(tick, self.taken)));
+        self.taken += 1;
         let claim = Claim::new(request.claimant.clone(), key, &crate::protocol::codec::encode(&request));
         self.under_way = Some((claim.clone(), net));
         Some((claim, request))
@@ -118,7 +149,7 @@ pub(super) fn ask(world: &mut World) {
     let hz = u64::from(world.resource::<WorldSettings>().hz);
     world.resource_scope(|world, mut net: bevy_ecs::prelude::Mut<HouseNet>| {
         net.hear(world.resource::<RewardOutcomes>());
-        if tick.is_multiple_of(EVERY_S * hz)
+        if (tick.is_multiple_of(EVERY_S * hz) || net.is_hurried())
             && let Some((claim, request)) = net.take(tick, now_ms)
         {
             world.resource_mut::<AskedHere>().0.push((NetId::WORLD, claim, request));
@@ -132,10 +163,15 @@ pub(crate) fn close(world: &mut World) {
     if !world.resource::<WorldSettings>().keeps_players {
         return;
     }
-    while let Some((claim, request)) = world.resource_mut::<HouseNet>().take(tick, now_ms) {
+    // What is on its way is committed with the last writes; what becomes of it, nobody hears any more.
+    while let Some((claim, request)) = {
+        let mut net = world.resource_mut::<HouseNet>();
+        net.under_way = None;
+        net.take(tick, now_ms)
+    } {
         let origin = Origin::Game(claim.clone());
         let waiting = Waiting { by: NetId::WORLD, claim, request, origin };
-        let Some(plan) = plan_one(world, waiting) else { return };
+        let Some(plan) = plan_one(world, waiting) else { continue };
         let batch = CommitBatch { tick: crate::ids::TickNumber(tick), now_ms, plans: vec![plan] };
         world.resource_mut::<OutputSoFar>().players.push(PlayerRequest::Commit(batch));
     }
@@ -190,7 +226,6 @@ mod tests {
     /// What is refused is owed still, and nothing is asked for twice while it is on its way.
     #[test]
     fn what_is_refused_is_still_owed() {
-        use crate::reward::PlanRefusal;
         use crate::value::RewardOutcome;
         let mut net = HouseNet::default();
         net.give("silver", 5, "a", "b");

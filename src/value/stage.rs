@@ -76,7 +76,8 @@ pub fn settle(world: &mut World) {
 fn take_claims(world: &mut World) {
     let answers = std::mem::take(&mut world.resource_mut::<SealedInput>().claims);
     let game = world.resource::<GameOf>().0.clone();
-    for ClaimAnswer { number, found } in answers {
+    // What is done now goes before everything else of its player: the last one first, so that they keep their order.
+    for ClaimAnswer { number, found } in answers.into_iter().rev() {
         let Some(LookUp { player, began, call }) = world.resource_mut::<Desk>().look_ups.remove(&number)
         else {
             tracing::error!(number, "the store answers about a claim that nobody asked for");
@@ -239,6 +240,26 @@ pub(super) fn plan_one(world: &mut World, waiting: Waiting) -> Option<Submission
             None
         }
     }
+}
+
+/// What systems have asked for and what still waits, of these players or of everybody: planned now, one upon the other, because
+/// later nobody is there to plan it for. The store carries it out against what there is by then.
+pub(crate) fn plan_last(world: &mut World, of: Option<&PlayerId>) {
+    if !world.resource::<WorldSettings>().keeps_players {
+        return;
+    }
+    let waiting = world.resource_mut::<Desk>().take_games(of);
+    let plans: Vec<Submission> = waiting.into_iter().filter_map(|waiting| plan_one(world, waiting)).collect();
+    if !plans.is_empty() {
+        let context = &world.resource::<NodeContext>().0;
+        let batch = CommitBatch { tick: context.tick, now_ms: context.now_ms, plans };
+        world.resource_mut::<OutputSoFar>().players.push(PlayerRequest::Commit(batch));
+    }
+}
+
+/// The world ends: what systems asked for is planned before their players leave.
+pub(crate) fn close(world: &mut World) {
+    plan_last(world, None);
 }
 
 fn refuse(world: &mut World, waiting: Waiting, refusal: PlanRefusal) {

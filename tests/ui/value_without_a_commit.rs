@@ -1,28 +1,17 @@
-//! Value has one way: who plans it cannot say that it happened, and who shows it has a commit to show.
+//! Value has one way: what is planned did not happen yet, and what will be shown of it cannot leave before it has.
 
-use terrane::players::ComponentRow;
 use terrane::prelude::*;
 use terrane::reward::{Account, DisplayReward, MutationPlan};
 use terrane::server::{TickInput, TickOutput};
 use terrane::session::Sessions;
 use terrane::store::{MutationSummary, ShownReward};
 
-#[derive(Component, Clone, Default, Serialize, Deserialize, Persist)]
-#[persist(immediate)]
-struct Purse {
-    silver: Settled<u64>,
-}
-
-// What is planned did not happen yet: there is no summary of it.
+// A summary is no other form of a plan.
 fn believe(plan: MutationPlan) -> MutationSummary {
     MutationSummary::from_bytes(&plan.to_bytes())
 }
 
-fn invent(plan: MutationPlan) -> MutationSummary {
-    MutationSummary { content: plan }
-}
-
-// What will be shown cannot be sent, and is not what is shown.
+// What will be shown is no answer of an action, and is not what is shown.
 #[derive(Serialize, Deserialize, Action)]
 #[action(scope = self, caller = player, reply = DisplayReward, rate = 1, burst = 1, coalesce = none, durability = memory)]
 struct Brag {}
@@ -31,12 +20,10 @@ fn show_early(plan: &MutationPlan, account: &Account) -> ShownReward {
     DisplayReward::of(plan, account)
 }
 
-fn show(plan: &MutationPlan) -> ShownReward {
-    ShownReward { use_case: plan.use_case.clone(), lines: Vec::new() }
-}
-
 // No system of a game can name a connection, nor put anything on its way to one.
-fn send(output: ResMut<TickOutput>, input: Res<TickInput>) {}
+fn send(output: ResMut<TickOutput>) {}
+
+fn listen(input: Res<TickInput>) {}
 
 fn address(sessions: Res<Sessions>) {
     for session in sessions.iter() {
@@ -44,14 +31,7 @@ fn address(sessions: Res<Sessions>) {
     }
 }
 
-// What is written of an avatar by itself is no way to write value either.
-fn enrich(purse: &mut Purse, row: &ComponentRow) {
-    purse.silver = Settled::from(1_000_000);
-    *purse.silver = 1_000_000;
-    purse.silver.settle(row);
-}
-
 fn main() {
     let mut app = App::empty();
-    app.add_systems(Tick, (send, address));
+    app.add_systems(Tick, (send, listen, address));
 }

@@ -1,5 +1,6 @@
 //! One plan after the other, each in a savepoint of its own.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
@@ -13,6 +14,8 @@ use crate::ids::TickNumber;
 use crate::reward::{
     Account, AffectedDomains, CommitBatch, Mutation, MutationPlan, Name, PlanRefusal, Submission,
 };
+use crate::store::compensation::reference_of;
+use crate::store::error::text_of;
 use crate::store::fence::Side;
 use crate::store::game::GameTransaction;
 use crate::store::summary::{ChangedClock, ChangedHolding, Content, MutationSummary};
@@ -47,6 +50,8 @@ pub(super) struct Executor<'a> {
     now_ms: u64,
     rules: Rules<'a>,
     pub(super) work: Work,
+    /// Whether plans wait for an operator.
+    any_waits: bool,
 }
 
 impl<'a> Executor<'a> {
@@ -58,7 +63,9 @@ impl<'a> Executor<'a> {
     ) -> rusqlite::Result<Self> {
         let sql = Statements::new(connection)?;
         let CommitBatch { tick, now_ms, .. } = *batch;
-        Ok(Self { connection, sql, names, tick, now_ms, rules: *rules, work: Work::default() })
+        let any_waits = "SELECT EXISTS (SELECT 1 FROM compensation WHERE kind = 'plan')";
+        let any_waits = connection.prepare_cached(any_waits)?.query_one([], |row| row.get(0))?;
+        Ok(Self { connection, sql, names, tick, now_ms, rules: *rules, work: Work::default(), any_waits })
     }
 
     /// Carries out one plan, or nothing of it. An error is not the plan's: everything is void.
@@ -79,7 +86,15 @@ impl<'a> Executor<'a> {
         let moved_on = |party: &&Party| party.version.cast_unsigned() != party.frozen;
         let conflicts = self.work.parties.iter().filter(moved_on).count() as u32;
         let result = match done {
-            Ok(summary) => Ok(Arc::new(summary)),
+            Ok(summary) => {
+                if self.any_waits {
+                    // It failed before and is carried out after all: nothing is left to be made good. So what waits was never
+                    // carried out, and may be tried again however old its key is.
+                    let over = "DELETE FROM compensation WHERE kind = 'plan' AND reference = ?1";
+                    self.connection.prepare_cached(over)?.execute([reference_of(plan)])?;
+                }
+                Ok(Arc::new(summary))
+            }
             Err(Stop::Refused(refusal)) => {
                 self.sql.undo.execute([])?;
                 self.names.take_back();
@@ -196,8 +211,15 @@ impl<'a> Executor<'a> {
             return Err(PlanRefusal::Unknown { what: "kind of change".into(), name }.into());
         };
         let mut tx = GameTransaction::new(self.connection, &kind.prefix, self.now_ms);
-        let done = self.rules.fence.on(Side::Rows(kind.prefix.clone()), || (kind.carry_out)(&mut tx, data));
+        let done = self.rules.fence.on(Side::Rows(kind.prefix.clone()), || {
+            // What panics in a game is void like what fails, and no more: the store goes on.
+            catch_unwind(AssertUnwindSafe(|| (kind.carry_out)(&mut tx, data)))
+        });
         tx.finish().map_err(Stop::Broken)?;
+        let done = done.map_err(|panic| {
+            let text = format!("the kind of change `{name}` panicked: {}", text_of(panic.as_ref()));
+            Stop::Broken(rusqlite::Error::ToSqlConversionFailure(text.into()))
+        })?;
         self.work.domains |= AffectedDomains::GAME;
         done.map_err(|refusal| {
             PlanRefusal::Game { kind: name.clone(), reason: refusal.reason().to_owned() }.into()

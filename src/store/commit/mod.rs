@@ -112,8 +112,17 @@ impl Store {
     /// When the disk refuses. Then nothing is acknowledged, and nobody knows whether the batch is durable: close the connection and
     /// ask again, and what was done is found as a repeat.
     pub fn commit(&mut self, batch: &CommitBatch) -> Result<Vec<PlanOutcome>, StoreError> {
-        let file = self.database.file().to_owned();
         let horizon_ms = self.claims_horizon_ms(batch.now_ms)?;
+        self.commit_since(batch, horizon_ms)
+    }
+
+    /// The same; keys made before that are too old.
+    pub(super) fn commit_since(
+        &mut self,
+        batch: &CommitBatch,
+        horizon_ms: u64,
+    ) -> Result<Vec<PlanOutcome>, StoreError> {
+        let file = self.database.file().to_owned();
         let fence = self.database.fence().clone();
         let rules = Rules { horizon_ms, game: &self.game, fence: &fence };
         let done = commit(self.database.connection()?, &mut self.names, batch, &rules);
