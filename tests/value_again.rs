@@ -5,9 +5,11 @@ mod shop;
 
 use shop::*;
 use terrane::ids::ActionId;
+use terrane::players::PlayerRequest;
 use terrane::prelude::*;
 use terrane::protocol::codec;
 use terrane::protocol::messages::{ActionCall, ActionRefusal};
+use terrane::server::TickInput;
 use terrane::server::io::ClientAction;
 use terrane::testing::{TestPlayers, TestWorld};
 
@@ -156,4 +158,84 @@ fn who_comes_back_while_the_store_is_asked_is_answered() {
     let replies: Vec<_> = world[again].replies().map(|reply| reply.result).collect();
     assert!(matches!(replies[..], [Ok(_)]), "{replies:?}");
     assert_eq!((held(world, "alice", "silver"), held(world, "alice", "apple")), (91, 1));
+}
+
+/// C4, C5: what the store had to be asked about is done in the order in which it was called, and before what was called later.
+#[test]
+fn what_the_store_was_asked_about_keeps_its_order() {
+    let mut restarted = Restarted::new();
+    let actions = &restarted.world.server().game().schema.actions;
+    let sell = actions.iter().position(|action| action.starts_with("Sell ")).expect("one") as u16;
+    let selling = |low: u64, apples: u64| ActionCall {
+        id: ActionId::new(restarted.order, low),
+        kind: sell,
+        payload: codec::encode(&Sell { apples }),
+    };
+    // Each is possible only behind the one before it: a hundred silver buy eleven apples, and no more.
+    let calls =
+        [restarted.call(1, 11), selling(2, 11), restarted.call(3, 10), selling(4, 5), restarted.call(5, 6)];
+    let world = &mut restarted.world;
+    let alice = world.connect("alice");
+    world.run(6);
+    for call in calls {
+        world[alice].call(call).expect("sent");
+    }
+    // Its name lies above all that may have been used before the restart: nobody has to be asked about it.
+    world[alice].act(&Sell { apples: 11 }).expect("sent");
+    world.run(40);
+    let replies: Vec<_> = world[alice].replies().map(|reply| reply.result).collect();
+    assert_eq!(replies.len(), 6, "{replies:?}");
+    assert!(replies.iter().all(Result::is_ok), "{replies:?}");
+    assert_eq!((held(world, "alice", "silver"), held(world, "alice", "apple")), (100, 0));
+}
+
+/// In which tick the prize is asked for: behind a purchase that is under way.
+const PRIZE_TICK: u64 = 14;
+
+fn prize(mut rewards: RewardsOfNode, node: Res<terrane::cell::pool::NodeContext>) {
+    if node.0.tick.0 == PRIZE_TICK {
+        let player = PlayerId::new("alice").expect("a name");
+        let request = PlanRequest::new("prize", &player).grant("silver", 30, "mint");
+        rewards.ask(NetId::WORLD, ClaimKey::named("prize", b"1"), request);
+    }
+}
+
+/// F12, D1: what a system asked for somebody who leaves, or in a world that ends, is not lost with them.
+#[test]
+fn what_was_asked_for_is_paid_also_to_who_leaves_and_when_the_world_ends() {
+    for leaves in [true, false] {
+        let game = game(9).add_plugins(|app: &mut App| {
+            app.add_systems(Tick, prize.in_set(TickSystems::Settle));
+        });
+        let mut world = TestWorld::new(game, WorldSettings::default());
+        let alice = world.connect("alice");
+        world.run(10);
+        world.players_mut().set_delay_ticks(6);
+        world[alice].act(&Buy { apples: 1 }).expect("sent");
+        while world.last_tick().0 < PRIZE_TICK {
+            world.tick();
+        }
+        assert_eq!(
+            world.server().node().resource::<terrane::value::Desk>().waiting(),
+            1,
+            "the purchase first"
+        );
+        if leaves {
+            world[alice].leave();
+            world.run(30);
+            assert_eq!(held(&world, "alice", "silver"), 100 - 9 + 30);
+        } else {
+            let tick = world.server().next_tick();
+            let input = TickInput { tick, now_ms: 2_000_000_000_000, ..TickInput::default() };
+            let output = world.server_mut().close(input);
+            let asked = output.players.iter().any(|request| match request {
+                PlayerRequest::Commit(batch) => {
+                    let prize = ClaimKey::named("prize", b"1");
+                    batch.plans.iter().any(|submission| submission.plan.claim.key == prize)
+                }
+                _ => false,
+            });
+            assert!(asked, "{:?}", output.players);
+        }
+    }
 }

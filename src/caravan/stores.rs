@@ -154,3 +154,46 @@ pub(super) fn plugin() -> GamePlugin {
         .kind::<MoveStock>()
         .kind::<TakeBounty>()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::reward::{Claim, CommitBatch, PlanContext, Submission, plan};
+    use crate::store::Bank;
+    use crate::store::game::GameStore;
+
+    /// E9, F11: a bounty is paid to a player once, also around the moment at which the node asks for something else, in whatever
+    /// order claims come to the store.
+    #[test]
+    fn a_bounty_is_paid_once_also_when_the_next_one_is_up_already() {
+        let bank = Bank::new(super::super::tables().assets(), GameStore::default().plugin(plugin()));
+        let mut number = 0;
+        let mut takes = |name: &str, period: u64| {
+            number += 1;
+            let player = PlayerId::new(name).unwrap();
+            let taken = TakeBounty { market: "market/town".into(), period, player: player.clone() };
+            let request = PlanRequest::new("bounty", &player).game(TakeBounty::KIND, &taken).grant(
+                super::super::SILVER,
+                5,
+                "bandits",
+            );
+            let claim = Claim::new(&player, ClaimKey(number), b"bounty");
+            let context = PlanContext::new(Arc::new(super::super::tables()), 1, &claim, 0);
+            let context = context.with(&player, Holdings::default());
+            let plan = Arc::new(plan(&context, &claim, &request).unwrap());
+            let plans = vec![Submission { number: 1, plan }];
+            bank.commit(&CommitBatch { tick: TickNumber(1), now_ms: 1, plans }).remove(0).result
+        };
+        assert!(takes("alice", 7).is_ok());
+        assert!(takes("bob", 8).is_ok(), "the next one is up");
+        assert!(takes("alice", 7).is_err(), "alice was paid for that");
+        assert!(takes("carol", 7).is_ok(), "carol asked for it just before");
+        assert!(takes("carol", 7).is_err());
+        assert!(takes("alice", 8).is_ok() && takes("bob", 10).is_ok());
+        for name in ["alice", "bob", "carol", "dora"] {
+            assert!(takes(name, 7).is_err(), "of that nothing is known any more");
+        }
+    }
+}

@@ -187,6 +187,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::value::RewardOutcome;
 
     proptest! {
         /// Whatever is given to and fro, what is netted is what giving one by one comes to.
@@ -226,7 +227,6 @@ mod tests {
     /// What is refused is owed still, and nothing is asked for twice while it is on its way.
     #[test]
     fn what_is_refused_is_still_owed() {
-        use crate::value::RewardOutcome;
         let mut net = HouseNet::default();
         net.give("silver", 5, "a", "b");
         let (claim, request) = net.take(1, 1).unwrap();
@@ -240,5 +240,51 @@ mod tests {
             part => panic!("{part:?}"),
         };
         assert_eq!((amount(&request), amount(&again)), (5, 3));
+    }
+
+    fn refused(net: &mut HouseNet, claim: Claim, why: PlanRefusal) {
+        net.hear(&RewardOutcomes(vec![RewardOutcome { claim, result: Err(why) }]));
+    }
+
+    /// What waits for an operator is the operator's: it is not owed a second time.
+    #[test]
+    fn what_waits_for_an_operator_is_not_owed_again() {
+        let mut net = HouseNet::default();
+        net.give("silver", 5, "a", "b");
+        let (claim, _) = net.take(1, 1).unwrap();
+        refused(&mut net, claim, PlanRefusal::Compensation { number: 1 });
+        assert_eq!(net.open(), 0);
+    }
+
+    /// One movement that can never be committed holds up no other, and is left out in the end.
+    #[test]
+    fn a_movement_that_cannot_be_holds_up_no_other() {
+        let mut net = HouseNet::default();
+        for asset in ["iron", "nonsense", "salt", "silver"] {
+            net.give(asset, 5, "a", "b");
+        }
+        let mut committed = Vec::new();
+        for tick in 1..20 {
+            let Some((claim, request)) = net.take(tick, tick) else { break };
+            let assets = request.parts.iter().map(|part| match part {
+                Part::Grant { asset, .. } => asset.as_str().to_owned(),
+                part => panic!("{part:?}"),
+            });
+            let assets: Vec<String> = assets.collect();
+            if assets.iter().any(|asset| asset == "nonsense") {
+                let why = PlanRefusal::Unknown { what: "asset".into(), name: "nonsense".into() };
+                refused(&mut net, claim, why);
+            } else {
+                committed.extend(assets);
+                net.under_way = None;
+            }
+        }
+        assert_eq!(committed, ["iron", "salt", "silver"]);
+        assert_eq!(net.open(), 0);
+        // From then on they go together again.
+        assert!(net.take(99, 99).is_none());
+        net.give("silver", 5, "a", "b");
+        net.give("salt", 5, "a", "b");
+        assert_eq!(net.take(100, 100).unwrap().1.parts.len(), 2);
     }
 }

@@ -50,6 +50,14 @@ impl std::fmt::Display for Refused {
     }
 }
 
+/// Sells apples back for what they cost.
+#[derive(Clone, Debug, Serialize, Deserialize, Action)]
+#[action(scope = self, caller = player, reply = (), refusal = Refused, rate = 1000, burst = 1000, coalesce = none,
+    durability = immediate)]
+pub struct Sell {
+    pub apples: u64,
+}
+
 /// Gives silver to somebody of the own party.
 #[derive(Clone, Debug, Serialize, Deserialize, Action)]
 #[action(scope = group, caller = player, reply = (), refusal = Refused, rate = 1000, burst = 1000, coalesce = none,
@@ -106,6 +114,13 @@ impl Plugin for Shop {
         app.replicate::<Purse>()
             .settles::<Purse>()
             .add_immediate_action::<Buy, Purse>(buy, bought)
+            .add_immediate_action::<Sell, Purse>(
+                |sell, purse, context| {
+                    let request = context.request("sell").pay("apple", sell.apples, "market");
+                    Ok(request.grant("silver", sell.apples * purse.price, "market"))
+                },
+                |_, outcome| outcome.map(drop).map_err(|refusal| Refused(refusal.clone())),
+            )
             .add_immediate_action::<Give, Purse>(
                 |give, _, context| Ok(context.request("give").give("silver", give.silver, &give.to)),
                 |_, outcome| outcome.map(drop).map_err(|refusal| Refused(refusal.clone())),

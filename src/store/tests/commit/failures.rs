@@ -4,6 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;
+use crate::protocol::codec;
+use crate::store::game::{GamePlugin, GameStore, GameTransaction, KindRefusal, MutationKind};
 
 /// No test waits this long; one that would is stuck.
 const STUCK: Duration = Duration::from_secs(60);
@@ -223,5 +225,68 @@ fn statements_are_prepared_once() {
     for batches in asked[1..].windows(2) {
         assert_eq!(batches[1] - batches[0], 2, "BEGIN and COMMIT are all that is prepared anew");
     }
+    check_books(&mut store);
+}
+
+/// F5, D5: a game's kind of change that panics costs its own plan, which waits for an operator, and nothing else: the store goes on.
+#[test]
+fn a_kind_of_change_that_panics_costs_its_plan_and_nothing_else() {
+    struct Buggy;
+    impl MutationKind for Buggy {
+        const NAME: &'static str = "buggy";
+        type Data = u32;
+        fn carry_out(tx: &mut GameTransaction<'_>, divisor: u32) -> Result<(), KindRefusal> {
+            tx.execute("INSERT INTO game_bugs_seen VALUES (?1)", &[divisor.into()])?;
+            let _ = 1_000_u32.checked_div(divisor).expect("nobody divides by nothing");
+            Ok(())
+        }
+    }
+    let place = place();
+    let mut store = store(&place);
+    let plugin = GamePlugin::new("bugs")
+        .migration("seen", "CREATE TABLE game_bugs_seen (divisor INTEGER NOT NULL) STRICT")
+        .kind::<Buggy>();
+    store.adopt_game(GameStore::default().plugin(plugin)).unwrap();
+    let handle = store.start().unwrap();
+    let divides = |number: u64, to: &Account, divisor: u32| {
+        let mut plan = grant(number, to, 5);
+        plan.mutations.push(Mutation::Game { kind: "buggy".into(), data: codec::encode(&divisor) });
+        plan
+    };
+    handle.try_request(asked(batch([divides(1, &alice(), 3), divides(2, &bob(), 0)]))).unwrap();
+    let outcomes = told(handle.wait_result(STUCK));
+    assert!(outcomes[0].result.is_ok(), "{outcomes:?}");
+    assert!(matches!(outcomes[1].result, Err(PlanRefusal::Compensation { .. })), "{outcomes:?}");
+    handle.try_request(asked(batch([grant(3, &bob(), 7)]))).unwrap();
+    assert!(told(handle.wait_result(STUCK))[0].result.is_ok(), "the thread goes on");
+    handle.finish(None).unwrap();
+    let mut store = open(&place.folder);
+    assert!(store.compensations().unwrap()[0].error.contains("nobody divides by nothing"));
+    assert_eq!((coins(&mut store, &alice()), coins(&mut store, &bob())), (5, 7));
+    assert_eq!(number(&mut store, "SELECT count(*) FROM game_bugs_seen"), 1, "nothing of it is half there");
+    check_books(&mut store);
+}
+
+/// E6, F11: what waits for an operator can be tried again however long it has waited; and what was carried out in the meantime, as
+/// somebody asked again, waits no more.
+#[test]
+fn what_waits_for_an_operator_does_not_age_and_is_done_once() {
+    const LATER_MS: u64 = NOW_MS + 90 * 24 * 3_600_000;
+    let place = place();
+    let mut store = store(&place);
+    meddle(&place.folder, HOSTILE);
+    let plans = [grant(1, &alice(), 13), grant(2, &bob(), 13)];
+    let outcomes = store.commit_apart(&batch(plans.clone())).unwrap();
+    assert!(outcomes.iter().all(|outcome| matches!(outcome.result, Err(PlanRefusal::Compensation { .. }))));
+    meddle(&place.folder, "DROP TRIGGER hostile");
+    store.database.close();
+    // Bob asks again; alice has gone to sleep for three months.
+    assert!(one(&mut store, plans[1].clone()).result.is_ok());
+    let waiting = store.compensations().unwrap();
+    assert_eq!(waiting.len(), 1, "what was carried out is not made good: {waiting:?}");
+    let told = ordered_at(&mut store, CompensationVerb::Retry, waiting[0].number, LATER_MS);
+    assert!(told.done, "{told:?}");
+    assert_eq!((coins(&mut store, &alice()), coins(&mut store, &bob())), (13, 13));
+    assert!(store.compensations().unwrap().is_empty());
     check_books(&mut store);
 }

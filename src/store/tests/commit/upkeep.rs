@@ -177,3 +177,24 @@ fn the_thread_forgets_what_is_old_while_plans_come_in() {
     assert!(log < 8 << 20, "the log has {log} bytes");
     check_books(&mut store);
 }
+
+/// E6: plans of many movements are summed up as fast as they come in, and what is too new is left alone.
+#[test]
+fn plans_of_many_movements_are_summed_up_as_fast_as_they_come() {
+    let place = place();
+    let mut store = store(&place);
+    store.set_retention(Retention { ledger_ms: 10 * HOUR_MS, ..Retention::default() });
+    for number in 0..60 {
+        let now_ms = NOW_MS + number * HOUR_MS;
+        let mut plan = grant(now_ms, number, number, moves("coin", &market(), &alice(), 3));
+        plan.mutations.extend([moves("wine", &market(), &alice(), 2), moves("coin", &alice(), &market(), 1)]);
+        assert!(at(&mut store, now_ms, plan).result.is_ok(), "{number}");
+        // As often as plans come in, with room for twice as many.
+        store.tidy(now_ms, 2).unwrap();
+    }
+    let old = "SELECT count(*) FROM ledger JOIN claim ON claim.id = claim WHERE now_ms < ";
+    let limit_ms = NOW_MS + 49 * HOUR_MS;
+    assert_eq!(number(&mut store, &format!("{old}{limit_ms}")), 0);
+    assert_eq!(number(&mut store, "SELECT count(*) FROM ledger"), 33, "eleven plans are too new");
+    check_books(&mut store);
+}
