@@ -18,7 +18,8 @@ use crate::protocol::messages::Refusal;
 use crate::replication::Schema;
 
 use super::{
-    Appoint, Chat, JoinParty, PARTIES, Roads, Say, Scout, Steer, TakeCoach, TellParty, WALK_M_S_MAX, Walker,
+    Appoint, Chat, JoinParty, March, PARTIES, Roads, Say, Scout, Steer, TakeCoach, TellParty, WALK_M_S_MAX,
+    Walker,
 };
 
 mod trading;
@@ -36,7 +37,7 @@ pub enum BotProfile {
     Crowd,
     /// On the borders of cells and around their corners, to and fro.
     Border,
-    /// As `Walk`; besides they trade at the nodes that they come to, and hand in what is asked for there.
+    /// They march from node to node, trade there, hire people and run errands, and fight whoever lies in wait on the way.
     Trade,
     /// As `Walk`; besides they speak to their parties, change them, scout and come home, and appoint each other if they
     /// may: of all that policies decide by, nothing stays as it is.
@@ -85,6 +86,8 @@ const COACH_EVERY: u64 = 100;
 const SIDE_EVERY: u64 = 40;
 /// Every so many ticks a trader that is at a node trades.
 const TRADE_EVERY: u64 = 30;
+/// Every so many ticks a trader looks whether it has to fight.
+const FIGHT_EVERY: u64 = 10;
 /// One player in so many tries to appoint others: in a world that knows who its game masters are, the first may.
 const APPOINTS_EVERY: u64 = 100;
 /// Ticks between two of its appointments.
@@ -104,6 +107,7 @@ const ROUND_TRIPS_MAX: usize = 1_024;
 const NEXT_LEG: u32 = 0;
 const SIDE: u32 = 2;
 const TRADE: u32 = 3;
+const FIGHT: u32 = 4;
 
 /// Where a bot is going.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -222,6 +226,10 @@ impl BotBrain {
             let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), TRADE);
             self.trading.trade(player, &self.map, place, &mut chance);
         }
+        if self.profile == BotProfile::Trade && turn.is_multiple_of(FIGHT_EVERY) {
+            let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), FIGHT);
+            self.trading.fight(player, &mut chance);
+        }
         if self.profile == BotProfile::Caravan {
             if turn.is_multiple_of(SIDE_EVERY) {
                 self.change_side(player, tick);
@@ -272,10 +280,10 @@ impl BotBrain {
             }
         } else if place.distance(leg.to) < ARRIVED_M || tick > leg.begun + LEG_TICKS_MAX {
             leg.arrived = Some(tick);
-            if leg.rests > 0 {
+            if leg.rests > 0 && leg.speed_m_s > 0.0 {
                 steer(player, 0.0, 0.0);
             }
-        } else if (tick - leg.begun).is_multiple_of(LOOK_EVERY) {
+        } else if leg.speed_m_s > 0.0 && (tick - leg.begun).is_multiple_of(LOOK_EVERY) {
             steer(player, (leg.to - place).to_angle(), leg.speed_m_s);
         }
     }
@@ -283,6 +291,16 @@ impl BotBrain {
     fn set_out(&mut self, player: &mut Player, place: Vec2, area: &Area, tick: u64) {
         let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), NEXT_LEG);
         let (to, rests) = match self.profile {
+            BotProfile::Trade if !self.map.places.is_empty() => {
+                // It is taken there, and bargains for a while.
+                let to = Trading::destination(player, &self.map, &mut chance);
+                let _ = player.act(&March { to });
+                let rests = TRADE_EVERY * (2 + chance.below(6) as u64);
+                let to = self.map.places[usize::from(to.0)];
+                self.leg = Some(Leg { to, speed_m_s: 0.0, begun: tick, rests, arrived: None });
+                self.legs += 1;
+                return;
+            }
             BotProfile::Walk | BotProfile::Trade | BotProfile::Caravan => {
                 let node = match self.map.places.len() {
                     0 => (area.min + area.max) / 2.0,

@@ -8,9 +8,11 @@ use crate::prelude::*;
 use crate::replication::{ReceivedEvent, Schema};
 
 use super::{
-    Accept, Appoint, Board, Buy, Cache, Caravan, Charter, Chat, Disband, Dismiss, Gather, Good, HandIn,
-    Invite, JoinParty, LOADS_MAX, LeaveParty, Market, PARTIES, PartyEvent, PartyNews, Purse, Roads, Say,
-    Scout, Sell, Steer, TakeCoach, TellParty, WALK_M_S_MAX, Walker,
+    Accept, Appoint, BattleNews, Board, Buy, Cache, Campaign, Caravan, Charter, Chat, Deliver, Disband,
+    Dismiss, Errands, Fight, Gather, Good, HIRED_AT_ONCE_MAX, Halt, Hand, HandIn, Hire, Invite, JoinParty,
+    LOADS_MAX, LeaveParty, March, Market, Mend, NodeId, Order, PARTIES, PartyEvent, PartyNews, PayOff, Purse,
+    Ranks, Retinue, Roads, Say, Scout, Sell, Steer, TakeCoach, TakeErrand, TellParty, WALK_M_S_MAX, Walker,
+    place_of,
 };
 
 /// The caravan game, for [`run_repl`](crate::client::run_repl) and [`run_script`](crate::client::run_script).
@@ -71,6 +73,24 @@ pub enum CaravanCommand {
     HandIn,
     /// Tell what one owns.
     Purse,
+    /// March to the node of this name.
+    March(NodeId),
+    /// Stay where one is.
+    Halt,
+    /// Fight a round like this.
+    Fight(Order),
+    /// Hire so many.
+    Hire(u16, Hand),
+    /// Let so many go.
+    PayOff(u16, Hand),
+    /// Have so many wounded mended.
+    Mend(u16),
+    /// Take an errand.
+    TakeErrand,
+    /// Do the errand.
+    Deliver,
+    /// Tell who travels with one, what one has been asked to bring, and how a battle stands.
+    Retinue,
 }
 
 impl ClientGame for CaravanConsole {
@@ -100,6 +120,17 @@ impl ClientGame for CaravanConsole {
         },
         Verb { usage: "bounty", does: "hand in what the node's bounty asks for" },
         Verb { usage: "purse", does: "tell what you own" },
+        Verb { usage: "march NODE", does: "march to a node, along the roads" },
+        Verb { usage: "halt", does: "stay where you are" },
+        Verb { usage: "attack", does: "in a battle: strike hard in this round, and be struck" },
+        Verb { usage: "defend", does: "in a battle: strike less, and be struck less" },
+        Verb { usage: "flee", does: "in a battle: try to get away" },
+        Verb { usage: "hire COUNT guards|archers|healers", does: "hire hands at the node where you are" },
+        Verb { usage: "payoff COUNT guards|archers|healers", does: "let hands go" },
+        Verb { usage: "mend COUNT", does: "have wounded hands mended at the node where you are" },
+        Verb { usage: "errand", does: "take an errand" },
+        Verb { usage: "deliver", does: "bring what the errand asks for, where it is wanted" },
+        Verb { usage: "retinue", does: "tell who travels with you, your errand, and how a battle stands" },
         Verb { usage: "coach", does: "take the coach to the middle of the map" },
     ];
 
@@ -141,6 +172,17 @@ impl ClientGame for CaravanConsole {
                 .map(|(loads, good, silver)| CaravanCommand::Sell(loads, good, silver.unwrap_or(0))),
             "bounty" => alone(CaravanCommand::HandIn),
             "purse" => alone(CaravanCommand::Purse),
+            "march" => self.parse_march(rest),
+            "halt" => alone(CaravanCommand::Halt),
+            "attack" => alone(CaravanCommand::Fight(Order::Attack)),
+            "defend" => alone(CaravanCommand::Fight(Order::Defend)),
+            "flee" => alone(CaravanCommand::Fight(Order::Flee)),
+            "hire" => parse_hands("hire", rest).map(|(count, hand)| CaravanCommand::Hire(count, hand)),
+            "payoff" => parse_hands("payoff", rest).map(|(count, hand)| CaravanCommand::PayOff(count, hand)),
+            "mend" => parse_count("mend", rest).map(CaravanCommand::Mend),
+            "errand" => alone(CaravanCommand::TakeErrand),
+            "deliver" => alone(CaravanCommand::Deliver),
+            "retinue" => alone(CaravanCommand::Retinue),
             _ => return None,
         })
     }
@@ -178,6 +220,15 @@ impl ClientGame for CaravanConsole {
                 player.act(&Sell { good: *good, loads: *loads, at_least: *at_least })
             }
             CaravanCommand::HandIn => player.act(&HandIn),
+            CaravanCommand::March(to) => player.act(&March { to: *to }),
+            CaravanCommand::Halt => player.act(&Halt),
+            CaravanCommand::Fight(order) => player.act(&Fight { order: *order }),
+            CaravanCommand::Hire(count, hand) => player.act(&Hire { hand: *hand, count: *count }),
+            CaravanCommand::PayOff(count, hand) => player.act(&PayOff { hand: *hand, count: *count }),
+            CaravanCommand::Mend(count) => player.act(&Mend { count: *count }),
+            CaravanCommand::TakeErrand => player.act(&TakeErrand),
+            CaravanCommand::Deliver => player.act(&Deliver),
+            CaravanCommand::Retinue => return Ok(Done::Said(self.retinue(player))),
             CaravanCommand::Purse => {
                 let schema = player.schema().clone();
                 let avatar = player.avatar().and_then(|avatar| player.view().get(avatar));
@@ -197,6 +248,7 @@ impl ClientGame for CaravanConsole {
             .or_else(|| entity.component::<Cache>(schema).map(|cache| cache.name))
             .or_else(|| entity.component::<Market>(schema).map(|_| "the market".to_owned()))
             .or_else(|| entity.component::<Board>(schema).map(|_| "the board".to_owned()))
+            .or_else(|| entity.component::<Ranks>(schema).map(|_| "the ranks".to_owned()))
     }
 
     fn describe(&self, schema: &Schema, entity: &MirrorEntity) -> String {
@@ -217,6 +269,13 @@ impl ClientGame for CaravanConsole {
             let asked = self.roads.nodes.iter().zip(&board.asked);
             return asked.map(|(node, good)| format!("{} {good}", node.name)).collect::<Vec<_>>().join(", ");
         }
+        if let Some(ranks) = entity.component::<Ranks>(schema) {
+            let best = ranks.best.iter().map(|(name, renown)| format!("{name} {renown}"));
+            return best.collect::<Vec<_>>().join(", ");
+        }
+        if let Some(Campaign { band: Some(band), foes, round, .. }) = entity.component::<Campaign>(schema) {
+            return format!("fights {foes} {band}, round {round}");
+        }
         match entity.component::<Walker>(schema) {
             Some(walker) if walker.speed_m_s > 0.0 => {
                 let way = compass::point(compass::bearing(Vec2::from_angle(walker.heading)));
@@ -235,6 +294,10 @@ impl ClientGame for CaravanConsole {
             };
             return Some(Speech { by: news.by, to: Some("the party"), text });
         }
+        if let Some(Ok(news)) = event.read::<BattleNews>(schema) {
+            let text = format!("{} against {} after {} rounds", news.end.name(), news.band, news.rounds);
+            return Some(Speech { by: "battle".to_owned(), to: None, text });
+        }
         let chat = event.read::<Chat>(schema)?.ok()?;
         Some(Speech { by: chat.by, to: chat.to_party.then_some("the party"), text: chat.text })
     }
@@ -242,6 +305,53 @@ impl ClientGame for CaravanConsole {
     fn is_player(&self, schema: &Schema, entity: &MirrorEntity) -> bool {
         entity.component::<Walker>(schema).is_some()
     }
+}
+
+impl CaravanConsole {
+    fn parse_march(&self, rest: &str) -> Result<CaravanCommand, String> {
+        let wanted = rest.to_lowercase();
+        let node = self.roads.nodes.iter().position(|node| node.name.to_lowercase() == wanted);
+        node.map(|node| CaravanCommand::March(NodeId(node as u16))).ok_or_else(|| {
+            let names: Vec<&str> = self.roads.nodes.iter().map(|node| node.name.as_str()).collect();
+            format!("march {rest}: expected a node: {}", names.join(", "))
+        })
+    }
+
+    fn retinue(&self, player: &Player) -> String {
+        let schema = player.schema();
+        let own = player.avatar().and_then(|avatar| player.view().get(avatar));
+        let Some(own) = own else { return "you see nobody yet".to_owned() };
+        let mut text = own.component::<Retinue>(schema).unwrap_or_default().to_string();
+        let errands = own.component::<Errands>(schema).unwrap_or_default();
+        if let Some(errand) = errands.current() {
+            let to = &self.roads.node(place_of(&errand, &self.roads)).name;
+            text.push_str(&format!(
+                "; {} {} are wanted in {to}, for {} silver",
+                errand.loads,
+                errand.good,
+                errand.silver()
+            ));
+        }
+        let campaign = own.component::<Campaign>(schema).unwrap_or_default();
+        if let Some(band) = campaign.band {
+            let Campaign { foes, round, health, .. } = campaign;
+            text.push_str(&format!("; fighting {foes} {band} in round {round}, health {health}"));
+        } else if let Some(to) = campaign.to.and_then(|to| self.roads.nodes.get(usize::from(to.0))) {
+            text.push_str(&format!("; marching to {}", to.name));
+        }
+        text
+    }
+}
+
+fn parse_count(verb: &str, text: &str) -> Result<u16, String> {
+    let count = text.trim().parse().ok().filter(|count| (1..=HIRED_AT_ONCE_MAX).contains(count));
+    count.ok_or_else(|| format!("{verb}: `{text}` is no number of hands: expected 1 to {HIRED_AT_ONCE_MAX}"))
+}
+
+fn parse_hands(verb: &str, rest: &str) -> Result<(u16, Hand), String> {
+    let (count, hand) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let count = parse_count(verb, count)?;
+    hand.trim().parse().map(|hand| (count, hand)).map_err(|error: String| format!("{verb}: {error}"))
 }
 
 fn parse_trade(verb: &str, rest: &str) -> Result<(u16, Good, Option<u32>), String> {

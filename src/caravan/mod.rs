@@ -12,12 +12,16 @@ pub mod allegiance;
 mod board;
 pub mod bots;
 mod caches;
+mod campaign;
 mod company;
 pub mod console;
+mod errands;
 mod goods;
 mod haggle;
+mod hands;
 mod market;
 mod purse;
+mod ranks;
 pub mod roads;
 mod speech;
 mod stores;
@@ -28,12 +32,23 @@ mod walk;
 pub use allegiance::{Allegiance, Appoint, JoinParty, PARTIES, Scout};
 pub use board::Board;
 pub use caches::Cache;
+pub use campaign::{
+    Band, BattleNews, Battles, BattlesHere, Campaign, End, Fight, FightRefusal, Halt, KeepBattle, KeepRounds,
+    March, MarchRefusal, Order, Round, Spoils,
+};
 pub use company::{Accept, Disband, Dismiss, Gather, Invite, LeaveParty, PartyEvent, PartyNews};
+pub use errands::{
+    Deliver, ERRANDS, Errand, ErrandRefusal, Errands, FinishErrand, TakeErrand, Thanks, place_of,
+};
 pub use goods::{Burden, Cargo, Good};
 pub use haggle::{Bid, Charter, Haggle, Offer};
+pub use hands::{
+    HIRED_AT_ONCE_MAX, Hand, Hands, HandsRefusal, Hire, Hired, Mend, PayOff, RENOWN, Retinue, WOUNDED,
+};
 pub use market::{Market, Price, Prices, TradedHere};
 pub use purse::{Purse, RELIC, SILVER, STRONGBOX, WELCOME_SILVER, tables};
-pub use roads::{RoadError, Roads};
+pub use ranks::{RANKS_MAX, Ranks};
+pub use roads::{NodeId, RoadError, Roads};
 pub use speech::{Chat, SAY_BYTES_MAX, Said, Say, TellParty};
 pub use stores::{MoveStock, OPENING_LOADS, STORE_LOADS_MAX, TakeBounty};
 pub use trade::{
@@ -58,14 +73,25 @@ impl Plugin for CaravanPlugin {
             .replicate::<Cache>()
             .replicate::<Purse>()
             .settles::<Purse>()
+            .replicate::<Retinue>()
+            .settles::<Retinue>()
+            .replicate::<Campaign>()
+            .replicate::<Errands>()
+            .settles::<Errands>()
+            .persist::<Errands>()
             .server_only::<Journey>()
             .read_published::<Roads>()
             .read_published::<Prices>()
             .scratch::<TradedHere>()
+            .scratch::<BattlesHere>()
             .add_entity_message::<Haggle>()
             .add_own_action::<Steer, Walker>(walk::steer)
             .add_own_action::<Say, Walker>(speech::say)
             .add_own_action::<TakeCoach, Walker>(walk::take_coach)
+            .add_own_action::<March, Campaign>(campaign::set_out)
+            .add_own_action::<Halt, Campaign>(campaign::halt)
+            .add_own_action::<Fight, Campaign>(campaign::fight)
+            .add_own_action::<TakeErrand, Errands>(errands::take_errand)
             .add_own_action::<Scout, Walker>(allegiance::scout)
             .add_group_action::<TellParty, Walker>(speech::tell_party)
             .add_group_action::<JoinParty, Walker>(allegiance::join_party)
@@ -80,14 +106,26 @@ impl Plugin for CaravanPlugin {
                 trade::traded(sell.good, outcome)
             })
             .add_immediate_action::<HandIn, Purse>(trade::hand_in, trade::handed_in)
+            .add_immediate_action::<Hire, Campaign>(hands::hire, |hire, outcome| {
+                hands::hired(hire.hand, outcome)
+            })
+            .add_immediate_action::<PayOff, Campaign>(hands::pay_off, |pay_off, outcome| {
+                hands::hired(pay_off.hand, outcome)
+            })
+            .add_immediate_action::<Mend, Campaign>(hands::mend, |_, outcome| {
+                hands::hired(Hand::Guard, outcome)
+            })
+            .add_immediate_action::<Deliver, Errands>(errands::deliver, errands::delivered)
             .add_global_action::<Appoint>(allegiance::appoint)
             .add_player_event::<Chat>(Delivery::Reliable)
             .add_player_event::<PartyNews>(Delivery::Reliable)
+            .add_player_event::<BattleNews>(Delivery::Reliable)
             .add_systems(
                 Simulate,
                 (
                     (haggle::hear, haggle::end_charters, travel::travel).chain(),
-                    (haggle::bid, walk::walk, walk::ride).chain(),
+                    (campaign::lie_in_wait, campaign::march, haggle::bid, walk::walk, walk::ride).chain(),
+                    campaign::fight_on,
                 )
                     .chain(),
             );
@@ -102,18 +140,39 @@ impl Plugin for CaravanNode {
     fn build(&self, app: &mut App) {
         app.replicate_global::<Market>()
             .replicate_global::<Board>()
+            .replicate_global::<Ranks>()
+            .init_resource::<Battles>()
             .init_resource::<board::NodeCount>()
             .game_tables(stores::plugin())
             .counts("trades", "Purchases and sales of players", |node| {
                 actions_done::<Buy>(node) + actions_done::<Sell>(node)
             })
+            .counts("battles", "Battles of players that were settled", |node| {
+                node.resource::<Battles>().settled()
+            })
+            .counts("hires", "Times that players hired somebody", actions_done::<Hire>)
+            .counts("quests", "Errands that players did", actions_done::<Deliver>)
             .counts("bounties", "Bounties that were paid to players", actions_done::<HandIn>)
             .add_systems(
                 Tick,
-                (allegiance::enlist, market::post_prices, board::post_bounties, purse::welcome)
+                (
+                    allegiance::enlist,
+                    market::post_prices,
+                    board::post_bounties,
+                    purse::welcome,
+                    campaign::settle_battles,
+                    ranks::rank,
+                )
+                    .chain()
                     .in_set(TickSystems::Settle),
             )
-            .add_systems(Tick, market::bring_to_market.in_set(TickSystems::Mirror).before(stage::mirror));
+            .add_systems(
+                Tick,
+                (market::bring_to_market, campaign::bring_spoils)
+                    .chain()
+                    .in_set(TickSystems::Mirror)
+                    .before(stage::mirror),
+            );
     }
 }
 

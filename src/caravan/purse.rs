@@ -9,7 +9,10 @@ use crate::reward::tables::{BoxRule, Drop, LootTable};
 use crate::reward::{AssetClass, Name};
 use crate::value::Book;
 
+use super::campaign::Band;
+use super::errands::ERRANDS;
 use super::goods::{Cargo, Good};
+use super::hands::{Hand, RENOWN, WOUNDED, WOUNDED_MS};
 
 /// The currency.
 pub const SILVER: &str = "silver";
@@ -21,6 +24,8 @@ pub const RELIC: &str = "relic";
 pub const WELCOME_SILVER: u64 = 500;
 /// Loads of one good that one slot of a pack holds.
 const LOADS_PER_SLOT: u32 = 20;
+/// Hands that one slot holds.
+const HANDS_PER_SLOT: u32 = 10;
 /// After so many ticks a gift is asked for again that did not come.
 const ASKS_AGAIN_TICKS: u64 = 200;
 /// Slots of a player's pack.
@@ -107,6 +112,24 @@ pub fn tables() -> RewardTables {
         .slots(SLOTS);
     for good in Good::ALL {
         tables = tables.asset(good.asset(), goods.clone());
+    }
+    let people =
+        |expires_after_ms| AssetClass::Item { stack_max: HANDS_PER_SLOT, is_single: false, expires_after_ms };
+    for hand in Hand::ALL {
+        tables = tables.asset(hand.asset(), people(None));
+    }
+    tables = tables
+        .asset(WOUNDED, people(Some(WOUNDED_MS)))
+        .asset(RENOWN, AssetClass::Currency { cap: SILVER_MAX })
+        .asset(ERRANDS, AssetClass::Currency { cap: SILVER_MAX });
+    for (band, silver, strongbox) in
+        [(Band::Cutpurses, 5..=20, 1), (Band::Bandits, 15..=60, 5), (Band::Raiders, 40..=150, 20)]
+    {
+        let spoils = LootTable::of("bandits")
+            .always(Drop::some(SILVER, silver))
+            .row(100 - strongbox, Drop::Nothing)
+            .row(strongbox, Drop::some(STRONGBOX, 1..=1));
+        tables = tables.loot(band.name(), spoils);
     }
     tables.build().unwrap_or_else(|wrong| panic!("{wrong:?}"))
 }

@@ -7,6 +7,8 @@ use crate::prelude::*;
 use crate::reward::Name;
 use crate::store::game::{GamePlugin, GameTransaction, KindRefusal, MutationKind, SqlValue};
 
+use super::campaign::{KeepBattle, KeepRounds};
+use super::errands::FinishErrand;
 use super::goods::Good;
 
 /// Loads of each good in each store when it is opened.
@@ -151,8 +153,28 @@ pub(super) fn plugin() -> GamePlugin {
                  market TEXT NOT NULL, period INTEGER NOT NULL, player TEXT NOT NULL,
                  PRIMARY KEY (market, period, player)) STRICT, WITHOUT ROWID",
         )
+        .migration(
+            "battles that were fought",
+            "CREATE TABLE game_caravan_battle (
+                 id INTEGER PRIMARY KEY, player TEXT NOT NULL, begun INTEGER NOT NULL, ended INTEGER NOT NULL, band TEXT NOT NULL,
+                 result TEXT NOT NULL, rounds INTEGER NOT NULL, fallen INTEGER NOT NULL, wounded INTEGER NOT NULL) STRICT",
+        )
+        .migration(
+            "rounds of battles",
+            "CREATE TABLE game_caravan_round (
+                 id INTEGER PRIMARY KEY, avatar INTEGER NOT NULL, begun INTEGER NOT NULL, round INTEGER NOT NULL,
+                 doing TEXT NOT NULL, felled INTEGER NOT NULL, foes INTEGER NOT NULL, fallen INTEGER NOT NULL,
+                 health INTEGER NOT NULL) STRICT",
+        )
+        .migration(
+            "errands that were done",
+            "CREATE TABLE game_caravan_errand (player TEXT PRIMARY KEY, done INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+        )
         .kind::<MoveStock>()
         .kind::<TakeBounty>()
+        .kind::<KeepBattle>()
+        .kind::<KeepRounds>()
+        .kind::<FinishErrand>()
 }
 
 #[cfg(test)]

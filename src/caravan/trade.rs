@@ -140,11 +140,15 @@ pub fn bounty_period(now_ms: u64) -> u64 {
     now_ms / BOUNTY_EVERY_MS
 }
 
-/// The node where the caller is, and its price for a load.
+/// The node where the caller is, and its house; none far from any.
+pub(super) fn node_here(context: &AskContext<'_>) -> Option<(NodeId, Name)> {
+    let roads = context.published::<Roads>()?;
+    let node = roads.nearest(context.position.truncate(), TRADE_REACH_M)?;
+    Some((node, market_of(roads, node)))
+}
+
 fn here(context: &AskContext<'_>) -> Result<(NodeId, Name), TradeRefusal> {
-    let roads = context.published::<Roads>().ok_or(TradeRefusal::NoNode)?;
-    let node = roads.nearest(context.position.truncate(), TRADE_REACH_M).ok_or(TradeRefusal::NoNode)?;
-    Ok((node, market_of(roads, node)))
+    node_here(context).ok_or(TradeRefusal::NoNode)
 }
 
 fn price_of(good: Good, context: &AskContext<'_>) -> u32 {
@@ -196,7 +200,7 @@ pub(super) fn hand_in(_: &HandIn, _: &Purse, context: &AskContext<'_>) -> Result
         .grant(STRONGBOX, 1, GIVEN_OUT))
 }
 
-fn left(summary: &MutationSummary, asset: &Name) -> u64 {
+pub(super) fn left(summary: &MutationSummary, asset: &Name) -> u64 {
     let of_player = summary.holdings().iter().filter(|held| held.account.player().is_some());
     let amounts = of_player.filter(|held| held.asset == *asset).map(|held| held.amount);
     amounts.sum::<i64>().unsigned_abs()

@@ -3,6 +3,9 @@
 use crate::prelude::*;
 
 use super::allegiance::Allegiance;
+use super::campaign::Campaign;
+use super::errands::Errands;
+use super::hands::Retinue;
 use super::purse::Purse;
 use super::roads::Roads;
 
@@ -111,5 +114,6 @@ pub(super) fn avatar(request: &AvatarRequest, roads: &Roads) -> SpawnRequest {
     let place = request.world.clamp(node.place + offset.extend(0.0));
     let walker = Walker { name: name.to_owned(), ..Walker::default() };
     let subject = Allegiance::of(name).subject_of(request.player.clone());
-    SpawnRequest { class: 0, ..SpawnRequest::new(NetId::WORLD, place, (walker, Purse::default(), subject)) }
+    let owned = (Purse::default(), Retinue::default(), Campaign::default(), Errands::default());
+    SpawnRequest { class: 0, ..SpawnRequest::new(NetId::WORLD, place, (walker, owned, subject)) }
 }

@@ -1,4 +1,4 @@
-//! What bots trade: they hand in what is asked for at a node, sell some of what they have, or buy something.
+//! What bots do besides walking: they trade at nodes, hire people, run errands, march, and fight who lies in wait.
 
 use crate::action::kinds::reason_of;
 use crate::client::{Player, Reply};
@@ -7,11 +7,14 @@ use crate::prelude::*;
 use crate::protocol::messages::ActionRefusal;
 
 use super::super::{
-    BOUNTY_LOADS, Board, Buy, Good, HandIn, LOADS_MAX, Purse, Sell, TRADE_REACH_M, TradeRefusal,
+    BOUNTY_LOADS, Board, Buy, Campaign, Deliver, Errand, Errands, Fight, Good, Hand, HandIn, Hire, LOADS_MAX,
+    Mend, NodeId, Order, PayOff, Purse, Retinue, Sell, TRADE_REACH_M, TakeErrand, TradeRefusal,
 };
 use super::BotMap;
 
-/// Trades whose answers are waited for; what is asked for beyond is not counted.
+/// Hands that a bot likes to have with it.
+const HANDS_WANTED: u16 = 6;
+/// Answers that are waited for; what is asked for beyond is not counted.
 const ASKED_MAX: usize = 64;
 
 /// What came of a bot's trades.
@@ -31,23 +34,50 @@ pub(super) struct Trading {
     /// The bounty that it handed in last: the node, and in which minutes.
     handed_in: Option<(usize, u64)>,
     asked: Vec<ActionId>,
+    /// The end of the round in which it gave its last order, ticks.
+    fought: u64,
     traded: TradedByBot,
 }
 
 impl Trading {
-    /// Trades, if it is at a node. What the connection does not take now, another turn does.
+    /// Does something at a node, if it is at one. What the connection does not take now, another turn does.
     pub(super) fn trade(&mut self, player: &mut Player, map: &BotMap, place: Vec2, chance: &mut Random) {
         let near = map.places.iter().position(|node| node.distance(place) < TRADE_REACH_M);
         let schema = player.schema().clone();
         let own = player.avatar().and_then(|avatar| player.view().get(avatar));
-        let (Some(node), Some(purse)) = (near, own.and_then(|own| own.component::<Purse>(&schema))) else {
-            return;
-        };
+        let (Some(node), Some(own)) = (near, own) else { return };
+        let Some(purse) = own.component::<Purse>(&schema) else { return };
+        let (retinue, errands) = (own.component::<Retinue>(&schema), own.component::<Errands>(&schema));
+        let errand = errands.as_ref().and_then(Errands::current);
         let board = player.view().entities().find_map(|entity| entity.component::<Board>(&schema));
         let asked = board.and_then(|board| Some((board.period, *board.asked.get(node)?)));
         let held: Vec<(Good, u16)> = purse.goods.iter().collect();
-        let id = match asked {
-            Some((period, good))
+        let hands = retinue.as_ref().map_or(HANDS_WANTED, |retinue| retinue.hands.all());
+        let wounded = retinue.as_ref().map_or(0, |retinue| *retinue.wounded);
+        let is_wanted_here = |errand: &Errand| usize::from(errand.to.0) % map.places.len() == node;
+        let id = match (errand, asked) {
+            (Some(errand), _)
+                if is_wanted_here(&errand) && purse.goods.loads(errand.good) >= errand.loads =>
+            {
+                player.act(&Deliver)
+            }
+            (None, _) if chance.chance(0.5) => player.act(&TakeErrand),
+            (Some(errand), _) if purse.goods.loads(errand.good) < errand.loads && chance.chance(0.6) => {
+                player.act(&Buy {
+                    good: errand.good,
+                    loads: errand.loads,
+                    at_most: 2 * errand.good.usual_price(),
+                })
+            }
+            _ if wounded > 0 && chance.chance(0.5) => player.act(&Mend { count: wounded.min(4) as u16 }),
+            _ if hands < HANDS_WANTED && *purse.silver > 150 && chance.chance(0.6) => {
+                let hand = Hand::ALL[chance.below(Hand::ALL.len())];
+                player.act(&Hire { hand, count: 1 + chance.below(2) as u16 })
+            }
+            _ if hands > HANDS_WANTED && chance.chance(0.2) => {
+                player.act(&PayOff { hand: Hand::Guard, count: 1 })
+            }
+            (_, Some((period, good)))
                 if purse.goods.loads(good) >= BOUNTY_LOADS && self.handed_in != Some((node, period)) =>
             {
                 self.handed_in = Some((node, period));
@@ -65,8 +95,38 @@ impl Trading {
                 player.act(&Buy { good, loads, at_most: good.usual_price() * 3 / 2 })
             }
         };
+        self.expect(id.ok());
+    }
+
+    /// Where it wants to march: where its errand is wanted, or anywhere.
+    pub(super) fn destination(player: &Player, map: &BotMap, chance: &mut Random) -> NodeId {
+        let own = player.avatar().and_then(|avatar| player.view().get(avatar));
+        let errands = own.and_then(|own| own.component::<Errands>(player.schema()));
+        let wanted = errands.as_ref().and_then(Errands::current).filter(|_| chance.chance(0.7));
+        let any = chance.below(map.places.len().max(1));
+        NodeId(wanted.map_or(any, |errand| usize::from(errand.to.0) % map.places.len().max(1)) as u16)
+    }
+
+    /// Gives an order, if there is a battle whose round has had none.
+    pub(super) fn fight(&mut self, player: &mut Player, chance: &mut Random) {
+        let schema = player.schema().clone();
+        let own = player.avatar().and_then(|avatar| player.view().get(avatar));
+        let Some(campaign) = own.and_then(|own| own.component::<Campaign>(&schema)) else { return };
+        if !campaign.is_fighting() || self.fought == campaign.round_ends {
+            return;
+        }
+        self.fought = campaign.round_ends;
+        let order = match campaign.health {
+            0..12 if chance.chance(0.7) => Order::Flee,
+            _ if chance.chance(0.7) => Order::Attack,
+            _ => Order::Defend,
+        };
+        let _ = player.act(&Fight { order });
+    }
+
+    fn expect(&mut self, id: Option<ActionId>) {
         if self.asked.len() < ASKED_MAX {
-            self.asked.extend(id.ok());
+            self.asked.extend(id);
         }
     }
 

@@ -1,0 +1,214 @@
+//! Along the roads, and who lies in wait there.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use crate::prelude::*;
+
+use super::super::roads::{NodeId, Roads};
+use super::super::walk::{WALK_M_S_MAX, Walker};
+use super::battle::Band;
+use super::{Campaign, Order};
+
+/// March to a node, along the roads, at the pace of those who are on foot. A battle interrupts it. To a node that the map does
+/// not have, nobody moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
+#[action(scope = self, caller = player, reply = u16, refusal = MarchRefusal, rate = 2, burst = 4, coalesce = none, durability = memory)]
+pub struct March {
+    /// Where to: index of the node.
+    pub to: NodeId,
+}
+
+/// Stay where one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
+#[action(scope = self, caller = player, reply = (), refusal = MarchRefusal, rate = 2, burst = 4, coalesce = none, durability = memory)]
+pub struct Halt;
+
+/// Why nobody marches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MarchRefusal {
+    /// One is in a battle.
+    Fighting,
+    /// One does not march.
+    Still,
+}
+
+impl fmt::Display for MarchRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fighting => "you are in a battle: fight it, or flee",
+            Self::Still => "you are not marching",
+        })
+    }
+}
+
+/// So near to a node, one is there, m: less than a step.
+const THERE_M: f32 = 0.5;
+/// So near to a node nobody lies in wait, m.
+const GUARDED_M: f32 = 45.0;
+/// So often it is decided whether somebody lies in wait where a player marches, ticks.
+const AMBUSH_EVERY: u64 = 40;
+/// And how often somebody does.
+const AMBUSH_SHARE: f32 = 0.12;
+
+/// Purposes of chance.
+const AMBUSH: u32 = 20;
+
+pub(in super::super) fn set_out(
+    action: &March,
+    campaign: &mut Campaign,
+    _: &mut OwnContext<'_>,
+) -> Result<u16, MarchRefusal> {
+    if campaign.is_fighting() {
+        return Err(MarchRefusal::Fighting);
+    }
+    campaign.to = Some(action.to);
+    campaign.path.clear();
+    Ok(action.to.0)
+}
+
+pub(in super::super) fn halt(
+    _: &Halt,
+    campaign: &mut Campaign,
+    _: &mut OwnContext<'_>,
+) -> Result<(), MarchRefusal> {
+    if campaign.is_fighting() {
+        return Err(MarchRefusal::Fighting);
+    }
+    if campaign.to.take().is_none() {
+        return Err(MarchRefusal::Still);
+    }
+    campaign.path.clear();
+    Ok(())
+}
+
+/// The nodes of a shortest way by number of roads, the first one last; of equally short ones the same each time. O(roads).
+fn way(roads: &Roads, from: NodeId, to: NodeId) -> Vec<NodeId> {
+    let mut before: Vec<Option<NodeId>> = vec![None; roads.nodes.len()];
+    let mut next = VecDeque::from([from]);
+    while let Some(node) = next.pop_front() {
+        if node == to {
+            break;
+        }
+        for &neighbour in &roads.node(node).neighbours {
+            if neighbour != from && before[usize::from(neighbour.0)].is_none() {
+                before[usize::from(neighbour.0)] = Some(node);
+                next.push_back(neighbour);
+            }
+        }
+    }
+    let mut way = vec![to];
+    let mut at = to;
+    while let Some(node) = before[usize::from(at.0)] {
+        way.push(node);
+        at = node;
+    }
+    if way.last() != Some(&from) {
+        way.push(from);
+    }
+    way
+}
+
+/// Heads everybody who marches along its way, and lets everybody who fights stand still.
+pub(in super::super) fn march(
+    context: Res<TickContext>,
+    roads: Res<Published<Roads>>,
+    mut marching: Query<(&Position, &mut Walker, &mut Campaign)>,
+) {
+    for (position, mut walker, mut campaign) in &mut marching {
+        if campaign.is_fighting() {
+            if walker.speed_m_s != 0.0 {
+                walker.speed_m_s = 0.0;
+            }
+            continue;
+        }
+        let Some(to) = campaign.to else { continue };
+        let here = position.0.truncate();
+        if usize::from(to.0) >= roads.nodes.len() {
+            // The map has no such node.
+            campaign.to = None;
+            continue;
+        }
+        if campaign.path.is_empty() {
+            let Some(from) = roads.nearest(here, f32::MAX) else { continue };
+            campaign.path = way(&roads, from, to);
+        }
+        while let Some(&next) = campaign.path.last()
+            && roads.node(next).place.truncate().distance(here) < THERE_M
+        {
+            campaign.path.pop();
+        }
+        let Some(&next) = campaign.path.last() else {
+            campaign.to = None;
+            walker.speed_m_s = 0.0;
+            continue;
+        };
+        let ahead = roads.node(next).place.truncate() - here;
+        // The last step ends at the node, and not beyond.
+        let speed = WALK_M_S_MAX.min(ahead.length() / context.dt);
+        walker.heading = ahead.to_angle().rem_euclid(std::f32::consts::TAU);
+        walker.speed_m_s = speed;
+    }
+}
+
+/// Lets bands attack who marches far from any node. Chance depends on the player and the tick alone.
+pub(in super::super) fn lie_in_wait(
+    context: Res<TickContext>,
+    roads: Res<Published<Roads>>,
+    mut marching: Query<(&NetId, &Position, &mut Campaign)>,
+) {
+    let now = context.tick.0;
+    for (&net_id, position, mut campaign) in &mut marching {
+        let is_turn = (now + net_id.0).is_multiple_of(AMBUSH_EVERY);
+        if !is_turn || campaign.to.is_none() || campaign.is_fighting() || now < campaign.safe_until {
+            continue;
+        }
+        let mut chance = context.random(net_id, AMBUSH);
+        if !chance.chance(AMBUSH_SHARE) || roads.nearest(position.0.truncate(), GUARDED_M).is_some() {
+            continue;
+        }
+        let band = Band::ALL[chance.below(Band::ALL.len())];
+        campaign.foes = band.size(&mut chance);
+        campaign.band = Some(band);
+        campaign.round = 1;
+        campaign.begun = now;
+        campaign.round_ends = now + super::battle::round_ticks(&context);
+        campaign.health = super::battle::HEALTH;
+        campaign.order = Order::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ways lead over roads, from one end to the other, and no detour is made.
+    #[test]
+    fn a_way_leads_over_roads_and_is_as_short_as_any() {
+        let roads = Roads::shipped();
+        let count = roads.nodes.len() as u16;
+        // Floyd and Warshall, over numbers of roads.
+        let mut far = vec![vec![u32::from(count); usize::from(count)]; usize::from(count)];
+        for node in 0..usize::from(count) {
+            far[node][node] = 0;
+            for neighbour in &roads.nodes[node].neighbours {
+                far[node][usize::from(neighbour.0)] = 1;
+            }
+        }
+        for over in 0..usize::from(count) {
+            for from in 0..usize::from(count) {
+                for to in 0..usize::from(count) {
+                    far[from][to] = far[from][to].min(far[from][over] + far[over][to]);
+                }
+            }
+        }
+        for from in (0..count).map(NodeId) {
+            for to in (0..count).map(NodeId) {
+                let way = way(&roads, from, to);
+                assert_eq!((way.first(), way.last()), (Some(&to), Some(&from)), "{from:?} {to:?}");
+                assert!(way.windows(2).all(|two| roads.node(two[0]).neighbours.contains(&two[1])), "{way:?}");
+                assert_eq!(way.len() as u32 - 1, far[usize::from(from.0)][usize::from(to.0)]);
+            }
+        }
+    }
+}
