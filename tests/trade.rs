@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use support::caravan_world;
 use terrane::caravan::bots::{BotBrain, BotMap, BotProfile};
-use terrane::caravan::{Buy, Good, HandIn, Sell, TradeRefusal};
+use terrane::caravan::{Battles, Buy, Deliver, Good, HandIn, Hire, Sell, TradeRefusal};
 use terrane::prelude::*;
 use terrane::reward::PlanRefusal;
 use terrane::store::Bank;
 use terrane::testing::TestWorld;
 
 const TRADERS: u64 = 24;
+/// How long they play: two minutes.
+const TICKS: u64 = 2_400;
 
 /// What everybody owns, houses included, by account and asset.
 fn books(bank: &Bank) -> Vec<Vec<String>> {
@@ -25,8 +27,8 @@ fn books(bank: &Bank) -> Vec<Vec<String>> {
 
 struct Traded {
     world: TestWorld,
-    trades: u64,
-    bounties: u64,
+    /// Trades, bounties, battles that were settled, hires, errands.
+    counts: [u64; 5],
 }
 
 fn play(settings: WorldSettings) -> Traded {
@@ -35,18 +37,23 @@ fn play(settings: WorldSettings) -> Traded {
     let clients: Vec<_> = (0..TRADERS).map(|number| world.connect(&format!("trader {number}"))).collect();
     let mut brains: Vec<_> =
         (0..TRADERS).map(|number| BotBrain::new(BotProfile::Trade, map.clone(), 3, number)).collect();
-    for tick in 1..=900 {
+    for tick in 1..=TICKS {
         for (brain, &client) in brains.iter_mut().zip(&clients) {
             brain.think(&mut world[client], tick);
         }
         world.tick();
     }
-    // What is under way comes home.
-    world.run(10);
+    // What is under way comes home, and is written down.
+    world.run(150);
     let node = world.server().node();
-    let (trades, bounties) =
-        (actions_done::<Buy>(node) + actions_done::<Sell>(node), actions_done::<HandIn>(node));
-    Traded { world, trades, bounties }
+    let counts = [
+        actions_done::<Buy>(node) + actions_done::<Sell>(node),
+        actions_done::<HandIn>(node),
+        node.resource::<Battles>().settled(),
+        actions_done::<Hire>(node),
+        actions_done::<Deliver>(node),
+    ];
+    Traded { world, counts }
 }
 
 /// E9, F12: of every asset there is as much as was given out, every store agrees with its house, and all of it comes out the
@@ -60,15 +67,22 @@ fn what_is_traded_is_conserved_and_every_store_agrees_with_its_house() {
                        GROUP BY asset.id HAVING sum(holding.amount) <> 0";
         assert_eq!(bank.query(unequal), Vec::<Vec<String>>::new());
         assert_eq!(bank.conservation(), Vec::<String>::new());
-        assert!(
-            traded.trades > 100 && traded.bounties > 10,
-            "{} trades, {} bounties",
-            traded.trades,
-            traded.bounties
+        let [trades, bounties, battles, hires, errands] = traded.counts;
+        assert!(trades > 100 && bounties > 5 && hires > 20, "{:?}", traded.counts);
+        assert!(battles > 20 && errands > 5, "{:?}", traded.counts);
+        // A battle leaves one row, and every round that led to it one.
+        let number = |sql: &str| bank.query(sql)[0][0].parse::<u64>().expect("a number");
+        let ended = number(&format!("SELECT count(*) FROM game_caravan_battle WHERE ended <= {TICKS}"));
+        let all = number("SELECT count(*) FROM game_caravan_battle");
+        assert!((ended..=all).contains(&battles), "{ended} {battles} {all}");
+        let rounds = format!(
+            "SELECT count(*) FROM game_caravan_battle AS battle WHERE ended <= {TICKS} AND (
+                 SELECT count(*) FROM game_caravan_round WHERE begun = battle.begun) < battle.rounds"
         );
+        assert_eq!(number(&rounds), 0, "their rounds are told");
     }
     assert_eq!(books(one.world.players().bank()), books(many.world.players().bank()));
-    assert_eq!((one.trades, one.bounties), (many.trades, many.bounties));
+    assert_eq!(one.counts, many.counts);
     // What a purse shows is what the save says.
     for client in one.world.clients() {
         let player = &client.welcome().expect("in").player;

@@ -1,6 +1,6 @@
 //! A client that draws its surroundings as characters. Arrow keys walk, the space bar stops; what is typed is a command:
 //! `walk ne 3`, `stop`, `say hello`, `party hello`, `join 3`, `scout out`, `buy 3 salt`, `sell 3 salt`,
-//! `bounty`, `coach`, `quit`.
+//! `bounty`, `march Eastgate`, `attack`, `hire 2 guards`, `errand`, `deliver`, `retinue`, `coach`, `quit`.
 //!
 //! Run it beside the shipped world: `cargo run --release --example terminal -- --player ann`
 mod draw;
@@ -19,8 +19,9 @@ use clap::Parser;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use terrane::caravan::console::{CaravanCommand, CaravanConsole};
 use terrane::caravan::{
-    Accept, Appoint, Buy, Caravan, Chat, Disband, Dismiss, Gather, HandIn, Invite, JoinParty, LeaveParty,
-    Purse, Roads, Say, Scout, Sell, Steer, TakeCoach, TellParty, Walker, caravan_plugins,
+    Accept, Appoint, Buy, Campaign, Caravan, Chat, Deliver, Disband, Dismiss, Fight, Gather, Halt, HandIn,
+    Hire, Invite, JoinParty, LeaveParty, March, Mend, PayOff, Purse, Roads, Say, Scout, Sell, Steer,
+    TakeCoach, TakeErrand, TellParty, Walker, caravan_plugins,
 };
 use terrane::client::fields::clean;
 use terrane::client::plugin::{
@@ -107,11 +108,13 @@ fn scene_of(app: &mut App, typed: &str) -> Scene {
         &NetId,
         &Position,
         Option<&OwnAvatar>,
-        Option<&Purse>,
+        (Option<&Purse>, Option<&Campaign>),
         (Option<&Caravan>, Option<&Hidden<Caravan>>),
         (Option<&Walker>, Option<&Hidden<Walker>>),
     ), With<Mirrored>>();
-    for (net_id, place, own, purse, (caravan, no_caravan), (walker, no_walker)) in seen.iter(app.world()) {
+    for (net_id, place, own, (purse, campaign), (caravan, no_caravan), (walker, no_walker)) in
+        seen.iter(app.world())
+    {
         let (glyph, name) = match (own, walker, caravan) {
             (Some(_), walker, _) => ('@', walker.map(|walker| &walker.name)),
             (None, Some(walker), _) => ('&', Some(&walker.name)),
@@ -121,6 +124,9 @@ fn scene_of(app: &mut App, typed: &str) -> Scene {
         if own.is_some() {
             centre = place;
             owned = purse.map_or_else(String::new, |purse| format!("{purse}  "));
+            if let Some(Campaign { band: Some(band), foes, round, .. }) = campaign {
+                owned = format!("{foes} {band}, round {round}: attack, defend or flee?  ");
+            }
         }
         let whole = |is_whole: bool, name: &str| is_whole.then(|| name.to_owned());
         let caravan_hidden = no_caravan.into_iter().flat_map(|it| {
@@ -193,7 +199,7 @@ fn obey(client: &mut Client, console: &CaravanConsole, line: &str) -> Result<boo
         return Ok(false);
     }
     let command = console.parse(verb, rest.trim()).ok_or_else(|| {
-        format!("there is no command `{}`: walk, stop, say, party, join, invite, accept, leave, gather, scout, buy, sell, bounty, coach, quit", clean(verb))
+        format!("there is no command `{}`: walk, stop, say, party, join, invite, accept, leave, gather, scout, buy, sell, bounty, march, halt, attack, defend, flee, hire, payoff, mend, errand, deliver, retinue, coach, quit", clean(verb))
     })?;
     let sent = match command? {
         CaravanCommand::Walk { bearing, speed_m_s } => {
@@ -216,6 +222,15 @@ fn obey(client: &mut Client, console: &CaravanConsole, line: &str) -> Result<boo
         CaravanCommand::Buy(loads, good, at_most) => client.call(&Buy { good, loads, at_most }).map(drop),
         CaravanCommand::Sell(loads, good, at_least) => client.call(&Sell { good, loads, at_least }).map(drop),
         CaravanCommand::HandIn => client.call(&HandIn).map(drop),
+        CaravanCommand::March(to) => client.call(&March { to }).map(drop),
+        CaravanCommand::Halt => client.call(&Halt).map(drop),
+        CaravanCommand::Fight(order) => client.call(&Fight { order }).map(drop),
+        CaravanCommand::Hire(count, hand) => client.call(&Hire { hand, count }).map(drop),
+        CaravanCommand::PayOff(count, hand) => client.call(&PayOff { hand, count }).map(drop),
+        CaravanCommand::Mend(count) => client.call(&Mend { count }).map(drop),
+        CaravanCommand::TakeErrand => client.call(&TakeErrand).map(drop),
+        CaravanCommand::Deliver => client.call(&Deliver).map(drop),
+        CaravanCommand::Retinue => return Err(console.retinue(client.player())),
         CaravanCommand::Purse => return Err("what you own stands at the left of this".to_owned()),
         CaravanCommand::Coach => client.call(&TakeCoach).map(drop),
     };
@@ -248,6 +263,7 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
         .mirror::<Caravan>()
         .mirror::<Walker>()
         .mirror::<Purse>()
+        .mirror::<Campaign>()
         .answers::<Say>()
         .answers::<TellParty>()
         .answers::<JoinParty>()
@@ -263,6 +279,14 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
         .answers::<Buy>()
         .answers::<Sell>()
         .answers::<HandIn>()
+        .answers::<March>()
+        .answers::<Halt>()
+        .answers::<Fight>()
+        .answers::<Hire>()
+        .answers::<PayOff>()
+        .answers::<Mend>()
+        .answers::<TakeErrand>()
+        .answers::<Deliver>()
         .hear::<Chat>()
         .init_resource::<Told>()
         .add_systems(
@@ -280,7 +304,9 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
                 refused::<Scout>,
                 refused::<Appoint>,
                 refused::<TakeCoach>,
-                (refused::<Buy>, refused::<Sell>, refused::<HandIn>).chain(),
+                (refused::<Buy>, refused::<Sell>, refused::<HandIn>, refused::<Deliver>).chain(),
+                (refused::<March>, refused::<Halt>, refused::<Fight>).chain(),
+                (refused::<Hire>, refused::<PayOff>, refused::<Mend>, refused::<TakeErrand>).chain(),
                 listen,
             )
                 .chain(),

@@ -317,7 +317,9 @@ impl CaravanConsole {
         })
     }
 
-    fn retinue(&self, player: &Player) -> String {
+    /// Who travels with a player, what it has been asked to bring, and how its battle or march stands.
+    #[must_use]
+    pub fn retinue(&self, player: &Player) -> String {
         let schema = player.schema();
         let own = player.avatar().and_then(|avatar| player.view().get(avatar));
         let Some(own) = own else { return "you see nobody yet".to_owned() };

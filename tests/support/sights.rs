@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use bevy_ecs::world::EntityRef;
-use terrane::caravan::{Board, Cache, Caravan, Charter, Market, Purse, Walker};
+use terrane::caravan::{
+    Board, Cache, Campaign, Caravan, Charter, Errands, Market, Purse, Ranks, Retinue, Walker,
+};
 use terrane::cell::pool::Cells;
 use terrane::client::mirror::MirrorEntity;
 use terrane::prelude::*;
@@ -82,9 +84,15 @@ pub fn expected_of(
         let of = |resource: Option<Entity>| node.entity(resource.expect("the game has it"));
         let market = looking.at::<Market>(&of(node.resource_entity::<Market>()), |_| {});
         let board = looking.at::<Board>(&of(node.resource_entity::<Board>()), |_| {});
+        let ranks = looking.at::<Ranks>(&of(node.resource_entity::<Ranks>()), |_| {});
         let secret = node.resource::<WorldSettings>().secret;
-        let is_market = NetId::of_global(secret, Market::NAME) == entity.net_id;
-        if is_market { market } else { board }.into_iter().collect()
+        let is = |name: &str| NetId::of_global(secret, name) == entity.net_id;
+        let shown = match () {
+            () if is(Market::NAME) => market,
+            () if is(Ranks::NAME) => ranks,
+            () => board,
+        };
+        shown.into_iter().collect()
     } else {
         let cell = cells.get(rows.owner[row.index()]).expect("it is owned");
         let found = cell.world.entity(*cell.by_net_id.get(&entity.net_id)?);
@@ -97,7 +105,11 @@ pub fn expected_of(
         let cache = looking.at::<Cache>(&found, |_| {});
         let walker = looking.at::<Walker>(&found, |_| {});
         let purse = looking.at::<Purse>(&found, |_| {});
-        [caravan, walker, charter, cache, purse].into_iter().flatten().collect()
+        let retinue = looking.at::<Retinue>(&found, |_| {});
+        let campaign = looking.at::<Campaign>(&found, |_| {});
+        let errands = looking.at::<Errands>(&found, |_| {});
+        let all = [caravan, walker, charter, cache, purse, retinue, campaign, errands];
+        all.into_iter().flatten().collect()
     };
     let [x, y, z] = terrane::space::LatticePoint::of(entity.position).0;
     let lattice = if entity.position.is_finite() { [x, y, z] } else { [0; 3] };
@@ -132,6 +144,10 @@ pub fn held(schema: &Schema, entity: &MirrorEntity) -> Option<ExpectedEntity> {
         held_of::<Charter>(schema, entity),
         held_of::<Cache>(schema, entity),
         held_of::<Purse>(schema, entity),
+        held_of::<Retinue>(schema, entity),
+        held_of::<Campaign>(schema, entity),
+        held_of::<Errands>(schema, entity),
+        held_of::<Ranks>(schema, entity),
     ]
     .into_iter()
     .flatten()
