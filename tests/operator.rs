@@ -1,4 +1,4 @@
-//! What operators do with the saves of real processes: verify, backup, compensations, stats and repair, of a world that runs and of
+//! What operators do with the saves of real processes: verify, backup, compensations, stats, ranks and repair, of a world that runs and of
 //! one that does not.
 //!
 //! The world runs in a child process: this test binary again.
@@ -224,6 +224,11 @@ fn a_live_world_is_verified_copied_counted_and_compensated() {
     );
     wait_for("somebody online", || (asked(&["stats", folder]).1["online"] == 1).then_some(()));
     assert_eq!(stats["assets"][0]["circulating"], 5);
+    let (code, ranks) = asked(&["ranks", folder, "--top", "1"]);
+    let best = serde_json::json!({ "name": "silver", "best": [["alice", 5]] });
+    assert!(code == Some(0) && ranks["assets"].as_array().expect("a list").contains(&best), "{ranks}");
+    let (code, none) = asked(&["ranks", folder, "--asset", "gold"]);
+    assert_eq!(code, Some(1), "{none}");
     assert_eq!(stats["houses"][0]["holds"], serde_json::json!([["silver", -5]]));
 
     let (code, done) = asked(&["compensations", folder, "retry", &ids[0]]);

@@ -8,7 +8,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::exit::CliError;
 use super::operate::{
-    BackupOptions, CompensationsOptions, OperatorCommand, RepairOptions, StatsOptions, VerifyOptions,
+    BackupOptions, CompensationsOptions, OperatorCommand, RanksOptions, RepairOptions, StatsOptions,
+    VerifyOptions,
 };
 use crate::config::{RunOptions, parse_address};
 use crate::ids::{FieldName, NetId, PlayerId, Role};
@@ -89,6 +90,8 @@ enum Sub {
     Compensations(CompensationsOptions),
     /// Count what is in a save.
     Stats(StatsOptions),
+    /// Say who holds most of what.
+    Ranks(RanksOptions),
     /// Mend what can be mended for certain in the save of a world that does not run, and name the rest: exit 1 when something is left.
     Repair(RepairOptions),
 }
@@ -318,6 +321,7 @@ where
         Some(Sub::Backup(options)) => Command::Operate(OperatorCommand::Backup(options)),
         Some(Sub::Compensations(options)) => Command::Operate(OperatorCommand::Compensations(options)),
         Some(Sub::Stats(options)) => Command::Operate(OperatorCommand::Stats(options)),
+        Some(Sub::Ranks(options)) => Command::Operate(OperatorCommand::Ranks(options)),
         Some(Sub::Repair(options)) => Command::Operate(OperatorCommand::Repair(options)),
     })
 }

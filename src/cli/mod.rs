@@ -19,6 +19,6 @@ pub use args::{
 pub use config_check::config_check;
 pub use exit::{CliError, ExitCode};
 pub use operate::{
-    BackupOptions, CompensationFlags, CompensationsOptions, CompensationsSub, OperatorCommand, RepairOptions,
-    StatsOptions, VerifyOptions,
+    BackupOptions, CompensationFlags, CompensationsOptions, CompensationsSub, OperatorCommand, RanksOptions,
+    RepairOptions, StatsOptions, VerifyOptions,
 };

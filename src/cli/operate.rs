@@ -17,6 +17,8 @@ pub enum OperatorCommand {
     Compensations(CompensationsOptions),
     /// Count what is in it.
     Stats(StatsOptions),
+    /// Say who holds most.
+    Ranks(RanksOptions),
     /// Mend it.
     Repair(RepairOptions),
 }
@@ -126,6 +128,28 @@ pub struct StatsOptions {
     #[arg(value_name = "SAVE")]
     pub save: PathBuf,
     /// Print the figures as one JSON object on one line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Who holds most.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  terrane ranks saves/world
+  terrane ranks saves/world --asset renown --top 3 --json
+Exit codes: 0 they are told, 1 there is no such asset, 2 the save cannot be read.")]
+pub struct RanksOptions {
+    /// The save of the world, running or not: saves/NAME.
+    #[arg(value_name = "SAVE")]
+    pub save: PathBuf,
+    /// Of this asset alone [default: every currency].
+    #[arg(long, value_name = "NAME")]
+    pub asset: Option<String>,
+    /// So many of each.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub top: u32,
+    /// Print them as one JSON object on one line.
     #[arg(long)]
     pub json: bool,
 }

@@ -1,4 +1,4 @@
-//! The commands that work on a save: verify, backup, compensations, stats, repair.
+//! The commands that work on a save: verify, backup, compensations, stats, ranks, repair.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -13,11 +13,11 @@ use super::live::now_ms;
 use super::operator_text as text;
 use super::signals::Signals;
 use crate::cli::{
-    BackupOptions, CliError, CompensationsOptions, CompensationsSub, ExitCode, OperatorCommand,
+    BackupOptions, CliError, CompensationsOptions, CompensationsSub, ExitCode, OperatorCommand, RanksOptions,
     RepairOptions, StatsOptions, VerifyOptions,
 };
 use crate::store::game::GameStore;
-use crate::store::operator::{Progress, Watch, back_up, figures, repair, verify};
+use crate::store::operator::{Progress, Watch, back_up, figures, ranks, repair, verify};
 use crate::store::{CompensationVerb, Store, StoreError};
 use crate::telemetry::StatusLine;
 
@@ -28,6 +28,7 @@ pub(super) fn operate(command: &OperatorCommand, game: &GameStore) -> AppExit {
         OperatorCommand::Backup(options) => run_backup(options),
         OperatorCommand::Compensations(options) => run_compensations(options),
         OperatorCommand::Stats(options) => run_stats(options),
+        OperatorCommand::Ranks(options) => run_ranks(options),
         OperatorCommand::Repair(options) => run_repair(options, game),
     }
 }
@@ -155,6 +156,20 @@ fn run_stats(options: &StatsOptions) -> AppExit {
             let mut answer = as_json(&figures);
             answer["online"] = online.clone();
             tell(&answer, &text::figures(save, &figures, online.as_u64()), *json, true)
+        }
+        Err(error) => failed(&error, *json, error.exit_code()),
+    }
+}
+
+fn run_ranks(options: &RanksOptions) -> AppExit {
+    let RanksOptions { save, asset, top, json } = options;
+    match while_watched(*json, |watch| ranks(save, asset.as_deref(), *top, watch)) {
+        Ok(Some(ranks)) => tell(&as_json(&ranks), &text::ranks(&ranks), *json, true),
+        Ok(None) => {
+            let name = asset.as_deref().unwrap_or_default();
+            let error =
+                format!("there is no asset `{name}` in {}: `terrane stats` lists them", save.display());
+            failed(&CliError::CheckFailed(error), *json, ExitCode::CheckFailed)
         }
         Err(error) => failed(&error, *json, error.exit_code()),
     }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 use std::path::Path;
 
 use crate::store::Compensation;
-use crate::store::operator::{BackedUp, Progress, Repaired, SaveFigures, Verified};
+use crate::store::operator::{BackedUp, Progress, Repaired, SaveFigures, SaveRanks, Verified};
 
 /// How far something has come, on one line.
 pub(super) struct Line(pub(super) Progress);
@@ -197,5 +197,19 @@ pub(super) fn repaired(save: &Path, of: &Repaired) -> String {
         left => format!("{left} things are left that cannot be mended for certain: restore a backup"),
     };
     line!(lines, "{}: {} things {was} mended; {rest}", save.display(), of.mended.len() + of.files.len());
+    lines.0
+}
+
+pub(super) fn ranks(of: &SaveRanks) -> String {
+    let mut lines = Lines::default();
+    for asset in &of.assets {
+        line!(lines, "{}:", asset.name);
+        for (place, (player, amount)) in (1..).zip(&asset.best) {
+            line!(lines, "{place:>4}  {amount:>12}  {player}");
+        }
+        if asset.best.is_empty() {
+            line!(lines, "      nobody holds any");
+        }
+    }
     lines.0
 }

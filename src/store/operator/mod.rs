@@ -10,12 +10,14 @@ mod backup;
 mod copy;
 mod figures;
 mod leftovers;
+mod ranks;
 mod repair;
 mod verify;
 mod watch;
 
 pub use backup::{BackedUp, LastBackup, back_up};
 pub use figures::{AssetFigures, HouseFigures, SaveFigures, TableFigures, figures};
+pub use ranks::{AssetRanks, SaveRanks, ranks};
 pub use repair::{Mended, Repaired, repair};
 #[cfg(test)]
 pub(super) use verify::balances_of;
