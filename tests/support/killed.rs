@@ -224,6 +224,8 @@ pub struct Siege {
     address: SocketAddr,
     pub witnesses: Vec<Witness>,
     clock: Instant,
+    /// How often something was durable when the world ended of which nobody had been told.
+    pub caught: u64,
 }
 
 impl Siege {
@@ -235,7 +237,7 @@ impl Siege {
         let world = World::start(folder.path(), "127.0.0.1:0", "").expect("it starts");
         let address = world.address;
         let witnesses = (0..PLAYERS as u64).map(|number| Witness::new(number, address, &schema)).collect();
-        Self { folder, world: Some(world), address, witnesses, clock: Instant::now() }
+        Self { folder, world: Some(world), address, witnesses, clock: Instant::now(), caught: 0 }
     }
 
     /// Lets a moment pass; gives how many answers came.
@@ -269,6 +271,10 @@ impl Siege {
         if let Some(world) = self.world.take() {
             world.kill();
         }
+        let claims = self.look();
+        let told: usize = self.witnesses.iter().map(|witness| witness.receipts.len()).sum();
+        assert!(claims >= told, "{told} were acknowledged, and {claims} are there");
+        self.caught += u64::from(claims > told);
         self.world = World::start(self.folder.path(), &self.address.to_string(), orders);
         // They would find out by its silence.
         self.witnesses.iter_mut().for_each(|witness| witness.player.cut(Duration::ZERO));
@@ -313,9 +319,21 @@ impl Siege {
         }
         assert_eq!(self.letters().len(), wanted, "none of what was never done");
         self.world.take().expect("it runs").end();
+        assert_eq!(self.look(), wanted + self.sold(), "each is there once");
+    }
+
+    /// How many changes were acknowledged that picked no apple.
+    fn sold(&self) -> usize {
+        let of = |witness: &Witness| witness.receipts.keys().filter(|id| witness.asked[id] == 0).count();
+        self.witnesses.iter().map(of).sum()
+    }
+
+    /// Looks through the save of the world that has ended: nothing is wrong with it. Gives how many claims are in it.
+    fn look(&self) -> usize {
         let tables = game(ServerBuilder::default(), |_| Ok(())).game_store();
         let found = verify(&self.folder.path().join("saves/orchard"), &tables, &Watch::nobody());
         let found = found.expect("it can be read");
         assert!(found.problems.is_empty(), "{:?}", found.problems);
+        found.totals.claims as usize
     }
 }
