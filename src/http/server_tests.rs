@@ -29,6 +29,7 @@ fn site_with(limits: HttpLimits) -> Site {
         questions: Questions::default(),
         orders: Orders::default(),
         compensations: CompensationOrders::default(),
+        reloads: ReloadOrders::default(),
     };
     let token = AdminToken::generate().unwrap();
     let secret = token.reveal().to_owned();
