@@ -7,7 +7,7 @@ use crate::prelude::*;
 use crate::protocol::messages::ActionRefusal;
 
 use super::super::{
-    BOUNTY_LOADS, Board, Buy, Good, HandIn, LOADS_MAX, Purse, Sell, TRADE_REACH_M, TradeRefusal,
+    BOUNTY_LOADS, Board, Buy, Good, HandIn, LOADS_MAX, Market, Purse, Sell, TRADE_REACH_M, TradeRefusal,
 };
 use super::BotMap;
 
@@ -45,6 +45,8 @@ impl Trading {
         };
         let board = player.view().entities().find_map(|entity| entity.component::<Board>(&schema));
         let asked = board.and_then(|board| Some((board.period, *board.asked.get(node)?)));
+        let market = player.view().entities().find_map(|entity| entity.component::<Market>(&schema));
+        let price = |good: Good| market.as_ref()?.prices.get(&good).map(|price| price.silver);
         let held: Vec<(Good, u16)> = purse.goods.iter().collect();
         let id = match asked {
             Some((period, good))
@@ -56,13 +58,17 @@ impl Trading {
             _ if !held.is_empty() && chance.chance(0.4) => {
                 let (good, loads) = held[chance.below(held.len())];
                 let loads = 1 + chance.below(usize::from(loads.min(LOADS_MAX))) as u16;
-                player.act(&Sell { good, loads, at_least: good.usual_price() / 2 })
+                player.act(&Sell { good, loads, at_least: price(good).map_or(0, |silver| silver / 2) })
             }
             _ => {
                 let any = Good::ALL[chance.below(Good::ALL.len())];
                 let good = asked.filter(|_| chance.chance(0.5)).map_or(any, |(_, good)| good);
                 let loads = 1 + chance.below(2 * usize::from(BOUNTY_LOADS)) as u16;
-                player.act(&Buy { good, loads, at_most: good.usual_price() * 3 / 2 })
+                player.act(&Buy {
+                    good,
+                    loads,
+                    at_most: price(good).map_or(u32::MAX, |silver| silver * 3 / 2),
+                })
             }
         };
         if self.asked.len() < ASKED_MAX {
