@@ -55,14 +55,14 @@
 //! 13. [`testing`]: the same server with a clock moved by hand.
 //! 14. [`caravan`]: the shipped world, written on the public API alone.
 //!
-//! Beside the way of the data: [`reward`] (what players pay and get, planned by a pure function), [`config`] and [`cli`] (a file and flags become checked settings), [`store`] (one folder
+//! Beside the way of the data: [`reward`] (what players pay and get, planned by a pure function), [`config`] and [`cli`] (a file and flags become checked settings), [`reference`](mod@reference) (a game's numbers, from files), [`store`] (one folder
 //! and one SQLite file per world), [`telemetry`] (stage times, metrics, Tracy, who hangs or panics), [`http`] (health,
 //! metrics and status for operators).
 //!
 //! # Layers
 //!
 //! A module imports from those of its own layer and of earlier ones: first words ([`ids`], [`limits`], [`space`],
-//! [`tick`], [`private_file`], [`protocol`], [`reward`], [`players`]), then what stands around a world ([`config`], [`net`], [`telemetry`], [`store`], [`http`],
+//! [`tick`], [`private_file`], [`protocol`], [`reward`], [`players`]), then what stands around a world ([`config`], [`reference`](mod@reference), [`net`], [`telemetry`], [`store`], [`http`],
 //! [`cli`]), then its parts ([`interest`], [`replication`], [`cell`] with [`ghost`], [`action`] and [`value`], [`session`]), then
 //! [`server`], which puts them together, and last who uses it ([`client`], [`driver`], [`testing`], [`caravan`]). The
 //! list itself is in `docs/architecture.md`, and a test holds the code to it.
@@ -88,6 +88,7 @@ pub mod players;
 pub mod prelude;
 pub mod private_file;
 pub mod protocol;
+pub mod reference;
 pub mod replication;
 pub mod reward;
 pub mod server;

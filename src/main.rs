@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use terrane::caravan::bots::{BotMap, Bots};
 use terrane::caravan::console::CaravanConsole;
-use terrane::caravan::{CaravanNode, CaravanPlugin, Roads, caravan_world, roads};
+use terrane::caravan::{CaravanNode, CaravanPlugin, Lore, Roads, caravan_world, roads};
 use terrane::prelude::*;
 
 fn main() -> AppExit {
@@ -13,6 +13,7 @@ fn main() -> AppExit {
     let chosen = Rc::new(OnceCell::new());
     let roads_of_bots = chosen.clone();
     WorldServer::from_args()
+        .reference::<Lore>()
         .add_cell_plugins(CaravanPlugin)
         .add_plugins(CaravanNode)
         .setup(move |builder, settings, world| {

@@ -27,7 +27,7 @@ pub use crate::replication::{
     Audience, Delivery, NodeAppExt, PlayerEvents, Replicate, Subject, ViewerContext, Viewing,
 };
 pub use crate::reward::{Account, ClaimKey, Holdings, PlanRefusal, PlanRequest, RewardTables};
-pub use crate::server::counters::{CountAppExt, actions_done};
+pub use crate::server::counters::{CountAppExt, actions_done, reference_reloads};
 pub use crate::server::{Population, ServerBuilder, WorldSettings};
 pub use crate::session::AvatarRequest;
 pub use crate::space::{Area, Position};

@@ -134,7 +134,7 @@ impl Changes {
         });
         for (net_id, caravan, chartered) in caravans {
             self.note("purse", net_id, caravan.purse / 100);
-            self.note("burden", net_id, Burden::of(caravan.cargo.weight_kg()));
+            self.note("burden", net_id, Burden::of(caravan.weight_kg));
             self.note("cargo", net_id, &caravan.cargo);
             self.note("route", net_id, &caravan.route);
             self.note("offer", net_id, &caravan.offer);

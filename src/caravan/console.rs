@@ -327,12 +327,7 @@ impl CaravanConsole {
         let errands = own.component::<Errands>(schema).unwrap_or_default();
         if let Some(errand) = errands.current() {
             let to = &self.roads.node(place_of(&errand, &self.roads)).name;
-            text.push_str(&format!(
-                "; {} {} are wanted in {to}, for {} silver",
-                errand.loads,
-                errand.good,
-                errand.silver()
-            ));
+            text.push_str(&format!("; {} {} are wanted in {to}", errand.loads, errand.good));
         }
         let campaign = own.component::<Campaign>(schema).unwrap_or_default();
         if let Some(band) = campaign.band {

@@ -12,7 +12,7 @@ use super::goods::Good;
 use super::hands::RENOWN;
 use super::purse::SILVER;
 use super::roads::{NodeId, Roads};
-use super::trade::{TRADE_REACH_M, node_here};
+use super::trade::{Here, TRADE_REACH_M, here};
 
 /// How many errands a player has done, as the save says.
 pub const ERRANDS: &str = "errands";
@@ -20,6 +20,8 @@ pub const ERRANDS: &str = "errands";
 const GUILD: &str = "guild";
 /// What it adds to a player's fame.
 const FAME: u64 = 15;
+/// What it pays besides twice what the goods usually cost, silver.
+const SILVER_FOR_THE_WAY: u64 = 10;
 /// Most loads of an errand.
 const LOADS_MAX: u16 = 3;
 /// Every so many errands are a round one, for which there is a strongbox besides.
@@ -52,14 +54,6 @@ pub struct Errand {
     pub loads: u16,
     /// Where to.
     pub to: NodeId,
-}
-
-impl Errand {
-    /// What it pays, silver: the goods and as much again for the way.
-    #[must_use]
-    pub const fn silver(&self) -> u64 {
-        2 * self.good.usual_price() as u64 * self.loads as u64 + 10
-    }
 }
 
 impl Errands {
@@ -154,15 +148,17 @@ pub(super) fn deliver(
     let errand = errands.current().ok_or(ErrandRefusal::None)?;
     let roads = context.published::<Roads>().ok_or(ErrandRefusal::None)?;
     let to = place_of(&errand, roads);
-    let (_, market) =
-        node_here(context).filter(|(node, _)| *node == to).ok_or(ErrandRefusal::Elsewhere { to })?;
+    let is_there = here(context).ok().filter(|here| here.node == to);
+    let Here { slug, market, lore, .. } = is_there.ok_or(ErrandRefusal::Elsewhere { to })?;
+    let silver = 2 * u64::from(lore.usual_price(errand.good)) * u64::from(errand.loads) + SILVER_FOR_THE_WAY;
+    let stock = lore.stock(slug, errand.good);
     let finished = FinishErrand { player: context.player.clone(), number: errand.number };
     let mut request = context
         .request("errand")
         .game(FinishErrand::KIND, &finished)
         .pay(errand.good.asset(), errand.loads.into(), market.clone())
-        .game(super::MoveStock::KIND, &super::MoveStock::brought(market, errand.good, errand.loads))
-        .grant(SILVER, errand.silver(), GUILD)
+        .game(super::MoveStock::KIND, &super::MoveStock::brought(market, errand.good, errand.loads, stock))
+        .grant(SILVER, silver, GUILD)
         .grant(RENOWN, FAME, GUILD)
         .grant(ERRANDS, 1, GUILD);
     if (errand.number + 1).is_multiple_of(ROUND) {

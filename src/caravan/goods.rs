@@ -5,6 +5,8 @@ use std::fmt;
 
 use crate::prelude::*;
 
+use super::lore::Lore;
+
 /// Something to trade in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Good {
@@ -26,30 +28,6 @@ impl MapKey for Good {}
 impl Good {
     /// All of them.
     pub const ALL: [Good; 5] = [Good::Salt, Good::Iron, Good::Glass, Good::Wine, Good::Silk];
-
-    /// What a load of it costs where there is neither want nor plenty, silver.
-    #[must_use]
-    pub const fn usual_price(self) -> u32 {
-        match self {
-            Good::Salt => 8,
-            Good::Iron => 14,
-            Good::Glass => 20,
-            Good::Wine => 26,
-            Good::Silk => 60,
-        }
-    }
-
-    /// What a load of it weighs, kg.
-    #[must_use]
-    pub const fn weight_kg(self) -> u32 {
-        match self {
-            Good::Salt => 50,
-            Good::Iron => 80,
-            Good::Glass => 30,
-            Good::Wine => 40,
-            Good::Silk => 5,
-        }
-    }
 }
 
 impl fmt::Display for Good {
@@ -101,8 +79,8 @@ impl Cargo {
 
     /// What it weighs, kg.
     #[must_use]
-    pub fn weight_kg(&self) -> u32 {
-        self.iter().map(|(good, loads)| good.weight_kg() * u32::from(loads)).sum()
+    pub fn weight_kg(&self, lore: &Lore) -> u32 {
+        self.iter().map(|(good, loads)| lore.good(good).weight_kg * u32::from(loads)).sum()
     }
 }
 
@@ -150,13 +128,13 @@ mod tests {
 
     #[test]
     fn a_caravan_looks_as_heavy_as_its_cargo() {
-        let mut cargo = Cargo::default();
-        assert_eq!(Burden::of(cargo.weight_kg()), Burden::Empty);
+        let (mut cargo, lore) = (Cargo::default(), Lore::shipped());
+        assert_eq!(Burden::of(cargo.weight_kg(&lore)), Burden::Empty);
         cargo.add(Good::Silk, 10);
-        assert_eq!(Burden::of(cargo.weight_kg()), Burden::Light);
+        assert_eq!(Burden::of(cargo.weight_kg(&lore)), Burden::Light);
         cargo.add(Good::Iron, 3);
         cargo.add(Good::Iron, 4);
         assert_eq!(cargo.iter().collect::<Vec<_>>(), [(Good::Iron, 7), (Good::Silk, 10)]);
-        assert_eq!(Burden::of(cargo.weight_kg()), Burden::Heavy);
+        assert_eq!(Burden::of(cargo.weight_kg(&lore)), Burden::Heavy);
     }
 }

@@ -9,6 +9,7 @@ use crate::prelude::*;
 
 use super::allegiance::ROADS_SCOUTED;
 use super::goods::Good;
+use super::lore::Lore;
 use super::purse::SILVER;
 
 /// Prices follow what was sold and bought every so many ticks.
@@ -46,6 +47,9 @@ pub struct Price {
     /// Loads sold to the market beyond those bought from it, since the price moved.
     #[sync(server_only)]
     pub surplus: i64,
+    /// What a load usually costs, silver: what it costs finds back to about that.
+    #[sync(server_only)]
+    pub usual: u32,
 }
 
 fn to_hundreds(stock: &u32) -> u32 {
@@ -58,12 +62,27 @@ fn for_scouts(viewing: &Viewing) -> bool {
 
 impl Default for Market {
     fn default() -> Self {
-        let usual = |good: Good| (good, Price { silver: good.usual_price(), stock: 1_000, surplus: 0 });
-        Self { hour: 0, prices: Good::ALL.into_iter().map(usual).collect(), wanted: None }
+        // What they cost is said before anybody asks.
+        let empty = |good: Good| (good, Price { stock: 1_000, ..Price::default() });
+        Self { hour: 0, prices: Good::ALL.into_iter().map(empty).collect(), wanted: None }
     }
 }
 
 impl Market {
+    /// Whether something costs otherwise than it should, since what it usually costs is said otherwise.
+    fn is_behind(&self, lore: &Lore) -> bool {
+        self.prices.iter().any(|(&good, price)| price.usual != lore.usual_price(good))
+    }
+
+    /// Follows what goods usually cost: what was dear stays as dear.
+    fn follow(&mut self, lore: &Lore) {
+        for (&good, price) in &mut self.prices {
+            let (before, now) = (u64::from(price.usual), u64::from(lore.usual_price(good)));
+            let silver = (u64::from(price.silver) * now).checked_div(before).unwrap_or(now);
+            (price.silver, price.usual) = (silver.max(1) as u32, now as u32);
+        }
+    }
+
     /// Takes note of what caravans sold (more than nothing) and bought (less).
     fn trade(&mut self, good: Good, loads: i64) {
         if let Some(price) = self.prices.get_mut(&good) {
@@ -75,22 +94,22 @@ impl Market {
     /// Lets prices follow, and between them find back to what is usual.
     fn settle(&mut self) {
         let before: Vec<u32> = self.prices.values().map(|price| price.silver).collect();
-        for (good, price) in &mut self.prices {
+        for price in self.prices.values_mut() {
             let fall = price.surplus / LOADS_PER_SILVER;
             price.surplus -= fall * LOADS_PER_SILVER;
-            let usual = i64::from(good.usual_price());
+            let usual = i64::from(price.usual);
             let silver = (i64::from(price.silver) - fall).clamp(usual / 2, usual * 2);
             price.silver = silver as u32;
         }
         // A ratio of whole numbers, compared crosswise.
         let dearer = |a: (&Good, &Price), b: (&Good, &Price)| {
-            let worth = |(_, price): (&Good, &Price), (other, _): (&Good, &Price)| {
-                u64::from(price.silver) * u64::from(other.usual_price())
+            let worth = |(_, price): (&Good, &Price), (_, other): (&Good, &Price)| {
+                u64::from(price.silver) * u64::from(other.usual)
             };
             worth(a, b).cmp(&worth(b, a))
         };
         let most = self.prices.iter().max_by(|a, b| dearer(*a, *b));
-        self.wanted = most.filter(|(good, price)| price.silver > good.usual_price()).map(|(&good, _)| good);
+        self.wanted = most.filter(|(_, price)| price.silver > price.usual).map(|(&good, _)| good);
         self.hour += u64::from(!self.prices.values().map(|price| price.silver).eq(before));
     }
 }
@@ -109,7 +128,14 @@ impl Prices {
     /// What a load costs, silver.
     #[must_use]
     pub fn of_good(&self, good: Good) -> u32 {
-        self.0.get(&good).copied().unwrap_or(good.usual_price())
+        self.0.get(&good).copied().unwrap_or(u32::MAX)
+    }
+}
+
+/// Lets prices follow what the files say now.
+pub(super) fn follow_lore(lore: Res<Published<Lore>>, mut market: ResMut<Market>) {
+    if market.is_behind(&lore) {
+        market.follow(&lore);
     }
 }
 
@@ -171,6 +197,7 @@ mod tests {
     #[test]
     fn what_is_sold_gets_cheaper_and_what_is_bought_dearer_within_bounds() {
         let mut market = Market::default();
+        market.follow(&Lore::shipped());
         market.settle();
         assert_eq!((market.hour, market.wanted), (0, None), "nothing was traded");
         market.trade(Good::Wine, 60);

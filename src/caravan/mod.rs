@@ -6,7 +6,7 @@
 //! *Does*: everything a game does: components, systems, actions, avatars, NPCs, bots, words for a console.
 //! *Does not*: use anything but the public API, as any other game: what it does not need from the engine's inside,
 //! no game needs.
-//! *Reads*: the map of the roads. *Writes*: its components.
+//! *Reads*: the map of the roads, its [numbers](lore). *Writes*: its components.
 
 pub mod allegiance;
 mod board;
@@ -19,6 +19,7 @@ mod errands;
 mod goods;
 mod haggle;
 mod hands;
+pub mod lore;
 mod market;
 mod purse;
 mod ranks;
@@ -45,12 +46,13 @@ pub use haggle::{Bid, Charter, Haggle, Offer};
 pub use hands::{
     HIRED_AT_ONCE_MAX, Hand, Hands, HandsRefusal, Hire, Hired, Mend, PayOff, RENOWN, Retinue, WOUNDED,
 };
+pub use lore::Lore;
 pub use market::{Market, Price, Prices, TradedHere};
-pub use purse::{Purse, RELIC, SILVER, STRONGBOX, WELCOME_SILVER, tables};
+pub use purse::{Purse, RELIC, SILVER, STRONGBOX};
 pub use ranks::{RANKS_MAX, Ranks};
 pub use roads::{NodeId, RoadError, Roads};
 pub use speech::{Chat, SAY_BYTES_MAX, Said, Say, TellParty};
-pub use stores::{MoveStock, OPENING_LOADS, STORE_LOADS_MAX, TakeBounty};
+pub use stores::{MoveStock, TakeBounty};
 pub use trade::{
     BOUNTY_LOADS, Bounty, Buy, HandIn, LOADS_MAX, Sell, TRADE_REACH_M, TradeRefusal, Traded, asked_for,
     bounty_period, market_of,
@@ -82,6 +84,7 @@ impl Plugin for CaravanPlugin {
             .server_only::<Journey>()
             .read_published::<Roads>()
             .read_published::<Prices>()
+            .read_published::<Lore>()
             .scratch::<TradedHere>()
             .scratch::<BattlesHere>()
             .add_entity_message::<Haggle>()
@@ -152,11 +155,13 @@ impl Plugin for CaravanNode {
             })
             .counts("hires", "Times that players hired somebody", actions_done::<Hire>)
             .counts("quests", "Errands that players did", actions_done::<Deliver>)
+            .counts("reloads", "How often the reference data were exchanged", reference_reloads)
             .counts("bounties", "Bounties that were paid to players", actions_done::<HandIn>)
             .add_systems(
                 Tick,
                 (
                     allegiance::enlist,
+                    market::follow_lore,
                     market::post_prices,
                     board::post_bounties,
                     purse::welcome,
@@ -179,7 +184,7 @@ impl Plugin for CaravanNode {
 /// Everything of the game that both ends know, before a map is.
 #[must_use]
 pub fn caravan_plugins(builder: ServerBuilder) -> ServerBuilder {
-    builder.add_cell_plugins(CaravanPlugin).add_plugins(CaravanNode)
+    builder.reference::<Lore>().add_cell_plugins(CaravanPlugin).add_plugins(CaravanNode)
 }
 
 /// The whole game: cells, roads, avatars, and as many caravans as the world's settings ask for.
@@ -196,7 +201,6 @@ pub fn caravan_world(builder: ServerBuilder, roads: Roads) -> ServerBuilder {
     let hiding_places = roads.clone();
     let nodes = board::NodeCount(roads.nodes.len());
     builder
-        .rewards(tables())
         .add_plugins(move |app: &mut App| {
             app.insert_resource(nodes);
         })

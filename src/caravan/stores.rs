@@ -10,11 +10,8 @@ use crate::store::game::{GamePlugin, GameTransaction, KindRefusal, MutationKind,
 use super::campaign::{KeepBattle, KeepRounds};
 use super::errands::FinishErrand;
 use super::goods::Good;
+use super::lore::Stock;
 
-/// Loads of each good in each store when it is opened.
-pub const OPENING_LOADS: u32 = 500;
-/// Most loads of a good that a store takes.
-pub const STORE_LOADS_MAX: u32 = 1_000;
 /// The house that bounties are out of.
 pub(super) const GIVEN_OUT: &str = "bandits";
 
@@ -31,18 +28,23 @@ pub struct MoveStock {
     good: Name,
     /// Below nothing where they leave.
     loads: i32,
+    /// What is in a store that opens now.
+    opening: u32,
+    /// Most that the store takes.
+    most: u32,
 }
 
 impl MoveStock {
     /// What a plan calls it.
     pub(super) const KIND: &str = "move_stock";
 
-    pub(super) fn taken(market: Name, good: Good, loads: u16) -> Self {
-        Self { market, good: good.asset(), loads: -i32::from(loads) }
+    pub(super) fn taken(market: Name, good: Good, loads: u16, stock: Stock) -> Self {
+        Self { loads: -i32::from(loads), ..Self::brought(market, good, loads, stock) }
     }
 
-    pub(super) fn brought(market: Name, good: Good, loads: u16) -> Self {
-        Self { market, good: good.asset(), loads: loads.into() }
+    pub(super) fn brought(market: Name, good: Good, loads: u16, stock: Stock) -> Self {
+        let Stock { opening, most, .. } = stock;
+        Self { market, good: good.asset(), loads: loads.into(), opening, most }
     }
 }
 
@@ -55,11 +57,13 @@ impl MutationKind for MoveStock {
         // A store opens when somebody first asks for it: a map may grow.
         tx.execute(
             "INSERT INTO game_caravan_stock (market, good, loads, opened) VALUES (?1, ?2, ?3, ?3) ON CONFLICT DO NOTHING",
-            &[market.clone(), good.clone(), OPENING_LOADS.into()],
+            &[market.clone(), good.clone(), data.opening.into()],
         )?;
         let moved = tx.execute(
-            "UPDATE game_caravan_stock SET loads = loads + ?3 WHERE market = ?1 AND good = ?2 AND loads + ?3 BETWEEN 0 AND ?4",
-            &[market, good, data.loads.into(), STORE_LOADS_MAX.into()],
+            // What lies in a store that holds less now may leave it.
+            "UPDATE game_caravan_stock SET loads = loads + ?3
+             WHERE market = ?1 AND good = ?2 AND loads + ?3 >= 0 AND (?3 < 0 OR loads + ?3 <= ?4)",
+            &[market, good, data.loads.into(), data.most.into()],
         )?;
         match moved {
             1 => Ok(()),
@@ -190,7 +194,10 @@ mod tests {
     /// order claims come to the store.
     #[test]
     fn a_bounty_is_paid_once_also_when_the_next_one_is_up_already() {
-        let bank = Bank::new(super::super::tables().assets(), GameStore::default().plugin(plugin()));
+        let bank = Bank::new(
+            super::super::Lore::shipped().reward_tables().assets(),
+            GameStore::default().plugin(plugin()),
+        );
         let mut number = 0;
         let mut takes = |name: &str, period: u64| {
             number += 1;
@@ -202,7 +209,12 @@ mod tests {
                 "bandits",
             );
             let claim = Claim::new(&player, ClaimKey(number), b"bounty");
-            let context = PlanContext::new(Arc::new(super::super::tables()), 1, &claim, 0);
+            let context = PlanContext::new(
+                Arc::new(super::super::Lore::shipped().reward_tables().clone()),
+                1,
+                &claim,
+                0,
+            );
             let context = context.with(&player, Holdings::default());
             let plan = Arc::new(plan(&context, &claim, &request).unwrap());
             let plans = vec![Submission { number: 1, plan }];

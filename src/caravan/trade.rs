@@ -8,6 +8,7 @@ use crate::reward::Name;
 use crate::store::MutationSummary;
 
 use super::goods::Good;
+use super::lore::Lore;
 use super::market::Prices;
 use super::purse::{Purse, SILVER, STRONGBOX};
 use super::roads::{NodeId, Roads};
@@ -142,17 +143,25 @@ pub fn bounty_period(now_ms: u64) -> u64 {
 
 /// The node where the caller is, and its house; none far from any.
 pub(super) fn node_here(context: &AskContext<'_>) -> Option<(NodeId, Name)> {
-    let roads = context.published::<Roads>()?;
-    let node = roads.nearest(context.position.truncate(), TRADE_REACH_M)?;
-    Some((node, market_of(roads, node)))
+    here(context).ok().map(|here| (here.node, here.market))
 }
 
-fn here(context: &AskContext<'_>) -> Result<(NodeId, Name), TradeRefusal> {
-    node_here(context).ok_or(TradeRefusal::NoNode)
+/// The node where somebody is who trades.
+pub(super) struct Here<'c> {
+    pub(super) node: NodeId,
+    pub(super) slug: &'c str,
+    pub(super) market: Name,
+    prices: &'c Prices,
+    pub(super) lore: &'c Lore,
 }
 
-fn price_of(good: Good, context: &AskContext<'_>) -> u32 {
-    context.published::<Prices>().map_or(good.usual_price(), |prices| prices.of_good(good))
+/// The node where the caller is.
+pub(super) fn here<'c>(context: &'c AskContext<'_>) -> Result<Here<'c>, TradeRefusal> {
+    let published =
+        (context.published::<Roads>(), context.published::<Prices>(), context.published::<Lore>());
+    let (Some(roads), Some(prices), Some(lore)) = published else { return Err(TradeRefusal::NoNode) };
+    let node = roads.nearest(context.position.truncate(), TRADE_REACH_M).ok_or(TradeRefusal::NoNode)?;
+    Ok(Here { node, slug: &roads.node(node).slug, market: market_of(roads, node), prices, lore })
 }
 
 fn checked(loads: u16) -> Result<u64, TradeRefusal> {
@@ -160,8 +169,8 @@ fn checked(loads: u16) -> Result<u64, TradeRefusal> {
 }
 
 pub(super) fn buy(buy: &Buy, _: &Purse, context: &AskContext<'_>) -> Result<PlanRequest, TradeRefusal> {
-    let (loads, (_, market)) = (checked(buy.loads)?, here(context)?);
-    let silver = price_of(buy.good, context);
+    let (loads, Here { slug, market, prices, lore, .. }) = (checked(buy.loads)?, here(context)?);
+    let silver = prices.of_good(buy.good);
     if silver > buy.at_most {
         return Err(TradeRefusal::Price { silver });
     }
@@ -169,12 +178,12 @@ pub(super) fn buy(buy: &Buy, _: &Purse, context: &AskContext<'_>) -> Result<Plan
         .request("buy")
         .pay(SILVER, loads * u64::from(silver), market.clone())
         .grant(buy.good.asset(), loads, market.clone())
-        .game(MoveStock::KIND, &MoveStock::taken(market, buy.good, buy.loads)))
+        .game(MoveStock::KIND, &MoveStock::taken(market, buy.good, buy.loads, lore.stock(slug, buy.good))))
 }
 
 pub(super) fn sell(sell: &Sell, _: &Purse, context: &AskContext<'_>) -> Result<PlanRequest, TradeRefusal> {
-    let (loads, (_, market)) = (checked(sell.loads)?, here(context)?);
-    let silver = price_of(sell.good, context);
+    let (loads, Here { slug, market, prices, lore, .. }) = (checked(sell.loads)?, here(context)?);
+    let silver = prices.of_good(sell.good);
     if silver < sell.at_least {
         return Err(TradeRefusal::Price { silver });
     }
@@ -182,20 +191,26 @@ pub(super) fn sell(sell: &Sell, _: &Purse, context: &AskContext<'_>) -> Result<P
         .request("sell")
         .pay(sell.good.asset(), loads, market.clone())
         .grant(SILVER, loads * u64::from(silver), market.clone())
-        .game(MoveStock::KIND, &MoveStock::brought(market, sell.good, sell.loads)))
+        .game(
+            MoveStock::KIND,
+            &MoveStock::brought(market, sell.good, sell.loads, lore.stock(slug, sell.good)),
+        ))
 }
 
 pub(super) fn hand_in(_: &HandIn, _: &Purse, context: &AskContext<'_>) -> Result<PlanRequest, TradeRefusal> {
-    let (node, market) = here(context)?;
+    let Here { node, slug, market, lore, .. } = here(context)?;
     let period = bounty_period(context.tick.now_ms);
     let good = asked_for(context.tick.seed, node, period);
-    let silver = 2 * u64::from(good.usual_price()) * u64::from(BOUNTY_LOADS);
+    let silver = 2 * u64::from(lore.usual_price(good)) * u64::from(BOUNTY_LOADS);
     let taken = TakeBounty { market: market.clone(), period, player: context.player.clone() };
     Ok(context
         .request("bounty")
         .game(TakeBounty::KIND, &taken)
         .pay(good.asset(), BOUNTY_LOADS.into(), market.clone())
-        .game(MoveStock::KIND, &MoveStock::brought(market.clone(), good, BOUNTY_LOADS))
+        .game(
+            MoveStock::KIND,
+            &MoveStock::brought(market.clone(), good, BOUNTY_LOADS, lore.stock(slug, good)),
+        )
         .grant(SILVER, silver, market)
         .grant(STRONGBOX, 1, GIVEN_OUT))
 }

@@ -7,6 +7,7 @@ use crate::prelude::*;
 use super::allegiance::{ROADS_SCOUTED, SUSPECT, WARDENS};
 use super::goods::{Burden, Cargo, Good};
 use super::haggle::{Bid, Offer};
+use super::lore::Lore;
 use super::market::{Prices, TradedHere};
 use super::roads::{NodeId, Roads};
 
@@ -22,7 +23,7 @@ pub struct Caravan {
     /// How fast it travels, m/s.
     #[sync(broadcast, precision = 0.01)]
     pub speed_m_s: f32,
-    /// How heavy it looks. Told from the cargo; what is kept here means nothing on the server.
+    /// How heavy it looks. Told from its weight; what is kept here means nothing on the server.
     #[sync(computed = looks)]
     pub burden: Burden,
     /// Its silver; others can tell how many hundreds.
@@ -43,6 +44,9 @@ pub struct Caravan {
     /// Who travels with it.
     #[sync(broadcast, nested, max_bytes = 120)]
     pub crew: Crew,
+    /// What its cargo weighs, kg: what it looks like is told from that.
+    #[sync(server_only)]
+    pub weight_kg: u32,
     /// What decides its choices. Nobody's business.
     #[sync(server_only)]
     pub seed: u64,
@@ -68,7 +72,7 @@ pub struct Member {
 }
 
 fn looks(caravan: &Caravan) -> Burden {
-    Burden::of(caravan.cargo.weight_kg())
+    Burden::of(caravan.weight_kg)
 }
 
 fn to_hundreds(purse: &u32) -> u32 {
@@ -129,6 +133,7 @@ pub(super) fn travel(
     context: Res<TickContext>,
     roads: Res<Published<Roads>>,
     prices: Res<Published<Prices>>,
+    lore: Res<Published<Lore>>,
     mut traded: ResMut<TradedHere>,
     mut caravans: Query<(&NetId, &mut Position, &mut Caravan, &mut Journey, &mut Subject)>,
 ) {
@@ -151,6 +156,7 @@ pub(super) fn travel(
         journey.rests_until = context.tick.0 + context.ticks(chance.between(REST_S));
         let mut chance = context.random(net_id, TRADE);
         caravan.trade(&mut chance, &prices, &mut traded);
+        caravan.weight_kg = caravan.cargo.weight_kg(&lore);
         if chance.chance(CREW_CHANGES_SHARE) {
             caravan.crew.change(&mut chance);
         }
@@ -255,6 +261,7 @@ pub(super) fn spawn_caravan(world: &mut Population<'_>, roads: &Roads, number: u
         caravan.crew.members.push(Member::somebody(&mut chance));
     }
     caravan.cargo.add(Good::ALL[chance.below(Good::ALL.len())], 1 + chance.below(LOADS_MAX) as u16);
+    caravan.weight_kg = caravan.cargo.weight_kg(world.reference());
     caravan.plan(&mut chance, roads, from);
     let journey = Journey { from, to, rests_until: 0 };
     world.spawn(SpawnRequest::new(NetId::WORLD, place, (caravan, journey, Subject::default())));

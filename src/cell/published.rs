@@ -32,6 +32,17 @@ pub(crate) type Publish = Arc<dyn Fn(&mut World) + Send + Sync>;
 #[derive(Resource, Default)]
 pub(crate) struct NewlyPublished(Vec<Publish>);
 
+impl NewlyPublished {
+    /// A new version, which somebody else may hold too.
+    pub(crate) fn push<T: Send + Sync + 'static>(&mut self, value: Arc<T>) {
+        self.0.push(Arc::new(move |world| {
+            if let Some(mut published) = world.get_resource_mut::<Published<T>>() {
+                published.0 = value.clone();
+            }
+        }));
+    }
+}
+
 /// For node systems: gives all cells that [read](super::registration::CellAppExt::read_published) a `T` a new version of
 /// it, without copying it. Game systems read it from the next `Partition` on: in the same tick when it is given before
 /// that set, in the next tick otherwise. Of several versions the last one given counts.
@@ -58,12 +69,7 @@ pub struct Publisher<'w> {
 impl Publisher<'_> {
     /// Gives a new version. One of a type that no cell reads has no effect.
     pub fn publish<T: Send + Sync + 'static>(&mut self, value: T) {
-        let value = Arc::new(value);
-        self.newly.0.push(Arc::new(move |world| {
-            if let Some(mut published) = world.get_resource_mut::<Published<T>>() {
-                published.0 = value.clone();
-            }
-        }));
+        self.newly.push(Arc::new(value));
     }
 }
 

@@ -28,6 +28,10 @@ pub enum Command {
     Run(Box<RunOptions>),
     /// Check a configuration file: [`config_check`](super::config_check).
     ConfigCheck(ConfigCheckOptions),
+    /// Write the reference data as JSON.
+    ConfigExport(ConfigExportOptions),
+    /// Let a running world read its reference data again.
+    ConfigReload(ConfigReloadOptions),
     /// Make a connect token.
     Token(TokenOptions),
     /// Be a client that a person or a script drives.
@@ -98,17 +102,47 @@ enum Sub {
 
 #[derive(Debug, Subcommand)]
 enum ConfigSub {
-    /// Check a file whole: exit 0 if a world would run with it, else 2 with file, line and key.
+    /// Check a file whole, with the game's reference data beside it: exit 0 if a world would run with it, else 2 with file, line and
+    /// key.
     Check(ConfigCheckOptions),
+    /// Write the game's reference data as JSON, one file a kind.
+    Export(ConfigExportOptions),
+    /// Let the world that runs in a save read its reference data again: exit 1 when none runs, 2 when a file is wrong.
+    Reload(ConfigReloadOptions),
 }
 
 /// What to check.
 #[derive(Clone, Debug, Args)]
 pub struct ConfigCheckOptions {
-    /// The TOML file.
+    /// The TOML file: a world's configuration, or one of the game's reference data.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Also write the outcome to stdout, as one JSON object on one line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whereto what is written.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigExportOptions {
+    /// The folder; it is made if it is not there, and files of an earlier export are replaced.
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// The world's configuration, for the game's files beside it [default: assets/config/world.toml].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Which world.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigReloadOptions {
+    /// The save of the world: saves/NAME.
+    #[arg(value_name = "SAVE")]
+    pub save: PathBuf,
+    /// The token to show a world that was given one [default: SAVE/admin.token].
+    #[arg(long, value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
+    /// Print the outcome as one JSON object on one line.
     #[arg(long)]
     pub json: bool,
 }
@@ -308,6 +342,8 @@ where
         None => Command::Run(Box::new(cli.run)),
         Some(Sub::Run(options)) => Command::Run(options),
         Some(Sub::Config(ConfigSub::Check(options))) => Command::ConfigCheck(options),
+        Some(Sub::Config(ConfigSub::Export(options))) => Command::ConfigExport(options),
+        Some(Sub::Config(ConfigSub::Reload(options))) => Command::ConfigReload(options),
         Some(Sub::Token(options)) => Command::Token(options),
         Some(Sub::Client(options)) => Command::Client(options),
         Some(Sub::Why(options)) => Command::Why(options),

@@ -13,8 +13,8 @@ mod operate;
 mod tests;
 
 pub use args::{
-    ClientMode, ClientOptions, Command, ConfigCheckOptions, ModerateOptions, RulesOptions, TokenOptions,
-    WhyOptions, parse,
+    ClientMode, ClientOptions, Command, ConfigCheckOptions, ConfigExportOptions, ConfigReloadOptions,
+    ModerateOptions, RulesOptions, TokenOptions, WhyOptions, parse,
 };
 pub use config_check::config_check;
 pub use exit::{CliError, ExitCode};

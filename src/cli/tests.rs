@@ -153,7 +153,7 @@ fn check(text: &str, json: bool) -> (ExitCode, String, String, String) {
     std::fs::write(&file, text).unwrap();
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let options = ConfigCheckOptions { file: file.clone(), json };
-    let exit = config_check(&options, |_| Vec::new(), &mut out, &mut err).unwrap();
+    let exit = config_check(&options, None, |_| Vec::new(), &mut out, &mut err).unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (exit, text(out), text(err), file.display().to_string())
 }
@@ -189,7 +189,7 @@ fn config_check_tells_what_is_wrong_with_named_files() {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let options = ConfigCheckOptions { file, json: true };
     let named_files = |settings: &Settings| vec![format!("{:?} is missing", settings.network.key_file)];
-    assert_eq!(config_check(&options, named_files, &mut out, &mut err).unwrap(), ExitCode::Usage);
+    assert_eq!(config_check(&options, None, named_files, &mut out, &mut err).unwrap(), ExitCode::Usage);
     assert_eq!(String::from_utf8(err).unwrap(), "error: Some(\"no.key\") is missing\n");
     let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
     assert_eq!((&json["ok"], &json["error"]), (&false.into(), &"Some(\"no.key\") is missing".into()));
@@ -199,7 +199,7 @@ fn config_check_tells_what_is_wrong_with_named_files() {
 fn config_check_of_a_missing_file_is_wrong_usage() {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let options = ConfigCheckOptions { file: "no/such.toml".into(), json: true };
-    assert_eq!(config_check(&options, |_| Vec::new(), &mut out, &mut err).unwrap(), ExitCode::Usage);
+    assert_eq!(config_check(&options, None, |_| Vec::new(), &mut out, &mut err).unwrap(), ExitCode::Usage);
     assert!(String::from_utf8(err).unwrap().starts_with("error: no/such.toml: cannot be read"));
     assert!(String::from_utf8(out).unwrap().contains("\"error\":\"no/such.toml: cannot be read"));
 }

@@ -178,7 +178,7 @@ impl WorldConfig {
 }
 
 /// Line and column of a byte of the text, both from 1.
-fn place(file: &str, text: &str, offset: usize) -> FilePlace {
+pub(crate) fn place(file: &str, text: &str, offset: usize) -> FilePlace {
     let before = &text.as_bytes()[..offset.min(text.len())];
     let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
     let column = String::from_utf8_lossy(&before[line_start..]).chars().count() + 1;
@@ -187,7 +187,7 @@ fn place(file: &str, text: &str, offset: usize) -> FilePlace {
 }
 
 /// Turns an error of the TOML reader into a problem without a key: its own words are the best there are.
-fn describe_syntax(file: &str, text: &str, error: &toml::de::Error) -> Problem {
+pub(crate) fn describe_syntax(file: &str, text: &str, error: &toml::de::Error) -> Problem {
     Problem {
         origin: Origin::File(place(file, text, error.span().map_or(0, |span| span.start))),
         key: String::new(),
@@ -249,7 +249,7 @@ fn remove(table: &mut DeTable<'_>, path: &[String]) {
 }
 
 /// What stands at a span: its first line, cut where it grows long.
-fn excerpt(text: &str, span: &Range<usize>) -> String {
+pub(crate) fn excerpt(text: &str, span: &Range<usize>) -> String {
     const CHARS_MAX: usize = 60;
     let line = text.get(span.clone()).unwrap_or_default().lines().next().unwrap_or_default();
     match line.char_indices().nth(CHARS_MAX) {

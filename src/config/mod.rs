@@ -19,6 +19,7 @@ mod values;
 
 pub use error::{ConfigError, FilePlace, Origin, Problem, Sourced};
 pub use file::{CONFIG_BYTES_MAX, WorldConfig};
+pub(crate) use file::{describe_syntax, excerpt, place};
 pub use options::{CONFIG_FILE_DEFAULT, RunOptions, config_file};
 pub use settings::{
     NetworkSettings, Pace, RunSettings, SaveSettings, SessionSettings, Settings, SpaceSettings, WorldChoice,

@@ -15,15 +15,18 @@ use crate::client::{As, ClientFailure, ClientGame, ClientTarget, Player, run_rep
 use crate::config::{Settings, config_file};
 use crate::http::AdminToken;
 use crate::net::{Authentication, Identity, SecretKey, issue_token};
+use crate::reference::Reference;
 use crate::replication::Schema;
 use crate::server::{ServerBuilder, WorldSettings};
 use crate::store::Store;
 use crate::telemetry::WatchdogSettings;
 
 use super::ask::ask_why;
+use super::error::RunError;
 use super::moderation::{as_json, moderate};
 use super::operator::operate;
-use super::run::{BotsRequest, InProcessPlayers, MakeBots, RunError, Setup, run, world_settings};
+use super::reference::{export_to, reload};
+use super::run::{BotsRequest, InProcessPlayers, MakeBots, Setup, run, world_settings};
 use super::saving::as_world_image;
 
 /// A game as a program: every command of the command line, around the game's plugins.
@@ -108,6 +111,14 @@ impl WorldServer {
         self
     }
 
+    /// Declares the game's reference data, which are read beside the configuration file before a world runs
+    /// ([`ServerBuilder::reference`]).
+    #[must_use]
+    pub fn reference<R: Reference>(mut self) -> Self {
+        self.builder = self.builder.reference::<R>();
+        self
+    }
+
     /// Adds what depends on the configuration, before a world runs: published data, avatars, NPCs. An error ends
     /// the program with exit code 2 and this text. `terrane config check` calls it too, and forgets the outcome.
     #[must_use]
@@ -155,10 +166,31 @@ impl WorldServer {
             Command::Run(options) => finish(run(builder, setup, bots, watchdog, &options)),
             Command::ConfigCheck(options) => {
                 let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
+                let reference = builder.reference_kind();
                 let named_files = |settings: &Settings| check_named_files(builder, setup, settings);
-                let checked = cli::config_check(&options, named_files, &mut out, &mut err);
+                let checked = cli::config_check(&options, reference, named_files, &mut out, &mut err);
                 exit(checked.unwrap_or(ExitCode::CheckFailed))
             }
+            Command::ConfigExport(options) => match export_to(builder.reference_kind(), &options) {
+                Ok(done) => {
+                    eprintln!("{done}");
+                    AppExit::Success
+                }
+                Err(error) => finish(Err(error)),
+            },
+            Command::ConfigReload(options) => match reload(&options) {
+                Ok(outcome) => {
+                    let said = match serde_json::to_string(&outcome) {
+                        Ok(json) if options.json => say(&json),
+                        _ => {
+                            eprintln!("{}", outcome.text);
+                            AppExit::Success
+                        }
+                    };
+                    if outcome.done { said } else { exit(ExitCode::CheckFailed) }
+                }
+                Err(error) => finish(Err(RunError::Game(error.to_string()))),
+            },
             Command::Token(options) => finish(print_token(&options)),
             Command::Why(options) => match ask_why(&options) {
                 Ok(answer) => say(answer.trim_end()),

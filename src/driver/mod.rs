@@ -9,6 +9,7 @@ mod ask;
 mod command;
 mod compensations;
 mod dispatcher;
+mod error;
 pub mod exchange;
 mod live;
 mod moderation;
@@ -17,15 +18,18 @@ mod operator;
 mod operator_text;
 mod pacer;
 mod players;
+mod reference;
 mod rows;
 mod run;
 mod saving;
 mod signals;
 mod troubles;
+mod watch;
 
 /// Calendar time of tick 0 in lockstep: 2026-01-01, in milliseconds since 1970.
 pub const LOCKSTEP_EPOCH_MS: u64 = 1_767_225_600_000;
 
 pub use command::WorldServer;
+pub use error::RunError;
 pub use exchange::Exchange;
-pub use run::{BotsRequest, InProcessPlayers, RunError};
+pub use run::{BotsRequest, InProcessPlayers};

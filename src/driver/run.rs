@@ -7,17 +7,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::cli::{CliError, ExitCode};
 use crate::config::{Pace, ReportFormat, RunOptions, Settings};
 use crate::http::{
     AdminToken, CompensationOrders, DrainRequest, HttpLimits, HttpServer, HttpSettings, HttpState, Orders,
-    Questions,
+    Questions, ReloadOrders,
 };
 use crate::net::{Loopback, LoopbackConditions, NetConfig, SecretKey, UdpNet, loopback::LoopbackPort};
 use crate::replication::Schema;
 use crate::replication::rule::{Tier, Tiers};
 use crate::server::io::TickInput;
-use crate::server::{Server, ServerBuilder, ServerError, WorldSettings};
+use crate::server::{Server, ServerBuilder, WorldSettings};
 use crate::space::Area;
 use crate::store::{Retention, RunFile, RunInfo, Store, UnusedSave, WorldIdentity, WorldRecord};
 use crate::telemetry::watchdog::end_process;
@@ -27,12 +26,15 @@ use crate::telemetry::{
 };
 
 use super::ask::answer_questions;
+use super::error::RunError;
 use super::exchange::{Exchange, SEE_OFF_ROUND};
 use super::observe::{Observer, config_json};
 use super::pacer::Pacer;
+use super::reference::{ReferenceDesk, folder_of};
 use super::saving::{Saving, as_world_image};
 use super::signals::Signals;
 use super::troubles::health_of;
+use super::watch::Watcher;
 
 /// Players inside the process, played by the game: called once a tick, before and after it.
 pub trait InProcessPlayers: Send {
@@ -64,72 +66,6 @@ pub(super) type MakeBots = Box<dyn Fn(BotsRequest<'_>) -> Box<dyn InProcessPlaye
 pub(super) type Setup =
     Box<dyn FnOnce(ServerBuilder, &Settings, &WorldSettings) -> Result<ServerBuilder, String>>;
 
-/// Why a world did not run, or did not end well.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// Configuration, save or usage.
-    #[error(transparent)]
-    Cli(#[from] CliError),
-    /// The game's own files are wrong.
-    #[error("{0}")]
-    Game(String),
-    /// The game or the saved world is faulty.
-    #[error(transparent)]
-    Server(#[from] ServerError),
-    /// Sockets.
-    #[error(transparent)]
-    Net(#[from] crate::net::NetError),
-    /// The key.
-    #[error(transparent)]
-    Key(#[from] crate::net::auth::KeyFileError),
-    /// The operators' side.
-    #[error(transparent)]
-    Http(#[from] crate::http::HttpError),
-    /// The operators' token.
-    #[error(transparent)]
-    Token(#[from] crate::http::TokenError),
-    /// The system refused signals or threads.
-    #[error("the system refuses signal handlers or threads: {0}")]
-    System(#[from] std::io::Error),
-    /// The game has nobody to play.
-    #[error("--bots {0}: this game has no bots; leave --bots out")]
-    NoBots(usize),
-    /// The game has no NPCs.
-    #[error("--npcs {0}: this game has no NPCs; leave --npcs out")]
-    NoNpcs(u64),
-    /// A tick panicked.
-    #[error("{0}")]
-    Panicked(String),
-    /// A shard or the store is gone.
-    #[error("{0}: the world was saved as far as possible and has ended")]
-    Fault(String),
-}
-
-impl RunError {
-    /// What the process ends with.
-    #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
-        match self {
-            RunError::Cli(error) => error.exit_code(),
-            RunError::Panicked(_) | RunError::Fault(_) | RunError::System(_) => ExitCode::CheckFailed,
-            RunError::Server(ServerError::Image(_)) => ExitCode::CheckFailed,
-            _ => ExitCode::Usage,
-        }
-    }
-}
-
-impl From<crate::store::StoreError> for RunError {
-    fn from(error: crate::store::StoreError) -> Self {
-        RunError::Cli(error.into())
-    }
-}
-
-impl From<crate::config::ConfigError> for RunError {
-    fn from(error: crate::config::ConfigError) -> Self {
-        RunError::Cli(error.into())
-    }
-}
-
 /// Runs a world until it is told to stop.
 pub(super) fn run(
     builder: ServerBuilder,
@@ -142,6 +78,9 @@ pub(super) fn run(
     start_log(&settings);
     install_panic_hook();
     let signals = Signals::install()?;
+    let folder = settings.config_file.as_deref().map(|file| folder_of(file).to_owned());
+    let reference = builder.reference_kind().map(|kind| kind.load(folder.as_deref()));
+    let reference = reference.transpose().map_err(RunError::Reference)?;
     // Bound first, so that it goes last: a start that is refused from here on leaves nothing behind.
     let (unused, mut store, record) = open_store(&mut settings)?;
     for warning in &settings.warnings {
@@ -151,6 +90,9 @@ pub(super) fn run(
     let world_settings = world_settings(&settings, record.secret);
     let heartbeat = Heartbeat::new();
     let mut builder = builder.observe(StageClock::system(), heartbeat.clone());
+    if let Some(loaded) = &reference {
+        builder = builder.with_reference(loaded.clone());
+    }
     if let Some(setup) = setup {
         builder = setup(builder, &settings, &world_settings).map_err(RunError::Game)?;
     }
@@ -161,13 +103,16 @@ pub(super) fn run(
 
     let first = server.next_tick();
     let every = u64::from(settings.save.image_every_s) * u64::from(settings.run.hz);
-    let saving = Saving::start(store, &mut server, every, first)?;
+    let mut saving = Saving::start(store, &mut server, every, first)?;
+    if let Some(loaded) = reference {
+        saving.follow_files(ReferenceDesk::new(Watcher::start(loaded.kind(), folder)?, loaded));
+    }
     let mut network = start_network(&settings, &server, make_bots)?;
     let readiness = Readiness::default();
     let metrics = Arc::new(Metrics::new());
     let board = StatusBoard::default();
     let (drain, questions, orders) = (DrainRequest::default(), Questions::default(), Orders::default());
-    let compensations = CompensationOrders::default();
+    let (compensations, reloads) = (CompensationOrders::default(), ReloadOrders::default());
     let mut observer = Observer::new(
         metrics.clone(),
         board.clone(),
@@ -185,6 +130,7 @@ pub(super) fn run(
         questions: questions.clone(),
         orders: orders.clone(),
         compensations: compensations.clone(),
+        reloads: reloads.clone(),
     };
     let folder = settings.world.save_folder();
     let http = start_http(&settings, &folder, state)?;
@@ -217,6 +163,7 @@ pub(super) fn run(
         questions,
         orders,
         compensations,
+        reloads,
         last_image: None,
     };
     readiness.set_phase(Phase::Ready);
@@ -377,6 +324,7 @@ struct World {
     questions: Questions,
     orders: Orders,
     compensations: CompensationOrders,
+    reloads: ReloadOrders,
     last_image: Option<crate::server::WorldImage>,
 }
 
@@ -446,6 +394,7 @@ impl World {
         }
         self.saving.fill(&mut input, &self.readiness, &self.orders);
         self.saving.take_compensations(&input, &self.compensations);
+        self.saving.take_reloads(&input, &self.reloads);
         input.health = health_of(&self.readiness);
         network.exchange.gather(&mut input);
         let began = Instant::now();

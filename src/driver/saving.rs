@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::http::{CompensationOrders, Orders};
+use crate::http::{CompensationOrders, Orders, ReloadOrders, Reply};
 use crate::ids::TickNumber;
 use crate::server::io::{TickInput, TickOutput, WorldImage};
 use crate::server::{Server, image};
 use crate::store::{
-    Asked, Image, Refused, SaveFolder, Store, StoreError, StoreHandle, StoreRequest, StoreResult, StoreStats,
-    counter,
+    Asked, Image, ReferenceWrite, Refused, SaveFolder, Store, StoreError, StoreHandle, StoreRequest,
+    StoreResult, StoreStats, counter,
 };
 use crate::telemetry::Readiness;
 
 use super::compensations::CompensationsDesk;
 use super::dispatcher::Dispatcher;
+use super::live::now_ms;
 use super::players::PlayersDesk;
+use super::reference::ReferenceDesk;
 use super::troubles::{Trouble, Troubles};
 
 /// Epochs and births that are reserved at a time: a restart after a crash skips at most so many numbers.
@@ -46,6 +48,8 @@ pub(super) struct Saving {
     players: PlayersDesk,
     dispatcher: Dispatcher,
     compensations: CompensationsDesk,
+    /// Of a game that has reference data, once somebody watches its files.
+    reference: Option<ReferenceDesk>,
     troubles: Troubles,
     /// Calendar time of the newest tick.
     now_ms: u64,
@@ -80,7 +84,13 @@ impl Saving {
         if !store.is_new() {
             server.remember_nothing();
         }
-        store.adopt_assets(server.reward_tables().assets())?;
+        let reference = server.reference().cloned();
+        if reference.as_ref().is_none_or(|reference| reference.rewards().is_none()) {
+            store.adopt_assets(server.reward_tables().assets())?;
+        }
+        if let Some(reference) = reference {
+            store.adopt_reference(&ReferenceWrite { reference, tick: next, now_ms: now_ms() })?;
+        }
         store.adopt_game(server.game_store().clone())?;
         let hz = u64::from(server.settings().hz);
         let dispatcher = Dispatcher::start(server.take_couriers(), OUTBOX_EVERY_S * hz)
@@ -102,6 +112,7 @@ impl Saving {
             players: PlayersDesk::default(),
             dispatcher,
             compensations: CompensationsDesk::default(),
+            reference: None,
             troubles: Troubles::default(),
             now_ms: 0,
         })
@@ -152,9 +163,25 @@ impl Saving {
         self.compensations.hand_over(input, orders, &self.store);
     }
 
+    /// From now on the world follows its files of reference data.
+    pub(super) fn follow_files(&mut self, reference: ReferenceDesk) {
+        self.reference = Some(reference);
+    }
+
+    /// Takes what the files of reference data say now, and orders to read them.
+    pub(super) fn take_reloads(&mut self, input: &TickInput, orders: &ReloadOrders) {
+        match &mut self.reference {
+            Some(reference) => reference.turn(input, orders, &self.store),
+            None => orders.answer(1, |_| Reply::Unknown("this game has no reference data".into())),
+        }
+    }
+
     /// Waits until the store has answered everything, as lockstep does before each tick.
     pub(super) fn wait(&mut self, input: &mut TickInput, readiness: &Readiness) {
-        while (self.under_way > 0 || self.players.is_under_way() || self.dispatcher.is_asked())
+        while (self.under_way > 0
+            || self.players.is_under_way()
+            || self.dispatcher.is_asked()
+            || self.reloads())
             && let Some(result) = self.store.wait_result(Duration::from_secs(60))
         {
             let works = !matches!(result, StoreResult::Failed { .. });
@@ -164,6 +191,10 @@ impl Saving {
                 self.send_image();
             }
         }
+    }
+
+    fn reloads(&self) -> bool {
+        self.reference.as_ref().is_some_and(ReferenceDesk::is_under_way)
     }
 
     fn take(&mut self, result: StoreResult, input: &mut TickInput, readiness: &Readiness) {
@@ -179,6 +210,17 @@ impl Saving {
                 self.players.done(done);
             }
             StoreResult::Compensation(done) => self.compensations.done(done, input),
+            StoreResult::ReferenceWritten(version) => {
+                if let Some(reference) = &mut self.reference {
+                    reference.written(version, input);
+                }
+            }
+            // What there was stays in force, and nothing of it is lost.
+            StoreResult::Failed { asked: Asked::Reference(_), retry_in_ms, message, .. } => {
+                if let (None, Some(reference)) = (retry_in_ms, &mut self.reference) {
+                    reference.gave_up(&message);
+                }
+            }
             StoreResult::Due(due) => {
                 self.troubles.end(Trouble::Deliveries);
                 self.dispatcher.take(due, input.tick);
@@ -202,7 +244,7 @@ impl Saving {
                 tracing::error!("{message}");
                 self.troubles.begin(match asked {
                     Asked::Image(_) => Trouble::Images,
-                    Asked::Players | Asked::Compensation(_) => self.players_trouble(),
+                    Asked::Players | Asked::Compensation(_) | Asked::Reference(_) => self.players_trouble(),
                     Asked::Outbox => Trouble::Deliveries,
                     Asked::Reserve { .. } => Trouble::Reserves,
                 });
@@ -215,7 +257,7 @@ impl Saving {
                         }
                         Asked::Players => self.players.gave_up(&message),
                         Asked::Outbox => self.dispatcher.gave_up(input.tick),
-                        Asked::Compensation(_) => {}
+                        Asked::Compensation(_) | Asked::Reference(_) => {}
                         Asked::Reserve { .. } => {
                             self.asked_epoch = self.reserved_epoch;
                             self.asked_births = self.reserved_births;

@@ -15,6 +15,7 @@
 //! | `/api/why` | GET | yes | why a player sees an entity or a field, or does not |
 //! | `/api/moderate` | POST | yes | what came of an order about a player: kick, ban, unban, mute, unmute |
 //! | `/api/compensations` | POST | yes | what came of an order about what failed for good: retry, discard |
+//! | `/api/reload` | POST | yes | what came of reading the files of reference data again |
 //! | `/api/drain` | POST | yes | 202: the world stops admitting, saves and ends |
 //! | `/` | GET | | a page for people |
 //!
@@ -35,8 +36,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use questions::{
-    CompensationOrders, CompensationRequest, Desk, OrderRequest, Orders, Questions, Reply, Waiting,
-    WaitingCompensation, WaitingOrder, WhyQuestion,
+    CompensationOrders, CompensationRequest, Desk, OrderRequest, Orders, Questions, ReloadOrders,
+    ReloadRequest, Reply, Waiting, WaitingCompensation, WaitingOrder, WaitingReload, WhyQuestion,
 };
 pub use server::HttpServer;
 pub use token::{AdminToken, TokenError};
@@ -110,6 +111,8 @@ pub struct HttpState {
     pub orders: Orders,
     /// Where orders about what failed for good wait.
     pub compensations: CompensationOrders,
+    /// Where orders to read the files of reference data again wait.
+    pub reloads: ReloadOrders,
 }
 
 /// An operator's wish that the world ends in order. Clones share it.

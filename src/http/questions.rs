@@ -73,6 +73,11 @@ pub struct CompensationRequest {
     pub why: String,
 }
 
+/// That the files of reference data are read again, in the words of the request: there is nothing else to say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReloadRequest {}
+
 /// A question that waits for its reply.
 #[derive(Debug)]
 pub struct Waiting<Q> {
@@ -99,6 +104,9 @@ pub type WaitingOrder = Waiting<OrderRequest>;
 
 /// An order about what failed for good that waits for its reply.
 pub type WaitingCompensation = Waiting<CompensationRequest>;
+
+/// An order to read the files of reference data that waits for its reply.
+pub type WaitingReload = Waiting<ReloadRequest>;
 
 /// Why there is no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -132,6 +140,9 @@ pub type Orders = Desk<OrderRequest>;
 
 /// Where orders about what failed for good wait.
 pub type CompensationOrders = Desk<CompensationRequest>;
+
+/// Where orders to read the files of reference data again wait.
+pub type ReloadOrders = Desk<ReloadRequest>;
 
 impl<Q> Clone for Desk<Q> {
     fn clone(&self) -> Self {

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::http::guard::{Guard, admit, authorize};
 use crate::http::questions::NoReply;
-use crate::http::{CompensationRequest, HttpState, OrderRequest, Reply, WhyQuestion};
+use crate::http::{CompensationRequest, HttpState, OrderRequest, ReloadRequest, Reply, WhyQuestion};
 use crate::telemetry::metrics::METRICS_CONTENT_TYPE;
 use crate::telemetry::{Health, Phase};
 use crate::tick::TickSystems;
@@ -30,6 +30,7 @@ pub(super) fn router(state: HttpState, guard: Guard) -> Router {
         .route("/api/why", get(why))
         .route("/api/moderate", post(moderate))
         .route("/api/compensations", post(compensations))
+        .route("/api/reload", post(reload))
         .route("/api/drain", post(drain))
         .route_layer(from_fn_with_state(guard.clone(), authorize));
     Router::new()
@@ -167,6 +168,14 @@ async fn compensations(State(state): State<HttpState>, body: Bytes) -> Response 
                 r#"send {"what": "retry", "number": N} or {"what": "discard", "number": N, "why": TEXT}"#;
             error(StatusCode::BAD_REQUEST, format!("{wrong}: {usage}"))
         }
+    }
+}
+
+/// The body is an empty object: what is read is said by the world's configuration.
+async fn reload(State(state): State<HttpState>, body: Bytes) -> Response {
+    match serde_json::from_slice::<ReloadRequest>(&body) {
+        Ok(order) => said(false, state.reloads.ask(order).await),
+        Err(wrong) => error(StatusCode::BAD_REQUEST, format!("{wrong}: send {{}}")),
     }
 }
 

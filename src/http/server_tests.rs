@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use super::*;
-use crate::http::{AdminToken, CompensationOrders, DrainRequest, Orders, Questions, Reply};
+use crate::http::{AdminToken, CompensationOrders, DrainRequest, Orders, Questions, ReloadOrders, Reply};
 use crate::ids::{CellId, SlotIndex, TickNumber};
 use crate::telemetry::metrics::tests::parse;
 use crate::telemetry::{
@@ -29,6 +29,7 @@ fn site_with(limits: HttpLimits) -> Site {
         questions: Questions::default(),
         orders: Orders::default(),
         compensations: CompensationOrders::default(),
+        reloads: ReloadOrders::default(),
     };
     let token = AdminToken::generate().unwrap();
     let secret = token.reveal().to_owned();

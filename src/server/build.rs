@@ -21,6 +21,7 @@ use crate::ghost::import::PublishedExports;
 use crate::ids::{CellId, TickNumber};
 use crate::interest::{InterestSettings, Viewers};
 use crate::party::Parties;
+use crate::reference::{LoadedReference, Problem, Reference, ReferenceKind};
 use crate::replication::events::EventOutbox;
 use crate::replication::globals::RegisteredGlobals;
 use crate::replication::{Rows, stage};
@@ -38,6 +39,7 @@ use crate::value::register::{GameTables, RegisteredCouriers};
 use crate::value::{Book, Desk, HouseNet, RewardOutcomes, Tables};
 
 use super::population::{Npcs, Population};
+use super::reference::DeclaredReference;
 use super::rules::Rules;
 use super::schedule::{NextTick, install_close, install_tick};
 use super::{GameOf, Server, WorldImage, WorldSettings, image, record};
@@ -72,11 +74,18 @@ pub enum ServerError {
         /// What it must be.
         expected: String,
     },
+    /// The reference data that come with the game are wrong.
+    #[error("{}", lines(_0))]
+    Reference(Vec<Problem>),
     /// A saved image does not fit the game.
     #[error(
         "the saved world cannot be used: {0}; run it with the game that saved it, or choose another world with --name"
     )]
     Image(String),
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// How the world is filled when it is new.
@@ -88,6 +97,7 @@ pub struct ServerBuilder {
     node: App,
     published: FxHashMap<TypeId, Publish>,
     avatars: Option<AvatarRecipe>,
+    reference: Option<DeclaredReference>,
     populate: Vec<Populate>,
     npcs: Option<Npcs>,
     clock: StageClock,
@@ -101,6 +111,7 @@ impl Default for ServerBuilder {
             node: App::empty(),
             published: FxHashMap::default(),
             avatars: None,
+            reference: None,
             populate: Vec::new(),
             npcs: None,
             clock: StageClock::frozen(),
@@ -146,6 +157,40 @@ impl ServerBuilder {
     #[must_use]
     pub fn rewards(mut self, tables: RewardTables) -> Self {
         self.node.insert_resource(Tables(Arc::new(tables)));
+        self
+    }
+
+    /// Declares the game's reference data: node systems, cells that [read](crate::cell::registration::CellAppExt::read_published) it
+    /// and what actions ask for have it as [`Published<R>`]. Tables of rewards that follow from it take the place of those that were
+    /// given with [`rewards`](Self::rewards). A world begins with what comes with the game, unless
+    /// [files](Self::with_reference) were read.
+    ///
+    /// # Panics
+    /// When another type is declared already.
+    #[must_use]
+    pub fn reference<R: Reference>(mut self) -> Self {
+        assert!(
+            self.reference.is_none(),
+            "a game has one type of reference data: put what belongs to it into that"
+        );
+        self.reference = Some(DeclaredReference::of::<R>());
+        self
+    }
+
+    /// How the game's reference data are read, if it has some.
+    #[must_use]
+    pub fn reference_kind(&self) -> Option<ReferenceKind> {
+        self.reference.as_ref().map(|declared| declared.kind)
+    }
+
+    /// Lets the world begin with this version of the game's reference data.
+    ///
+    /// # Panics
+    /// When the game has not declared any.
+    #[must_use]
+    pub fn with_reference(mut self, loaded: LoadedReference) -> Self {
+        let declared = self.reference.as_mut().expect("reference data are declared before they are given");
+        declared.begins_with = Some(loaded);
         self
     }
 
@@ -234,6 +279,15 @@ impl ServerBuilder {
     ) -> Result<Server, ServerError> {
         settings.check()?;
         let game = self.learn()?;
+        let reference = match self.reference.take() {
+            Some(declared) => {
+                let comes_with_game = || declared.kind.load(None).map_err(ServerError::Reference);
+                let loaded = declared.begins_with.clone().map_or_else(comes_with_game, Ok)?;
+                self.published.extend([declared.publish(&loaded)]);
+                Some((declared, loaded))
+            }
+            None => None,
+        };
         for &(id, name) in game.published() {
             if !self.published.contains_key(&id) {
                 return Err(GameError::NotPublished(name).into());
@@ -275,6 +329,9 @@ impl ServerBuilder {
 
         let world = self.node.world_mut();
         install_resources(world, &settings, layout, context);
+        if let Some((declared, loaded)) = reference {
+            declared.install(loaded, world);
+        }
         let globals = world.remove_resource::<RegisteredGlobals>().unwrap_or_default();
         let rows = Rows::of(Arc::new(game.schema.clone()));
         #[cfg(feature = "planted-faults")]

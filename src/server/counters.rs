@@ -7,6 +7,7 @@ use crate::action::Action;
 use crate::action::tally::ActionTallies;
 
 use super::GameOf;
+use super::reference::ReferenceOfWorld;
 
 /// One counter of a game's.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,12 @@ impl CountAppExt for App {
         counters.0.push(GameCounter { name, help, read });
         self
     }
+}
+
+/// How often the reference data were exchanged since the start.
+#[must_use]
+pub fn reference_reloads(node: &World) -> u64 {
+    node.get_resource::<ReferenceOfWorld>().map_or(0, |current| current.reloads)
 }
 
 /// How many actions of a kind were done since the start.

@@ -9,6 +9,7 @@ use crate::ids::{ConnectionId, DeviceId, PlayerId, Role, TickNumber};
 use crate::net::ToNet;
 use crate::players::{AuditRow, Order, OrderOutcome, PlayerRequest, ProfileAnswer};
 use crate::protocol::messages::{ActionCall, AuditOutcome, Health};
+use crate::reference::LoadedReference;
 
 pub use crate::protocol::messages::Resume;
 use crate::store::{ClaimAnswer, PlanOutcome};
@@ -120,6 +121,8 @@ pub struct TickInput {
     pub value_refused: Option<String>,
     /// What operators order about players.
     pub orders: Vec<Order>,
+    /// Another version of the reference data, which the store has written down: the tick goes by it already.
+    pub reference: Option<LoadedReference>,
     /// Actions.
     pub actions: Vec<ClientAction>,
     /// Continuous input.

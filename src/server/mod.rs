@@ -11,6 +11,7 @@ pub mod image;
 pub mod io;
 mod population;
 pub mod record;
+mod reference;
 pub mod rules;
 mod schedule;
 mod settings;
@@ -31,6 +32,7 @@ use crate::cell::pool::with_cells;
 use crate::cell::registration::Game;
 use crate::ids::{ConnectionId, NetId, PlayerId, Row, SlotIndex, TickNumber};
 use crate::players::Sanction;
+use crate::reference::LoadedReference;
 use crate::replication::Rows;
 use crate::replication::why::{self, Why, WhyError, WhyQuery};
 use crate::reward::RewardTables;
@@ -109,6 +111,12 @@ impl Server {
     #[must_use]
     pub fn reward_tables(&self) -> &Arc<RewardTables> {
         &self.app.world().resource::<Tables>().0
+    }
+
+    /// The reference data that the world goes by, if its game has some.
+    #[must_use]
+    pub fn reference(&self) -> Option<&LoadedReference> {
+        self.app.world().get_resource::<reference::ReferenceOfWorld>().map(|current| &current.loaded)
     }
 
     /// The game's own tables in the save, and its kinds of change.

@@ -7,8 +7,10 @@ use bevy_ecs::prelude::{Component, With, World};
 use crate::cell::markers::Owned;
 use crate::cell::partition::{Births, despawn_now, spawn_now};
 use crate::cell::pool::with_cells;
+use crate::cell::published::Published;
 use crate::cell::requests::SpawnRequest;
 use crate::ids::NetId;
+use crate::reference::Reference;
 
 use super::WorldSettings;
 
@@ -28,6 +30,15 @@ impl Population<'_> {
     #[must_use]
     pub fn settings(&self) -> &WorldSettings {
         self.world.resource()
+    }
+
+    /// The game's reference data of this type.
+    ///
+    /// # Panics
+    /// When the game has [declared](super::ServerBuilder::reference) none.
+    #[must_use]
+    pub fn reference<R: Reference>(&self) -> &R {
+        self.world.resource::<Published<R>>()
     }
 
     /// Puts an entity into the world; its name follows from how many were put before it.

@@ -15,6 +15,7 @@ use crate::value::netting;
 use crate::value::stage as value_stage;
 
 use super::io::SealedInput;
+use super::reference::take_reference;
 use super::{image, record};
 
 /// The number the next tick must have.
@@ -30,7 +31,7 @@ pub(super) fn install_tick(world: &mut World, clock: StageClock, heartbeat: Hear
     schedule.set_executor(SingleThreadedExecutor::new());
     tick::configure(&mut schedule);
     schedule.add_systems((
-        (begin_tick, take_exports_back).chain().in_set(TickSystems::Receive),
+        (begin_tick, take_reference, take_exports_back).chain().in_set(TickSystems::Receive),
         admit::admit.in_set(TickSystems::Admit),
         value_stage::settle.in_set(Foremost(TickSystems::Settle)),
         record::note_saved_images.in_set(TickSystems::Settle),

@@ -10,6 +10,7 @@ use super::commit::{self, Names, PlanOutcome, Rules};
 use super::fence::Fence;
 use super::game::GameStore;
 use super::outbox::{Delivery, OutboxWork};
+use super::reference::{self, ReferenceWrite};
 use super::schema::MIGRATIONS;
 use super::{assets, outbox, schema};
 use crate::reward::{Account, AssetClass, Claim, CommitBatch, Holdings, Name};
@@ -45,6 +46,16 @@ impl Bank {
 
     fn vault(&self) -> MutexGuard<'_, Vault> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a version of the reference data down, as [`Store::adopt_reference`](super::Store::adopt_reference) does.
+    ///
+    /// # Panics
+    /// When SQLite fails in memory.
+    pub fn adopt_reference(&self, write: &ReferenceWrite) {
+        let Vault { connection, names, .. } = &mut *self.vault();
+        reference::adopt(connection, write).expect("there is memory");
+        names.forget();
     }
 
     /// Carries plans out, as [`Store::commit`](super::Store::commit) does.

@@ -23,7 +23,7 @@ pub(super) struct Migration {
 
 /// All steps. Numbers of 64 bits without a sign are stored as the signed number of the same bits, but for
 /// counters, which are compared and stay below 2^63.
-pub(super) const MIGRATIONS: &[Migration] = &[WORLD, PLAYERS, value::VALUE, ROWS];
+pub(super) const MIGRATIONS: &[Migration] = &[WORLD, PLAYERS, value::VALUE, ROWS, REFERENCE];
 
 const WORLD: Migration = Migration {
     name: "world, counters and images",
@@ -119,6 +119,26 @@ const ROWS: Migration = Migration {
             data      BLOB,
             checksum  INTEGER NOT NULL,
             PRIMARY KEY (player, component)
+        ) STRICT;
+    ",
+};
+
+/// Which numbers the world goes by, for operators: nothing reads them back, since the files are the source.
+const REFERENCE: Migration = Migration {
+    name: "reference data and their version",
+    sql: "
+        CREATE TABLE reference (
+            kind    TEXT NOT NULL CHECK (kind <> ''),
+            name    TEXT NOT NULL,
+            row     TEXT NOT NULL CHECK (json_valid(row)),
+            version TEXT NOT NULL,
+            PRIMARY KEY (kind, name)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE reference_version (
+            id      INTEGER PRIMARY KEY CHECK (id = 1),
+            version TEXT    NOT NULL,
+            tick    INTEGER NOT NULL,
+            now_ms  INTEGER NOT NULL
         ) STRICT;
     ",
 };

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::commit::PlanOutcome;
-use super::thread::StoreResult;
+use super::request::StoreResult;
 use crate::telemetry::Durations;
 
 /// What the store thread has done so far, for metrics.
@@ -158,7 +158,7 @@ impl StoreStats {
                 done.outcome.iter().for_each(|outcome| self.count_plan(outcome))
             }
             StoreResult::Reserved { .. } => drop(self.reservations.fetch_add(1, Ordering::Relaxed)),
-            StoreResult::Due(_) | StoreResult::Failed { .. } => {}
+            StoreResult::Due(_) | StoreResult::ReferenceWritten(_) | StoreResult::Failed { .. } => {}
         }
     }
     fn count_plan(&self, outcome: &PlanOutcome) {

@@ -14,15 +14,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounde
 use rand_core::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256StarStar;
 
-use super::compensation::{CompensationDone, CompensationOrder};
 use super::error::{StoreError, text_of};
 use super::folder::SaveFolder;
 use super::image::Image;
-use super::outbox::{Delivery, OutboxWork};
-use super::players::{PlayerWork, PlayersDone, has_plans, plans_of};
+use super::players::{has_plans, plans_of};
+use super::request::{Asked, Refused, StoreRequest, StoreResult};
 use super::save::Store;
 use super::stats::StoreStats;
-use crate::ids::TickNumber;
 
 /// Requests that may wait. A full queue hands the next one back: it never drops, never blocks.
 pub const REQUESTS_MAX: usize = 8;
@@ -47,102 +45,6 @@ const TIDY_EVERY_PLANS: u64 = 500;
 const RELIEVE_EVERY_PLANS: u64 = 1_000;
 /// The same, while requests wait.
 const RELIEVE_EVERY_PLANS_BUSY: u64 = 8_000;
-
-/// What the store thread is asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreRequest {
-    /// Write an image.
-    SaveImage(Image),
-    /// Reserve a counter's numbers below `up_to`.
-    Reserve {
-        /// The counter.
-        counter: String,
-        /// The first number that is not reserved.
-        up_to: u64,
-    },
-    /// Read and write what is kept of players, as one transaction.
-    Players {
-        /// How many things were written of players in this run before: what is asked for again after a failure is done once.
-        after: u64,
-        /// What there is to do.
-        batch: Vec<PlayerWork>,
-    },
-    /// Write down what was delivered and tell what is due.
-    Outbox(OutboxWork),
-    /// Do what an operator orders about something that waits for one.
-    Compensation(CompensationOrder),
-    /// Do nothing more: what was asked before this is done first.
-    Shutdown,
-}
-
-/// A request that an answer is about, by what names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// To write the image of this tick.
-    Image(TickNumber),
-    /// To do what there was to do for players.
-    Players,
-    /// To work off the outbox.
-    Outbox,
-    /// To do what the order of this ticket says.
-    Compensation(u64),
-    /// To reserve a counter.
-    Reserve {
-        /// The counter.
-        counter: String,
-        /// How far.
-        up_to: u64,
-    },
-}
-
-/// What the store thread answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreResult {
-    /// The image is on the disk.
-    ImageSaved {
-        /// Its tick.
-        tick: TickNumber,
-        /// Bytes of its entities.
-        bytes: u64,
-        /// Milliseconds that writing took.
-        ms: u64,
-    },
-    /// The reservation is on the disk.
-    Reserved {
-        /// The counter.
-        counter: String,
-        /// The first number that is not reserved now: at least what was asked for.
-        up_to: u64,
-    },
-    /// All of it is done, and on the disk.
-    Players(PlayersDone),
-    /// What was delivered is written down, and this is due.
-    Due(Vec<Delivery>),
-    /// What came of an operator's order.
-    Compensation(CompensationDone),
-    /// A try failed; the save is as it was before.
-    Failed {
-        /// What failed.
-        asked: Asked,
-        /// Which try of it this was, from 1.
-        attempt: u32,
-        /// Milliseconds until the next try of its own accord; `None`: it was given up.
-        retry_in_ms: Option<u64>,
-        /// Whether the cause is one that passes, such as a full disk: then a later request may succeed.
-        retryable: bool,
-        /// What went wrong.
-        message: String,
-    },
-}
-
-/// A request that was not taken, handed back.
-#[derive(Debug)]
-pub enum Refused {
-    /// The queue is full: try again at the next tick.
-    Full(StoreRequest),
-    /// The store thread has ended, by a panic: the world can no longer be saved.
-    Stopped(StoreRequest),
-}
 
 /// The world's end of the store thread. Dropping it ends the thread after what is queued; [`finish`](Self::finish)
 /// also tells how that went.
@@ -353,6 +255,13 @@ impl Worker {
                 StoreRequest::Compensation(order) => {
                     self.carry_out(&Asked::Compensation(order.ticket), |store| {
                         Ok(StoreResult::Compensation(store.order_compensation(&order)?))
+                    });
+                }
+                StoreRequest::Reference(write) => {
+                    let version = write.reference.version();
+                    self.carry_out(&Asked::Reference(version), |store| {
+                        store.adopt_reference(&write)?;
+                        Ok(StoreResult::ReferenceWritten(version))
                     });
                 }
                 StoreRequest::Reserve { counter, up_to } => {

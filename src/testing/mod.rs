@@ -41,6 +41,7 @@ use crate::client::{Connection, Player, new_device};
 use crate::driver::{Exchange, LOCKSTEP_EPOCH_MS};
 use crate::ids::{NetId, PlayerId, Role, TickNumber};
 use crate::net::{Identity, Loopback, LoopbackConditions, loopback::LoopbackPort};
+use crate::reference::{LoadedReference, Problem, ReferenceFiles, ReferenceVersion};
 use crate::replication::{Replicate, Schema};
 use crate::server::{Server, ServerBuilder, TickInput, TickOutput, WorldImage, WorldSettings};
 use crate::store::Couriers;
@@ -62,6 +63,8 @@ pub struct TestWorld {
     /// What is kept of players.
     players: TestPlayers,
     couriers: Couriers,
+    /// What the next tick is to go by.
+    reference: Option<LoadedReference>,
 }
 
 impl std::fmt::Debug for TestWorld {
@@ -129,6 +132,7 @@ impl TestWorld {
             tick_ms: 1_000 / hz,
             players: TestPlayers::default(),
             couriers,
+            reference: None,
         };
         world.open_bank();
         world
@@ -136,6 +140,29 @@ impl TestWorld {
 
     fn open_bank(&mut self) {
         self.players.open_bank(self.server.reward_tables(), self.server.game_store());
+        if let Some(reference) = self.server.reference() {
+            self.players.adopt_reference(reference, self.server.next_tick());
+        }
+    }
+
+    /// Lets the world go by other reference data from the next tick on, as a running world does whose files were changed: they are
+    /// read, written down, and exchanged at the tick's edge.
+    ///
+    /// # Errors
+    /// All that is wrong with them, or why they cannot take the place of what there is; that stays, then.
+    ///
+    /// # Panics
+    /// When the game has none.
+    pub fn reload(&mut self, files: ReferenceFiles) -> Result<ReferenceVersion, String> {
+        let current = self.server.reference().expect("the game has reference data");
+        let told =
+            |problems: Vec<Problem>| problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n");
+        let loaded = current.kind().read(files).map_err(told)?;
+        loaded.follows(current)?;
+        self.players.adopt_reference(&loaded, self.server.next_tick());
+        let version = loaded.version();
+        self.reference = Some(loaded);
+        Ok(version)
     }
 
     /// Changes the network for clients that connect from now on.
@@ -243,6 +270,7 @@ impl TestWorld {
         let mut input = TickInput { tick, now_ms, ..TickInput::default() };
         self.players.answer(&mut input);
         self.exchange.gather(&mut input);
+        input.reference = self.reference.take();
         edit(&mut input);
         let mut output = self.server.tick(input);
         self.players.take(&mut output, tick);

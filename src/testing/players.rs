@@ -7,10 +7,11 @@ use crate::players::{
     AuditRow, ComponentRow, Found, OrderOutcome, PlayerRequest, Profile, ProfileAnswer, ProfileSave,
     Sanction, SanctionChange, SanctionKind,
 };
+use crate::reference::LoadedReference;
 use crate::reward::{Account, Holdings, RewardTables};
 use crate::server::{TickInput, TickOutput};
 use crate::store::game::GameStore;
-use crate::store::{Bank, ClaimAnswer, Couriers, OutboxWork};
+use crate::store::{Bank, ClaimAnswer, Couriers, OutboxWork, ReferenceWrite};
 
 /// What a [`TestWorld`](super::TestWorld) keeps of players. Answers come in the tick after the one that asked, unless a
 /// fault is planted.
@@ -150,6 +151,11 @@ impl TestPlayers {
     /// A world begins with it.
     pub(super) fn open_bank(&mut self, tables: &RewardTables, game: &GameStore) {
         self.bank.get_or_insert_with(|| Bank::new(tables.assets(), game.clone()));
+    }
+
+    /// Writes a version of the reference data down.
+    pub(super) fn adopt_reference(&self, reference: &LoadedReference, tick: TickNumber) {
+        self.bank().adopt_reference(&ReferenceWrite { reference: reference.clone(), tick, now_ms: 0 });
     }
 
     /// Lets everything be delivered that is due, and writes down what came of it.

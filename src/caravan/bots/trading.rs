@@ -8,7 +8,7 @@ use crate::protocol::messages::ActionRefusal;
 
 use super::super::{
     BOUNTY_LOADS, Board, Buy, Campaign, Deliver, Errand, Errands, Fight, Good, Hand, HandIn, Hire, LOADS_MAX,
-    Mend, NodeId, Order, PayOff, Purse, Retinue, Sell, TRADE_REACH_M, TakeErrand, TradeRefusal,
+    Market, Mend, NodeId, Order, PayOff, Purse, Retinue, Sell, TRADE_REACH_M, TakeErrand, TradeRefusal,
 };
 use super::BotMap;
 
@@ -51,6 +51,8 @@ impl Trading {
         let errand = errands.as_ref().and_then(Errands::current);
         let board = player.view().entities().find_map(|entity| entity.component::<Board>(&schema));
         let asked = board.and_then(|board| Some((board.period, *board.asked.get(node)?)));
+        let market = player.view().entities().find_map(|entity| entity.component::<Market>(&schema));
+        let price = |good: Good| market.as_ref()?.prices.get(&good).map(|price| price.silver);
         let held: Vec<(Good, u16)> = purse.goods.iter().collect();
         let hands = retinue.as_ref().map_or(HANDS_WANTED, |retinue| retinue.hands.all());
         let wounded = retinue.as_ref().map_or(0, |retinue| *retinue.wounded);
@@ -66,7 +68,7 @@ impl Trading {
                 player.act(&Buy {
                     good: errand.good,
                     loads: errand.loads,
-                    at_most: 2 * errand.good.usual_price(),
+                    at_most: price(errand.good).map_or(u32::MAX, |silver| 2 * silver),
                 })
             }
             _ if wounded > 0 && chance.chance(0.5) => player.act(&Mend { count: wounded.min(4) as u16 }),
@@ -86,13 +88,17 @@ impl Trading {
             _ if !held.is_empty() && chance.chance(0.4) => {
                 let (good, loads) = held[chance.below(held.len())];
                 let loads = 1 + chance.below(usize::from(loads.min(LOADS_MAX))) as u16;
-                player.act(&Sell { good, loads, at_least: good.usual_price() / 2 })
+                player.act(&Sell { good, loads, at_least: price(good).map_or(0, |silver| silver / 2) })
             }
             _ => {
                 let any = Good::ALL[chance.below(Good::ALL.len())];
                 let good = asked.filter(|_| chance.chance(0.5)).map_or(any, |(_, good)| good);
                 let loads = 1 + chance.below(2 * usize::from(BOUNTY_LOADS)) as u16;
-                player.act(&Buy { good, loads, at_most: good.usual_price() * 3 / 2 })
+                player.act(&Buy {
+                    good,
+                    loads,
+                    at_most: price(good).map_or(u32::MAX, |silver| silver * 3 / 2),
+                })
             }
         };
         self.expect(id.ok());

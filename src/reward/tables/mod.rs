@@ -190,6 +190,11 @@ impl RewardTables {
         self.loot.get(name).map(|checked| &checked.table)
     }
 
+    /// All loot tables, by name.
+    pub fn loot_tables(&self) -> impl ExactSizeIterator<Item = (&Name, &LootTable)> {
+        self.loot.iter().map(|(name, checked)| (name, &checked.table))
+    }
+
     /// What a box holds, if the asset is one.
     #[must_use]
     pub fn box_rule(&self, name: &Name) -> Option<&BoxRule> {

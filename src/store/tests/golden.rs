@@ -69,3 +69,9 @@ fn a_file_of_version_2_goes_on() {
 fn a_file_of_version_3_goes_on() {
     goes_on(include_bytes!("golden/version_3.db"), 1);
 }
+
+/// D6: the same of version 4, which knows nothing of reference data.
+#[test]
+fn a_file_of_version_4_goes_on() {
+    goes_on(include_bytes!("golden/version_4.db"), 1);
+}

@@ -1,0 +1,474 @@
+//! Every rule of the files has a bad file here, with the exact message.
+
+use super::*;
+use crate::reference::ReferenceKind;
+
+fn shipped() -> ReferenceFiles {
+    ReferenceFiles::shipped(Lore::FILES)
+}
+
+/// The text of a file that comes with the game, with one place changed.
+fn changed(file: &str, from: &str, to: &str) -> String {
+    let files = shipped();
+    let text = files.text(file).text();
+    assert!(text.contains(from), "{file} says nothing of {from:?}");
+    text.replacen(from, to, 1)
+}
+
+fn told(files: &ReferenceFiles) -> Vec<String> {
+    match Lore::read(files) {
+        Ok(_) => vec!["nothing is wrong".to_owned()],
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn what_comes_with_the_game_is_sound_and_says_what_the_game_needs() {
+    let lore = Lore::shipped();
+    assert_eq!((lore.factions().len(), lore.origins().len(), lore.skills().len()), (4, 5, 6));
+    assert_eq!((lore.items().len(), lore.reward_tables().loot_tables().len()), (12, 6));
+    for good in Good::ALL {
+        assert!(lore.reward_tables().asset(&good.asset()).is_some(), "{good}");
+    }
+    let strongbox = lore.reward_tables().box_rule(&super::super::STRONGBOX.into());
+    assert!(strongbox.is_some_and(|rule| rule.opens_itself));
+    assert_eq!(lore.usual_origin().silver, 500);
+    assert_eq!(lore.stock("saltmouth", Good::Salt), Stock { opening: 800, most: 1_600, quota: 300 });
+    assert_eq!(lore.stock("saltmouth", Good::Wine), Stock { opening: 500, most: 1_000, quota: 200 });
+    assert_eq!(lore.demand("saltmouth").map(|demand| &demand.wants[..]), Some(&[Good::Silk][..]));
+    let kinds: Vec<_> = lore.tables().iter().map(|table| (table.kind(), table.rows().len())).collect();
+    let expected = [
+        ("good", 5),
+        ("skill", 6),
+        ("faction", 4),
+        ("origin", 5),
+        ("item", 12),
+        ("loot", 6),
+        ("node", 17),
+        ("stock", 85),
+    ];
+    assert_eq!(kinds, expected);
+}
+
+/// (file, what stands there, what is written there instead, what is told).
+const CASES: &[(&str, &str, &str, &str)] = &[
+    (
+        "roads.toml",
+        "[\"Saltmouth\", \"Eastgate\"]",
+        "[\"Saltmouth\", \"Nowhere\"]",
+        "roads.toml:5:1: a road leads to `Nowhere`, which is no node; add it or correct the name",
+    ),
+    (
+        "goods.toml",
+        "id = \"salt\"",
+        "id = \"sand\"",
+        "goods.toml:1:1: good is without salt; expected a [[good]] for each good that the game knows; add it\n\
+         goods.toml:4:6: good.sand.id is \"sand\", which there is not; expected a good that the game knows: salt, iron, glass, \
+         wine, silk; correct the name, or add what it names",
+    ),
+    (
+        "goods.toml",
+        "id = \"iron\"",
+        "id = \"salt\"",
+        "goods.toml:1:1: good is without iron; expected a [[good]] for each good that the game knows; add it\n\
+         goods.toml:10:6: good.salt is there twice, first in line 4; expected one good of each id; rename one or remove it",
+    ),
+    (
+        "goods.toml",
+        "price = 8 ",
+        "price = 0 ",
+        "goods.toml:6:9: good.salt.price is 0; expected a whole number from 1 to 100000; correct it",
+    ),
+    (
+        "goods.toml",
+        "weight_kg = 50",
+        "weight_kg = -50",
+        "goods.toml:7:13: good.salt.weight_kg is -50; expected a whole number from 1 to 1000; correct it",
+    ),
+    (
+        "goods.toml",
+        "name = \"salt\"",
+        "name = \"\"",
+        "goods.toml:5:8: good.salt.name is \"\"; expected 1 to 40 bytes of text on one line; correct it",
+    ),
+    (
+        "skills.toml",
+        "needs = [\"riding\"]",
+        "needs = [\"flying\"]",
+        "skills.toml:12:10: skill.caravanning.needs is \"flying\", which there is not; expected a skill: riding, caravanning, \
+         haggling, letters, fighting, command; correct the name, or add what it names",
+    ),
+    (
+        "skills.toml",
+        "most = 5                  # the highest level",
+        "most = 5\nneeds = [\"caravanning\"]",
+        "skills.toml:13:10: skill.caravanning.needs is \"riding\", which leads back to it (caravanning → riding → \
+         caravanning); expected nothing that leads back; take one of these steps out",
+    ),
+    (
+        "skills.toml",
+        "most = 5 ",
+        "most = 11 ",
+        "skills.toml:6:8: skill.riding.most is 11; expected a whole number from 1 to 10; correct it",
+    ),
+    (
+        "skills.toml",
+        "name = \"Riding\"",
+        "name = \" \"",
+        "skills.toml:5:8: skill.riding.name is \" \"; expected 1 to 40 bytes of text on one line; correct it",
+    ),
+    (
+        "factions.toml",
+        "foes = [\"wardens\"]",
+        "foes = [\"pirates\"]",
+        "factions.toml:11:9: faction.smugglers.foes is \"pirates\", which there is not; expected a faction: wardens, \
+         smugglers, guilds, bandits; correct the name, or add what it names",
+    ),
+    (
+        "factions.toml",
+        "foes = [\"wardens\"]",
+        "foes = [\"smugglers\"]",
+        "factions.toml:11:9: faction.smugglers.foes is the faction itself; expected another faction; take it out",
+    ),
+    (
+        "factions.toml",
+        "name = \"the Guilds\"",
+        "name = \"\"",
+        "factions.toml:15:8: faction.guilds.name is \"\"; expected 1 to 40 bytes of text on one line; correct it",
+    ),
+    (
+        "origins.toml",
+        "usual = \"wanderer\"",
+        "usual = \"beggar\"",
+        "origins.toml:3:9: usual is \"beggar\", which there is not; expected an origin: drover, runner, soldier, trader, \
+         wanderer; correct the name, or add what it names",
+    ),
+    (
+        "origins.toml",
+        "silver = 500",
+        "silver = -1",
+        "origins.toml:8:10: origin.wanderer.silver is -1; expected a whole number from 0 to 100000; correct it",
+    ),
+    (
+        "origins.toml",
+        "name = \"Wanderer\"",
+        "name = \"\"",
+        "origins.toml:7:8: origin.wanderer.name is \"\"; expected 1 to 40 bytes of text on one line; correct it",
+    ),
+    (
+        "origins.toml",
+        "faction = \"guilds\"",
+        "faction = \"guild\"",
+        "origins.toml:13:11: origin.trader.faction is \"guild\", which there is not; expected a faction: bandits, guilds, \
+         smugglers, wardens; correct the name, or add what it names",
+    ),
+    (
+        "origins.toml",
+        "[\"letters\", 1]",
+        "[\"letters\", 4]",
+        "origins.toml:15:39: origin.trader.skills is 4; expected a whole number from 1 to 3; correct it",
+    ),
+    (
+        "origins.toml",
+        "[\"letters\", 1]",
+        "[\"haggling\", 1]",
+        "origins.toml:15:28: origin.trader.skills is \"haggling\" twice; expected each skill once; take one out",
+    ),
+    (
+        "origins.toml",
+        "[\"letters\", 1]",
+        "[\"spelling\", 1]",
+        "origins.toml:15:28: origin.trader.skills is \"spelling\", which there is not; expected a skill: caravanning, \
+         command, fighting, haggling, letters, riding; correct the name, or add what it names",
+    ),
+    (
+        "items.toml",
+        "id = \"bandage\"",
+        "id = \"silver\"",
+        "items.toml:18:6: item.silver.id is \"silver\"; expected a name that neither a good has nor what the game gives by itself; rename it",
+    ),
+    (
+        "items.toml",
+        "id = \"relic\"",
+        "id = \"relique\"",
+        "items.toml:1:1: item is without relic; expected what the rules of the game name; add it",
+    ),
+    (
+        "items.toml",
+        "name = \"bandage\"",
+        "name = \"\"",
+        "items.toml:19:8: item.bandage.name is \"\"; expected 1 to 40 bytes of text on one line; correct it",
+    ),
+    (
+        "items.toml",
+        "stack = 10 ",
+        "stack = 0 ",
+        "items.toml:20:9: item.bandage.stack is 0; expected a whole number from 1 to 1000; correct it",
+    ),
+    (
+        "items.toml",
+        "stack = 10 ",
+        "single = true\nstack = 10 ",
+        "items.toml:21:9: item.bandage.stack is 10; expected 1, since each is one of its kind; leave it out, or take out \
+         `single`",
+    ),
+    (
+        "items.toml",
+        "attack = 3",
+        "attack = 101",
+        "items.toml:31:10: item.knife.attack is 101; expected a whole number from 0 to 100; correct it",
+    ),
+    (
+        "items.toml",
+        "slot = \"hand\"\nattack = 3",
+        "attack = 3",
+        "items.toml:30:10: item.knife.attack is 3, where nobody wears it; expected `slot` to be hand; name the slot, or \
+         leave this out",
+    ),
+    (
+        "items.toml",
+        "slot = \"hand\"",
+        "slot = \"nose\"",
+        "items.toml:30:8: item.knife.slot is \"nose\"; expected one of `none`, `hand`, `body`, `head`, `beast`; correct it",
+    ),
+    (
+        "items.toml",
+        "defence = 4",
+        "defence = -4",
+        "items.toml:49:11: item.leather.defence is -4; expected a whole number from 0 to 100; correct it",
+    ),
+    (
+        "items.toml",
+        "slot = \"body\"\ndefence = 4",
+        "slot = \"beast\"\ndefence = 4",
+        "items.toml:49:11: item.leather.defence is 4, where nobody wears it; expected `slot` to be hand, body or head; name \
+         the slot, or leave this out",
+    ),
+    (
+        "items.toml",
+        "load_kg = 40",
+        "load_kg = 501",
+        "items.toml:67:11: item.saddlebags.load_kg is 501; expected a whole number from 0 to 500; correct it",
+    ),
+    (
+        "items.toml",
+        "slot = \"beast\"\nload_kg = 40",
+        "load_kg = 40",
+        "items.toml:66:11: item.saddlebags.load_kg is 40, where nobody wears it; expected `slot` to be beast; name the \
+         slot, or leave this out",
+    ),
+    (
+        "items.toml",
+        "opens = \"strongbox\"",
+        "opens = \"treasure\"",
+        "items.toml:10:9: item.strongbox.opens is \"treasure\", which there is not; expected a table of loot.toml: \
+         strongbox, provisions, weapons, armour, bandit, chief; correct the name, or add what it names",
+    ),
+    (
+        "loot.toml",
+        "house = \"bandits\" ",
+        "house = \"The Band\" ",
+        "loot.toml:6:9: loot.strongbox.house is \"The Band\"; expected lower-case letters, digits and `_-.:/`, which the \
+         save keeps; correct it",
+    ),
+    (
+        "loot.toml",
+        "{ weight = 70 }",
+        "{ weight = -1 }",
+        "loot.toml:9:16: loot.strongbox.row.weight is -1; expected a whole number from 0 to 1000000; correct it",
+    ),
+    (
+        "loot.toml",
+        "asset = \"silk\"",
+        "asset = \"velvet\"",
+        "loot.toml:10:28: loot.strongbox.row.asset is \"velvet\", which there is not; expected silver, a good or an item: \
+         silver, salt, iron, glass, wine, silk, bandage, helmet, knife, leather, mail, packframe, …; correct the name, or \
+         add what it names",
+    ),
+    (
+        "loot.toml",
+        "least = 1, most = 2 },\n    { weight = 5, ",
+        "least = 3, most = 2 },\n    { weight = 5, ",
+        "loot.toml:10:44: loot.strongbox.row.least is 3; expected at most `most`, 2; lower it, or raise the other",
+    ),
+    (
+        "loot.toml",
+        "least = 10, most = 60",
+        "least = 0, most = 0",
+        "loot.toml:7:51: loot.strongbox.always.most is 0; expected a whole number from 1 to 1099511627776; correct it",
+    ),
+    (
+        "loot.toml",
+        "asset = \"silver\", least = 10, most = 60",
+        "",
+        "loot.toml:7:11: loot.strongbox.always is without either; expected an `asset` or a `table`; name one, or take it out",
+    ),
+    (
+        "loot.toml",
+        "{ weight = 5, asset = \"relic\" }",
+        "{ weight = 5, asset = \"relic\", table = \"armour\" }",
+        "loot.toml:11:5: loot.strongbox.row is of an asset and of a table; expected one of them; make two of it, or take \
+         one out",
+    ),
+    (
+        "loot.toml",
+        "table = \"provisions\", rolls = 2",
+        "table = \"provisions\", rolls = 0",
+        "loot.toml:56:88: loot.chief.always.rolls is 0; expected a whole number from 1 to 1000; correct it",
+    ),
+    (
+        "loot.toml",
+        "table = \"provisions\" }",
+        "table = \"rations\" }",
+        "loot.toml:48:29: loot.bandit.row.table is \"rations\", which there is not; expected a loot table: strongbox, \
+         provisions, weapons, armour, bandit, chief; correct the name, or add what it names",
+    ),
+    (
+        "loot.toml",
+        "{ weight = 1 },",
+        "{ weight = 1, table = \"chief\" },",
+        "loot.toml:56:60: loot.chief.table is \"provisions\", which leads back to it (chief → provisions → chief); expected \
+         nothing that leads back; take one of these steps out",
+    ),
+    (
+        "loot.toml",
+        "{ weight = 6, asset = \"knife\" },\n    { weight = 3, asset = \"spear\" },\n    { weight = 1, asset = \"sabre\" },",
+        "",
+        "loot.toml:24:6: loot.weapons.row is empty, and so is `always`; expected something to find; add a row",
+    ),
+    (
+        "loot.toml",
+        "{ weight = 6, asset = \"knife\" },\n    { weight = 3, asset = \"spear\" },\n    { weight = 1, asset = \"sabre\" },",
+        "{ weight = 0, asset = \"knife\" }",
+        "loot.toml:24:6: loot.weapons.row is of no weight at all; expected a row with a weight above 0; give it one",
+    ),
+    (
+        "loot.toml",
+        "asset = \"silk\", least = 1, most = 2",
+        "asset = \"strongbox\"",
+        "loot.toml:1:1: loot is not to be used; expected tables that end; strongbox -> strongbox: boxes and loot tables must \
+         not lead back to themselves; break the chain",
+    ),
+    (
+        "stocks.toml",
+        "opening = 500\nmost = 1000",
+        "opening = 1001\nmost = 1000",
+        "stocks.toml:5:11: usual.opening is 1001; expected at most `most`, 1000; lower it, or raise the other",
+    ),
+    (
+        "stocks.toml",
+        "opening = 800",
+        "opening = -1",
+        "stocks.toml:98:11: stock.Saltmouth.salt.opening is -1; expected a whole number from 0 to 1000000; correct it",
+    ),
+    (
+        "stocks.toml",
+        "most = 1600",
+        "most = 1000001",
+        "stocks.toml:99:8: stock.Saltmouth.salt.most is 1000001; expected a whole number from 1 to 1000000; correct it",
+    ),
+    (
+        "stocks.toml",
+        "quota = 300",
+        "quota = 0",
+        "stocks.toml:100:9: stock.Saltmouth.salt.quota is 0; expected a whole number from 1 to 1000000; correct it",
+    ),
+    (
+        "stocks.toml",
+        "name = \"Frostgate\"",
+        "name = \"Sunhill\"",
+        "stocks.toml:92:8: node.Sunhill.name is \"Sunhill\", which there is not; expected a node of roads.toml: Saltmouth, \
+         Eastgate, Thornwick, Highmill, Greycairn, Lowbridge, Crossways, Fairhold, Wolfsden, Reedham, Stonewell, Oldmarket, \
+         …; correct the name, or add what it names",
+    ),
+    (
+        "stocks.toml",
+        "name = \"Eastgate\"",
+        "name = \"Saltmouth\"",
+        "stocks.toml:15:8: node.Saltmouth.name is there twice; expected one [[node]] of each name; make one of them",
+    ),
+    (
+        "stocks.toml",
+        "wants = [\"silk\"]",
+        "wants = [\"salt\"]",
+        "stocks.toml:12:10: node.Saltmouth.wants is \"salt\"; expected what it does not make itself; take it out",
+    ),
+    (
+        "stocks.toml",
+        "wants = [\"silk\"]",
+        "wants = [\"silk\", \"silk\"]",
+        "stocks.toml:12:18: node.Saltmouth.wants is \"silk\" twice; expected each good once; take one out",
+    ),
+    (
+        "stocks.toml",
+        "produces = [\"salt\"]",
+        "produces = [\"sand\"]",
+        "stocks.toml:11:13: node.Saltmouth.produces is \"sand\", which there is not; expected a good: salt, iron, glass, wine, \
+         silk; correct the name, or add what it names",
+    ),
+    (
+        "stocks.toml",
+        "node = \"Saltmouth\"",
+        "node = \"Sunhill\"",
+        "stocks.toml:96:8: stock.Sunhill.salt.node is \"Sunhill\", which there is not; expected a node of roads.toml: \
+         Saltmouth, Eastgate, Thornwick, Highmill, Greycairn, Lowbridge, Crossways, Fairhold, Wolfsden, Reedham, Stonewell, \
+         Oldmarket, …; correct the name, or add what it names",
+    ),
+    (
+        "stocks.toml",
+        "good = \"salt\"",
+        "good = \"sand\"",
+        "stocks.toml:97:8: stock.Saltmouth.sand.good is \"sand\", which there is not; expected a good: salt, iron, glass, \
+         wine, silk; correct the name, or add what it names",
+    ),
+    (
+        "stocks.toml",
+        "node = \"Ironholm\"\ngood = \"iron\"",
+        "node = \"Saltmouth\"\ngood = \"salt\"",
+        "stocks.toml:103:8: stock.Saltmouth.salt is there twice; expected one [[stock]] of each node and good; make one of \
+         them",
+    ),
+];
+
+/// E7: dangling names, cycles, weights below nothing, ranges, duplicates: whatever is wrong with a file is told with file, line,
+/// key and reason.
+#[test]
+fn every_rule_of_the_files_is_told_in_exact_words() {
+    let mut wrong = Vec::new();
+    for (file, from, to, message) in CASES {
+        let found = told(&shipped().with(file, changed(file, from, to))).join("\n");
+        if found != *message {
+            wrong.push(format!("{file}: {to}\n found: {found}\nwanted: {message}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// E7: what is wrong in one file hides nothing of another, and is not told again by what rests on it.
+#[test]
+fn what_is_wrong_in_several_files_is_told_at_once_and_once() {
+    let files = shipped()
+        .with("goods.toml", changed("goods.toml", "price = 8 ", "price = 0 "))
+        .with("skills.toml", changed("skills.toml", "most = 5 ", "most = \"five\" "))
+        .with("items.toml", "item = 3")
+        .with("stocks.toml", changed("stocks.toml", "quota = 200", "quota = 0"));
+    let files_told: Vec<String> =
+        told(&files).iter().map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect();
+    assert_eq!(files_told, ["goods.toml", "skills.toml", "items.toml", "stocks.toml"]);
+}
+
+/// E7: a map of one's own needs no stocks of its own: its nodes trade as usual. The map of a running world stays.
+#[test]
+fn a_map_of_ones_own_trades_as_usual_and_stays_while_its_world_runs() {
+    let map = "road = [[\"A\", \"B\"]]\n[[node]]\nname = \"A\"\nx = 1\ny = 1\n[[node]]\nname = \"B\"\nx = 9\ny = 9\n";
+    let kind = ReferenceKind::of::<Lore>();
+    let own = kind.read(shipped().with("roads.toml", map)).expect("it is sound");
+    let lore = own.data::<Lore>().expect("it is lore");
+    assert_eq!(lore.stock("a", Good::Salt), lore.stock("saltmouth", Good::Salt));
+    let files = shipped().with("roads.toml", map).with("stocks.toml", changed("stocks.toml", "#", "# "));
+    assert!(told(&files)[0].contains("which there is not; expected a node of roads.toml: A, B"));
+    let of_game = kind.load(None).expect("it is sound");
+    let refused = own.follows(&of_game).expect_err("another map");
+    assert!(refused.contains("the map of a running world stays"), "{refused}");
+    assert_eq!(of_game.follows(&of_game), Ok(()));
+}

@@ -1,0 +1,194 @@
+//! From text to a game's types: what cannot be read is told by its key, taken out, and the rest read again, so that one look
+//! shows all of it.
+
+use std::ops::Range;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::files::{ROWS_MAX, ReferenceText};
+use crate::config::{Origin, Problem, describe_syntax, excerpt, place};
+
+/// So many problems are enough to see that it is another kind of file.
+const UNREADABLE_MAX: usize = 64;
+
+/// A part of the way from the file's top to a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    Key(String),
+    /// A row of a list, from 0, and what it is called: its id, or its number from 1.
+    Row(usize, String),
+}
+
+/// Reads a text; `None` with problems when it cannot be read whole.
+pub(super) fn parse<T: DeserializeOwned>(file: &ReferenceText, problems: &mut Vec<Problem>) -> Option<T> {
+    let (shown, text) = (file.shown.as_str(), &*file.text);
+    let whole = match DeTable::parse(text) {
+        Ok(whole) => whole,
+        Err(error) => {
+            problems.push(describe_syntax(shown, text, &error));
+            return None;
+        }
+    };
+    let before = problems.len();
+    for (name, value) in whole.get_ref() {
+        if let DeValue::Array(rows) = value.get_ref()
+            && rows.len() > ROWS_MAX
+        {
+            problems.push(Problem {
+                origin: Origin::File(place(shown, text, name.span().start)),
+                key: name.get_ref().to_string(),
+                found: format!("{} rows", rows.len()),
+                expected: format!("at most {ROWS_MAX}"),
+                fix: "remove some".into(),
+            });
+        }
+    }
+    if problems.len() > before {
+        return None;
+    }
+    let mut left = whole.clone();
+    for _ in 0..UNREADABLE_MAX {
+        let error = match T::deserialize(toml::Deserializer::from(left.clone())) {
+            Ok(read) if problems.len() == before => return Some(read),
+            Ok(_) => return None,
+            Err(error) => error,
+        };
+        let span = error.span().unwrap_or(0..0);
+        // Rows are called by their number in the file, not by what is left of it.
+        let way = way_to(whole.get_ref(), &span);
+        problems.push(describe(shown, text, &span, &way, error.message()));
+        let way = way_to(left.get_ref(), &span);
+        let is_unknown = error.message().starts_with("unknown field");
+        if !remove(left.get_mut(), &way, is_unknown) {
+            return None;
+        }
+    }
+    None
+}
+
+/// The way to the entry whose key or value the span begins in; empty when it is the file itself.
+fn way_to(table: &DeTable<'_>, span: &Range<usize>) -> Vec<Step> {
+    let within = |range: Range<usize>| range.contains(&span.start);
+    for (name, value) in table {
+        let mut way = vec![Step::Key(name.get_ref().to_string())];
+        match value.get_ref() {
+            DeValue::Table(inner) => {
+                let deeper = way_to(inner, span);
+                if !deeper.is_empty() || within(value.span()) || within(name.span()) {
+                    way.extend(deeper);
+                    return way;
+                }
+            }
+            DeValue::Array(rows) => {
+                for (number, row) in rows.iter().enumerate() {
+                    let DeValue::Table(inner) = row.get_ref() else { continue };
+                    let deeper = way_to(inner, span);
+                    if !deeper.is_empty() || within(row.span()) {
+                        way.push(Step::Row(number, called(inner, number)));
+                        way.extend(deeper);
+                        return way;
+                    }
+                }
+                if within(value.span()) || within(name.span()) {
+                    return way;
+                }
+            }
+            _ if within(value.span()) || within(name.span()) => return way,
+            _ => {}
+        }
+    }
+    Vec::new()
+}
+
+/// What a row is called.
+fn called(row: &DeTable<'_>, number: usize) -> String {
+    let id = row.iter().find(|(name, _)| name.get_ref() == "id").map(|(_, value)| value.get_ref());
+    match id {
+        Some(DeValue::String(id)) => id.to_string(),
+        _ => (number + 1).to_string(),
+    }
+}
+
+/// Takes out what is at the end of the way, or, unless it is a key too many, the innermost row that it leads through: a row
+/// without one of its keys would be complained about again.
+fn remove(table: &mut DeTable<'_>, way: &[Step], is_key_alone: bool) -> bool {
+    let end = match way.iter().rposition(|step| matches!(step, Step::Row(..))) {
+        Some(row) if !is_key_alone => row + 1,
+        _ => way.len(),
+    };
+    let mut table = table;
+    let mut way = &way[..end];
+    loop {
+        way = match way {
+            [] => return false,
+            [Step::Key(name)] => return table.remove(name.as_str()).is_some(),
+            [Step::Key(name), Step::Row(number, _), rest @ ..] => {
+                let Some(DeValue::Array(rows)) = table.get_mut(name.as_str()).map(Spanned::get_mut) else {
+                    return false;
+                };
+                if rest.is_empty() {
+                    if *number >= rows.len() {
+                        return false;
+                    }
+                    let others = rows.clone().into_iter().enumerate();
+                    *rows = others.filter(|(at, _)| at != number).map(|(_, row)| row).collect();
+                    return true;
+                }
+                let Some(DeValue::Table(inner)) = rows.get_mut(*number).map(Spanned::get_mut) else {
+                    return false;
+                };
+                table = inner;
+                rest
+            }
+            [Step::Key(name), rest @ ..] => {
+                let Some(DeValue::Table(inner)) = table.get_mut(name.as_str()).map(Spanned::get_mut) else {
+                    return false;
+                };
+                table = inner;
+                rest
+            }
+            [Step::Row(..), ..] => return false,
+        };
+    }
+}
+
+fn describe(file: &str, text: &str, span: &Range<usize>, way: &[Step], message: &str) -> Problem {
+    let key: Vec<&str> = way
+        .iter()
+        .map(|step| match step {
+            Step::Key(name) | Step::Row(_, name) => name.as_str(),
+        })
+        .collect();
+    let origin = Origin::File(place(file, text, span.start));
+    let (found, expected, fix) = if let Some(rest) = message.strip_prefix("missing field ") {
+        (format!("without {rest}"), String::new(), "add it".to_owned())
+    } else if let Some((_, known)) = message.strip_prefix("unknown field ").and_then(|m| m.split_once(", ")) {
+        let known = known.strip_prefix("expected ").unwrap_or(known);
+        ("no key of this file".to_owned(), known.to_owned(), "correct its name or remove it".to_owned())
+    } else {
+        let expected = message.rsplit_once(", expected ").map(|(_, expected)| in_words(expected));
+        match expected {
+            Some(expected) => (excerpt(text, span), expected, "correct it".to_owned()),
+            None => {
+                (excerpt(text, span), String::new(), format!("correct it ({})", message.replace('\n', " ")))
+            }
+        }
+    };
+    // The keys of the file's top have no row around them.
+    let key = if key.is_empty() { "the file".to_owned() } else { key.join(".") };
+    Problem { origin, key, found, expected, fix }
+}
+
+/// What serde expects, in words for people.
+fn in_words(expected: &str) -> String {
+    match expected {
+        "i64" | "u64" | "u32" | "i32" | "u16" | "u8" => "a whole number".to_owned(),
+        "f32" | "f64" | "floating point" => "a number".to_owned(),
+        "a string" | "string" => "a text in quotes".to_owned(),
+        "a boolean" | "bool" => "true or false".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        other => other.to_owned(),
+    }
+}
