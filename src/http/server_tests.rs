@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use super::*;
-use crate::http::{AdminToken, CompensationOrders, DrainRequest, Orders, Questions, Reply};
+use crate::http::{AdminToken, CompensationOrders, DrainRequest, Orders, Questions, ReloadOrders, Reply};
 use crate::ids::{CellId, SlotIndex, TickNumber};
 use crate::telemetry::metrics::tests::parse;
 use crate::telemetry::{
