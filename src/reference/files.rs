@@ -54,7 +54,7 @@ impl ReferenceFiles {
         for file in files {
             match read(file, &folder.join(file.name)) {
                 Ok(text) => texts.push(text),
-                Err(problem) => problems.push(problem),
+                Err(problem) => problems.push(*problem),
             }
         }
         if problems.is_empty() { Ok(Self { texts }) } else { Err(problems) }
@@ -91,7 +91,6 @@ impl ReferenceFiles {
     ///
     /// # Panics
     /// When the game has not declared it.
-    #[must_use]
     pub fn check(&self, name: &str) -> Checker<'_> {
         Checker::of(self.text(name))
     }
@@ -126,14 +125,16 @@ fn shipped(file: &ReferenceFile) -> ReferenceText {
     }
 }
 
-fn read(file: &ReferenceFile, path: &Path) -> Result<ReferenceText, Problem> {
+fn read(file: &ReferenceFile, path: &Path) -> Result<ReferenceText, Box<Problem>> {
     let shown = path.display().to_string();
-    let problem = |found: String, fix: &str| Problem {
-        origin: Origin::File(FilePlace { file: shown.clone(), line: 1, column: 1 }),
-        key: String::new(),
-        found,
-        expected: String::new(),
-        fix: fix.to_owned(),
+    let problem = |found: String, fix: &str| {
+        Box::new(Problem {
+            origin: Origin::File(FilePlace { file: shown.clone(), line: 1, column: 1 }),
+            key: String::new(),
+            found,
+            expected: String::new(),
+            fix: fix.to_owned(),
+        })
     };
     let unreadable =
         |error: std::io::Error| problem(format!("cannot be read ({error})"), "make it a readable text file");
