@@ -22,6 +22,11 @@ impl Drop for World {
     }
 }
 
+/// The number of the tick that metrics tell of.
+fn tick_of(metrics: &str) -> Option<u64> {
+    metrics.lines().find_map(|line| line.strip_prefix("terrane_tick_number "))?.trim().parse().ok()
+}
+
 /// What a new world tells at `/metrics`.
 fn metrics() -> String {
     let folder = tempfile::tempdir().expect("a folder");
@@ -55,7 +60,8 @@ fn metrics() -> String {
         let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
         let mut text = String::new();
         if stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut text)).is_ok()
-            && text.contains("terrane_store_backlog ")
+            // What ticks count is told once some have run.
+            && tick_of(&text).is_some_and(|tick| tick > 3)
         {
             drop(world);
             return text;

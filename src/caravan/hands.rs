@@ -271,7 +271,7 @@ pub(super) fn pay_off(
     if campaign.is_fighting() {
         return Err(HandsRefusal::Fighting);
     }
-    Ok(context.request("pay off").pay(pay_off.hand.asset(), count, HANDS))
+    Ok(context.request("pay-off").pay(pay_off.hand.asset(), count, HANDS))
 }
 
 pub(super) fn mend(
