@@ -205,7 +205,7 @@ fn prize(mut rewards: RewardsOfNode, node: Res<terrane::cell::pool::NodeContext>
 fn what_was_asked_for_is_paid_also_to_who_leaves_and_when_the_world_ends() {
     for leaves in [true, false] {
         let game = game(9).add_plugins(|app: &mut App| {
-            app.add_systems(Tick, prize.in_set(TickSystems::Settle));
+            app.add_systems(Tick, prize.in_set(TickSystems::Settle).after(welcome));
         });
         let mut world = TestWorld::new(game, WorldSettings::default());
         let alice = world.connect("alice");
