@@ -17,6 +17,7 @@ use terrane::protocol::codec;
 use terrane::reference::{Reference, ReferenceFiles, ReferenceKind};
 use terrane::store::{RunInfo, Store};
 use terrane::testing::{ClientId, TestWorld};
+use terrane::value::Desk;
 
 /// How long a test waits for what must come, before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -72,8 +73,12 @@ fn a_reload_changes_quotes_in_the_next_tick_and_what_is_under_way_keeps_its_vers
 
     // The store takes its time: the purchase is under way when the price changes.
     world.players_mut().set_delay_ticks(5);
+    let planned = |world: &TestWorld| world.server().node().resource::<Desk>().counts.planned;
+    let before = planned(&world);
     world[alice].act(&buy(8)).expect("it is sent");
-    world.run(2);
+    while planned(&world) == before {
+        world.tick();
+    }
     let second = world.reload(with_salt_at(20)).expect("it is sound");
     world.tick();
     assert_eq!(world.server().reference().map(|reference| reference.version()), Some(second));

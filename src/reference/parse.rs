@@ -49,18 +49,29 @@ pub(super) fn parse<T: DeserializeOwned>(file: &ReferenceText, problems: &mut Ve
         return None;
     }
     let mut left = whole.clone();
+    // Keys outside of rows that were told and taken out.
+    let mut taken = Vec::new();
     for _ in 0..UNREADABLE_MAX {
         let error = match T::deserialize(toml::Deserializer::from(left.clone())) {
             Ok(read) if problems.len() == before => return Some(read),
             Ok(_) => return None,
             Err(error) => error,
         };
+        // What was taken out is not missing; but then nothing more can be read.
+        if taken.iter().any(|key| error.message() == format!("missing field `{key}`")) {
+            return None;
+        }
         let span = error.span().unwrap_or(0..0);
         // Rows are called by their number in the file, not by what is left of it.
         let way = way_to(whole.get_ref(), &span);
         problems.push(describe(shown, text, &span, &way, error.message()));
         let way = way_to(left.get_ref(), &span);
         let is_unknown = error.message().starts_with("unknown field");
+        if let Some(Step::Key(key)) =
+            way.last().filter(|_| !way.iter().any(|step| matches!(step, Step::Row(..))))
+        {
+            taken.push(key.clone());
+        }
         if !remove(left.get_mut(), &way, is_unknown) {
             return None;
         }

@@ -148,7 +148,7 @@ fn every_rule_tells_what_broke_it_in_exact_words() {
         (String::new(), "stalls.toml:1:1: stall is empty; expected at least one [[stall]]; add one"),
         (
             "[[stall]\n".to_owned(),
-            "stalls.toml:1:8: unclosed array table, expected `]]`; correct the TOML there (a line is KEY = VALUE, text \
+            "stalls.toml:1:9: unclosed array table, expected `]`; correct the TOML there (a line is KEY = VALUE, text \
              stands in quotes)",
         ),
     ];

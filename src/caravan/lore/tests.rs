@@ -166,32 +166,41 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "origins.toml",
         "[\"letters\", 1]",
         "[\"letters\", 4]",
-        "origins.toml:15:39: origin.trader.skills is 4; expected a whole number from 1 to 3; correct it",
+        "origins.toml:15:40: origin.trader.skills is 4; expected a whole number from 1 to 3; correct it",
     ),
     (
         "origins.toml",
         "[\"letters\", 1]",
         "[\"haggling\", 1]",
-        "origins.toml:15:28: origin.trader.skills is \"haggling\" twice; expected each skill once; take one out",
+        "origins.toml:15:29: origin.trader.skills is \"haggling\" twice; expected each skill once; take one out",
     ),
     (
         "origins.toml",
         "[\"letters\", 1]",
         "[\"spelling\", 1]",
-        "origins.toml:15:28: origin.trader.skills is \"spelling\", which there is not; expected a skill: caravanning, \
+        "origins.toml:15:29: origin.trader.skills is \"spelling\", which there is not; expected a skill: caravanning, \
          command, fighting, haggling, letters, riding; correct the name, or add what it names",
     ),
     (
         "items.toml",
         "id = \"bandage\"",
         "id = \"silver\"",
-        "items.toml:18:6: item.silver.id is \"silver\"; expected a name that neither a good has nor what the game gives by itself; rename it",
+        "items.toml:18:6: item.silver.id is \"silver\"; expected a name that neither a good has nor what the game gives by itself; rename it\n\
+         loot.toml (that of the game):19:27: loot.provisions.row.asset is \"bandage\", which there is not; expected silver, a \
+         good or an item: silver, salt, iron, glass, wine, silk, helmet, knife, leather, mail, packframe, rations, …; correct \
+         the name, or add what it names",
     ),
     (
         "items.toml",
         "id = \"relic\"",
         "id = \"relique\"",
-        "items.toml:1:1: item is without relic; expected what the rules of the game name; add it",
+        "items.toml:1:1: item is without relic; expected what the rules of the game name; add it\n\
+         loot.toml (that of the game):11:27: loot.strongbox.row.asset is \"relic\", which there is not; expected silver, a good \
+         or an item: silver, salt, iron, glass, wine, silk, bandage, helmet, knife, leather, mail, packframe, …; correct the \
+         name, or add what it names\n\
+         loot.toml (that of the game):61:27: loot.chief.row.asset is \"relic\", which there is not; expected silver, a good or \
+         an item: silver, salt, iron, glass, wine, silk, bandage, helmet, knife, leather, mail, packframe, …; correct the \
+         name, or add what it names",
     ),
     (
         "items.toml",
@@ -295,7 +304,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "loot.toml",
         "least = 10, most = 60",
         "least = 0, most = 0",
-        "loot.toml:7:51: loot.strongbox.always.most is 0; expected a whole number from 1 to 1099511627776; correct it",
+        "loot.toml:7:49: loot.strongbox.always.most is 0; expected a whole number from 1 to 1099511627776; correct it",
     ),
     (
         "loot.toml",
@@ -314,13 +323,13 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "loot.toml",
         "table = \"provisions\", rolls = 2",
         "table = \"provisions\", rolls = 0",
-        "loot.toml:56:88: loot.chief.always.rolls is 0; expected a whole number from 1 to 1000; correct it",
+        "loot.toml:55:89: loot.chief.always.rolls is 0; expected a whole number from 1 to 1000; correct it",
     ),
     (
         "loot.toml",
         "table = \"provisions\" }",
         "table = \"rations\" }",
-        "loot.toml:48:29: loot.bandit.row.table is \"rations\", which there is not; expected a loot table: strongbox, \
+        "loot.toml:47:28: loot.bandit.row.table is \"rations\", which there is not; expected a loot table: strongbox, \
          provisions, weapons, armour, bandit, chief; correct the name, or add what it names",
     ),
     (
@@ -359,25 +368,25 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "stocks.toml",
         "opening = 800",
         "opening = -1",
-        "stocks.toml:98:11: stock.Saltmouth.salt.opening is -1; expected a whole number from 0 to 1000000; correct it",
+        "stocks.toml:92:11: stock.Saltmouth.salt.opening is -1; expected a whole number from 0 to 1000000; correct it",
     ),
     (
         "stocks.toml",
         "most = 1600",
         "most = 1000001",
-        "stocks.toml:99:8: stock.Saltmouth.salt.most is 1000001; expected a whole number from 1 to 1000000; correct it",
+        "stocks.toml:93:8: stock.Saltmouth.salt.most is 1000001; expected a whole number from 1 to 1000000; correct it",
     ),
     (
         "stocks.toml",
         "quota = 300",
         "quota = 0",
-        "stocks.toml:100:9: stock.Saltmouth.salt.quota is 0; expected a whole number from 1 to 1000000; correct it",
+        "stocks.toml:94:9: stock.Saltmouth.salt.quota is 0; expected a whole number from 1 to 1000000; correct it",
     ),
     (
         "stocks.toml",
         "name = \"Frostgate\"",
         "name = \"Sunhill\"",
-        "stocks.toml:92:8: node.Sunhill.name is \"Sunhill\", which there is not; expected a node of roads.toml: Saltmouth, \
+        "stocks.toml:86:8: node.Sunhill.name is \"Sunhill\", which there is not; expected a node of roads.toml: Saltmouth, \
          Eastgate, Thornwick, Highmill, Greycairn, Lowbridge, Crossways, Fairhold, Wolfsden, Reedham, Stonewell, Oldmarket, \
          …; correct the name, or add what it names",
     ),
@@ -410,7 +419,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "stocks.toml",
         "node = \"Saltmouth\"",
         "node = \"Sunhill\"",
-        "stocks.toml:96:8: stock.Sunhill.salt.node is \"Sunhill\", which there is not; expected a node of roads.toml: \
+        "stocks.toml:90:8: stock.Sunhill.salt.node is \"Sunhill\", which there is not; expected a node of roads.toml: \
          Saltmouth, Eastgate, Thornwick, Highmill, Greycairn, Lowbridge, Crossways, Fairhold, Wolfsden, Reedham, Stonewell, \
          Oldmarket, …; correct the name, or add what it names",
     ),
@@ -418,14 +427,14 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "stocks.toml",
         "good = \"salt\"",
         "good = \"sand\"",
-        "stocks.toml:97:8: stock.Saltmouth.sand.good is \"sand\", which there is not; expected a good: salt, iron, glass, \
+        "stocks.toml:91:8: stock.Saltmouth.sand.good is \"sand\", which there is not; expected a good: salt, iron, glass, \
          wine, silk; correct the name, or add what it names",
     ),
     (
         "stocks.toml",
         "node = \"Ironholm\"\ngood = \"iron\"",
         "node = \"Saltmouth\"\ngood = \"salt\"",
-        "stocks.toml:103:8: stock.Saltmouth.salt is there twice; expected one [[stock]] of each node and good; make one of \
+        "stocks.toml:97:8: stock.Saltmouth.salt is there twice; expected one [[stock]] of each node and good; make one of \
          them",
     ),
 ];

@@ -128,7 +128,7 @@ fn a_flipped_byte_never_makes_another_world() {
     let file = place.folder.join("world.db");
     let sound = fs::read(&file).unwrap();
     let (mut newest, mut older, mut refused) = (0, 0, 0);
-    for round in 0..400u64 {
+    for round in 0..600u64 {
         let dice = noise(round, 16);
         let offset = u64::from_le_bytes(dice[..8].try_into().unwrap()) as usize % sound.len();
         let mut damaged = sound.clone();
