@@ -26,7 +26,7 @@ fn told(files: &ReferenceFiles) -> Vec<String> {
 fn what_comes_with_the_game_is_sound_and_says_what_the_game_needs() {
     let lore = Lore::shipped();
     assert_eq!((lore.factions().len(), lore.origins().len(), lore.skills().len()), (4, 5, 6));
-    assert_eq!((lore.items().len(), lore.reward_tables().loot_tables().len()), (12, 6));
+    assert_eq!((lore.items().len(), lore.reward_tables().loot_tables().len()), (12, 9));
     for good in Good::ALL {
         assert!(lore.reward_tables().asset(&good.asset()).is_some(), "{good}");
     }

@@ -57,7 +57,7 @@ fn read(
     let world = connection.query_row("SELECT name FROM world", [], |row| row.get(0))?;
     let assets: Vec<(i64, String)> = connection
         .prepare(
-            "SELECT id, name FROM asset WHERE iif(?1 IS NULL, class = 'currency' AND NOT is_retired, name = ?1)
+            "SELECT id, name FROM asset WHERE iif(?1 IS NULL, class = 'currency', name = ?1)
              ORDER BY name",
         )?
         .query_map([asset], |row| Ok((row.get(0)?, row.get(1)?)))?
