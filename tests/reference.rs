@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -75,7 +76,7 @@ fn a_reload_changes_quotes_in_the_next_tick_and_what_is_under_way_keeps_its_vers
     world.players_mut().set_delay_ticks(5);
     let planned = |world: &TestWorld| world.server().node().resource::<Desk>().counts.planned;
     let before = planned(&world);
-    world[alice].act(&buy(8)).expect("it is sent");
+    let old = world[alice].act(&buy(8)).expect("it is sent");
     while planned(&world) == before {
         world.tick();
     }
@@ -84,18 +85,19 @@ fn a_reload_changes_quotes_in_the_next_tick_and_what_is_under_way_keeps_its_vers
     assert_eq!(world.server().reference().map(|reference| reference.version()), Some(second));
     assert_eq!((written(&world), reference_reloads(world.server().node())), (second.to_string(), 1));
     assert_eq!(salt(&world, alice), 20, "the new price is told in the very tick");
-    world[alice].act(&buy(19)).expect("it is sent");
-    world[alice].act(&buy(20)).expect("it is sent");
-    world.run(20);
-    let results: Vec<_> = world[alice].replies().map(|reply| reply.result).collect();
-    let [old, dear, new] = &results[..] else { panic!("{results:?}") };
+    let dear = world[alice].act(&buy(19)).expect("it is sent");
+    let new = world[alice].act(&buy(20)).expect("it is sent");
+    world.run(30);
+    // A refusal overtakes what waits for the store.
+    let mut results: BTreeMap<_, _> = world[alice].replies().map(|reply| (reply.id, reply.result)).collect();
+    let [old, dear, new] = [old, dear, new].map(|id| results.remove(&id).expect("it is answered"));
     let traded = |result: &Result<Vec<u8>, _>| {
         codec::decode::<Traded, 64>("an answer", result.as_ref().expect("it is done")).expect("an answer")
     };
-    assert_eq!(traded(old), Traded { silver: 500 - 16, loads: 2 }, "planned at the old price");
+    assert_eq!(traded(&old), Traded { silver: 500 - 16, loads: 2 }, "planned at the old price");
     let reason = reason_of::<Buy>(dear.as_ref().expect_err("it costs 20"));
     assert_eq!(reason, Some(TradeRefusal::Price { silver: 20 }));
-    assert_eq!(traded(new), Traded { silver: 500 - 16 - 40, loads: 4 });
+    assert_eq!(traded(&new), Traded { silver: 500 - 16 - 40, loads: 4 });
     // What was bought for is what the tables of rewards say, too.
     let rewards = world.server().reference().and_then(|reference| reference.rewards().cloned());
     assert_eq!(

@@ -10,8 +10,8 @@ use toml::de::{DeTable, DeValue};
 use super::files::{ROWS_MAX, ReferenceText};
 use crate::config::{Origin, Problem, describe_syntax, excerpt, place};
 
-/// So many problems are enough to see that it is another kind of file.
-const UNREADABLE_MAX: usize = 64;
+/// So many things taken out are enough to see that it is another kind of file.
+const STEPS_MAX: usize = 128;
 
 /// A part of the way from the file's top to a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,30 +49,32 @@ pub(super) fn parse<T: DeserializeOwned>(file: &ReferenceText, problems: &mut Ve
         return None;
     }
     let mut left = whole.clone();
-    // Keys outside of rows that were told and taken out.
-    let mut taken = Vec::new();
-    for _ in 0..UNREADABLE_MAX {
+    // What was told and taken out: it is not missing.
+    let mut taken: Vec<Vec<Step>> = Vec::new();
+    for _ in 0..STEPS_MAX {
         let error = match T::deserialize(toml::Deserializer::from(left.clone())) {
             Ok(read) if problems.len() == before => return Some(read),
             Ok(_) => return None,
             Err(error) => error,
         };
-        // What was taken out is not missing; but then nothing more can be read.
-        if taken.iter().any(|key| error.message() == format!("missing field `{key}`")) {
-            return None;
-        }
         let span = error.span().unwrap_or(0..0);
         // Rows are called by their number in the file, not by what is left of it.
-        let way = way_to(whole.get_ref(), &span);
-        problems.push(describe(shown, text, &span, &way, error.message()));
-        let way = way_to(left.get_ref(), &span);
-        let is_unknown = error.message().starts_with("unknown field");
-        if let Some(Step::Key(key)) =
-            way.last().filter(|_| !way.iter().any(|step| matches!(step, Step::Row(..))))
-        {
-            taken.push(key.clone());
+        let (way, left_way) = (way_to(whole.get_ref(), &span), way_to(left.get_ref(), &span));
+        let missing = error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+        let is_taken = missing.is_some_and(|missing| {
+            let key = [Step::Key(missing.to_owned())];
+            taken.iter().any(|taken| taken[..].strip_prefix(&way[..]) == Some(&key[..]))
+        });
+        if !is_taken {
+            problems.push(describe(shown, text, &span, &way, error.message()));
         }
-        if !remove(left.get_mut(), &way, is_unknown) {
+        // A row without one of its keys cannot be read: the others still can.
+        let row = left_way.iter().rposition(|step| matches!(step, Step::Row(..)));
+        let end = if missing.is_some() { row.map_or(0, |row| row + 1) } else { left_way.len() };
+        if missing.is_none() {
+            taken.push(way);
+        }
+        if !remove(left.get_mut(), &left_way[..end]) {
             return None;
         }
     }
@@ -122,15 +124,9 @@ fn called(row: &DeTable<'_>, number: usize) -> String {
     }
 }
 
-/// Takes out what is at the end of the way, or, unless it is a key too many, the innermost row that it leads through: a row
-/// without one of its keys would be complained about again.
-fn remove(table: &mut DeTable<'_>, way: &[Step], is_key_alone: bool) -> bool {
-    let end = match way.iter().rposition(|step| matches!(step, Step::Row(..))) {
-        Some(row) if !is_key_alone => row + 1,
-        _ => way.len(),
-    };
-    let mut table = table;
-    let mut way = &way[..end];
+/// Takes out what is at the end of the way; whether it was there.
+fn remove(table: &mut DeTable<'_>, way: &[Step]) -> bool {
+    let (mut table, mut way) = (table, way);
     loop {
         way = match way {
             [] => return false,
