@@ -69,7 +69,7 @@ fn what_is_traded_is_conserved_and_every_store_agrees_with_its_house() {
         assert_eq!(bank.conservation(), Vec::<String>::new());
         let [trades, bounties, battles, hires, errands] = traded.counts;
         assert!(trades > 100 && bounties > 5 && hires > 20, "{:?}", traded.counts);
-        assert!(battles > 20 && errands > 5, "{:?}", traded.counts);
+        assert!(battles > 20 && errands > 2, "{:?}", traded.counts);
         // A battle leaves one row, and every round that led to it one.
         let number = |sql: &str| bank.query(sql)[0][0].parse::<u64>().expect("a number");
         let ended = number(&format!("SELECT count(*) FROM game_caravan_battle WHERE ended <= {TICKS}"));
