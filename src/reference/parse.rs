@@ -59,8 +59,11 @@ pub(super) fn parse<T: DeserializeOwned>(file: &ReferenceText, problems: &mut Ve
         };
         let span = error.span().unwrap_or(0..0);
         // Rows are called by their number in the file, not by what is left of it.
-        let (way, left_way) = (way_to(whole.get_ref(), &span), way_to(left.get_ref(), &span));
         let missing = error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+        // The file itself begins where its first key does.
+        let is_of_file = missing.is_some() && span == whole.span();
+        let way_in = |table| if is_of_file { Vec::new() } else { way_to(table, &span) };
+        let (way, left_way) = (way_in(whole.get_ref()), way_in(left.get_ref()));
         let is_taken = missing.is_some_and(|missing| {
             let key = [Step::Key(missing.to_owned())];
             taken.iter().any(|taken| taken[..].strip_prefix(&way[..]) == Some(&key[..]))

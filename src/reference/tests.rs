@@ -158,6 +158,7 @@ fn every_rule_tells_what_broke_it_in_exact_words() {
     for (text, message) in [
         ("town = \"\"", "town.toml:1:8: town is \"\"; expected 1 to 8 bytes of text on one line; correct it"),
         ("", "town.toml:1:1: the file is without `town`; add it"),
+        ("hours = [1]", "town.toml:1:1: the file is without `town`; add it"),
         ("town = \"y\"\nopen = 1", "town.toml:2:8: open is 1; expected true or false; correct it"),
         ("town = \"y\"\nhours = 1", "town.toml:2:9: hours is 1; expected a list; correct it"),
     ] {
