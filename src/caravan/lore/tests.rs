@@ -43,7 +43,7 @@ fn what_comes_with_the_game_is_sound_and_says_what_the_game_needs() {
         ("faction", 4),
         ("origin", 5),
         ("item", 12),
-        ("loot", 6),
+        ("loot", 9),
         ("node", 17),
         ("stock", 85),
     ];
@@ -271,7 +271,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "opens = \"strongbox\"",
         "opens = \"treasure\"",
         "items.toml:10:9: item.strongbox.opens is \"treasure\", which there is not; expected a table of loot.toml: \
-         strongbox, provisions, weapons, armour, bandit, chief; correct the name, or add what it names",
+         strongbox, provisions, weapons, armour, bandit, chief, cutpurses, bandits, raiders; correct the name, or add what it names",
     ),
     (
         "loot.toml",
@@ -330,7 +330,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "table = \"provisions\" }",
         "table = \"rations\" }",
         "loot.toml:47:28: loot.bandit.row.table is \"rations\", which there is not; expected a loot table: strongbox, \
-         provisions, weapons, armour, bandit, chief; correct the name, or add what it names",
+         provisions, weapons, armour, bandit, chief, cutpurses, bandits, raiders; correct the name, or add what it names",
     ),
     (
         "loot.toml",
