@@ -121,7 +121,8 @@ def main():
             report = world.end()
             verified["ended"] = world.terrane("verify", world.save)
             kept = sqlite3.connect(f"file:{world.save}/world.db?mode=ro", uri=True)
-            trades = kept.execute("SELECT count(*) FROM claim WHERE use_case IN ('buy', 'sell', 'bounty')").fetchone()[0]
+            trades = kept.execute("SELECT count(*) FROM claim WHERE use_case IN"
+                " ('buy', 'sell', 'bounty', 'hire', 'pay-off', 'mend', 'errand')").fetchone()[0]
             kept.close()
         finally:
             if world.process.poll() is None:

@@ -63,7 +63,11 @@ impl Trading {
             {
                 player.act(&Deliver)
             }
-            (None, _) if chance.chance(0.5) => player.act(&TakeErrand),
+            (None, _) if chance.chance(0.5) => {
+                // That is no trade: nothing is kept of it but the wish.
+                let _ = player.act(&TakeErrand);
+                return;
+            }
             (Some(errand), _) if purse.goods.loads(errand.good) < errand.loads && chance.chance(0.6) => {
                 player.act(&Buy {
                     good: errand.good,

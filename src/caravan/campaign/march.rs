@@ -189,10 +189,10 @@ mod tests {
         let count = roads.nodes.len() as u16;
         // Floyd and Warshall, over numbers of roads.
         let mut far = vec![vec![u32::from(count); usize::from(count)]; usize::from(count)];
-        for node in 0..usize::from(count) {
-            far[node][node] = 0;
-            for neighbour in &roads.nodes[node].neighbours {
-                far[node][usize::from(neighbour.0)] = 1;
+        for (at, (node, far)) in roads.nodes.iter().zip(&mut far).enumerate() {
+            far[at] = 0;
+            for neighbour in &node.neighbours {
+                far[usize::from(neighbour.0)] = 1;
             }
         }
         for over in 0..usize::from(count) {

@@ -31,7 +31,7 @@ pub(crate) struct Report {
     taken_over: u64,
     /// Actions of theirs that were done after that.
     acted_after_takeover: u64,
-    /// Trades that were done, that the game refused, and that were refused because the world could keep nothing.
+    /// Trades that were done, hires and errands among them, that the game refused, and that were refused because the world could keep nothing.
     trades: u64,
     trades_refused: u64,
     trades_not_kept: u64,
