@@ -2,28 +2,28 @@
 //! killed process leaves of them.
 //!
 //! The world runs in a child process: this test binary again.
-#![expect(clippy::disallowed_methods, reason = "tests of processes wait in real time")]
+
+#[path = "support/child_world.rs"]
+mod child_world;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Output};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use child_world::{World, wait_for};
 use terrane::cli;
-use terrane::client::{Connection, Player};
+use terrane::client::Player;
 use terrane::driver::WorldServer;
-use terrane::ids::PlayerId;
-use terrane::net::Conditions;
 use terrane::prelude::*;
-use terrane::store::{RunInfo, Store};
+use terrane::replication::Schema;
+use terrane::store::Store;
 
 const SAVES: &str = "TERRANE_TEST_SAVES";
 /// Further flags, by blanks.
 const FLAGS: &str = "TERRANE_TEST_FLAGS";
-/// How long a test waits for what must come, before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// For how many ticks it has been in the world.
 #[derive(Component, Clone, Default, Replicate)]
@@ -63,79 +63,15 @@ fn child_world() {
     });
 }
 
-/// A running world; killed with the test.
-struct World {
-    child: Child,
-    save: PathBuf,
-    info: RunInfo,
+/// The world below that folder, with these flags.
+fn start(saves: &Path, flags: &str) -> World {
+    World::start(saves, &[(SAVES, saves.to_str().expect("text")), (FLAGS, flags)])
 }
 
-impl Drop for World {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let begin = Instant::now();
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(begin.elapsed() < PATIENCE, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-impl World {
-    fn start(saves: &Path, flags: &str) -> Self {
-        let child = Command::new(std::env::current_exe().expect("a test knows itself"))
-            .args(["--exact", "child_world", "--ignored", "--nocapture"])
-            .env(SAVES, saves)
-            .env(FLAGS, flags)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the test binary starts again");
-        let (save, pid) = (saves.join("world"), child.id());
-        let info =
-            wait_for("run.json", || RunInfo::read(&save).ok().flatten().filter(|info| info.pid == pid));
-        Self { child, save, info }
-    }
-
-    fn http(&self) -> SocketAddr {
-        self.info.http.expect("HTTP is on")
-    }
-
-    /// Ends it in order.
-    fn drain(mut self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there").success());
-        assert_eq!(self.child.wait().expect("it ends").code(), Some(0));
-    }
-
-    fn join(&self, name: &str) -> Player {
-        let game = ServerBuilder::default().add_cell_plugins(Ages).learn().expect("sound");
-        let schema = Arc::new(game.schema.clone());
-        let player = PlayerId::new(name).expect("a name");
-        let address = self.info.shards[0];
-        let connection =
-            Connection::open(address, player, schema.hash(), terrane::VERSION, Conditions::default())
-                .expect("a socket");
-        Player::new(connection, schema, 1)
-    }
-
-    /// A player who is in.
-    fn joined(&self, name: &str) -> Player {
-        let mut player = self.join(name);
-        wait_for("the welcome", || {
-            player.tick(Duration::from_millis(10));
-            assert!(player.ended().is_none(), "{:?}", player.ended());
-            player.welcome().is_some().then_some(())
-        });
-        player
-    }
+/// What the world's clients must know.
+fn schema() -> Arc<Schema> {
+    let game = ServerBuilder::default().add_cell_plugins(Ages).learn().expect("sound");
+    Arc::new(game.schema.clone())
 }
 
 fn end_of(player: &mut Player) -> String {
@@ -177,13 +113,13 @@ fn post(address: SocketAddr, headers: &str, body: &str) -> u16 {
 fn players_are_kicked_banned_and_muted_in_live_and_stopped_worlds() {
     let parent = tempfile::tempdir().expect("a temporary folder");
     let saves = parent.path().join("saves");
-    let world = World::start(&saves, "--http 127.0.0.1:0");
+    let world = start(&saves, "--http 127.0.0.1:0");
     let save = world.save.clone();
-    let mut alice = world.joined("alice");
+    let mut alice = world.joined("alice", schema());
     let (code, _, told) = terrane(&save, "kick", "alice", &[]);
     assert_eq!((code, told.trim()), (Some(0), "alice was sent away"));
     assert!(end_of(&mut alice).contains("removed from this world: they know why"));
-    let mut alice = world.joined("alice");
+    let mut alice = world.joined("alice", schema());
     let (code, out, told) = terrane(&save, "ban", "alice", &["--for", "1h", "--json"]);
     assert_eq!(code, Some(0), "{told}");
     let answer: serde_json::Value = serde_json::from_str(out.trim()).expect("one object");
@@ -192,10 +128,10 @@ fn players_are_kicked_banned_and_muted_in_live_and_stopped_worlds() {
         (&"ban".into(), &"alice".into(), &true.into(), &true.into())
     );
     assert!(end_of(&mut alice).contains("banned from this world until"));
-    assert!(end_of(&mut world.join("alice")).contains("they know why"));
+    assert!(end_of(&mut world.join("alice", schema())).contains("they know why"));
     assert_eq!(terrane(&save, "mute", "bob", &[]).0, Some(0), "who has never been here too");
     assert_eq!(terrane(&save, "unban", "alice", &[]).0, Some(0));
-    drop(world.joined("alice"));
+    drop(world.joined("alice", schema()));
     let (code, _, told) = terrane(&save, "kick", "nobody", &[]);
     assert_eq!((code, told.trim()), (Some(1), "nobody is not in the world"));
 
@@ -225,8 +161,8 @@ fn players_are_kicked_banned_and_muted_in_live_and_stopped_worlds() {
     let what: Vec<String> = store.audit_rows(99).unwrap().into_iter().rev().map(|row| row.what).collect();
     assert_eq!(what, ["kick", "ban", "mute", "unban", "kick", "ban"]);
     drop(store);
-    let world = World::start(&saves, "--http off");
-    assert!(end_of(&mut world.join("carol")).contains("banned from this world: they know why"));
+    let world = start(&saves, "--http off");
+    assert!(end_of(&mut world.join("carol", schema())).contains("banned from this world: they know why"));
     let (code, _, told) = terrane(&save, "unban", "carol", &[]);
     assert_eq!(code, Some(2), "{told}");
     assert!(told.contains("--http off"), "{told}");
@@ -249,18 +185,18 @@ fn a_killed_process_gives_every_player_one_avatar_back() {
             (age >= least).then_some(age)
         })
     };
-    let mut world = World::start(&saves, &flags);
-    let mut left = world.joined("left");
+    let mut world = start(&saves, &flags);
+    let mut left = world.joined("left", schema());
     age(&mut left, 30);
     left.leave();
-    let mut stayed = world.joined("stayed");
+    let mut stayed = world.joined("stayed", schema());
     age(&mut stayed, 70);
     world.child.kill().expect("it is our child");
     world.child.wait().expect("it is dead");
     drop(world);
-    let world = World::start(&saves, &flags);
+    let world = start(&saves, &flags);
     for (name, least) in [("stayed", 20), ("left", 30)] {
-        let mut player = world.joined(name);
+        let mut player = world.joined(name, schema());
         assert!(age(&mut player, 1) >= least, "{name} begins where it was");
         let same = player.view().entities().count();
         assert!(same <= 2, "one avatar for each: {same}");

@@ -2,29 +2,29 @@
 //! one that does not.
 //!
 //! The world runs in a child process: this test binary again.
-#![expect(clippy::disallowed_methods, reason = "tests of processes wait in real time")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+#[path = "support/child_world.rs"]
+mod child_world;
+
+use std::path::Path;
+use std::process::{Command, Output};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use child_world::{World, wait_for};
 use serde_json::Value;
 use terrane::cli;
-use terrane::client::{Connection, Player};
+use terrane::client::Player;
 use terrane::driver::WorldServer;
-use terrane::ids::PlayerId;
-use terrane::net::Conditions;
 use terrane::prelude::*;
+use terrane::replication::Schema;
 use terrane::reward::{
     AffectedDomains, AssetClass, Claim, ClaimKey, CommitBatch, Lot, Mutation, MutationPlan, Name,
     Participant, Submission,
 };
-use terrane::store::{RunInfo, Store};
+use terrane::store::Store;
 
 const SAVES: &str = "TERRANE_TEST_OPERATOR_SAVES";
-/// How long a test waits for what must come, before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a player shows of what it holds.
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
@@ -67,69 +67,15 @@ fn child_world() {
     });
 }
 
-/// A running world; killed with the test.
-struct World {
-    child: Child,
-    save: PathBuf,
-    info: RunInfo,
+/// The world below that folder.
+fn start(saves: &Path) -> World {
+    World::start(saves, &[(SAVES, saves.to_str().expect("text"))])
 }
 
-impl Drop for World {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let begin = Instant::now();
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(begin.elapsed() < PATIENCE, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-impl World {
-    fn start(saves: &Path) -> Self {
-        let child = Command::new(std::env::current_exe().expect("a test knows itself"))
-            .args(["--exact", "child_world", "--ignored", "--nocapture"])
-            .env(SAVES, saves)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the test binary starts again");
-        let (save, pid) = (saves.join("world"), child.id());
-        let info =
-            wait_for("run.json", || RunInfo::read(&save).ok().flatten().filter(|info| info.pid == pid));
-        Self { child, save, info }
-    }
-
-    /// Ends it in order.
-    fn drain(mut self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there").success());
-        assert_eq!(self.child.wait().expect("it ends").code(), Some(0));
-    }
-
-    fn joined(&self, name: &str) -> Player {
-        let game = ServerBuilder::default().add_cell_plugins(Purses).learn().expect("sound");
-        let schema = Arc::new(game.schema.clone());
-        let player = PlayerId::new(name).expect("a name");
-        let shard = self.info.shards[0];
-        let connection =
-            Connection::open(shard, player, schema.hash(), terrane::VERSION, Conditions::default())
-                .expect("a socket");
-        let mut player = Player::new(connection, schema, 1);
-        wait_for("the welcome", || {
-            player.tick(Duration::from_millis(10));
-            assert!(player.ended().is_none(), "{:?}", player.ended());
-            player.welcome().is_some().then_some(())
-        });
-        player
-    }
+/// What the world's clients must know.
+fn schema() -> Arc<Schema> {
+    let game = ServerBuilder::default().add_cell_plugins(Purses).learn().expect("sound");
+    Arc::new(game.schema.clone())
 }
 
 fn silver_of(player: &mut Player) -> Option<u64> {
@@ -202,7 +148,7 @@ fn prepare(save: &Path) {
 fn a_live_world_is_verified_copied_counted_and_compensated() {
     let parent = tempfile::tempdir().expect("a temporary folder");
     let saves = parent.path().join("saves");
-    let world = World::start(&saves);
+    let world = start(&saves);
     let save = world.save.clone();
     world.drain();
     prepare(&save);
@@ -213,8 +159,8 @@ fn a_live_world_is_verified_copied_counted_and_compensated() {
     assert_eq!((code, waiting.len(), &waiting[0]["kind"]), (Some(0), 2, &"plan".into()), "{list}");
     let ids: Vec<String> = waiting.iter().map(|waits| waits["number"].to_string()).collect();
 
-    let world = World::start(&saves);
-    let mut alice = world.joined("alice");
+    let world = start(&saves);
+    let mut alice = world.joined("alice", schema());
     wait_for("5 silver", || (silver_of(&mut alice)? == 5).then_some(()));
     let (code, stats) = asked(&["stats", folder]);
     assert_eq!(
@@ -263,8 +209,8 @@ fn a_live_world_is_verified_copied_counted_and_compensated() {
     assert_eq!((code, &verified["live"]), (Some(0), &false.into()), "{verified}");
     std::fs::create_dir(parent.path().join("again")).expect("it is ours");
     std::fs::rename(&copy, parent.path().join("again").join("world")).expect("it is ours");
-    let restored = World::start(&parent.path().join("again"));
-    let mut alice = restored.joined("alice");
+    let restored = start(&parent.path().join("again"));
+    let mut alice = restored.joined("alice", schema());
     wait_for("18 silver", || (silver_of(&mut alice)? == 18).then_some(()));
     drop(alice);
     restored.drain();
@@ -282,7 +228,7 @@ fn a_live_world_is_verified_copied_counted_and_compensated() {
 fn a_stopped_world_is_verified_repaired_and_compensated() {
     let parent = tempfile::tempdir().expect("a temporary folder");
     let saves = parent.path().join("saves");
-    let world = World::start(&saves);
+    let world = start(&saves);
     let save = world.save.clone();
     world.drain();
     prepare(&save);

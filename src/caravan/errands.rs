@@ -12,7 +12,7 @@ use super::goods::Good;
 use super::hands::RENOWN;
 use super::purse::SILVER;
 use super::roads::{NodeId, Roads};
-use super::trade::{Here, TRADE_REACH_M, here};
+use super::trade::{Here, TRADE_REACH_M, found, here};
 
 /// How many errands a player has done, as the save says.
 pub const ERRANDS: &str = "errands";
@@ -175,8 +175,7 @@ pub(super) fn delivered(
         PlanRefusal::Game { reason, .. } if reason == DONE => ErrandRefusal::Done,
         why => ErrandRefusal::Value(why.clone()),
     })?;
-    let shown = summary.release(&summary.claim().account);
-    Ok(Thanks { found: shown.lines().iter().map(|line| (line.asset.to_string(), line.amount)).collect() })
+    Ok(Thanks { found: found(summary) })
 }
 
 const DONE: &str = "that errand is done";

@@ -221,6 +221,12 @@ pub(super) fn left(summary: &MutationSummary, asset: &Name) -> u64 {
     amounts.sum::<i64>().unsigned_abs()
 }
 
+/// What the claimant may be shown of what it received: what and how much.
+pub(super) fn found(summary: &MutationSummary) -> Vec<(String, u64)> {
+    let shown = summary.release(&summary.claim().account);
+    shown.lines().iter().map(|line| (line.asset.to_string(), line.amount)).collect()
+}
+
 pub(super) fn traded(
     good: Good,
     outcome: Result<&MutationSummary, &PlanRefusal>,
@@ -234,6 +240,5 @@ pub(super) fn handed_in(
     outcome: Result<&MutationSummary, &PlanRefusal>,
 ) -> Result<Bounty, TradeRefusal> {
     let summary = outcome.map_err(TradeRefusal::from)?;
-    let shown = summary.release(&summary.claim().account);
-    Ok(Bounty { found: shown.lines().iter().map(|line| (line.asset.to_string(), line.amount)).collect() })
+    Ok(Bounty { found: found(summary) })
 }
