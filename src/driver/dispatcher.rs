@@ -25,8 +25,8 @@ enum Stage {
     Waits(TickNumber),
     /// The store is asked.
     Asked,
-    /// The couriers have it.
-    Delivers,
+    /// The couriers have it, since this tick.
+    Delivers(TickNumber),
 }
 
 /// The one dispatcher.
@@ -82,9 +82,17 @@ impl Dispatcher {
         self.stage == Stage::Asked
     }
 
+    /// For how many ticks the couriers have been at what they were given last: one that hangs shows by it.
+    pub(super) fn delivers_ticks(&self, tick: TickNumber) -> u64 {
+        match self.stage {
+            Stage::Delivers(since) => tick.0.saturating_sub(since.0),
+            Stage::Waits(_) | Stage::Asked => 0,
+        }
+    }
+
     /// Asks the store for what is due, if it is time, and has written down what came of the last deliveries.
     pub(super) fn turn(&mut self, tick: TickNumber, now_ms: u64, store: &StoreHandle) {
-        if self.stage == Stage::Delivers
+        if let Stage::Delivers(_) = self.stage
             && let Ok(came) = self.from_couriers.try_recv()
         {
             self.came = came;
@@ -106,11 +114,11 @@ impl Dispatcher {
         self.came = OutboxWork::default();
         self.stage = if due.is_empty() {
             Stage::Waits(TickNumber(tick.0 + self.every_ticks))
-        } else if self.to_couriers.try_send(due).is_ok() {
-            Stage::Delivers
         } else {
-            tracing::error!("the couriers' thread has ended: nothing is delivered any more");
-            Stage::Delivers
+            if self.to_couriers.try_send(due).is_err() {
+                tracing::error!("the couriers' thread has ended: nothing is delivered any more");
+            }
+            Stage::Delivers(tick)
         };
     }
 
@@ -125,7 +133,7 @@ impl Dispatcher {
         match self.stage {
             // It is being written down.
             Stage::Asked => return,
-            Stage::Delivers => {
+            Stage::Delivers(_) => {
                 self.came = self.from_couriers.recv_timeout(LAST_DELIVERY_WITHIN).unwrap_or_default();
             }
             Stage::Waits(_) => {}
@@ -137,5 +145,28 @@ impl Dispatcher {
         if store.try_request(StoreRequest::Outbox(self.came)).is_err() {
             tracing::warn!("the store is busy: what was delivered last is delivered again at the next start");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// E6: a courier that does not come back is seen by how long it has been at it, and by nothing else.
+    #[test]
+    fn a_courier_that_hangs_is_seen_by_its_time() {
+        let (release, held) = bounded::<()>(0);
+        let mut couriers = Couriers::default();
+        couriers.add("mail".into(), move |_: &Delivery| held.recv().map_err(|error| error.to_string()));
+        let mut dispatcher = Dispatcher::start(couriers, 20).unwrap();
+        assert_eq!(dispatcher.delivers_ticks(TickNumber(90)), 0, "it has nothing to deliver");
+        dispatcher.take(Vec::new(), TickNumber(90));
+        assert_eq!(dispatcher.delivers_ticks(TickNumber(95)), 0, "nothing was due");
+        let delivery = Delivery { id: 7, kind: "mail".into(), payload: Vec::new(), attempts: 0 };
+        dispatcher.take(vec![delivery], TickNumber(100));
+        assert_eq!(dispatcher.delivers_ticks(TickNumber(700)), 600);
+        release.send(()).unwrap();
+        let came = dispatcher.from_couriers.recv().unwrap();
+        assert_eq!((came.done, came.failed), (vec![7], vec![]));
     }
 }

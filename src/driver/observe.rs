@@ -51,6 +51,7 @@ pub(super) struct Observer {
 struct StoreGauges {
     backlog: Arc<AtomicU64>,
     wait_s: Arc<AtomicU64>,
+    delivery_s: Arc<AtomicU64>,
     plans_under_way: Arc<AtomicU64>,
     disk_free_bytes: Arc<AtomicU64>,
 }
@@ -129,12 +130,17 @@ impl Observer {
         ];
         let help = "How long the store took for what was asked of it, once it worked";
         self.metrics.register_durations("store_write", help, store.writes().clone());
-        let gauges: [(&'static str, &'static str, &Arc<AtomicU64>); 4] = [
+        let gauges: [(&'static str, &'static str, &Arc<AtomicU64>); 5] = [
             ("store_backlog", "What waits for the store or is under way", &self.store_gauges.backlog),
             (
                 "store_wait_seconds",
                 "How long the oldest of what is to be kept of players has waited",
                 &self.store_gauges.wait_s,
+            ),
+            (
+                "store_delivery_seconds",
+                "How long the couriers have been at what they took from the outbox last",
+                &self.store_gauges.delivery_s,
             ),
             (
                 "store_plans_under_way",
@@ -211,6 +217,7 @@ impl Observer {
         let gauges = &self.store_gauges;
         gauges.backlog.store(saving.backlog(), Ordering::Relaxed);
         gauges.wait_s.store(saving.waits_ticks() / self.hz, Ordering::Relaxed);
+        gauges.delivery_s.store(saving.delivers_ticks() / self.hz, Ordering::Relaxed);
         let under_way = server.node().resource::<Desk>().under_way();
         gauges.plans_under_way.store(under_way as u64, Ordering::Relaxed);
         gauges.disk_free_bytes.store(saving.stats().disk_free_bytes(), Ordering::Relaxed);

@@ -51,7 +51,9 @@ pub(super) struct Saving {
     /// Of a game that has reference data, once somebody watches its files.
     reference: Option<ReferenceDesk>,
     troubles: Troubles,
-    /// Calendar time of the newest tick.
+    /// The newest tick.
+    tick: TickNumber,
+    /// Its calendar time.
     now_ms: u64,
 }
 
@@ -114,6 +116,7 @@ impl Saving {
             compensations: CompensationsDesk::default(),
             reference: None,
             troubles: Troubles::default(),
+            tick: next,
             now_ms: 0,
         })
     }
@@ -133,6 +136,11 @@ impl Saving {
         self.players.waits_ticks()
     }
 
+    /// For how many ticks the couriers have been at what they took last.
+    pub(super) fn delivers_ticks(&self) -> u64 {
+        self.dispatcher.delivers_ticks(self.tick)
+    }
+
     /// What the thread has done.
     pub(super) fn stats(&self) -> &Arc<StoreStats> {
         self.store.stats()
@@ -144,7 +152,7 @@ impl Saving {
         for result in results {
             self.take(result, input, readiness);
         }
-        self.now_ms = input.now_ms;
+        (self.tick, self.now_ms) = (input.tick, input.now_ms);
         self.dispatcher.turn(input.tick, input.now_ms, &self.store);
         self.players.fill(input, orders);
         if self.players.is_stalled(input.tick, self.stalled_after) {

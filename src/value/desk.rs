@@ -78,11 +78,24 @@ pub struct ValueCounts {
 }
 
 /// What waits for its turn, and what is on its way.
+///
+/// Whoever takes part has a queue, and what waits can be planned when it is the first in each of its queues and none of
+/// these players has a plan on its way. Only what that may have become true of is looked at: a store that hangs lets
+/// much wait, and ticks must not get longer by it.
 #[derive(Resource, Debug, Default)]
 pub struct Desk {
-    /// In the order in which it was asked for.
-    pub(crate) waiting: Vec<Waiting>,
-    pub(crate) under_way: BTreeMap<u64, UnderWay>,
+    /// Asked for since the last call of `order_new`.
+    new: Vec<Waiting>,
+    /// By place in the order.
+    waiting: BTreeMap<u64, Queued>,
+    last_place: u64,
+    /// Of each player who takes part in something: the places of it.
+    queues: BTreeMap<PlayerId, BTreeSet<u64>>,
+    /// Places of what may have become ready.
+    maybe_ready: BTreeSet<u64>,
+    under_way: BTreeMap<u64, UnderWay>,
+    /// Of how many plans on their way each player is part.
+    busy: BTreeMap<PlayerId, u32>,
     pub(crate) last_number: u64,
     /// What systems are to be told in the next `Settle`: it was known after this tick's.
     pub(super) untold: Vec<RewardOutcome>,
@@ -90,17 +103,22 @@ pub struct Desk {
     pub(crate) look_ups: BTreeMap<u64, LookUp>,
     /// What became of it all.
     pub counts: ValueCounts,
-    /// The first so many are in their order.
-    ordered: usize,
     /// By player, how much waits.
     by_player: BTreeMap<PlayerId, usize>,
+}
+
+/// Something that has its place in the order.
+#[derive(Debug)]
+struct Queued {
+    players: BTreeSet<PlayerId>,
+    waiting: Waiting,
 }
 
 impl Desk {
     /// How many things wait for their turn.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() + self.new.len()
     }
 
     /// How many plans are on their way.
@@ -119,74 +137,242 @@ impl Desk {
             }
             *count += 1;
         }
-        self.waiting.push(waiting);
+        self.new.push(waiting);
         Ok(())
     }
 
     /// Puts what was asked for since the last call into the order (on whose behalf, order of asking): what one entity asks for
     /// keeps its order, and an entity is in one cell.
     pub(crate) fn order_new(&mut self) {
-        let from = self.ordered.min(self.waiting.len());
-        self.waiting[from..].sort_by_key(|waiting| waiting.by);
-        self.ordered = self.waiting.len();
+        let mut new = std::mem::take(&mut self.new);
+        new.sort_by_key(|waiting| waiting.by);
+        for waiting in new {
+            self.last_place += 1;
+            let (place, players) = (self.last_place, waiting.request.players());
+            for player in &players {
+                self.queues.entry(player.clone()).or_default().insert(place);
+            }
+            self.maybe_ready.insert(place);
+            self.waiting.insert(place, Queued { players, waiting });
+        }
     }
 
     /// Takes out everything that waits.
     pub(crate) fn take_all(&mut self) -> Vec<Waiting> {
+        self.order_new();
         self.by_player.clear();
-        self.ordered = 0;
-        std::mem::take(&mut self.waiting)
+        self.queues.clear();
+        self.maybe_ready.clear();
+        std::mem::take(&mut self.waiting).into_values().map(|queued| queued.waiting).collect()
     }
 
-    /// Takes out, in order, what systems asked for a player, or for anybody.
+    /// Takes out, in order, what systems asked for a player, or for anybody. O(all that waits).
     pub(crate) fn take_games(&mut self, of: Option<&PlayerId>) -> Vec<Waiting> {
-        let (mut taken, mut rest, mut ordered) = (Vec::new(), Vec::new(), self.ordered);
-        for (place, waiting) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
-            let is_meant = of.is_none_or(|player| waiting.claim.account.player() == Some(player));
-            if is_meant && matches!(waiting.origin, Origin::Game(_)) {
-                self.forget(&waiting);
-                ordered -= usize::from(place < self.ordered);
-                taken.push(waiting);
-            } else {
-                rest.push(waiting);
-            }
-        }
-        (self.waiting, self.ordered) = (rest, ordered);
-        taken
+        self.order_new();
+        let is_meant = |waiting: &Waiting| {
+            of.is_none_or(|player| waiting.claim.account.player() == Some(player))
+                && matches!(waiting.origin, Origin::Game(_))
+        };
+        let meant = self.waiting.iter().filter(|(_, queued)| is_meant(&queued.waiting));
+        let places: Vec<u64> = meant.map(|(&place, _)| place).collect();
+        places.into_iter().filter_map(|place| self.take(place)).collect()
     }
 
     /// Takes out, in order, what can be planned now: nobody who takes part has something under way, or waits with something
-    /// that was asked for before.
+    /// that was asked for before. O(what may have become ready since the last call).
     pub(crate) fn take_ready(&mut self) -> Vec<Waiting> {
-        let mut busy: BTreeSet<PlayerId> =
-            self.under_way.values().flat_map(|plan| plan.players.iter().cloned()).collect();
-        let (mut ready, mut rest) = (Vec::new(), Vec::new());
         let mut room = PLANS_UNDER_WAY_MAX.saturating_sub(self.under_way.len());
-        for waiting in std::mem::take(&mut self.waiting) {
-            let players = waiting.request.players();
-            let is_free = room > 0 && players.iter().all(|player| !busy.contains(player));
-            busy.extend(players);
-            if is_free {
+        let mut ready = Vec::new();
+        // Whoever is part of what is taken now: what waits behind that is looked at by the next call.
+        let mut planned = BTreeSet::new();
+        for place in std::mem::take(&mut self.maybe_ready) {
+            if room == 0 {
+                self.maybe_ready.insert(place);
+                continue;
+            }
+            let Some(Queued { players, .. }) = self.waiting.get(&place) else { continue };
+            let is_first = |player: &PlayerId| {
+                self.queues.get(player).and_then(BTreeSet::first) == Some(&place)
+                    && !self.busy.contains_key(player)
+                    && !planned.contains(player)
+            };
+            if players.iter().all(is_first) {
                 room -= 1;
-                self.forget(&waiting);
-                ready.push(waiting);
-            } else {
-                rest.push(waiting);
+                planned.extend(players.iter().cloned());
+                ready.extend(self.take(place));
             }
         }
-        self.ordered = rest.len();
-        self.waiting = rest;
         ready
     }
 
-    /// It does not wait any more.
-    fn forget(&mut self, waiting: &Waiting) {
-        let Some(player) = waiting.claim.account.player() else { return };
-        if let Some(count) = self.by_player.get_mut(player) {
+    /// It does not wait any more; whoever is first behind it may be ready.
+    fn take(&mut self, place: u64) -> Option<Waiting> {
+        let Queued { players, waiting } = self.waiting.remove(&place)?;
+        for player in &players {
+            let Some(queue) = self.queues.get_mut(player) else { continue };
+            queue.remove(&place);
+            match queue.first() {
+                Some(&first) => self.maybe_ready.extend([first]),
+                None => drop(self.queues.remove(player)),
+            }
+        }
+        if let Some(player) = waiting.claim.account.player()
+            && let Some(count) = self.by_player.get_mut(player)
+        {
             *count -= 1;
             if *count == 0 {
                 self.by_player.remove(player);
             }
+        }
+        Some(waiting)
+    }
+
+    /// A plan goes to the store; gives its number.
+    pub(crate) fn begin(&mut self, under_way: UnderWay) -> u64 {
+        self.last_number += 1;
+        self.counts.planned += 1;
+        for player in &under_way.players {
+            *self.busy.entry(player.clone()).or_default() += 1;
+        }
+        self.under_way.insert(self.last_number, under_way);
+        self.last_number
+    }
+
+    /// A plan is answered: whoever waits behind it may be ready. `None` if there is no such plan.
+    pub(crate) fn end(&mut self, number: u64) -> Option<Origin> {
+        let UnderWay { players, origin } = self.under_way.remove(&number)?;
+        for player in &players {
+            let Some(count) = self.busy.get_mut(player) else { continue };
+            *count -= 1;
+            if *count == 0 {
+                self.busy.remove(player);
+            }
+            if let Some(&first) = self.queues.get(player).and_then(BTreeSet::first) {
+                self.maybe_ready.insert(first);
+            }
+        }
+        Some(origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::reward::ClaimKey;
+
+    use super::*;
+
+    /// What waits and what is on its way, looked through from the first to the last each time.
+    #[derive(Default)]
+    struct Naive {
+        waiting: Vec<(Claim, BTreeSet<PlayerId>)>,
+        under_way: Vec<(u64, BTreeSet<PlayerId>)>,
+    }
+
+    impl Naive {
+        fn take_ready(&mut self) -> Vec<Claim> {
+            let mut busy: BTreeSet<PlayerId> =
+                self.under_way.iter().flat_map(|(_, players)| players.iter().cloned()).collect();
+            let mut ready = Vec::new();
+            self.waiting.retain(|(claim, players)| {
+                let is_free = players.iter().all(|player| !busy.contains(player));
+                busy.extend(players.iter().cloned());
+                if is_free {
+                    ready.push(claim.clone());
+                }
+                !is_free
+            });
+            ready
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// The first of these players asks for something that the others take part in.
+        Ask(Vec<u8>),
+        /// Those that are ready go to the store but for the one of that number, which is refused.
+        Plan { refused: usize },
+        /// The store answers that one of those under way.
+        Answer(usize),
+        /// What games asked for that player is taken out.
+        Leave(u8),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            4 => prop::collection::vec(0..6u8, 1..4).prop_map(Step::Ask),
+            3 => (0..8usize).prop_map(|refused| Step::Plan { refused }),
+            3 => (0..8usize).prop_map(Step::Answer),
+            1 => (0..6u8).prop_map(Step::Leave),
+        ];
+        prop::collection::vec(step, 1..80)
+    }
+
+    fn name(player: u8) -> PlayerId {
+        PlayerId::new(&format!("player {player}")).unwrap()
+    }
+
+    fn check(steps: Vec<Step>) {
+        let (mut desk, mut naive) = (Desk::default(), Naive::default());
+        for (number, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Ask(players) => {
+                    let claim = Claim::new(&name(players[0]), ClaimKey(number as u128), b"");
+                    let mut request = PlanRequest::new("gift", &name(players[0]));
+                    for &player in &players[1..] {
+                        request = request.give("silver", 1, &name(player));
+                    }
+                    naive.waiting.push((claim.clone(), request.players()));
+                    let origin = Origin::Game(claim.clone());
+                    desk.ask(Waiting { by: NetId::default(), claim, request, origin }).unwrap();
+                }
+                Step::Plan { refused } => {
+                    desk.order_new();
+                    let ready = desk.take_ready();
+                    let claims: Vec<Claim> = ready.iter().map(|waiting| waiting.claim.clone()).collect();
+                    assert_eq!(claims, naive.take_ready());
+                    for (place, waiting) in ready.into_iter().enumerate() {
+                        if place != refused {
+                            let players = waiting.request.players();
+                            let origin = waiting.origin;
+                            let number = desk.begin(UnderWay { players: players.clone(), origin });
+                            naive.under_way.push((number, players));
+                        }
+                    }
+                }
+                Step::Answer(which) if !naive.under_way.is_empty() => {
+                    let (number, _) = naive.under_way.remove(which % naive.under_way.len());
+                    assert!(desk.end(number).is_some() && desk.end(number).is_none());
+                }
+                Step::Answer(_) => assert!(desk.end(u64::MAX).is_none()),
+                Step::Leave(player) => {
+                    let player = name(player);
+                    let of_player = |claim: &Claim| claim.account.player() == Some(&player);
+                    let meant = naive.waiting.extract_if(.., |(claim, _)| of_player(claim));
+                    let meant: Vec<Claim> = meant.map(|(claim, _)| claim).collect();
+                    let taken = desk.take_games(Some(&player)).into_iter();
+                    assert_eq!(taken.map(|waiting| waiting.claim).collect::<Vec<_>>(), meant);
+                }
+            }
+            assert_eq!(desk.waiting(), naive.waiting.len());
+            let counted: usize = desk.by_player.values().sum();
+            assert_eq!(counted, naive.waiting.len(), "of each player");
+        }
+        // Once all is answered and planned, nothing is left behind.
+        for (number, _) in naive.under_way.drain(..) {
+            desk.end(number).unwrap();
+        }
+        desk.order_new();
+        while !desk.take_ready().is_empty() {}
+        assert!(desk.waiting() == 0 && desk.queues.is_empty() && desk.busy.is_empty(), "{desk:?}");
+    }
+
+    proptest! {
+        /// F1: one plan of each player at a time, in order, whatever comes between.
+        #[test]
+        fn what_is_ready_is_what_a_look_at_everything_finds(steps in steps()) {
+            check(steps);
         }
     }
 }

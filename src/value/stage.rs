@@ -39,7 +39,7 @@ pub fn settle(world: &mut World) {
     let mut changed: Vec<PlayerId> = Vec::new();
     for outcome in outcomes {
         let mut desk = world.resource_mut::<Desk>();
-        let origin = desk.under_way.remove(&outcome.number).map(|under_way| under_way.origin);
+        let origin = desk.end(outcome.number);
         if origin.is_none() && outcome.number != PlanOutcome::OF_OPERATOR {
             tracing::error!(number = outcome.number, "the store answers a plan that nobody waits for");
             continue;
@@ -228,11 +228,8 @@ pub(super) fn plan_one(world: &mut World, waiting: Waiting) -> Option<Submission
     match plan_purely(&context, &waiting.claim, &waiting.request) {
         Ok(plan) => {
             let plan = Arc::new(plan);
-            let mut desk = world.resource_mut::<Desk>();
-            desk.last_number += 1;
-            desk.counts.planned += 1;
-            let number = desk.last_number;
-            desk.under_way.insert(number, UnderWay { players, origin: waiting.origin });
+            let under_way = UnderWay { players, origin: waiting.origin };
+            let number = world.resource_mut::<Desk>().begin(under_way);
             Some(Submission { number, plan })
         }
         Err(refusal) => {

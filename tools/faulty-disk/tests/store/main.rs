@@ -8,6 +8,7 @@ mod books;
 mod cases;
 mod check;
 mod failing;
+mod migration;
 mod power;
 mod recovery;
 mod save;

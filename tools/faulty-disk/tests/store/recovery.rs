@@ -1,22 +1,15 @@
-//! The disk fails while a save is made, opened after a crash, or brought up to date.
+//! The disk fails while a save is made, or opened after a crash.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::LazyLock;
 
 use rusqlite::Connection;
-use terrane::config::{GridSize, Sourced};
-use terrane::ids::TickNumber;
-use terrane::store::{Store, WorldIdentity};
 
 use crate::books::{Books, faults};
 use crate::cases::{farewell, kinds_of_plans};
 use crate::check::{Asked, check};
 use crate::failing::{faults as ways_to_fail, for_each};
-use crate::save::{
-    BASE, Place, Step, Told, account, assets, batch, carry_out, files_in, game, house, identity, image,
-    moves, open, plan,
-};
+use crate::save::{BASE, Place, Step, Told, account, batch, carry_out, files_in, house, moves, open, plan};
 
 /// What a process left that was killed: everything is in the write-ahead log.
 struct Left {
@@ -71,49 +64,6 @@ fn a_save_that_could_not_be_made_is_made_by_the_next_start() {
         assert!(outcome.result.is_ok() && !outcome.is_repeat, "{fault:?}: {outcome:?}");
         let save = Connection::open(place.folder.join("world.db")).unwrap();
         assert_eq!(Books::read(&save).unwrap(), Books::of([&first]), "{fault:?}");
-        assert_eq!(faults(&save).unwrap(), Vec::<String>::new(), "{fault:?}");
-    });
-}
-
-const OF_VERSION_2: &[u8] = include_bytes!("../../../../src/store/tests/golden/version_2.db");
-
-fn open_old(folder: &Path) -> Result<Store, terrane::store::StoreError> {
-    let identity = WorldIdentity {
-        name: "old".into(),
-        grid: Sourced::default_of(GridSize { columns: 2, rows: 2 }),
-        size_m: Sourced::default_of([1_000.0, 1_000.0]),
-        ..identity()
-    };
-    let (mut store, _) = Store::create_or_open(folder, &identity)?;
-    store.adopt_assets(&assets())?;
-    store.adopt_game(game())?;
-    Ok(store)
-}
-
-/// D5, D6: whichever call fails while an old file is brought up to date, it is of one version or the other, and the next start
-/// brings it up to date with everything that was in it.
-#[test]
-fn an_old_file_is_brought_up_to_date_whichever_call_fails_before() {
-    let files = BTreeMap::from([("world.db".to_owned(), OF_VERSION_2.to_owned())]);
-    let healthy = Place::with(&files);
-    drop(open_old(&healthy.folder).unwrap());
-    for_each(&ways_to_fail(|call| healthy.disk.calls(call)), |fault| {
-        let place = Place::with(&files);
-        place.disk.fail(*fault);
-        drop(open_old(&place.folder));
-        place.disk.heal();
-        let mut store = open_old(&place.folder).unwrap_or_else(|error| panic!("{fault:?}: {error}"));
-        let old = store.newest_image().unwrap().expect("it holds an image");
-        assert_eq!((old.tick, old.entities.len()), (TickNumber(759), 1_639), "{fault:?}");
-        assert_eq!(
-            (store.sanctions().unwrap().len(), store.audit_rows(9).unwrap().len()),
-            (1, 1),
-            "{fault:?}"
-        );
-        let first = plan(1, &["alice"], vec![moves("coin", &house("market"), &account("alice"), 5)]);
-        assert!(store.commit(&batch([first])).unwrap()[0].result.is_ok(), "{fault:?}");
-        store.save_image(&image(800)).unwrap();
-        let save = Connection::open(place.folder.join("world.db")).unwrap();
         assert_eq!(faults(&save).unwrap(), Vec::<String>::new(), "{fault:?}");
     });
 }

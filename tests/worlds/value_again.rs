@@ -1,9 +1,6 @@
 //! Actions that change value, asked again: after restarts, over other sessions, while the store is asked what became of them.
 
-#[path = "support/shop.rs"]
-mod shop;
-
-use shop::*;
+use crate::shop::*;
 use terrane::ids::ActionId;
 use terrane::players::PlayerRequest;
 use terrane::prelude::*;

@@ -1,7 +1,5 @@
 //! Players come, go and take over; every action is answered once, whatever the network does.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use terrane::action::act;

@@ -3,14 +3,12 @@
 //! The ordinary run takes a few seeds. `TERRANE_HISTORIES=200` runs that many, `TERRANE_HISTORY_TICKS=2000` makes
 //! each that long.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use support::ants::{self, Ants, Log};
-use support::ants_checks;
-use support::ants_worlds;
-use support::oracle_views;
+use crate::support::ants::{self, Ants, Log};
+use crate::support::ants_checks;
+use crate::support::ants_worlds;
+use crate::support::oracle_views;
 use terrane::ids::{ConnectionId, NetId, PlayerId, TickNumber};
 use terrane::net::LoopbackConditions;
 use terrane::prelude::*;

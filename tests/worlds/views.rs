@@ -1,8 +1,8 @@
 //! What players see, through full encode and decode, against the naive oracle.
 
-mod support;
+use crate::support;
 
-use support::{caravan_world, oracle_views};
+use crate::support::{caravan_world, oracle_views};
 use terrane::caravan::{Said, Say, Steer};
 use terrane::limits::HEIGHT_M_MAX;
 use terrane::net::LoopbackConditions;

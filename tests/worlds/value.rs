@@ -1,10 +1,7 @@
 //! Value in a world: actions that change it are answered once they are committed, once for good, and components show what
 //! was committed.
 
-#[path = "support/shop.rs"]
-mod shop;
-
-use shop::*;
+use crate::shop::*;
 use terrane::action::reason_of;
 use terrane::ids::ActionId;
 use terrane::prelude::*;

@@ -1,12 +1,12 @@
 //! Bots: deterministic, and real enough that every view must equal the oracle's.
 
-mod support;
+use crate::support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use support::{caravan_world, oracle_views};
+use crate::support::{caravan_world, oracle_views};
 use terrane::caravan::allegiance::SUSPECT;
 use terrane::caravan::bots::{BotBrain, BotMap, BotProfile, Bots, HeardByBot};
 use terrane::caravan::{Burden, Caravan, Charter, Market, Steer};

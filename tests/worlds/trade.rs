@@ -1,10 +1,8 @@
 //! Players trade: whatever they do, nothing comes from nowhere and nothing is lost, on every layout alike.
 
-mod support;
-
 use std::sync::Arc;
 
-use support::caravan_world;
+use crate::support::caravan_world;
 use terrane::caravan::bots::{BotBrain, BotMap, BotProfile};
 use terrane::caravan::{Battles, Buy, Deliver, Good, HandIn, Hire, Sell, TradeRefusal};
 use terrane::prelude::*;

@@ -1,11 +1,8 @@
 //! A second game on the public API alone: with a table, a currency, a kind of change, a reward and a courier of its own.
 
-#[path = "support/orchard.rs"]
-mod orchard;
-
 use std::sync::{Arc, Mutex};
 
-use orchard::{APPLES, Pick, Picker, Receipt, Sell, TREES, orchard as game};
+use crate::orchard::{APPLES, Pick, Picker, Receipt, Sell, TREES, orchard as game};
 use terrane::action::reason_of;
 use terrane::prelude::*;
 use terrane::protocol::codec;

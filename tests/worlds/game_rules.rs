@@ -189,7 +189,7 @@ fn the_rules_lay_every_type_and_action_open() {
             "round broadcast u64 at most 9 bytes",
             "whisper per_player u64 at most 9 bytes",
             "double computed u64 at most 9 bytes",
-            "kept on the server: game_rules::Ledger",
+            "kept on the server: worlds::game_rules::Ledger",
             "event Theft (owner, reliable): at most 512 bytes",
             "silver broadcast u32 at most 5 bytes",
             "thieves broadcast, reveal_ids Vec<NetId> at most 512 bytes",
@@ -201,7 +201,7 @@ fn the_rules_lay_every_type_and_action_open() {
             "action Hire scope self, caller player, 0.5 a second, 3 at once, of one tick the newest, on an entity that it \
              names",
             "takes {shop:NetId,name:String}->u32|Busy, at most 1024 bytes",
-            "reaches game_rules::Ledger of the caller; nobody is told of it",
+            "reaches worlds::game_rules::Ledger of the caller; nobody is told of it",
             "action Cheer scope group, caller player, 2 a second, 4 at once, each is run, speaks",
             "takes (String)->(), at most 1024 bytes",
             "reaches Mood of the caller and at most 31 others; a call tells each who sees it (party) at most 5 bytes of \
