@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::client::{Connection, Ended, Player};
 use crate::driver::InProcessPlayers;
+use crate::ids::ActionId;
 use crate::net::Identity;
 use crate::net::loopback::LoopbackPort;
 use crate::prelude::*;
@@ -181,6 +182,13 @@ impl BotBrain {
     #[must_use]
     pub fn dreading(self, text: &'static str) -> Self {
         Self { dreads: Some(text), ..self }
+    }
+
+    /// Lets it keep the id of each trade that it was told is done: 16 bytes for each, without an end.
+    #[must_use]
+    pub fn keeping_receipts(mut self) -> Self {
+        self.trading.keep_receipts();
+        self
     }
 
     /// The role that a bot needs to play its part. A world without a key takes everybody for an ordinary player.
@@ -358,6 +366,12 @@ impl BotBrain {
     #[must_use]
     pub fn traded(&self) -> TradedByBot {
         self.trading.traded()
+    }
+
+    /// The trades that it was told are done, if it [keeps](Self::keeping_receipts) them.
+    #[must_use]
+    pub fn receipts(&self) -> &[ActionId] {
+        self.trading.receipts()
     }
 
     /// From each action to its answer, since the last call; at most 1,024 are kept.

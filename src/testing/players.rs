@@ -8,7 +8,7 @@ use crate::players::{
     Sanction, SanctionChange, SanctionKind,
 };
 use crate::reference::LoadedReference;
-use crate::reward::{Account, Holdings, RewardTables};
+use crate::reward::{Account, CommitBatch, Holdings, RewardTables};
 use crate::server::{TickInput, TickOutput};
 use crate::store::game::GameStore;
 use crate::store::{Bank, ClaimAnswer, Couriers, OutboxWork, ReferenceWrite};
@@ -31,6 +31,8 @@ pub struct TestPlayers {
     unreadable: BTreeSet<PlayerId>,
     /// What everybody holds, once there is a world.
     bank: Option<Bank>,
+    /// Every batch of plans, once they are to be kept.
+    batches: Option<Vec<CommitBatch>>,
 }
 
 impl TestPlayers {
@@ -52,6 +54,17 @@ impl TestPlayers {
     /// The world is killed: what it has asked for and was not done yet is never done.
     pub fn lose_what_waits(&mut self) {
         self.waiting.clear();
+    }
+
+    /// From now on every batch of plans is kept, for a test that carries them out elsewhere.
+    pub fn keep_batches(&mut self) {
+        self.batches.get_or_insert_default();
+    }
+
+    /// The batches of plans that were [kept](Self::keep_batches), in the order in which they were carried out.
+    #[must_use]
+    pub fn batches(&self) -> &[CommitBatch] {
+        self.batches.as_deref().unwrap_or_default()
     }
 
     /// What is stored of a player.
@@ -204,7 +217,12 @@ impl TestPlayers {
             PlayerRequest::Sanction(SanctionChange::Lift { player, kind }) => {
                 self.sanctions.remove(&(player, kind));
             }
-            PlayerRequest::Commit(batch) => input.plans.extend(self.bank().commit(&batch)),
+            PlayerRequest::Commit(batch) => {
+                input.plans.extend(self.bank().commit(&batch));
+                if let Some(batches) = &mut self.batches {
+                    batches.push(batch);
+                }
+            }
             PlayerRequest::FindClaim { number, claim } => {
                 let found = self.bank().find_claim(number, &claim);
                 input.claims.push(ClaimAnswer { number, found });

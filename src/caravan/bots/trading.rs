@@ -37,6 +37,8 @@ pub(super) struct Trading {
     /// The end of the round in which it gave its last order, ticks.
     fought: u64,
     traded: TradedByBot,
+    /// The trades that were done, for who asks; none are kept otherwise.
+    receipts: Option<Vec<ActionId>>,
 }
 
 impl Trading {
@@ -144,6 +146,9 @@ impl Trading {
     pub(super) fn hear(&mut self, reply: &Reply) {
         let Some(place) = self.asked.iter().position(|id| *id == reply.id) else { return };
         self.asked.swap_remove(place);
+        if let (Some(receipts), Ok(_)) = (&mut self.receipts, &reply.result) {
+            receipts.push(reply.id);
+        }
         let traded = &mut self.traded;
         *match &reply.result {
             Ok(_) => &mut traded.done,
@@ -154,6 +159,14 @@ impl Trading {
 
     pub(super) fn traded(&self) -> TradedByBot {
         self.traded
+    }
+
+    pub(super) fn keep_receipts(&mut self) {
+        self.receipts = Some(Vec::new());
+    }
+
+    pub(super) fn receipts(&self) -> &[ActionId] {
+        self.receipts.as_deref().unwrap_or_default()
     }
 }
 

@@ -82,6 +82,10 @@ pub(crate) struct Args {
         conflicts_with_all = ["hz", "profile", "loss", "delay_ms", "jitter_ms", "threads", "cut", "absent", "takeover"],
     )]
     pub(crate) abuse: Option<Abuse>,
+    /// Write there, at the end, the ids of all trades that players were told are done, one a line, in hexadecimal: the keys of
+    /// the claims in the save.
+    #[arg(long, value_name = "FILE", conflicts_with = "abuse")]
+    pub(crate) receipts: Option<PathBuf>,
     /// Print the result to stdout, as one JSON object on one line.
     #[arg(long)]
     pub(crate) json: bool,

@@ -382,6 +382,7 @@ impl Client {
     fn take_leave_of_player(&mut self, measured: &mut Measured) {
         measured.acted_after_takeover += self.brain.heard().dreaded;
         measured.add_trades(self.brain.traded());
+        measured.receipts.extend_from_slice(self.brain.receipts());
         if let State::Playing(mut player) = std::mem::replace(&mut self.state, State::Gone) {
             player.leave();
             measured.add_counts(&player.counts());

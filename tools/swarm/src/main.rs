@@ -112,7 +112,12 @@ fn finish(plan: &Plan, measured: &Measured, seconds: Duration) -> ExitCode {
     if let Some(doubts) = report::doubts(measured, plan.args.tick()) {
         eprintln!("warning: {doubts}");
     }
-    let problems = report.problems();
+    let mut problems = report.problems();
+    if let Some(file) = &plan.args.receipts
+        && let Err(error) = report::write_receipts(file, &measured.receipts)
+    {
+        problems.push(format!("{} cannot be written: {error}", file.display()));
+    }
     for problem in &problems {
         eprintln!("error: {problem}");
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use terrane::caravan::bots::TradedByBot;
 use terrane::client::player::PlayerCounts;
+use terrane::ids::ActionId;
 
 use crate::histogram::Histogram;
 
@@ -29,6 +30,8 @@ pub(crate) struct Measured {
     pub(crate) acted_after_takeover: u64,
     /// Of trades: done, refused by the game, and refused because the world could keep nothing.
     pub(crate) trades: TradedByBot,
+    /// Which of them were done, if that is wanted.
+    pub(crate) receipts: Vec<ActionId>,
     /// Clients that were told that the world does badly, and that it does well again.
     pub(crate) told_degraded: u64,
     pub(crate) told_well: u64,
@@ -107,6 +110,7 @@ impl Measured {
         self.taken_over += other.taken_over;
         self.acted_after_takeover += other.acted_after_takeover;
         self.add_trades(other.trades);
+        self.receipts.extend_from_slice(&other.receipts);
         self.told_degraded += other.told_degraded;
         self.told_well += other.told_well;
         self.add_counts(&other.counts);

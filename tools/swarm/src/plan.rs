@@ -94,9 +94,10 @@ impl Plan {
     pub(crate) fn brain(&self, number: u32) -> BotBrain {
         let (profile, clients) = (self.args.profile.into(), self.args.clients);
         let fellows = (number + 1..clients).take(FELLOWS_MAX).map(|fellow| self.player(fellow)).collect();
-        BotBrain::new(profile, self.map.clone(), self.args.seed, u64::from(number))
+        let brain = BotBrain::new(profile, self.map.clone(), self.args.seed, u64::from(number))
             .knowing(fellows)
-            .dreading(crate::client::PROBE)
+            .dreading(crate::client::PROBE);
+        if self.args.receipts.is_some() { brain.keeping_receipts() } else { brain }
     }
 
     /// What client number `number` is called.

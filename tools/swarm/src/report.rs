@@ -1,9 +1,13 @@
 //! What came of it all, for programs and for people.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
+use terrane::ids::ActionId;
 
 use crate::histogram::Histogram;
 use crate::measured::Measured;
@@ -61,6 +65,15 @@ pub(crate) struct Report {
     audit_failures: u64,
     /// Messages of the server's that could not be decoded.
     decode_errors: u64,
+}
+
+/// Writes ids down, one a line, in hexadecimal.
+pub(crate) fn write_receipts(file: &Path, receipts: &[ActionId]) -> std::io::Result<()> {
+    let mut file = BufWriter::new(File::create(file)?);
+    for id in receipts {
+        writeln!(file, "{:032x}", id.0)?;
+    }
+    file.flush()
 }
 
 fn ms(histogram: &Histogram, percent: u64) -> Option<f64> {

@@ -5,6 +5,7 @@
 //! twenty times as many runs.
 
 mod books;
+mod caravan;
 mod cases;
 mod check;
 mod failing;
