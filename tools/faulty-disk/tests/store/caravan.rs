@@ -346,7 +346,7 @@ fn what_is_changed_in_the_save_of_a_played_game_is_named() {
         ("UPDATE game_caravan_errand SET done = done + 1".to_owned(), "game_caravan_errand bot "),
         (format!("UPDATE holding SET amount = amount + 1 WHERE account > 0 AND asset = (SELECT id {guards})"), "guard"),
         (format!("DELETE FROM ledger WHERE asset = (SELECT id {guards})"), "guard"),
-        ("UPDATE claim SET use_case = 'sell', summary = NULL, key = NULL WHERE use_case = 'battle'".to_owned(), "claim"),
+        ("UPDATE claim SET plan_hash = plan_hash + 1 WHERE use_case = 'battle'".to_owned(), "claim"),
     ];
     for (sql, named) in planted {
         let place = Place::with(&files);
