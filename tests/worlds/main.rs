@@ -28,6 +28,7 @@ mod overlap;
 #[cfg(feature = "planted-faults")]
 mod planted_faults;
 mod player_events;
+mod post;
 mod profiles;
 mod repository;
 mod resumes;
