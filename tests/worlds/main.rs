@@ -30,6 +30,7 @@ mod planted_faults;
 mod player_events;
 mod post;
 mod profiles;
+mod refusals;
 mod repository;
 mod resumes;
 mod second_game;
