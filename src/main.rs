@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use terrane::caravan::bots::{BotMap, Bots};
 use terrane::caravan::console::CaravanConsole;
-use terrane::caravan::{CaravanNode, CaravanPlugin, Lore, Roads, caravan_world, roads};
+use terrane::caravan::{CaravanNode, CaravanPlugin, Lore, PostOffice, Roads, caravan_world, roads};
 use terrane::prelude::*;
 
 fn main() -> AppExit {
@@ -20,7 +20,9 @@ fn main() -> AppExit {
             let roads = Roads::of_world(settings.config_file.as_deref(), world.area)
                 .map_err(|error| error.to_string())?;
             let roads = chosen.get_or_init(|| roads);
-            Ok(caravan_world(builder, roads.clone()))
+            let letters = settings.world.save_folder().join("letters");
+            let office = PostOffice::open(letters).map_err(|error| error.to_string())?;
+            Ok(caravan_world(builder, roads.clone(), office))
         })
         .bots(move |request| {
             let map = BotMap::new(roads_of_bots.get_or_init(Roads::shipped), request.world.grid);

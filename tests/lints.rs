@@ -112,9 +112,10 @@ fn a_game_may_call_nothing_that_the_engine_may_not() {
         let text = read(&name);
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         for word in ["std::fs", "std::net", "std::thread", "std::env", "std::process", "std::io"] {
-            // The map is read before the world begins.
+            // The map is read before the world begins, and the post office stands outside of the tick: its courier goes there.
             let is_map = name == "src/caravan/roads.rs" && word == "std::fs";
-            assert!(is_map || !code.contains(word), "{name} uses {word}");
+            let is_outside = name == "src/caravan/post/office.rs" && ["std::fs", "std::io"].contains(&word);
+            assert!(is_map || is_outside || !code.contains(word), "{name} uses {word}");
         }
     }
 }

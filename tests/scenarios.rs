@@ -9,7 +9,7 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use paced::PacedWorld;
-use stages::Lockstep;
+use stages::{Lockstep, sanctions};
 use terrane::caravan::Roads;
 use terrane::caravan::console::CaravanConsole;
 use terrane::client::reach::{As, ClientTarget};
@@ -121,7 +121,7 @@ fn over_sockets(file: &str, text: &str) {
     let has_roles = script.cast().iter().any(|actor| actor.role != Role::Player);
     let key = has_roles.then(|| SecretKey::new(*b"a key for tests, thirty-two long"));
     let settings = WorldSettings { npcs: Some(NPCS), ..settings([4, 4]) };
-    let world = PacedWorld::start(settings, 1, key.clone(), |_| {});
+    let world = PacedWorld::start(settings, 1, key.clone(), |server| server.set_sanctions(sanctions()));
     let folder = tempfile::tempdir().expect("a folder");
     let server = world.addresses[0];
     let tester = PlayerId::new("tester").expect("a name");

@@ -231,6 +231,7 @@ fn obey(client: &mut Client, console: &CaravanConsole, line: &str) -> Result<boo
         CaravanCommand::TakeErrand => client.call(&TakeErrand).map(drop),
         CaravanCommand::Deliver => client.call(&Deliver).map(drop),
         CaravanCommand::Retinue => return Err(console.retinue(client.player())),
+        CaravanCommand::Letters => return Err(console.letters(client.player())),
         CaravanCommand::Purse => return Err("what you own stands at the left of this".to_owned()),
         CaravanCommand::Coach => client.call(&TakeCoach).map(drop),
     };

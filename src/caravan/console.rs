@@ -10,9 +10,9 @@ use crate::replication::{ReceivedEvent, Schema};
 use super::{
     Accept, Appoint, BattleNews, Board, Buy, Cache, Campaign, Caravan, Charter, Chat, Deliver, Disband,
     Dismiss, Errands, Fight, Gather, Good, HIRED_AT_ONCE_MAX, Halt, Hand, HandIn, Hire, Invite, JoinParty,
-    LOADS_MAX, LeaveParty, March, Market, Mend, NodeId, Order, PARTIES, PartyEvent, PartyNews, PayOff, Purse,
-    Ranks, Retinue, Roads, Say, Scout, Sell, Steer, TakeCoach, TakeErrand, TellParty, WALK_M_S_MAX, Walker,
-    place_of,
+    LOADS_MAX, LeaveParty, Letters, March, Market, Mend, NodeId, Order, PARTIES, PartyEvent, PartyNews,
+    PayOff, Post, Purse, Ranks, Retinue, Roads, Say, Scout, Sell, Steer, TakeCoach, TakeErrand, TellParty,
+    WALK_M_S_MAX, Walker, place_of,
 };
 
 /// The caravan game, for [`run_repl`](crate::client::run_repl) and [`run_script`](crate::client::run_script).
@@ -91,6 +91,8 @@ pub enum CaravanCommand {
     Deliver,
     /// Tell who travels with one, what one has been asked to bring, and how a battle stands.
     Retinue,
+    /// Tell what one has been written.
+    Letters,
 }
 
 impl ClientGame for CaravanConsole {
@@ -131,6 +133,7 @@ impl ClientGame for CaravanConsole {
         Verb { usage: "errand", does: "take an errand" },
         Verb { usage: "deliver", does: "bring what the errand asks for, where it is wanted" },
         Verb { usage: "retinue", does: "tell who travels with you, your errand, and how a battle stands" },
+        Verb { usage: "letters", does: "tell what you have been written" },
         Verb { usage: "coach", does: "take the coach to the middle of the map" },
     ];
 
@@ -183,6 +186,7 @@ impl ClientGame for CaravanConsole {
             "errand" => alone(CaravanCommand::TakeErrand),
             "deliver" => alone(CaravanCommand::Deliver),
             "retinue" => alone(CaravanCommand::Retinue),
+            "letters" => alone(CaravanCommand::Letters),
             _ => return None,
         })
     }
@@ -228,6 +232,7 @@ impl ClientGame for CaravanConsole {
             CaravanCommand::Mend(count) => player.act(&Mend { count: *count }),
             CaravanCommand::TakeErrand => player.act(&TakeErrand),
             CaravanCommand::Deliver => player.act(&Deliver),
+            CaravanCommand::Letters => return Ok(Done::Said(self.letters(player))),
             CaravanCommand::Retinue => return Ok(Done::Said(self.retinue(player))),
             CaravanCommand::Purse => {
                 let schema = player.schema().clone();
@@ -249,6 +254,7 @@ impl ClientGame for CaravanConsole {
             .or_else(|| entity.component::<Market>(schema).map(|_| "the market".to_owned()))
             .or_else(|| entity.component::<Board>(schema).map(|_| "the board".to_owned()))
             .or_else(|| entity.component::<Ranks>(schema).map(|_| "the ranks".to_owned()))
+            .or_else(|| entity.component::<Letters>(schema).map(|_| "the letters".to_owned()))
     }
 
     fn describe(&self, schema: &Schema, entity: &MirrorEntity) -> String {
@@ -298,6 +304,9 @@ impl ClientGame for CaravanConsole {
             let text = format!("{} against {} after {} rounds", news.end.name(), news.band, news.rounds);
             return Some(Speech { by: "battle".to_owned(), to: None, text });
         }
+        if let Some(Ok(post)) = event.read::<Post>(schema) {
+            return Some(Speech { by: "the post".to_owned(), to: None, text: post.about.to_string() });
+        }
         let chat = event.read::<Chat>(schema)?.ok()?;
         Some(Speech { by: chat.by, to: chat.to_party.then_some("the party"), text: chat.text })
     }
@@ -315,6 +324,16 @@ impl CaravanConsole {
             let names: Vec<&str> = self.roads.nodes.iter().map(|node| node.name.as_str()).collect();
             format!("march {rest}: expected a node: {}", names.join(", "))
         })
+    }
+
+    /// What a player has been written, a line each, the newest first.
+    #[must_use]
+    pub fn letters(&self, player: &Player) -> String {
+        let schema = player.schema();
+        let all = player.view().entities().find_map(|entity| entity.component::<Letters>(schema));
+        let own = all.into_iter().flat_map(|letters| letters.boxes.into_values()).flatten();
+        let lines: Vec<String> = own.map(|letter| letter.about.to_string()).collect();
+        if lines.is_empty() { "nobody has written to you".to_owned() } else { lines.join("\n") }
     }
 
     /// Who travels with a player, what it has been asked to bring, and how its battle or march stands.

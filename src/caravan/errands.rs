@@ -10,6 +10,7 @@ use crate::store::game::{GameTransaction, KindRefusal, MutationKind};
 
 use super::goods::Good;
 use super::hands::RENOWN;
+use super::post::{LETTER, Letter, News};
 use super::purse::SILVER;
 use super::roads::{NodeId, Roads};
 use super::trade::{Here, TRADE_REACH_M, found, here};
@@ -152,6 +153,11 @@ pub(super) fn deliver(
     let Here { slug, market, lore, .. } = is_there.ok_or(ErrandRefusal::Elsewhere { to })?;
     let silver = 2 * u64::from(lore.usual_price(errand.good)) * u64::from(errand.loads) + SILVER_FOR_THE_WAY;
     let stock = lore.stock(slug, errand.good);
+    let letter = Letter {
+        to: context.player.clone(),
+        at_ms: context.tick.now_ms,
+        about: News::Errand { silver, renown: FAME },
+    };
     let finished = FinishErrand { player: context.player.clone(), number: errand.number };
     let mut request = context
         .request("errand")
@@ -160,7 +166,8 @@ pub(super) fn deliver(
         .game(super::MoveStock::KIND, &super::MoveStock::brought(market, errand.good, errand.loads, stock))
         .grant(SILVER, silver, GUILD)
         .grant(RENOWN, FAME, GUILD)
-        .grant(ERRANDS, 1, GUILD);
+        .grant(ERRANDS, 1, GUILD)
+        .deliver(LETTER, &letter);
     if (errand.number + 1).is_multiple_of(ROUND) {
         request = request.grant(super::STRONGBOX, 1, GUILD);
     }

@@ -21,6 +21,7 @@ mod haggle;
 mod hands;
 pub mod lore;
 mod market;
+mod post;
 mod purse;
 mod ranks;
 pub mod roads;
@@ -48,6 +49,10 @@ pub use hands::{
 };
 pub use lore::Lore;
 pub use market::{Market, Price, Prices, TradedHere};
+pub use post::{
+    ALL_LETTERS_MAX, Boxes, KEPT_MS, LETTER, LETTERS_MAX, Letter, Letters, News, Post, PostError, PostOffice,
+    Received,
+};
 pub use purse::{Purse, RELIC, SILVER, STRONGBOX};
 pub use ranks::{RANKS_MAX, Ranks};
 pub use roads::{NodeId, RoadError, Roads};
@@ -123,6 +128,7 @@ impl Plugin for CaravanPlugin {
             .add_player_event::<Chat>(Delivery::Reliable)
             .add_player_event::<PartyNews>(Delivery::Reliable)
             .add_player_event::<BattleNews>(Delivery::Reliable)
+            .add_player_event::<Post>(Delivery::Reliable)
             .add_systems(
                 Simulate,
                 (
@@ -187,15 +193,16 @@ pub fn caravan_plugins(builder: ServerBuilder) -> ServerBuilder {
     builder.reference::<Lore>().add_cell_plugins(CaravanPlugin).add_plugins(CaravanNode)
 }
 
-/// The whole game: cells, roads, avatars, and as many caravans as the world's settings ask for.
+/// The whole game: cells, roads, avatars, as many caravans as the world's settings ask for, and a post office that is gone with the
+/// process.
 #[must_use]
 pub fn caravan_game(builder: ServerBuilder, roads: Roads) -> ServerBuilder {
-    caravan_world(caravan_plugins(builder), roads)
+    caravan_world(caravan_plugins(builder), roads, PostOffice::in_memory())
 }
 
-/// What the game adds once its map is known.
+/// What the game adds once its map is known, and where its letters go.
 #[must_use]
-pub fn caravan_world(builder: ServerBuilder, roads: Roads) -> ServerBuilder {
+pub fn caravan_world(builder: ServerBuilder, roads: Roads, office: PostOffice) -> ServerBuilder {
     let population = roads.clone();
     let squares = roads.clone();
     let hiding_places = roads.clone();
@@ -204,6 +211,7 @@ pub fn caravan_world(builder: ServerBuilder, roads: Roads) -> ServerBuilder {
         .add_plugins(move |app: &mut App| {
             app.insert_resource(nodes);
         })
+        .add_plugins(post::PostPlugin(office))
         .publish(roads)
         .publish(Prices::of(&Market::default()))
         .populate(move |world| caches::hide_caches(world, &hiding_places))

@@ -18,6 +18,9 @@ const FETCHED_MAX: u32 = 32;
 /// How long a world that ends waits for the delivery that is under way.
 const LAST_DELIVERY_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long a world in lockstep waits for its couriers before it goes on without them.
+const LOCKSTEP_DELIVERY_WITHIN: Duration = Duration::from_secs(60);
+
 /// Where the dispatcher stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -29,6 +32,13 @@ enum Stage {
     Delivers(TickNumber),
 }
 
+/// What couriers come back with: what became of each, and those of them that were delivered.
+#[derive(Debug, Default)]
+struct Returned {
+    came: OutboxWork,
+    delivered: Vec<Delivery>,
+}
+
 /// The one dispatcher.
 #[derive(Debug)]
 pub(super) struct Dispatcher {
@@ -37,7 +47,7 @@ pub(super) struct Dispatcher {
     /// What came of deliveries and is not written down yet.
     came: OutboxWork,
     to_couriers: Sender<Vec<Delivery>>,
-    from_couriers: Receiver<OutboxWork>,
+    from_couriers: Receiver<Returned>,
     is_closing: Arc<AtomicBool>,
 }
 
@@ -54,21 +64,24 @@ impl Dispatcher {
         // Not joined: a courier that hangs must not keep a world from ending.
         thread::Builder::new().name("couriers".into()).spawn(move || {
             for deliveries in fetched {
-                let mut came = OutboxWork::default();
+                let Returned { mut came, mut delivered } = Returned::default();
                 for delivery in deliveries {
                     // The rest is delivered by the next process.
                     if closing.load(Ordering::Relaxed) {
                         break;
                     }
                     match couriers.deliver(&delivery) {
-                        Ok(()) => came.done.push(delivery.id),
+                        Ok(()) => {
+                            came.done.push(delivery.id);
+                            delivered.push(delivery);
+                        }
                         Err(why) => {
                             tracing::warn!(kind = %delivery.kind, id = delivery.id, "not delivered: {why}");
                             came.failed.push((delivery.id, why));
                         }
                     }
                 }
-                if tell.send(came).is_err() {
+                if tell.send(Returned { came, delivered }).is_err() {
                     break;
                 }
             }
@@ -90,14 +103,37 @@ impl Dispatcher {
         }
     }
 
-    /// Asks the store for what is due, if it is time, and has written down what came of the last deliveries.
-    pub(super) fn turn(&mut self, tick: TickNumber, now_ms: u64, store: &StoreHandle) {
-        if let Stage::Delivers(_) = self.stage
-            && let Ok(came) = self.from_couriers.try_recv()
-        {
-            self.came = came;
-            self.stage = Stage::Waits(tick);
+    /// Waits until the couriers come back, as lockstep does: when they do depends on nothing but the tick, then.
+    pub(super) fn wait(&mut self, tick: TickNumber) -> Vec<Delivery> {
+        match self.stage {
+            Stage::Delivers(_) => self
+                .from_couriers
+                .recv_timeout(LOCKSTEP_DELIVERY_WITHIN)
+                .map_or_else(|_| Vec::new(), |returned| self.come_back(returned, tick)),
+            Stage::Waits(_) | Stage::Asked => Vec::new(),
         }
+    }
+
+    fn come_back(&mut self, returned: Returned, tick: TickNumber) -> Vec<Delivery> {
+        self.came = returned.came;
+        self.stage = Stage::Waits(tick);
+        returned.delivered
+    }
+
+    /// Asks the store for what is due, if it is time, and has written down what came of the last deliveries. Gives what was
+    /// delivered, for the world to hear of.
+    #[must_use = "the world hears of it once"]
+    pub(super) fn turn(&mut self, tick: TickNumber, now_ms: u64, store: &StoreHandle) -> Vec<Delivery> {
+        let delivered = match self.stage {
+            Stage::Delivers(_) => self.from_couriers.try_recv().ok(),
+            Stage::Waits(_) | Stage::Asked => None,
+        };
+        let delivered = delivered.map_or_else(Vec::new, |returned| self.come_back(returned, tick));
+        self.ask(tick, now_ms, store);
+        delivered
+    }
+
+    fn ask(&mut self, tick: TickNumber, now_ms: u64, store: &StoreHandle) {
         let Stage::Waits(due) = self.stage else { return };
         if tick < due {
             return;
@@ -134,7 +170,7 @@ impl Dispatcher {
             // It is being written down.
             Stage::Asked => return,
             Stage::Delivers(_) => {
-                self.came = self.from_couriers.recv_timeout(LAST_DELIVERY_WITHIN).unwrap_or_default();
+                self.came = self.from_couriers.recv_timeout(LAST_DELIVERY_WITHIN).unwrap_or_default().came;
             }
             Stage::Waits(_) => {}
         }
@@ -166,7 +202,8 @@ mod tests {
         dispatcher.take(vec![delivery], TickNumber(100));
         assert_eq!(dispatcher.delivers_ticks(TickNumber(700)), 600);
         release.send(()).unwrap();
-        let came = dispatcher.from_couriers.recv().unwrap();
+        let Returned { came, delivered } = dispatcher.from_couriers.recv().unwrap();
         assert_eq!((came.done, came.failed), (vec![7], vec![]));
+        assert_eq!(delivered.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), [7]);
     }
 }

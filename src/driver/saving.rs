@@ -153,7 +153,7 @@ impl Saving {
             self.take(result, input, readiness);
         }
         (self.tick, self.now_ms) = (input.tick, input.now_ms);
-        self.dispatcher.turn(input.tick, input.now_ms, &self.store);
+        input.delivered.extend(self.dispatcher.turn(input.tick, input.now_ms, &self.store));
         self.players.fill(input, orders);
         if self.players.is_stalled(input.tick, self.stalled_after) {
             self.troubles.begin(Trouble::Stalled);
@@ -199,6 +199,7 @@ impl Saving {
                 self.send_image();
             }
         }
+        input.delivered.extend(self.dispatcher.wait(input.tick));
     }
 
     fn reloads(&self) -> bool {

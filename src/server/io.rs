@@ -12,7 +12,7 @@ use crate::protocol::messages::{ActionCall, AuditOutcome, Health};
 use crate::reference::LoadedReference;
 
 pub use crate::protocol::messages::Resume;
-use crate::store::{ClaimAnswer, PlanOutcome};
+use crate::store::{ClaimAnswer, Delivery, PlanOutcome};
 
 /// Somebody said a valid hello.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,6 +117,8 @@ pub struct TickInput {
     pub plans: Vec<PlanOutcome>,
     /// What was found of claims that were looked up.
     pub claims: Vec<ClaimAnswer>,
+    /// What couriers have delivered of what was in the outbox. One comes again when the process died before that was written down.
+    pub delivered: Vec<Delivery>,
     /// Why nothing of value changes hands now, if it does not: the store does not work.
     pub value_refused: Option<String>,
     /// What operators order about players.
@@ -153,6 +155,7 @@ impl TickInput {
         self.profiles.sort_by_key(|answer| answer.number);
         self.plans.sort_by_key(|outcome| outcome.number);
         self.claims.sort_by_key(|answer| answer.number);
+        self.delivered.sort_by_key(|delivery| delivery.id);
         self.orders.sort_by_key(|order| order.number);
         self.actions.sort_by_key(|action| action.connection);
         self.inputs.sort_by_key(|input| (input.connection, input.seq));

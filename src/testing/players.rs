@@ -11,7 +11,7 @@ use crate::reference::LoadedReference;
 use crate::reward::{Account, CommitBatch, Holdings, RewardTables};
 use crate::server::{TickInput, TickOutput};
 use crate::store::game::GameStore;
-use crate::store::{Bank, ClaimAnswer, Couriers, OutboxWork, ReferenceWrite};
+use crate::store::{Bank, ClaimAnswer, Couriers, Delivery, OutboxWork, ReferenceWrite};
 
 /// What a [`TestWorld`](super::TestWorld) keeps of players. Answers come in the tick after the one that asked, unless a
 /// fault is planted.
@@ -33,6 +33,8 @@ pub struct TestPlayers {
     bank: Option<Bank>,
     /// Every batch of plans, once they are to be kept.
     batches: Option<Vec<CommitBatch>>,
+    /// What was delivered and the world has not heard of.
+    delivered: Vec<Delivery>,
 }
 
 impl TestPlayers {
@@ -51,9 +53,10 @@ impl TestPlayers {
         self.unreadable.insert(player.clone());
     }
 
-    /// The world is killed: what it has asked for and was not done yet is never done.
+    /// The world is killed: what it has asked for and was not done yet is never done, and what it has not heard of it never hears of.
     pub fn lose_what_waits(&mut self) {
         self.waiting.clear();
+        self.delivered.clear();
     }
 
     /// From now on every batch of plans is kept, for a test that carries them out elsewhere.
@@ -133,6 +136,7 @@ impl TestPlayers {
 
     /// Puts what is answered by now into the next tick's input.
     pub(super) fn answer(&mut self, input: &mut TickInput) {
+        input.delivered.append(&mut self.delivered);
         if self.fails {
             let number_of = |request: &PlayerRequest| match request {
                 PlayerRequest::Load { number, player } => Some((*number, player.clone())),
@@ -178,7 +182,10 @@ impl TestPlayers {
         work.wanted = 0;
         for delivery in due {
             match couriers.deliver(&delivery) {
-                Ok(()) => work.done.push(delivery.id),
+                Ok(()) => {
+                    work.done.push(delivery.id);
+                    self.delivered.push(delivery);
+                }
                 Err(why) => work.failed.push((delivery.id, why)),
             }
         }

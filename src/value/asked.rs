@@ -6,8 +6,8 @@ use bevy_ecs::prelude::{Res, ResMut, Resource};
 use bevy_ecs::system::SystemParam;
 
 use crate::ids::NetId;
-use crate::reward::{Claim, ClaimKey, PlanRefusal, PlanRequest};
-use crate::store::MutationSummary;
+use crate::reward::{Claim, ClaimKey, Name, PlanRefusal, PlanRequest};
+use crate::store::{Delivery, MutationSummary};
 
 /// What was asked for in one world in this tick: on whose behalf, under which claim, what.
 #[derive(Resource, Debug, Default)]
@@ -66,3 +66,16 @@ pub struct RewardOutcome {
 /// What came in this tick of what systems had asked for.
 #[derive(Resource, Debug, Default)]
 pub struct RewardOutcomes(pub(crate) Vec<RewardOutcome>);
+
+/// What couriers have delivered, as the world hears of it: in `Settle` and after it each is told once, by the numbers of the deliveries.
+/// As a courier is given some again after a crash, so are systems told of them again, under the same number. What is delivered while
+/// the world ends no tick hears of: what a game has to know of it, it asks the receiver when it begins.
+#[derive(Resource, Debug, Default)]
+pub struct Delivered(pub(crate) Vec<Delivery>);
+
+impl Delivered {
+    /// Those of one kind.
+    pub fn of<'a>(&'a self, kind: &'a Name) -> impl Iterator<Item = &'a Delivery> {
+        self.0.iter().filter(move |delivery| delivery.kind == *kind)
+    }
+}

@@ -24,7 +24,7 @@ use crate::session::Sessions;
 use crate::store::{ClaimAnswer, MutationSummary, PlanOutcome};
 
 use super::Tables;
-use super::asked::{AskedHere, RewardOutcome, RewardOutcomes};
+use super::asked::{AskedHere, Delivered, RewardOutcome, RewardOutcomes};
 use super::book::Book;
 use super::desk::{Desk, LookUp, Origin, UnderWay, WAITING_PER_PLAYER_MAX, Waiting};
 use super::netting;
@@ -35,6 +35,8 @@ type Outcome = Result<Arc<MutationSummary>, PlanRefusal>;
 
 /// `Settle`: what the store committed becomes holdings, components and answers.
 pub fn settle(world: &mut World) {
+    let delivered = std::mem::take(&mut world.resource_mut::<SealedInput>().delivered);
+    world.resource_mut::<Delivered>().0 = delivered;
     let outcomes = std::mem::take(&mut world.resource_mut::<SealedInput>().plans);
     let mut changed: Vec<PlayerId> = Vec::new();
     for outcome in outcomes {

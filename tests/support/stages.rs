@@ -7,6 +7,7 @@ use terrane::caravan::Roads;
 use terrane::caravan::console::CaravanConsole;
 use terrane::client::script::{Actor, Progress, Script, ScriptRun, Stage};
 use terrane::client::{Console, Player};
+use terrane::players::{Sanction, SanctionKind};
 use terrane::prelude::*;
 use terrane::server::TickReport;
 use terrane::testing::{ClientId, TestWorld};
@@ -15,6 +16,13 @@ use crate::support::caravan_world;
 
 /// Longest that a script may take, ticks.
 const TICKS_MAX: u32 = 4_000;
+
+/// What is written of players before a scenario begins: Maud may not speak.
+pub fn sanctions() -> Vec<Sanction> {
+    let player = PlayerId::new("maud").expect("a name");
+    let (why, by) = ("it is her day of silence".to_owned(), "the town crier".to_owned());
+    vec![Sanction { player, kind: SanctionKind::Mute, why, since_ms: 0, until_ms: None, by }]
+}
 
 /// The shipped game, ticked by hand.
 pub struct Lockstep {
@@ -26,7 +34,9 @@ pub struct Lockstep {
 
 impl Lockstep {
     pub fn new(settings: WorldSettings, npcs: u64) -> Self {
-        Self { world: caravan_world(settings, npcs), clients: Vec::new(), last: TickReport::default() }
+        let mut world = caravan_world(settings, npcs);
+        world.server_mut().set_sanctions(sanctions());
+        Self { world, clients: Vec::new(), last: TickReport::default() }
     }
 
     /// Runs a script; gives how it ended and what was said. Who has no name in it is called tester.

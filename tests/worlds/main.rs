@@ -28,7 +28,9 @@ mod overlap;
 #[cfg(feature = "planted-faults")]
 mod planted_faults;
 mod player_events;
+mod post;
 mod profiles;
+mod refusals;
 mod repository;
 mod resumes;
 mod second_game;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::support::caravan_world;
 use terrane::caravan::bots::{BotBrain, BotMap, BotProfile};
-use terrane::caravan::{Battles, Buy, Deliver, Good, HandIn, Hire, Sell, TradeRefusal};
+use terrane::caravan::{
+    Battles, Buy, Deliver, Good, HandIn, Hire, LETTERS_MAX, PostOffice, Roads, Sell, TradeRefusal,
+    caravan_plugins, caravan_world,
+};
 use terrane::prelude::*;
 use terrane::reward::PlanRefusal;
 use terrane::store::Bank;
@@ -25,13 +27,16 @@ fn books(bank: &Bank) -> Vec<Vec<String>> {
 
 struct Traded {
     world: TestWorld,
+    office: PostOffice,
     /// Trades, bounties, battles that were settled, hires, errands.
     counts: [u64; 5],
 }
 
 fn play(settings: WorldSettings) -> Traded {
     let map = Arc::new(BotMap::shipped());
-    let mut world = caravan_world(settings, 100);
+    let office = PostOffice::in_memory();
+    let game = caravan_world(caravan_plugins(ServerBuilder::default()), Roads::shipped(), office.clone());
+    let mut world = TestWorld::new(game, WorldSettings { npcs: Some(100), ..settings });
     let clients: Vec<_> = (0..TRADERS).map(|number| world.connect(&format!("trader {number}"))).collect();
     let mut brains: Vec<_> =
         (0..TRADERS).map(|number| BotBrain::new(BotProfile::Trade, map.clone(), 3, number)).collect();
@@ -51,7 +56,7 @@ fn play(settings: WorldSettings) -> Traded {
         actions_done::<Hire>(node),
         actions_done::<Deliver>(node),
     ];
-    Traded { world, counts }
+    Traded { world, office, counts }
 }
 
 /// E9, F12: of every asset there is as much as was given out, every store agrees with its house, and all of it comes out the
@@ -78,6 +83,17 @@ fn what_is_traded_is_conserved_and_every_store_agrees_with_its_house() {
                  SELECT count(*) FROM game_caravan_round WHERE begun = battle.begun) < battle.rounds"
         );
         assert_eq!(number(&rounds), 0, "their rounds are told");
+        // Of every errand that was done, and every battle that was won, there is a letter, and of nothing else.
+        let boxes = traded.office.boxes();
+        for client in traded.world.clients() {
+            let player = &client.welcome().expect("in").player;
+            let written = number(&format!(
+                "SELECT (SELECT count(*) FROM game_caravan_battle WHERE player = '{player}' AND result = 'won')
+                      + coalesce((SELECT done FROM game_caravan_errand WHERE player = '{player}'), 0)"
+            ));
+            assert_eq!(boxes.of(player).count() as u64, written.min(LETTERS_MAX as u64), "{player}");
+        }
+        assert!(boxes.len() > 10, "{boxes:?}");
     }
     assert_eq!(books(one.world.players().bank()), books(many.world.players().bank()));
     assert_eq!(one.counts, many.counts);

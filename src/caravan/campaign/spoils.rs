@@ -9,6 +9,7 @@ use crate::store::game::{GameTransaction, KindRefusal, MutationKind};
 use crate::value::Book;
 
 use super::super::hands::{HANDS, Hand, Hands, RENOWN, WOUNDED};
+use super::super::post::{LETTER, Letter, News};
 use super::super::purse::SILVER;
 use super::battle::{Band, End, Order};
 
@@ -131,7 +132,7 @@ impl Spoils {
     }
 
     /// What it comes to, for somebody who holds this now: nobody loses more than there is.
-    fn request(&self, holdings: &Holdings) -> PlanRequest {
+    fn request(&self, holdings: &Holdings, now_ms: u64) -> PlanRequest {
         let lost = Hands::held(holdings);
         let mut request = PlanRequest::new("battle", &self.player);
         let mut fallen = 0;
@@ -150,6 +151,8 @@ impl Spoils {
             End::Won => {
                 let fame = self.band.fame() * (100 + FELLOW_PERCENT * u64::from(self.fellows)) / 100;
                 request = request.grant(RENOWN, fame, FAME).loot(self.band.name(), 1);
+                let about = News::Victory { band: self.band, renown: fame, lost: fallen as u16 };
+                request = request.deliver(LETTER, &Letter { to: self.player.clone(), at_ms: now_ms, about });
             }
             End::Lost => {
                 let robbed = holdings.amount(&SILVER.into()) / ROBBED_PART;
@@ -228,7 +231,7 @@ pub(in super::super) fn settle_battles(
         }
         waiting.asked = Some(now);
         let holdings = book.get(&waiting.spoils.player).unwrap_or(&nothing);
-        rewards.ask(waiting.spoils.by, key, waiting.spoils.request(holdings));
+        rewards.ask(waiting.spoils.by, key, waiting.spoils.request(holdings, context.0.now_ms));
     }
     let is_time = battles.rounds.len() >= ROUNDS_AT_ONCE || now >= battles.since + ROUNDS_EVERY;
     if is_time && !battles.rounds.is_empty() {
