@@ -10,9 +10,9 @@ use crate::replication::{ReceivedEvent, Schema};
 use super::{
     Accept, Appoint, BattleNews, Board, Buy, Cache, Campaign, Caravan, Charter, Chat, Deliver, Disband,
     Dismiss, Errands, Fight, Gather, Good, HIRED_AT_ONCE_MAX, Halt, Hand, HandIn, Hire, Invite, JoinParty,
-    LOADS_MAX, LeaveParty, March, Market, Mend, NodeId, Order, PARTIES, PartyEvent, PartyNews, PayOff, Purse,
-    Ranks, Retinue, Roads, Say, Scout, Sell, Steer, TakeCoach, TakeErrand, TellParty, WALK_M_S_MAX, Walker,
-    place_of,
+    LOADS_MAX, LeaveParty, March, Market, Mend, NodeId, Order, PARTIES, PartyEvent, PartyNews, PayOff,
+    PeopleCommand, Purse, Ranks, Retinue, Roads, Say, Scout, Sell, Steer, TakeCoach, TakeErrand, TellParty,
+    WALK_M_S_MAX, Walker, people, place_of,
 };
 
 /// The caravan game, for [`run_repl`](crate::client::run_repl) and [`run_script`](crate::client::run_script).
@@ -91,6 +91,8 @@ pub enum CaravanCommand {
     Deliver,
     /// Tell who travels with one, what one has been asked to bring, and how a battle stands.
     Retinue,
+    /// What is about who one is.
+    People(PeopleCommand),
 }
 
 impl ClientGame for CaravanConsole {
@@ -132,6 +134,13 @@ impl ClientGame for CaravanConsole {
         Verb { usage: "deliver", does: "bring what the errand asks for, where it is wanted" },
         Verb { usage: "retinue", does: "tell who travels with you, your errand, and how a battle stands" },
         Verb { usage: "coach", does: "take the coach to the middle of the map" },
+        people::VERBS[0],
+        people::VERBS[1],
+        people::VERBS[2],
+        people::VERBS[3],
+        people::VERBS[4],
+        people::VERBS[5],
+        people::VERBS[6],
     ];
 
     fn parse(&self, verb: &str, rest: &str) -> Option<Result<CaravanCommand, String>> {
@@ -183,7 +192,7 @@ impl ClientGame for CaravanConsole {
             "errand" => alone(CaravanCommand::TakeErrand),
             "deliver" => alone(CaravanCommand::Deliver),
             "retinue" => alone(CaravanCommand::Retinue),
-            _ => return None,
+            _ => return PeopleCommand::parse(verb, rest).map(|read| read.map(CaravanCommand::People)),
         })
     }
 
@@ -228,6 +237,7 @@ impl ClientGame for CaravanConsole {
             CaravanCommand::Mend(count) => player.act(&Mend { count: *count }),
             CaravanCommand::TakeErrand => player.act(&TakeErrand),
             CaravanCommand::Deliver => player.act(&Deliver),
+            CaravanCommand::People(command) => return command.run(player),
             CaravanCommand::Retinue => return Ok(Done::Said(self.retinue(player))),
             CaravanCommand::Purse => {
                 let schema = player.schema().clone();
