@@ -179,9 +179,9 @@ pub(super) fn read(check: &mut Checker<'_>) -> BTreeMap<ItemId, ReadItem> {
                 check.wrong(value, &key(name), found, worn, "name the slot, or leave this out");
             }
         }
-        if let (true, Some(heals)) = (row.slot != Slot::None, &row.heals) {
-            let found = format!("{}, of what is worn", heals.get_ref());
-            check.wrong(heals, &key("heals"), found, "what is only carried", "leave out this or the slot");
+        if let (true, Some(heals)) = (row.single || row.slot != Slot::None, &row.heals) {
+            let expected = "what is neither worn nor single to have it";
+            check.wrong(heals, &key("heals"), heals.get_ref(), expected, "leave it out");
         }
         if let (true, true) = (row.single, row.slot != Slot::None) {
             let expected = "what is not worn, since what is worn is like all others of its kind";

@@ -100,9 +100,12 @@ const CASES: &[Case] = &[
         "items.toml",
         "id = \"bandage\"",
         "id = \"silver\"",
-        "items.toml:18:6: item.silver.id is \"silver\"; expected a name that neither a good has nor what the game gives by itself; rename it\n\
-         loot.toml (that of the game):19:27: loot.provisions.row.asset is \"bandage\", which there is not; expected silver, a \
-         good or an item: silver, salt, iron, glass, wine, silk, helmet, knife, leather, mail, packframe, rations, …; correct \
+        "origins.toml (that of the game):56:25: origin.outlaw.items is \"bandage\", which there is not; expected an item: helmet, \
+         knife, leather, mail, packframe, relic, sabre, saddlebags, silver, spear, strongbox; correct the name, or add what it \
+         names\n\
+         items.toml:19:6: item.silver.id is \"silver\"; expected a name that neither a good has nor what the game gives by itself; rename it\n\
+         loot.toml (that of the game):18:27: loot.provisions.row.asset is \"bandage\", which there is not; expected silver, a \
+         good or an item: silver, salt, iron, glass, wine, silk, helmet, knife, leather, mail, packframe, relic, …; correct \
          the name, or add what it names",
     ),
     (
@@ -113,7 +116,7 @@ const CASES: &[Case] = &[
          loot.toml (that of the game):11:27: loot.strongbox.row.asset is \"relic\", which there is not; expected silver, a good \
          or an item: silver, salt, iron, glass, wine, silk, bandage, helmet, knife, leather, mail, packframe, …; correct the \
          name, or add what it names\n\
-         loot.toml (that of the game):61:27: loot.chief.row.asset is \"relic\", which there is not; expected silver, a good or \
+         loot.toml (that of the game):60:27: loot.chief.row.asset is \"relic\", which there is not; expected silver, a good or \
          an item: silver, salt, iron, glass, wine, silk, bandage, helmet, knife, leather, mail, packframe, …; correct the \
          name, or add what it names",
     ),
@@ -121,39 +124,42 @@ const CASES: &[Case] = &[
         "items.toml",
         "name = \"bandage\"",
         "name = \"\"",
-        "items.toml:19:8: item.bandage.name is \"\"; expected 1 to 40 bytes of text on one line; correct it",
+        "items.toml:20:8: item.bandage.name is \"\"; expected 1 to 40 bytes of text on one line; correct it",
     ),
     (
         "items.toml",
         "stack = 10 ",
         "stack = 0 ",
-        "items.toml:20:9: item.bandage.stack is 0; expected a whole number from 1 to 1000; correct it",
+        "items.toml:21:9: item.bandage.stack is 0; expected a whole number from 1 to 1000; correct it",
     ),
     (
         "items.toml",
         "stack = 10 ",
         "single = true\nstack = 10 ",
-        "items.toml:21:9: item.bandage.stack is 10; expected 1, since each is one of its kind; leave it out, or take out \
-         `single`",
+        "items.toml:22:9: item.bandage.stack is 10; expected 1, since each is one of its kind; leave it out, or take out \
+         `single`\n\
+         items.toml:23:9: item.bandage.heals is 1; expected what is neither worn nor single to have it; leave it out",
     ),
     (
         "items.toml",
         "attack = 3",
         "attack = 101",
-        "items.toml:31:10: item.knife.attack is 101; expected a whole number from 0 to 100; correct it",
+        "items.toml:28:10: item.knife.attack is 101; expected a whole number from 0 to 100; correct it",
     ),
     (
         "items.toml",
         "slot = \"hand\"\nattack = 3",
         "attack = 3",
-        "items.toml:30:10: item.knife.attack is 3, where nobody wears it; expected `slot` to be hand; name the slot, or \
-         leave this out",
+        "items.toml:27:10: item.knife.attack is 3, where nobody wears it; expected `slot` to be hand; name the slot, or \
+         leave this out\n\
+         items.toml:28:10: item.knife.breaks is 30, where nobody wears it; expected `slot` to be hand, body, head or beast; \
+         name the slot, or leave this out",
     ),
     (
         "items.toml",
         "slot = \"hand\"",
         "slot = \"nose\"",
-        "items.toml:30:8: item.knife.slot is \"nose\"; expected one of `none`, `hand`, `body`, `head`, `beast`; correct it",
+        "items.toml:27:8: item.knife.slot is \"nose\"; expected one of `none`, `hand`, `body`, `head`, `beast`; correct it",
     ),
     (
         "items.toml",
@@ -172,26 +178,55 @@ const CASES: &[Case] = &[
         "items.toml",
         "load_kg = 40",
         "load_kg = 501",
-        "items.toml:67:11: item.saddlebags.load_kg is 501; expected a whole number from 0 to 500; correct it",
+        "items.toml:70:11: item.saddlebags.load_kg is 501; expected a whole number from 0 to 500; correct it",
     ),
     (
         "items.toml",
         "slot = \"beast\"\nload_kg = 40",
         "load_kg = 40",
-        "items.toml:66:11: item.saddlebags.load_kg is 40, where nobody wears it; expected `slot` to be beast; name the \
-         slot, or leave this out",
+        "items.toml:69:11: item.saddlebags.load_kg is 40, where nobody wears it; expected `slot` to be beast; name the \
+         slot, or leave this out\n\
+         items.toml:70:10: item.saddlebags.breaks is 15, where nobody wears it; expected `slot` to be hand, body, head or \
+         beast; name the slot, or leave this out",
     ),
-    ("items.toml", "breaks = 30", "breaks = 101", "?"),
-    ("items.toml", "heals = 1", "breaks = 1", "?"),
-    ("items.toml", "heals = 1", "heals = 11", "?"),
-    ("items.toml", "attack = 3", "attack = 3\nheals = 1", "?"),
-    ("items.toml", "attack = 3", "attack = 3\nsingle = true", "?"),
+    (
+        "items.toml",
+        "breaks = 30",
+        "breaks = 101",
+        "items.toml:29:10: item.knife.breaks is 101; expected a whole number from 0 to 100; correct it",
+    ),
+    (
+        "items.toml",
+        "heals = 1",
+        "breaks = 1",
+        "items.toml:22:10: item.bandage.breaks is 1, where nobody wears it; expected `slot` to be hand, body, head or \
+         beast; name the slot, or leave this out",
+    ),
+    (
+        "items.toml",
+        "heals = 1",
+        "heals = 11",
+        "items.toml:22:9: item.bandage.heals is 11; expected a whole number from 0 to 10; correct it",
+    ),
+    (
+        "items.toml",
+        "attack = 3",
+        "attack = 3\nheals = 1",
+        "items.toml:29:9: item.knife.heals is 1; expected what is neither worn nor single to have it; leave it out",
+    ),
+    (
+        "items.toml",
+        "attack = 3",
+        "attack = 3\nsingle = true",
+        "items.toml:25:6: item.knife.single is true; expected what is not worn, since what is worn is like all others of \
+         its kind; leave out this or the slot",
+    ),
     (
         "items.toml",
         "opens = \"strongbox\"",
         "opens = \"treasure\"",
-        "items.toml:10:9: item.strongbox.opens is \"treasure\", which there is not; expected a table of loot.toml: \
-         strongbox, provisions, weapons, armour, bandit, chief, cutpurses, bandits, raiders; correct the name, or add what it names",
+        "items.toml:11:9: item.strongbox.opens is \"treasure\", which there is not; expected a table of loot.toml: \
+         strongbox, provisions, weapons, armour, bandit, chief, cutpurses, bandits, raiders, patrol, gang, escort; correct the name, or add what it names",
     ),
     (
         "loot.toml",
@@ -243,13 +278,13 @@ const CASES: &[Case] = &[
         "loot.toml",
         "table = \"provisions\", rolls = 2",
         "table = \"provisions\", rolls = 0",
-        "loot.toml:55:89: loot.chief.always.rolls is 0; expected a whole number from 1 to 1000; correct it",
+        "loot.toml:54:89: loot.chief.always.rolls is 0; expected a whole number from 1 to 1000; correct it",
     ),
     (
         "loot.toml",
         "table = \"provisions\" }",
         "table = \"rations\" }",
-        "loot.toml:47:28: loot.bandit.row.table is \"rations\", which there is not; expected a loot table: strongbox, \
+        "loot.toml:46:28: loot.bandit.row.table is \"rations\", which there is not; expected a loot table: strongbox, \
          provisions, weapons, armour, bandit, chief, cutpurses, bandits, raiders; correct the name, or add what it names",
     ),
     (
@@ -263,13 +298,13 @@ const CASES: &[Case] = &[
         "loot.toml",
         "{ weight = 6, asset = \"knife\" },\n    { weight = 3, asset = \"spear\" },\n    { weight = 1, asset = \"sabre\" },",
         "",
-        "loot.toml:24:6: loot.weapons.row is empty, and so is `always`; expected something to find; add a row",
+        "loot.toml:23:6: loot.weapons.row is empty, and so is `always`; expected something to find; add a row",
     ),
     (
         "loot.toml",
         "{ weight = 6, asset = \"knife\" },\n    { weight = 3, asset = \"spear\" },\n    { weight = 1, asset = \"sabre\" },",
         "{ weight = 0, asset = \"knife\" }",
-        "loot.toml:24:6: loot.weapons.row is of no weight at all; expected a row with a weight above 0; give it one",
+        "loot.toml:23:6: loot.weapons.row is of no weight at all; expected a row with a weight above 0; give it one",
     ),
     (
         "loot.toml",
