@@ -1,6 +1,7 @@
 //! A client that draws its surroundings as characters. Arrow keys walk, the space bar stops; what is typed is a command:
 //! `walk ne 3`, `stop`, `say hello`, `party hello`, `join 3`, `scout out`, `buy 3 salt`, `sell 3 salt`,
-//! `bounty`, `march Eastgate`, `attack`, `hire 2 guards`, `errand`, `deliver`, `retinue`, `coach`, `quit`.
+//! `bounty`, `march Eastgate`, `attack`, `hire 2 guards`, `errand`, `deliver`, `retinue`, `coach`, `create soldier`, `wear spear`,
+//! `takeoff hand`, `learn skill fighting`, `treat 1 bandage`, `character`, `delete NAME`, `quit`.
 //!
 //! Run it beside the shipped world: `cargo run --release --example terminal -- --player ann`
 mod draw;
@@ -19,9 +20,10 @@ use clap::Parser;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use terrane::caravan::console::{CaravanCommand, CaravanConsole};
 use terrane::caravan::{
-    Accept, Appoint, Buy, Campaign, Caravan, Chat, Deliver, Disband, Dismiss, Fight, Gather, Halt, HandIn,
-    Hire, Invite, JoinParty, LeaveParty, March, Mend, PayOff, Purse, Roads, Say, Scout, Sell, Steer,
-    TakeCoach, TakeErrand, TellParty, Walker, caravan_plugins,
+    Accept, Appoint, Buy, Campaign, Caravan, Chat, CreateCharacter, DeleteCharacter, Deliver, Disband,
+    Dismiss, Fight, Gather, Halt, HandIn, Hire, Invite, JoinParty, Learn, LeaveParty, March, Mend, PayOff,
+    PeopleCommand, Purse, Roads, Say, Scout, Sell, Steer, TakeCoach, TakeErrand, TakeOff, TellParty, Treat,
+    Walker, Wear, caravan_plugins,
 };
 use terrane::client::fields::clean;
 use terrane::client::plugin::{
@@ -199,7 +201,7 @@ fn obey(client: &mut Client, console: &CaravanConsole, line: &str) -> Result<boo
         return Ok(false);
     }
     let command = console.parse(verb, rest.trim()).ok_or_else(|| {
-        format!("there is no command `{}`: walk, stop, say, party, join, invite, accept, leave, gather, scout, buy, sell, bounty, march, halt, attack, defend, flee, hire, payoff, mend, errand, deliver, retinue, coach, quit", clean(verb))
+        format!("there is no command `{}`: walk, stop, say, party, join, invite, accept, leave, gather, scout, buy, sell, bounty, march, halt, attack, defend, flee, hire, payoff, mend, errand, deliver, retinue, coach, create, delete, learn, wear, takeoff, treat, character, quit", clean(verb))
     })?;
     let sent = match command? {
         CaravanCommand::Walk { bearing, speed_m_s } => {
@@ -234,6 +236,15 @@ fn obey(client: &mut Client, console: &CaravanConsole, line: &str) -> Result<boo
         CaravanCommand::Letters => return Err(console.letters(client.player())),
         CaravanCommand::Purse => return Err("what you own stands at the left of this".to_owned()),
         CaravanCommand::Coach => client.call(&TakeCoach).map(drop),
+        CaravanCommand::People(command) => match command {
+            PeopleCommand::Create(create) => client.call(&create).map(drop),
+            PeopleCommand::Delete(name) => client.call(&DeleteCharacter { name }).map(drop),
+            PeopleCommand::Learn(what) => client.call(&Learn { what }).map(drop),
+            PeopleCommand::Wear(item) => client.call(&Wear { item }).map(drop),
+            PeopleCommand::TakeOff(slot) => client.call(&TakeOff { slot }).map(drop),
+            PeopleCommand::Treat(count, item) => client.call(&Treat { item, count }).map(drop),
+            PeopleCommand::Character => return Err(PeopleCommand::tell(client.player())),
+        },
     };
     sent.map(|()| true).map_err(|error| error.to_string())
 }
@@ -288,6 +299,12 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
         .answers::<Mend>()
         .answers::<TakeErrand>()
         .answers::<Deliver>()
+        .answers::<CreateCharacter>()
+        .answers::<DeleteCharacter>()
+        .answers::<Learn>()
+        .answers::<Wear>()
+        .answers::<TakeOff>()
+        .answers::<Treat>()
         .hear::<Chat>()
         .init_resource::<Told>()
         .add_systems(
@@ -308,6 +325,8 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
                 (refused::<Buy>, refused::<Sell>, refused::<HandIn>, refused::<Deliver>).chain(),
                 (refused::<March>, refused::<Halt>, refused::<Fight>).chain(),
                 (refused::<Hire>, refused::<PayOff>, refused::<Mend>, refused::<TakeErrand>).chain(),
+                (refused::<CreateCharacter>, refused::<DeleteCharacter>, refused::<Learn>).chain(),
+                (refused::<Wear>, refused::<TakeOff>, refused::<Treat>).chain(),
                 listen,
             )
                 .chain(),

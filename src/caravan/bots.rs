@@ -87,6 +87,8 @@ const COACH_EVERY: u64 = 100;
 const SIDE_EVERY: u64 = 40;
 /// Every so many ticks a trader that is at a node trades.
 const TRADE_EVERY: u64 = 30;
+/// Every so many ticks a trader becomes somebody, learns something or puts something on, if it can.
+const GROW_EVERY: u64 = 120;
 /// Every so many ticks a trader looks whether it has to fight.
 const FIGHT_EVERY: u64 = 10;
 /// One player in so many tries to appoint others: in a world that knows who its game masters are, the first may.
@@ -109,6 +111,7 @@ const NEXT_LEG: u32 = 0;
 const SIDE: u32 = 2;
 const TRADE: u32 = 3;
 const FIGHT: u32 = 4;
+const GROW: u32 = 5;
 
 /// Where a bot is going.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -233,6 +236,10 @@ impl BotBrain {
         if self.profile == BotProfile::Trade && turn.is_multiple_of(TRADE_EVERY) {
             let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), TRADE);
             self.trading.trade(player, &self.map, place, &mut chance);
+        }
+        if self.profile == BotProfile::Trade && (turn + TRADE_EVERY / 2).is_multiple_of(GROW_EVERY) {
+            let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), GROW);
+            self.trading.grow(player, &mut chance);
         }
         if self.profile == BotProfile::Trade && turn.is_multiple_of(FIGHT_EVERY) {
             let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), FIGHT);

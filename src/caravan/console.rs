@@ -11,8 +11,8 @@ use super::{
     Accept, Appoint, BattleNews, Board, Buy, Cache, Campaign, Caravan, Charter, Chat, Deliver, Disband,
     Dismiss, Errands, Fight, Gather, Good, HIRED_AT_ONCE_MAX, Halt, Hand, HandIn, Hire, Invite, JoinParty,
     LOADS_MAX, LeaveParty, Letters, March, Market, Mend, NodeId, Order, PARTIES, PartyEvent, PartyNews,
-    PayOff, Post, Purse, Ranks, Retinue, Roads, Say, Scout, Sell, Steer, TakeCoach, TakeErrand, TellParty,
-    WALK_M_S_MAX, Walker, place_of,
+    PayOff, PeopleCommand, Post, Purse, Ranks, Retinue, Roads, Say, Scout, Sell, Steer, TakeCoach,
+    TakeErrand, TellParty, WALK_M_S_MAX, Walker, people, place_of,
 };
 
 /// The caravan game, for [`run_repl`](crate::client::run_repl) and [`run_script`](crate::client::run_script).
@@ -93,6 +93,8 @@ pub enum CaravanCommand {
     Retinue,
     /// Tell what one has been written.
     Letters,
+    /// What is about who one is.
+    People(PeopleCommand),
 }
 
 impl ClientGame for CaravanConsole {
@@ -135,6 +137,13 @@ impl ClientGame for CaravanConsole {
         Verb { usage: "retinue", does: "tell who travels with you, your errand, and how a battle stands" },
         Verb { usage: "letters", does: "tell what you have been written" },
         Verb { usage: "coach", does: "take the coach to the middle of the map" },
+        people::VERBS[0],
+        people::VERBS[1],
+        people::VERBS[2],
+        people::VERBS[3],
+        people::VERBS[4],
+        people::VERBS[5],
+        people::VERBS[6],
     ];
 
     fn parse(&self, verb: &str, rest: &str) -> Option<Result<CaravanCommand, String>> {
@@ -187,7 +196,7 @@ impl ClientGame for CaravanConsole {
             "deliver" => alone(CaravanCommand::Deliver),
             "retinue" => alone(CaravanCommand::Retinue),
             "letters" => alone(CaravanCommand::Letters),
-            _ => return None,
+            _ => return PeopleCommand::parse(verb, rest).map(|read| read.map(CaravanCommand::People)),
         })
     }
 
@@ -233,6 +242,7 @@ impl ClientGame for CaravanConsole {
             CaravanCommand::TakeErrand => player.act(&TakeErrand),
             CaravanCommand::Deliver => player.act(&Deliver),
             CaravanCommand::Letters => return Ok(Done::Said(self.letters(player))),
+            CaravanCommand::People(command) => return command.run(player),
             CaravanCommand::Retinue => return Ok(Done::Said(self.retinue(player))),
             CaravanCommand::Purse => {
                 let schema = player.schema().clone();

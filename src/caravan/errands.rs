@@ -10,6 +10,8 @@ use crate::store::game::{GameTransaction, KindRefusal, MutationKind};
 
 use super::goods::Good;
 use super::hands::RENOWN;
+use super::lore::Effect;
+use super::people::{Talents, with_experience};
 use super::post::{LETTER, Letter, News};
 use super::purse::SILVER;
 use super::roads::{NodeId, Roads};
@@ -21,6 +23,8 @@ pub const ERRANDS: &str = "errands";
 const GUILD: &str = "guild";
 /// What it adds to a player's fame.
 const FAME: u64 = 15;
+/// What it adds to a character's experience.
+const EXPERIENCE: u64 = 20;
 /// What it pays besides twice what the goods usually cost, silver.
 const SILVER_FOR_THE_WAY: u64 = 10;
 /// Most loads of an errand.
@@ -152,6 +156,7 @@ pub(super) fn deliver(
     let is_there = here(context).ok().filter(|here| here.node == to);
     let Here { slug, market, lore, .. } = is_there.ok_or(ErrandRefusal::Elsewhere { to })?;
     let silver = 2 * u64::from(lore.usual_price(errand.good)) * u64::from(errand.loads) + SILVER_FOR_THE_WAY;
+    let silver = Talents::held(lore, context.holdings).dearer(Effect::Pay, silver);
     let stock = lore.stock(slug, errand.good);
     let letter = Letter {
         to: context.player.clone(),
@@ -168,6 +173,7 @@ pub(super) fn deliver(
         .grant(RENOWN, FAME, GUILD)
         .grant(ERRANDS, 1, GUILD)
         .deliver(LETTER, &letter);
+    request = with_experience(request, context.holdings, EXPERIENCE);
     if (errand.number + 1).is_multiple_of(ROUND) {
         request = request.grant(super::STRONGBOX, 1, GUILD);
     }

@@ -6,6 +6,8 @@ use crate::prelude::*;
 use crate::reward::Name;
 use crate::store::MutationSummary;
 
+use super::lore::{Effect, Lore};
+use super::people::Talents;
 use super::purse::SILVER;
 use super::trade::{TRADE_REACH_M, node_here};
 
@@ -38,7 +40,7 @@ impl Hand {
     /// All kinds.
     pub const ALL: [Hand; 3] = [Hand::Guard, Hand::Archer, Hand::Healer];
 
-    /// What it costs to hire one, silver.
+    /// What it costs somebody who is nobody in particular to hire one, silver.
     #[must_use]
     pub const fn wage(self) -> u32 {
         match self {
@@ -245,6 +247,11 @@ fn counted(count: u16) -> Result<u64, HandsRefusal> {
     if (1..=HIRED_AT_ONCE_MAX).contains(&count) { Ok(count.into()) } else { Err(HandsRefusal::Count) }
 }
 
+/// What the caller is good at.
+fn talents(context: &AskContext<'_>) -> Talents {
+    context.published::<Lore>().map_or_else(Talents::default, |lore| Talents::held(lore, context.holdings))
+}
+
 fn at_node(context: &AskContext<'_>) -> Result<Name, HandsRefusal> {
     node_here(context).map(|(_, market)| market).ok_or(HandsRefusal::NoNode)
 }
@@ -258,7 +265,7 @@ pub(super) fn hire(
     if campaign.is_fighting() {
         return Err(HandsRefusal::Fighting);
     }
-    let silver = count * u64::from(hire.hand.wage());
+    let silver = talents(context).cheaper(Effect::Wages, count * u64::from(hire.hand.wage()));
     Ok(context.request("hire").pay(SILVER, silver, market).grant(hire.hand.asset(), count, HANDS))
 }
 
@@ -283,7 +290,8 @@ pub(super) fn mend(
     if campaign.is_fighting() {
         return Err(HandsRefusal::Fighting);
     }
-    Ok(context.request("mend").pay(SILVER, count * MENDING_SILVER, market).pay(WOUNDED, count, HANDS).grant(
+    let silver = talents(context).cheaper(Effect::Mending, count * MENDING_SILVER);
+    Ok(context.request("mend").pay(SILVER, silver, market).pay(WOUNDED, count, HANDS).grant(
         Hand::Guard.asset(),
         count,
         HANDS,

@@ -21,6 +21,7 @@ mod haggle;
 mod hands;
 pub mod lore;
 mod market;
+mod people;
 mod post;
 mod purse;
 mod ranks;
@@ -49,6 +50,11 @@ pub use hands::{
 };
 pub use lore::Lore;
 pub use market::{Market, Price, Prices, TradedHere};
+pub use people::{
+    Attributes, Character, CharacterRefusal, CreateCharacter, Created, DeleteCharacter, EndCharacter,
+    GearRefusal, LEVEL_MAX, Learn, LearnRefusal, Learned, Outfit, PeopleCommand, Skills, Study, TakeOff,
+    Talents, Treat, Wear, Wore, Worn, experience_of, level_of,
+};
 pub use post::{
     ALL_LETTERS_MAX, Boxes, KEPT_MS, LETTER, LETTERS_MAX, Letter, Letters, News, Post, PostError, PostOffice,
     Received,
@@ -83,6 +89,10 @@ impl Plugin for CaravanPlugin {
             .replicate::<Retinue>()
             .settles::<Retinue>()
             .replicate::<Campaign>()
+            .replicate::<Character>()
+            .settles::<Character>()
+            .replicate::<Outfit>()
+            .settles::<Outfit>()
             .replicate::<Errands>()
             .settles::<Errands>()
             .persist::<Errands>()
@@ -124,6 +134,18 @@ impl Plugin for CaravanPlugin {
                 hands::hired(Hand::Guard, outcome)
             })
             .add_immediate_action::<Deliver, Errands>(errands::deliver, errands::delivered)
+            .add_immediate_action::<CreateCharacter, Character>(people::create, people::created)
+            .add_immediate_action::<DeleteCharacter, Campaign>(people::delete, people::deleted)
+            .add_immediate_action::<Learn, Character>(people::learn, people::learned)
+            .add_immediate_action::<Wear, Campaign>(people::wear, |wear, outcome| {
+                people::wore(Some(&wear.item), None, outcome)
+            })
+            .add_immediate_action::<TakeOff, Campaign>(people::take_off, |take_off, outcome| {
+                people::wore(None, Some(take_off.slot), outcome)
+            })
+            .add_immediate_action::<Treat, Campaign>(people::treat, |treat, outcome| {
+                people::wore(Some(&treat.item), None, outcome)
+            })
             .add_global_action::<Appoint>(allegiance::appoint)
             .add_player_event::<Chat>(Delivery::Reliable)
             .add_player_event::<PartyNews>(Delivery::Reliable)
@@ -172,6 +194,7 @@ impl Plugin for CaravanNode {
                     board::post_bounties,
                     purse::welcome,
                     campaign::settle_battles,
+                    people::advance,
                     ranks::rank,
                 )
                     .chain()

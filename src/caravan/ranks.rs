@@ -25,7 +25,13 @@ impl Ranks {
     /// Takes in what these players have now. Of equals the one whose name comes first goes first.
     fn update<'a>(&mut self, players: impl Iterator<Item = (&'a str, u64)>) {
         let mut all: BTreeMap<String, u64> = std::mem::take(&mut self.best).into_iter().collect();
-        all.extend(players.filter(|(_, renown)| *renown > 0).map(|(name, renown)| (name.to_owned(), renown)));
+        for (name, renown) in players {
+            // Whose fame has gone with its character has no place any more.
+            match renown {
+                0 => all.remove(name),
+                renown => all.insert(name.to_owned(), renown),
+            };
+        }
         self.best = all.into_iter().collect();
         self.best.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         self.best.truncate(RANKS_MAX);
@@ -61,6 +67,8 @@ mod tests {
         assert_eq!(ranks.best, [("anna".to_owned(), 5), ("bob".to_owned(), 5)]);
         ranks.update([("bob", 9)].into_iter());
         assert_eq!(ranks.best, [("bob".to_owned(), 9), ("anna".to_owned(), 5)]);
+        ranks.update([("bob", 0)].into_iter());
+        assert_eq!(ranks.best, [("anna".to_owned(), 5)]);
         let many: Vec<(String, u64)> = (0..20).map(|number| (format!("p{number:02}"), 10 + number)).collect();
         ranks.update(many.iter().map(|(name, renown)| (name.as_str(), *renown)));
         assert_eq!((ranks.best.len(), ranks.best[0].0.as_str()), (RANKS_MAX, "p19"));

@@ -11,6 +11,7 @@ use super::campaign::{KeepBattle, KeepRounds};
 use super::errands::FinishErrand;
 use super::goods::Good;
 use super::lore::Stock;
+use super::people::EndCharacter;
 
 /// The house that bounties are out of.
 pub(super) const GIVEN_OUT: &str = "bandits";
@@ -179,6 +180,7 @@ pub(super) fn plugin() -> GamePlugin {
         .kind::<KeepBattle>()
         .kind::<KeepRounds>()
         .kind::<FinishErrand>()
+        .kind::<EndCharacter>()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::allegiance::Allegiance;
 use super::campaign::Campaign;
 use super::errands::Errands;
 use super::hands::Retinue;
+use super::people::{Character, Outfit};
 use super::purse::Purse;
 use super::roads::Roads;
 
@@ -115,5 +116,6 @@ pub(super) fn avatar(request: &AvatarRequest, roads: &Roads) -> SpawnRequest {
     let walker = Walker { name: name.to_owned(), ..Walker::default() };
     let subject = Allegiance::of(name).subject_of(request.player.clone());
     let owned = (Purse::default(), Retinue::default(), Campaign::default(), Errands::default());
-    SpawnRequest { class: 0, ..SpawnRequest::new(NetId::WORLD, place, (walker, owned, subject)) }
+    let person = (Character::default(), Outfit::default());
+    SpawnRequest { class: 0, ..SpawnRequest::new(NetId::WORLD, place, (walker, owned, person, subject)) }
 }

@@ -25,6 +25,7 @@ mod histories;
 mod lives;
 mod numbers;
 mod overlap;
+mod people;
 #[cfg(feature = "planted-faults")]
 mod planted_faults;
 mod player_events;

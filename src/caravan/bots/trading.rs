@@ -6,9 +6,11 @@ use crate::ids::ActionId;
 use crate::prelude::*;
 use crate::protocol::messages::ActionRefusal;
 
+use super::super::lore::{ItemId, OriginId, SkillId};
 use super::super::{
-    BOUNTY_LOADS, Board, Buy, Campaign, Deliver, Errand, Errands, Fight, Good, Hand, HandIn, Hire, LOADS_MAX,
-    Market, Mend, NodeId, Order, PayOff, Purse, Retinue, Sell, TRADE_REACH_M, TakeErrand, TradeRefusal,
+    BOUNTY_LOADS, Board, Buy, Campaign, Character, CreateCharacter, Deliver, Errand, Errands, Fight, Good,
+    Hand, HandIn, Hire, LOADS_MAX, Learn, Market, Mend, NodeId, Order, PayOff, Purse, Retinue, Sell, Study,
+    TRADE_REACH_M, TakeErrand, TradeRefusal, Wear,
 };
 use super::BotMap;
 
@@ -16,6 +18,13 @@ use super::BotMap;
 const HANDS_WANTED: u16 = 6;
 /// Answers that are waited for; what is asked for beyond is not counted.
 const ASKED_MAX: usize = 64;
+
+/// Where bots like to come from: what there is in the files that come with the game.
+const ORIGINS: [&str; 5] = ["wanderer", "trader", "drover", "soldier", "runner"];
+/// What they like to learn.
+const SKILLS: [&str; 4] = ["fighting", "riding", "haggling", "healing"];
+/// What they put on, when they think that they may have some of it.
+const GEAR: [&str; 7] = ["spear", "leather", "knife", "saddlebags", "helmet", "sabre", "mail"];
 
 /// What came of a bot's trades.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,6 +117,24 @@ impl Trading {
             }
         };
         self.expect(id.ok());
+    }
+
+    /// Becomes somebody, and later learns and puts on what it can. What is refused, another turn tries again.
+    pub(super) fn grow(&mut self, player: &mut Player, chance: &mut Random) {
+        let schema = player.schema().clone();
+        let own = player.avatar().and_then(|avatar| player.view().get(avatar));
+        let Some(character) = own.and_then(|own| own.component::<Character>(&schema)) else { return };
+        let id = if character.origin.is_empty() {
+            let origin = OriginId::new(ORIGINS[chance.below(ORIGINS.len())]).expect("it is a name");
+            player.act(&CreateCharacter { origin, skills: Vec::new() })
+        } else if *character.points > 0 {
+            let skill = SkillId::new(SKILLS[chance.below(SKILLS.len())]).expect("it is a name");
+            player.act(&Learn { what: Study::Skill(skill) })
+        } else {
+            player.act(&Wear { item: ItemId::new(GEAR[chance.below(GEAR.len())]).expect("it is a name") })
+        };
+        // None of it is a trade: what the connection does not take is left out.
+        let _ = id;
     }
 
     /// Where it wants to march: where its errand is wanted, or anywhere.

@@ -5,12 +5,16 @@ use std::fmt;
 use crate::prelude::*;
 
 use super::super::hands::{Hand, Hands, Retinue};
+use super::super::lore::{Effect, ItemId, Lore, Slot};
+use super::super::people::{Character, Outfit, Talents, Worn};
 use super::super::walk::Walker;
-use super::Campaign;
 use super::spoils::{BattleNews, BattlesHere, Round, Spoils};
+use super::{Band, Campaign};
 
-/// How much a player who fights alone can take.
-pub(super) const HEALTH: u16 = 30;
+/// How much a player who is nobody in particular can take.
+const HEALTH: u16 = 30;
+/// How hard such a one strikes, with bare hands.
+const BARE_HANDS: f32 = 5.0;
 /// How long a player has to give its order for a round, s.
 const ROUND_S: f32 = 2.0;
 /// A round is fought no sooner than so many ticks after the one before: what was ordered can be seen.
@@ -28,6 +32,8 @@ const FORCE_PER_FOE: f32 = 9.0;
 const FORCE_PER_HAND: f32 = 14.0;
 /// Whoever flees gets away so often.
 const FLEES_SHARE: f32 = 0.6;
+/// And nobody more often than this.
+const FLEES_SHARE_MAX: f32 = 0.95;
 /// So many of those who fall are only hurt; each healer saves so many more, up to the most.
 const HURT_SHARE: f32 = 0.4;
 const HURT_PER_HEALER: f32 = 0.1;
@@ -36,68 +42,7 @@ const HURT_SHARE_MAX: f32 = 0.9;
 /// Purposes of chance.
 const ROUND: u32 = 21;
 const HURT: u32 = 22;
-
-/// Who lies in wait.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Band {
-    /// A few with knives.
-    #[default]
-    Cutpurses,
-    /// Some with bows.
-    Bandits,
-    /// Many, and armed.
-    Raiders,
-}
-
-impl Band {
-    /// All kinds.
-    pub const ALL: [Band; 3] = [Band::Cutpurses, Band::Bandits, Band::Raiders];
-
-    /// What it is called, in the save too.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Band::Cutpurses => "cutpurses",
-            Band::Bandits => "bandits",
-            Band::Raiders => "raiders",
-        }
-    }
-
-    /// How hard one of them strikes.
-    const fn strength(self) -> f32 {
-        match self {
-            Band::Cutpurses => 2.0,
-            Band::Bandits => 3.0,
-            Band::Raiders => 4.0,
-        }
-    }
-
-    /// The fame of beating it.
-    #[must_use]
-    pub const fn fame(self) -> u64 {
-        match self {
-            Band::Cutpurses => 4,
-            Band::Bandits => 10,
-            Band::Raiders => 25,
-        }
-    }
-
-    /// How many they are.
-    pub(super) fn size(self, chance: &mut Random) -> u16 {
-        let (least, most) = match self {
-            Band::Cutpurses => (2, 4),
-            Band::Bandits => (3, 7),
-            Band::Raiders => (6, 12),
-        };
-        (least + chance.below(most - least + 1)) as u16
-    }
-}
-
-impl fmt::Display for Band {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+const BREAKS: u32 = 23;
 
 /// What to do in a round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,6 +140,11 @@ pub(in super::super) fn fight(
     Ok(campaign.round)
 }
 
+/// How much somebody can take.
+pub(super) fn health(talents: &Talents) -> u16 {
+    HEALTH.saturating_add(u16::try_from(talents.of_effect(Effect::Health)).unwrap_or(u16::MAX))
+}
+
 /// What a round takes from either side.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Blows {
@@ -204,20 +154,32 @@ pub(super) struct Blows {
     pub(super) fled: bool,
 }
 
-/// One round. Foes fall by the force of the player's side, hands by that of the foes; who has none left is struck itself.
-pub(super) fn round(band: Band, foes: u16, hands: &Hands, order: Order, chance: &mut Random) -> Blows {
-    let (dealt, felt) = order.dealt_and_felt();
-    let own =
-        5.0 + 4.0 * f32::from(hands.guards) + 6.0 * f32::from(hands.archers) + 1.0 * f32::from(hands.healers);
+/// A player and those who stand with it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Side<'a> {
+    pub(super) talents: &'a Talents,
+    pub(super) hands: &'a Hands,
+}
+
+/// One round. Foes fall by the force of the player's side, hands by that of the foes; who has none left is struck itself, less hard in
+/// good clothes.
+pub(super) fn round(band: Band, foes: u16, side: Side<'_>, order: Order, chance: &mut Random) -> Blows {
+    let (Side { talents, hands }, (dealt, felt)) = (side, order.dealt_and_felt());
+    let of_hands =
+        4.0 * f32::from(hands.guards) + 6.0 * f32::from(hands.archers) + 1.0 * f32::from(hands.healers);
+    let own = (BARE_HANDS + talents.attack as f32) * talents.factor(Effect::Force)
+        + of_hands * talents.factor(Effect::Command);
     let theirs = band.strength() * f32::from(foes);
     let felled = own * dealt * chance.between(0.6..1.4) / FORCE_PER_FOE;
     let struck = theirs * felt * chance.between(0.6..1.4);
-    let fled = order == Order::Flee && chance.chance(FLEES_SHARE);
+    let fled = order == Order::Flee
+        && chance.chance((FLEES_SHARE + talents.share(Effect::Escape)).min(FLEES_SHARE_MAX));
     // A part of one is one, so often.
     let whole = |amount: f32, chance: &mut Random| amount as u16 + u16::from(chance.chance(amount.fract()));
     let foes_felled = whole(felled, chance).min(foes);
     let fallen = whole(struck / FORCE_PER_HAND, chance).min(hands.all());
-    let health = if hands.all() > fallen { 0 } else { (struck / 2.0) as u16 + 1 };
+    let blow = ((struck / 2.0) as u16 + 1).saturating_sub(u16::try_from(talents.defence).unwrap_or(u16::MAX));
+    let health = if hands.all() > fallen { 0 } else { blow.max(1) };
     Blows { foes: foes_felled, hands: fallen, health, fled }
 }
 
@@ -233,25 +195,35 @@ pub(super) fn fall(mut standing: Hands, fallen: u16) -> Hands {
 }
 
 /// How many of the fallen are only hurt.
-pub(super) fn hurt(fallen: u16, healers: u16, chance: &mut Random) -> u16 {
-    let share = (HURT_SHARE + HURT_PER_HEALER * f32::from(healers)).min(HURT_SHARE_MAX);
-    (0..fallen).map(|_| u16::from(chance.chance(share))).sum()
+pub(super) fn hurt(fallen: u16, healers: u16, talents: &Talents, chance: &mut Random) -> u16 {
+    let share = HURT_SHARE + HURT_PER_HEALER * f32::from(healers) + talents.share(Effect::Mercy);
+    (0..fallen).map(|_| u16::from(chance.chance(share.min(HURT_SHARE_MAX)))).sum()
+}
+
+/// What of all that is worn is lost in a defeat.
+fn broken(worn: &Worn, lore: &Lore, chance: &mut Random) -> Vec<(Slot, ItemId)> {
+    let mut worn = worn.by_slot(lore);
+    worn.retain(|(_, _, item)| chance.chance(item.breaks as f32 / 100.0));
+    worn.into_iter().map(|(slot, id, _)| (slot, id)).collect()
 }
 
 /// Fights the rounds whose time is up.
 pub(in super::super) fn fight_on(
     context: Res<TickContext>,
+    lore: Res<Published<Lore>>,
     nearby: Nearby,
     mut here: ResMut<BattlesHere>,
     mut events: PlayerEvents,
-    mut fighting: Query<(&NetId, &Position, &Walker, &Retinue, &mut Campaign)>,
+    mut fighting: Query<(&NetId, &Position, &Walker, &Retinue, (&Character, &Outfit), &mut Campaign)>,
 ) {
     let now = context.tick.0;
-    for (&net_id, position, walker, retinue, mut campaign) in &mut fighting {
+    for (&net_id, position, walker, retinue, (character, outfit), mut campaign) in &mut fighting {
         let Some(band) = campaign.band.filter(|_| now >= campaign.round_ends) else { continue };
         let mut chance = context.random(net_id, ROUND);
         let standing = retinue.hands.without(&campaign.lost);
-        let blows = round(band, campaign.foes, &standing, campaign.order, &mut chance);
+        let talents = Talents::of(&lore, character, outfit);
+        let side = Side { talents: &talents, hands: &standing };
+        let blows = round(band, campaign.foes, side, campaign.order, &mut chance);
         let fallen = fall(standing, blows.hands);
         for hand in Hand::ALL {
             *campaign.lost.of_mut(hand) += fallen.of(hand);
@@ -282,7 +254,9 @@ pub(in super::super) fn fight_on(
         };
         let mut chance = context.random(net_id, HURT);
         let lost = campaign.lost;
-        let hurt = hurt(lost.all(), retinue.hands.without(&lost).healers, &mut chance);
+        let hurt = hurt(lost.all(), retinue.hands.without(&lost).healers, &talents, &mut chance);
+        let mut chance = context.random(net_id, BREAKS);
+        let broken = if end == End::Lost { broken(&outfit.worn, &lore, &mut chance) } else { Vec::new() };
         let fellows = nearby.within(position.0, FELLOWS_M).map_or(0, |found| found.len());
         let Ok(player) = PlayerId::new(&walker.name) else { continue };
         here.ended.push(Spoils {
@@ -295,6 +269,7 @@ pub(in super::super) fn fight_on(
             rounds: campaign.round,
             lost,
             hurt,
+            broken,
             fellows: (fellows as u16).min(FELLOWS_MAX),
         });
         let news = BattleNews { band, end, rounds: campaign.round, lost: lost.all(), hurt };
@@ -312,13 +287,15 @@ mod tests {
     fn no_side_loses_more_than_it_has() {
         let mut chance = Random::named(3, "battle");
         for _ in 0..20_000 {
-            let band = Band::ALL[chance.below(3)];
+            let band = Band::ALL[chance.below(Band::ALL.len())];
             let order = [Order::Attack, Order::Defend, Order::Flee][chance.below(3)];
             let some = |chance: &mut Random| chance.below(8) as u16;
             let hands =
                 Hands { guards: some(&mut chance), archers: some(&mut chance), healers: some(&mut chance) };
             let foes = 1 + chance.below(12) as u16;
-            let blows = round(band, foes, &hands, order, &mut chance);
+            let talents = Talents::in_gear(some(&mut chance).into(), some(&mut chance).into());
+            let side = Side { talents: &talents, hands: &hands };
+            let blows = round(band, foes, side, order, &mut chance);
             assert!(blows.foes <= foes && blows.hands <= hands.all(), "{blows:?}");
             assert!(!blows.fled || order == Order::Flee);
             let lost = fall(hands, blows.hands);
@@ -327,12 +304,70 @@ mod tests {
                 Hand::ALL.into_iter().all(|hand| lost.of(hand) <= hands.of(hand)),
                 "{lost:?} of {hands:?}"
             );
-            assert!(hurt(lost.all(), hands.healers, &mut chance) <= lost.all());
+            assert!(hurt(lost.all(), hands.healers, &talents, &mut chance) <= lost.all());
             assert!(
                 hands.all() == 0 || blows.hands == hands.all() || blows.health == 0,
                 "hands stand in front"
             );
+            assert!(hands.all() > 0 || blows.health > 0, "whatever is worn, a blow is felt");
         }
+    }
+
+    /// E10: of everything that a character has and wears each makes its own difference in battles, and none to nobody.
+    #[test]
+    fn what_one_has_learned_and_wears_decides_battles() {
+        let effect = |effect: Effect, much: u32| Talents::with(effect, much);
+        let alone = Hands::default();
+        let some = Hands { guards: 4, archers: 2, healers: 0 };
+        // Of so many fights of some rounds: foes felled, blows taken, times fled.
+        let play = |talents: &Talents, hands: &Hands, order: Order| {
+            let mut chance = Random::named(9, "fights");
+            let (mut foes, mut struck, mut fled) = (0_u32, 0_u32, 0_u32);
+            for _ in 0..4_000 {
+                let blows = round(Band::Raiders, 12, Side { talents, hands }, order, &mut chance);
+                foes += u32::from(blows.foes);
+                struck += u32::from(blows.health);
+                fled += u32::from(blows.fled);
+            }
+            (foes, struck, fled)
+        };
+        let nobody = Talents::default();
+        let (foes, struck, _) = play(&nobody, &alone, Order::Attack);
+        let (foes_of_all, ..) = play(&nobody, &some, Order::Attack);
+        let (_, _, fled) = play(&nobody, &alone, Order::Flee);
+        let more = |much: u32, than: u32| assert!(much * 10 > than * 11, "{much} {than}");
+        more(play(&effect(Effect::Force, 50), &alone, Order::Attack).0, foes);
+        more(play(&Talents::in_gear(6, 0), &alone, Order::Attack).0, foes);
+        more(play(&effect(Effect::Command, 50), &some, Order::Attack).0, foes_of_all);
+        more(play(&effect(Effect::Escape, 20), &alone, Order::Flee).2, fled);
+        more(struck, play(&Talents::in_gear(0, 8), &alone, Order::Attack).1);
+        assert_eq!((health(&nobody), health(&effect(Effect::Health, 9))), (30, 39));
+        let mut chance = Random::named(9, "hurt");
+        let (many, few) =
+            (hurt(4_000, 0, &effect(Effect::Mercy, 24), &mut chance), hurt(4_000, 0, &nobody, &mut chance));
+        more(many.into(), few.into());
+    }
+
+    /// E10: what is worn is lost in a defeat as often as the file says.
+    #[test]
+    fn what_is_worn_is_lost_as_often_as_the_file_says() {
+        let lore = Lore::shipped();
+        let mut holdings = Holdings::default();
+        for item in ["sabre", "leather"] {
+            let worn = crate::reward::Name::new(&format!("worn/{item}")).unwrap();
+            holdings.set(&worn, crate::reward::Lot::PLAIN, 1);
+        }
+        let worn = Worn::held(&holdings);
+        let mut chance = Random::named(4, "defeats");
+        let mut lost = std::collections::BTreeMap::<Slot, u32>::new();
+        for _ in 0..10_000 {
+            for (slot, item) in broken(&worn, &lore, &mut chance) {
+                assert_eq!(lore.items()[&item].slot, slot);
+                *lost.entry(slot).or_default() += 1;
+            }
+        }
+        let near = |slot: Slot, share: u32| lost[&slot].abs_diff(100 * share) < 200;
+        assert!(near(Slot::Hand, 20) && near(Slot::Body, 25) && lost.len() == 2, "{lost:?}");
     }
 
     /// E10: who brings more people wins more often, and attacking is quicker than waiting.
@@ -346,7 +381,8 @@ mod tests {
                 let mut hands = Hands { guards, archers: 1, healers: 0 };
                 for _ in 0..ROUNDS_MAX {
                     rounds += 1;
-                    let blows = round(Band::Bandits, foes, &hands, order, &mut chance);
+                    let side = Side { talents: &Talents::default(), hands: &hands };
+                    let blows = round(Band::Bandits, foes, side, order, &mut chance);
                     foes -= blows.foes;
                     hands = hands.without(&fall(hands, blows.hands));
                     health = health.saturating_sub(blows.health);

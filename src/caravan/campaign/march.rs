@@ -5,10 +5,13 @@ use std::fmt;
 
 use crate::prelude::*;
 
+use super::super::hands::Retinue;
+use super::super::lore::{Effect, Lore};
+use super::super::people::{Character, Outfit, Talents};
+use super::super::purse::Purse;
 use super::super::roads::{NodeId, Roads};
 use super::super::walk::{WALK_M_S_MAX, Walker};
-use super::battle::Band;
-use super::{Campaign, Order};
+use super::{Band, Campaign, Order};
 
 /// March to a node, along the roads, at the pace of those who are on foot. A battle interrupts it. To a node that the map does
 /// not have, nobody moves.
@@ -46,6 +49,11 @@ impl fmt::Display for MarchRefusal {
 const THERE_M: f32 = 0.5;
 /// So near to a node nobody lies in wait, m.
 const GUARDED_M: f32 = 45.0;
+/// So much slows nobody on a march, kg; each hand carries so much more.
+const FREE_KG: u32 = 300;
+const FREE_KG_PER_HAND: u32 = 40;
+/// However much one carries, one goes at least so fast, of the full speed.
+const PACE_MIN: f32 = 0.5;
 /// So often it is decided whether somebody lies in wait where a player marches, ticks.
 const AMBUSH_EVERY: u64 = 40;
 /// And how often somebody does.
@@ -109,13 +117,30 @@ fn way(roads: &Roads, from: NodeId, to: NodeId) -> Vec<NodeId> {
     way
 }
 
+/// Who carries what on a march.
+type Carriers<'a> = (&'a Purse, &'a Retinue, &'a Character, &'a Outfit);
+
+/// How fast such a march goes, of that of somebody who carries nothing.
+fn pace(lore: &Lore, (purse, retinue, character, outfit): (&Purse, &Retinue, &Character, &Outfit)) -> f32 {
+    let talents = Talents::of(lore, character, outfit);
+    let free_kg =
+        FREE_KG + FREE_KG_PER_HAND * u32::from(retinue.hands.all()) + talents.of_effect(Effect::Load);
+    pace_of(purse.goods.weight_kg(lore), free_kg)
+}
+
+/// The pace of whoever carries so much, when so much slows nobody.
+fn pace_of(weight_kg: u32, free_kg: u32) -> f32 {
+    (free_kg as f32 / weight_kg.max(1) as f32).clamp(PACE_MIN, 1.0)
+}
+
 /// Heads everybody who marches along its way, and lets everybody who fights stand still.
 pub(in super::super) fn march(
     context: Res<TickContext>,
     roads: Res<Published<Roads>>,
-    mut marching: Query<(&Position, &mut Walker, &mut Campaign)>,
+    lore: Res<Published<Lore>>,
+    mut marching: Query<(&Position, &mut Walker, &mut Campaign, Carriers)>,
 ) {
-    for (position, mut walker, mut campaign) in &mut marching {
+    for (position, mut walker, mut campaign, carriers) in &mut marching {
         if campaign.is_fighting() {
             if walker.speed_m_s != 0.0 {
                 walker.speed_m_s = 0.0;
@@ -145,7 +170,7 @@ pub(in super::super) fn march(
         };
         let ahead = roads.node(next).place.truncate() - here;
         // The last step ends at the node, and not beyond.
-        let speed = WALK_M_S_MAX.min(ahead.length() / context.dt);
+        let speed = (WALK_M_S_MAX * pace(&lore, carriers)).min(ahead.length() / context.dt);
         walker.heading = ahead.to_angle().rem_euclid(std::f32::consts::TAU);
         walker.speed_m_s = speed;
     }
@@ -155,10 +180,11 @@ pub(in super::super) fn march(
 pub(in super::super) fn lie_in_wait(
     context: Res<TickContext>,
     roads: Res<Published<Roads>>,
-    mut marching: Query<(&NetId, &Position, &mut Campaign)>,
+    lore: Res<Published<Lore>>,
+    mut marching: Query<(&NetId, &Position, &mut Campaign, (&Character, &Outfit))>,
 ) {
     let now = context.tick.0;
-    for (&net_id, position, mut campaign) in &mut marching {
+    for (&net_id, position, mut campaign, (character, outfit)) in &mut marching {
         let is_turn = (now + net_id.0).is_multiple_of(AMBUSH_EVERY);
         if !is_turn || campaign.to.is_none() || campaign.is_fighting() || now < campaign.safe_until {
             continue;
@@ -167,13 +193,13 @@ pub(in super::super) fn lie_in_wait(
         if !chance.chance(AMBUSH_SHARE) || roads.nearest(position.0.truncate(), GUARDED_M).is_some() {
             continue;
         }
-        let band = Band::ALL[chance.below(Band::ALL.len())];
+        let Some(band) = Band::against(&lore, character.faction(&lore), &mut chance) else { continue };
         campaign.foes = band.size(&mut chance);
         campaign.band = Some(band);
         campaign.round = 1;
         campaign.begun = now;
         campaign.round_ends = now + super::battle::round_ticks(&context);
-        campaign.health = super::battle::HEALTH;
+        campaign.health = super::battle::health(&Talents::of(&lore, character, outfit));
         campaign.order = Order::default();
     }
 }
@@ -181,6 +207,13 @@ pub(in super::super) fn lie_in_wait(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// E10: what is too heavy slows a march, and a beast or a hand more carries it.
+    #[test]
+    fn what_is_too_heavy_slows_a_march() {
+        assert_eq!((pace_of(0, 300), pace_of(300, 300), pace_of(9_000, 300)), (1.0, 1.0, PACE_MIN));
+        assert!(pace_of(400, 300) < pace_of(400, 340) && pace_of(400, 340) < 1.0);
+    }
 
     /// Ways lead over roads, from one end to the other, and no detour is made.
     #[test]

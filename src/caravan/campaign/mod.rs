@@ -5,15 +5,18 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `march` | along the roads, and who lies in wait |
+//! | `march` | along the roads, and whether somebody lies in wait |
+//! | `band` | who that is, and for whom |
 //! | `battle` | round by round, by rules that are functions of numbers |
 //! | `spoils` | what a battle comes to, in one plan; and what is told of its rounds, in batches |
 
+mod band;
 mod battle;
 mod march;
 mod spoils;
 
-pub use battle::{Band, End, Fight, FightRefusal, Order};
+pub use band::Band;
+pub use battle::{End, Fight, FightRefusal, Order};
 pub use march::{Halt, March, MarchRefusal};
 pub use spoils::{BattleNews, Battles, BattlesHere, KeepBattle, KeepRounds, Round, Spoils};
 

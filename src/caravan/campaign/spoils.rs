@@ -9,9 +9,12 @@ use crate::store::game::{GameTransaction, KindRefusal, MutationKind};
 use crate::value::Book;
 
 use super::super::hands::{HANDS, Hand, Hands, RENOWN, WOUNDED};
+use super::super::lore::{ItemId, Slot};
+use super::super::people::{put_away, with_experience, worn_asset};
 use super::super::post::{LETTER, Letter, News};
 use super::super::purse::SILVER;
-use super::battle::{Band, End, Order};
+use super::band::Band;
+use super::battle::{End, Order};
 
 /// The house that robbers bring their loot to.
 const ROBBERS: &str = "bandits";
@@ -69,6 +72,8 @@ pub struct Spoils {
     pub(super) rounds: u16,
     pub(super) lost: Hands,
     pub(super) hurt: u16,
+    /// What was worn and is lost.
+    pub(super) broken: Vec<(Slot, ItemId)>,
     pub(super) fellows: u16,
 }
 
@@ -147,6 +152,13 @@ impl Spoils {
         if hurt > 0 {
             request = request.grant(WOUNDED, hurt, HANDS);
         }
+        for (slot, item) in &self.broken {
+            if holdings.amount(&worn_asset(item)) > 0 {
+                request = put_away(request, holdings, *slot, item);
+            }
+        }
+        let lived = self.band.experience() / if self.end == End::Won { 1 } else { 2 };
+        request = with_experience(request, holdings, lived);
         match self.end {
             End::Won => {
                 let fame = self.band.fame() * (100 + FELLOW_PERCENT * u64::from(self.fellows)) / 100;

@@ -1,6 +1,8 @@
 //! items.toml: what there is to own besides silver and goods.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use crate::prelude::*;
 use crate::reference::{Checker, Spanned};
@@ -13,11 +15,13 @@ use super::{goods, loot};
 const STRENGTH_MAX: i64 = 100;
 /// Most that an item lets a beast carry more, kg.
 const LOAD_KG_MAX: i64 = 500;
+/// Most of the wounded that one item mends.
+const HEALS_MAX: i64 = 10;
 /// Most items in one slot of a pack.
 const STACK_MAX: i64 = 1_000;
 
 /// Where an item is worn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Slot {
     /// It is only carried.
@@ -31,6 +35,39 @@ pub enum Slot {
     Head,
     /// By a beast.
     Beast,
+}
+
+impl Slot {
+    /// Those where something is worn.
+    pub const WORN: [Slot; 4] = [Slot::Hand, Slot::Body, Slot::Head, Slot::Beast];
+
+    /// What it is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Slot::None => "none",
+            Slot::Hand => "hand",
+            Slot::Body => "body",
+            Slot::Head => "head",
+            Slot::Beast => "beast",
+        }
+    }
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Slot {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Slot::WORN.into_iter().find(|slot| slot.name() == text);
+        found.ok_or_else(|| {
+            format!("`{text}` is nothing to wear things on: expected hand, body, head or beast")
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -52,6 +89,8 @@ struct Row {
     attack: Option<Spanned<i64>>,
     defence: Option<Spanned<i64>>,
     load_kg: Option<Spanned<i64>>,
+    breaks: Option<Spanned<i64>>,
+    heals: Option<Spanned<i64>>,
     opens: Option<Spanned<String>>,
 }
 
@@ -72,6 +111,10 @@ pub struct Item {
     pub defence: u32,
     /// What a beast carries more with it, kg.
     pub load_kg: u32,
+    /// How often of a hundred times it is lost when who wears it is beaten.
+    pub breaks: u32,
+    /// How many of the wounded are on their feet again with it.
+    pub heals: u32,
     /// The table of what is in it, if it is a box.
     pub opens: Option<LootId>,
 }
@@ -106,6 +149,8 @@ pub(super) fn read(check: &mut Checker<'_>) -> BTreeMap<ItemId, ReadItem> {
             attack: number("attack", &row.attack, 0, STRENGTH_MAX),
             defence: number("defence", &row.defence, 0, STRENGTH_MAX),
             load_kg: number("load_kg", &row.load_kg, 0, LOAD_KG_MAX),
+            breaks: number("breaks", &row.breaks, 0, 100),
+            heals: number("heals", &row.heals, 0, HEALS_MAX),
             opens: row.opens.as_ref().and_then(|opens| LootId::read(opens.get_ref())),
         };
         if let (true, Some(stack)) = (row.single && item.stack > 1, &row.stack) {
@@ -122,11 +167,25 @@ pub(super) fn read(check: &mut Checker<'_>) -> BTreeMap<ItemId, ReadItem> {
                 "`slot` to be hand, body or head",
             ),
             ("load_kg", &row.load_kg, &[Slot::Beast], "`slot` to be beast"),
+            (
+                "breaks",
+                &row.breaks,
+                &[Slot::Hand, Slot::Body, Slot::Head, Slot::Beast],
+                "`slot` to be hand, body, head or beast",
+            ),
         ] {
             if let Some(value) = value.as_ref().filter(|_| !is_worn_by(slots)) {
                 let found = format!("{}, where nobody wears it", value.get_ref());
                 check.wrong(value, &key(name), found, worn, "name the slot, or leave this out");
             }
+        }
+        if let (true, Some(heals)) = (row.single || row.slot != Slot::None, &row.heals) {
+            let expected = "what is neither worn nor single to have it";
+            check.wrong(heals, &key("heals"), heals.get_ref(), expected, "leave it out");
+        }
+        if let (true, true) = (row.single, row.slot != Slot::None) {
+            let expected = "what is not worn, since what is worn is like all others of its kind";
+            check.wrong(&row.id, &key("single"), true, expected, "leave out this or the slot");
         }
         let id = ItemId::read(id);
         items.extend(id.map(|id| (id, ReadItem { item, opens: row.opens })));

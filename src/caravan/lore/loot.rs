@@ -12,6 +12,7 @@ use super::super::errands::ERRANDS;
 use super::super::goods::Good;
 use super::super::hands::{Hand, RENOWN, WOUNDED, WOUNDED_MS};
 use super::super::purse::{RELIC, SILVER, STRONGBOX};
+use super::characters;
 use super::goods;
 use super::ids::ItemId;
 use super::items::ReadItem;
@@ -81,6 +82,7 @@ impl Weighed {
 /// What the rules of the game give, whatever the files say.
 pub(super) fn is_games_own(name: &str) -> bool {
     [SILVER, RENOWN, ERRANDS, WOUNDED].contains(&name)
+        || characters::is_own(name)
         || Hand::ALL.iter().any(|hand| hand.asset().as_str() == name)
 }
 
@@ -95,11 +97,15 @@ pub(super) fn read(
     check: &mut Checker<'_>,
     of_items: &mut Checker<'_>,
     items: &BTreeMap<ItemId, ReadItem>,
+    of_people: Vec<(Name, AssetClass)>,
 ) -> Option<RewardTables> {
     let File { loot: rows } = check.parse::<File>()?;
     check.ids("loot", rows.iter().map(|row| &row.id));
     let names: Vec<&str> = rows.iter().map(|row| row.id.get_ref().as_str()).collect();
     let mut tables = assets(items);
+    for (asset, class) in of_people {
+        tables = tables.asset(asset, class);
+    }
     for row in &rows {
         let key = |key: &str| format!("loot.{}.{key}", row.id.get_ref());
         let Ok(house) = Name::new(row.house.get_ref()) else {

@@ -2,11 +2,13 @@
 //!
 //! Cells, the node and actions read them as `Published<Lore>`; operators change the files while a world runs.
 
+mod characters;
 mod goods;
 mod ids;
 mod items;
 mod loot;
 mod people;
+mod skills;
 mod stocks;
 #[cfg(test)]
 mod tests;
@@ -17,13 +19,15 @@ use crate::prelude::*;
 use crate::reference::{Problem, Reference, ReferenceFile, ReferenceFiles, ReferenceTable, finish_all};
 
 pub use goods::GoodInfo;
-pub use ids::{FactionId, ItemId, LootId, OriginId, SkillId};
+pub use ids::{AttributeId, FactionId, ItemId, LootId, OriginId, SkillId};
 pub use items::{Item, Slot};
-pub use people::{Faction, Origin, Skill};
+pub use people::{Faction, Origin};
+pub use skills::{Attribute, Effect, Effects, Skill};
 pub use stocks::{Demand, Stock};
 
 use super::goods::Good;
 use super::roads::Roads;
+use skills::Abilities;
 use stocks::Stocks;
 
 macro_rules! files {
@@ -36,7 +40,7 @@ macro_rules! files {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lore {
     goods: BTreeMap<Good, GoodInfo>,
-    skills: BTreeMap<SkillId, Skill>,
+    abilities: Abilities,
     factions: BTreeMap<FactionId, Faction>,
     origins: BTreeMap<OriginId, Origin>,
     usual_origin: OriginId,
@@ -85,7 +89,13 @@ impl Lore {
     /// All skills.
     #[must_use]
     pub fn skills(&self) -> &BTreeMap<SkillId, Skill> {
-        &self.skills
+        &self.abilities.skills
+    }
+
+    /// All attributes.
+    #[must_use]
+    pub fn attributes(&self) -> &BTreeMap<AttributeId, Attribute> {
+        &self.abilities.attributes
     }
 
     /// All factions.
@@ -145,11 +155,14 @@ impl Reference for Lore {
             .map(|name| files.check(&format!("{name}.toml")));
         let roads = stocks::roads(files.text("roads.toml"), &mut of_roads);
         let goods = goods::read(&mut of_goods);
-        let skills = people::skills(&mut of_skills);
+        let abilities = skills::read(&mut of_skills);
         let factions = people::factions(&mut of_factions);
-        let origins = people::origins(&mut of_origins, &skills, &factions);
         let items = items::read(&mut of_items);
-        let rewards = loot::read(&mut of_loot, &mut of_items, &items);
+        let named = people::Named { abilities: &abilities, factions: &factions, items: &items };
+        let origins = people::origins(&mut of_origins, &named);
+        let beginnings = origins.iter().flat_map(|(_, origins)| origins.keys());
+        let own = characters::assets(&abilities, beginnings, &items);
+        let rewards = loot::read(&mut of_loot, &mut of_items, &items, own);
         // What comes with the game speaks of its own map alone.
         let is_own_map = files.text("roads.toml").is_shipped() || !files.text("stocks.toml").is_shipped();
         let stocks = stocks::read(&mut of_stocks, roads.as_ref().filter(|_| is_own_map));
@@ -160,7 +173,7 @@ impl Reference for Lore {
             unreachable!("what is missing was told")
         };
         let items = items.into_iter().map(|(id, item)| (id, item.item)).collect();
-        Ok(Self { goods, skills, factions, origins, usual_origin, items, stocks, rewards, roads })
+        Ok(Self { goods, abilities, factions, origins, usual_origin, items, stocks, rewards, roads })
     }
 
     fn tables(&self) -> Vec<ReferenceTable> {
@@ -173,7 +186,8 @@ impl Reference for Lore {
         }
         vec![
             table("good", self.goods.iter().map(|(good, info)| (good.asset(), info))),
-            table("skill", &self.skills),
+            table("skill", self.skills()),
+            table("attribute", self.attributes()),
             table("faction", &self.factions),
             table("origin", &self.origins),
             table("item", &self.items),

@@ -1,67 +1,26 @@
-//! skills.toml, factions.toml, origins.toml: who people are and what they can do.
+//! factions.toml, origins.toml: who has a say, and where people come from.
 
 use std::collections::BTreeMap;
 
 use crate::prelude::*;
 use crate::reference::{Checker, Spanned};
 
-use super::ids::{FactionId, OriginId, SkillId};
+use super::super::campaign::Band;
+use super::super::goods::Good;
+use super::ids::{AttributeId, FactionId, ItemId, OriginId, SkillId};
+use super::items::ReadItem;
+use super::skills::Abilities;
 
 /// Most bytes of what people call something.
 pub(super) const WORDS_BYTES_MAX: usize = 40;
-/// Highest level that any skill has.
-const LEVEL_MAX: i64 = 10;
 /// Most silver that anybody begins with.
 const SILVER_MAX: i64 = 100_000;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SkillFile {
-    skill: Vec<SkillRow>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SkillRow {
-    id: Spanned<String>,
-    name: Spanned<String>,
-    most: Spanned<i64>,
-    #[serde(default)]
-    needs: Vec<Spanned<String>>,
-}
-
-/// Something to be good at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Skill {
-    /// What people call it.
-    pub name: String,
-    /// The highest level.
-    pub most: u8,
-    /// What one must have learned before.
-    pub needs: Vec<SkillId>,
-}
-
-pub(super) fn skills(check: &mut Checker<'_>) -> BTreeMap<SkillId, Skill> {
-    let Some(SkillFile { skill: rows }) = check.parse::<SkillFile>() else { return BTreeMap::new() };
-    check.ids("skill", rows.iter().map(|row| &row.id));
-    let all = || rows.iter().map(|row| row.id.get_ref().as_str());
-    let mut skills = BTreeMap::new();
-    for SkillRow { id, name, most, needs } in &rows {
-        let key = |key: &str| format!("skill.{}.{key}", id.get_ref());
-        check.words(&key("name"), name, WORDS_BYTES_MAX);
-        let most = check.whole(&key("most"), most, 1..=LEVEL_MAX) as u8;
-        let mut needed = Vec::new();
-        for need in needs {
-            let known = all().find(|id| id == need.get_ref()).and_then(SkillId::read);
-            needed.extend(check.known(&key("needs"), need, "a skill", known, all()));
-        }
-        let id = SkillId::read(id.get_ref());
-        skills.extend(id.map(|id| (id, Skill { name: name.get_ref().clone(), most, needs: needed })));
-    }
-    let steps = rows.iter().flat_map(|row| row.needs.iter().map(|need| (row.id.get_ref().as_str(), need)));
-    check.no_cycle(|id| format!("skill.{id}.needs"), steps);
-    skills
-}
+/// Most points for learning that anybody begins with.
+const POINTS_MAX: i64 = 20;
+/// Most loads of one good that anybody begins with.
+const LOADS_MAX: i64 = 20;
+/// Most of one item that anybody begins with.
+const ITEMS_MAX: i64 = 10;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -106,6 +65,12 @@ pub(super) fn factions(check: &mut Checker<'_>) -> BTreeMap<FactionId, Faction> 
         let id = FactionId::read(id.get_ref());
         factions.extend(id.map(|id| (id, Faction { name: name.get_ref().clone(), foes: fought })));
     }
+    let mut needed: Vec<&str> = Band::ALL.iter().map(|band| band.faction()).collect();
+    needed.dedup();
+    for needed in needed.into_iter().filter(|needed| !all().any(|id| id == *needed)) {
+        let found = format!("without {needed}");
+        check.wrong_at(0..0, "faction", found, "whoever sends bands out on the roads", "add it");
+    }
     factions
 }
 
@@ -125,6 +90,13 @@ struct OriginRow {
     faction: Option<Spanned<String>>,
     #[serde(default)]
     skills: Vec<(Spanned<String>, Spanned<i64>)>,
+    #[serde(default)]
+    attributes: Vec<(Spanned<String>, Spanned<i64>)>,
+    points: Option<Spanned<i64>>,
+    #[serde(default)]
+    goods: Vec<(Spanned<String>, Spanned<i64>)>,
+    #[serde(default)]
+    items: Vec<(Spanned<String>, Spanned<i64>)>,
 }
 
 /// Where somebody comes from.
@@ -138,43 +110,105 @@ pub struct Origin {
     pub faction: Option<FactionId>,
     /// What one has learned.
     pub skills: BTreeMap<SkillId, u8>,
+    /// What one is made of.
+    pub attributes: BTreeMap<AttributeId, u8>,
+    /// What one may learn besides, points.
+    pub points: u8,
+    /// Loads of goods that one begins with.
+    pub goods: BTreeMap<Good, u16>,
+    /// Items that one begins with.
+    pub items: BTreeMap<ItemId, u16>,
+}
+
+/// What origins name, from other files. One that could not be read is empty, and nothing is told of it again.
+pub(super) struct Named<'a> {
+    pub(super) abilities: &'a Abilities,
+    pub(super) factions: &'a BTreeMap<FactionId, Faction>,
+    pub(super) items: &'a BTreeMap<ItemId, ReadItem>,
+}
+
+/// Reads pairs of a name and a number, each name once.
+fn pairs<K: Ord + Clone + std::fmt::Display>(
+    check: &mut Checker<'_>,
+    key: &str,
+    what: &str,
+    rows: &[(Spanned<String>, Spanned<i64>)],
+    all: &[(K, i64)],
+) -> BTreeMap<K, i64> {
+    let mut read = BTreeMap::new();
+    let kind = what.split(' ').next_back().unwrap_or(what);
+    for (name, number) in rows.iter().filter(|_| !all.is_empty()) {
+        let known = all.iter().find(|(id, _)| id.to_string() == *name.get_ref()).cloned();
+        let names = all.iter().map(|(id, _)| id);
+        let Some((id, most)) = check.known(key, name, what, known, names) else { continue };
+        let number = check.whole(key, number, 1..=most);
+        if read.insert(id, number).is_some() {
+            let found = format!("{:?} twice", name.get_ref());
+            check.wrong(name, key, found, format!("each {kind} once"), "take one out");
+        }
+    }
+    read
+}
+
+fn narrow<K: Ord, N: TryFrom<i64>>(pairs: BTreeMap<K, i64>) -> BTreeMap<K, N> {
+    // Each was brought into its range.
+    pairs.into_iter().filter_map(|(key, number)| Some((key, N::try_from(number).ok()?))).collect()
 }
 
 pub(super) fn origins(
     check: &mut Checker<'_>,
-    skills: &BTreeMap<SkillId, Skill>,
-    factions: &BTreeMap<FactionId, Faction>,
+    Named { abilities, factions, items }: &Named<'_>,
 ) -> Option<(OriginId, BTreeMap<OriginId, Origin>)> {
     let OriginFile { usual, origin: rows } = check.parse::<OriginFile>()?;
     check.ids("origin", rows.iter().map(|row| &row.id));
+    let skills: Vec<_> = abilities.skills.iter().map(|(id, skill)| (id.clone(), skill.most.into())).collect();
+    let attributes: Vec<_> =
+        abilities.attributes.iter().map(|(id, attribute)| (id.clone(), attribute.most.into())).collect();
+    let goods: Vec<_> = Good::ALL.into_iter().map(|good| (good, LOADS_MAX)).collect();
+    let items: Vec<_> = items.keys().map(|id| (id.clone(), ITEMS_MAX)).collect();
     let mut origins = BTreeMap::new();
-    for OriginRow { id, name, silver, faction, skills: learned } in &rows {
-        let key = |key: &str| format!("origin.{}.{key}", id.get_ref());
-        check.words(&key("name"), name, WORDS_BYTES_MAX);
-        let mut origin = Origin {
-            name: name.get_ref().clone(),
-            silver: check.whole(&key("silver"), silver, 0..=SILVER_MAX).cast_unsigned(),
-            faction: None,
-            skills: BTreeMap::new(),
-        };
+    for row in &rows {
+        let key = |key: &str| format!("origin.{}.{key}", row.id.get_ref());
+        check.words(&key("name"), &row.name, WORDS_BYTES_MAX);
+        let silver = check.whole(&key("silver"), &row.silver, 0..=SILVER_MAX).cast_unsigned();
         // What is wrong with the other file is told there, and not again by everything that rests on it.
-        if let (Some(faction), false) = (faction, factions.is_empty()) {
+        let mut of_faction = None;
+        if let (Some(faction), false) = (&row.faction, factions.is_empty()) {
             let known = FactionId::read(faction.get_ref()).filter(|id| factions.contains_key(id));
-            origin.faction = check.known(&key("faction"), faction, "a faction", known, factions.keys());
+            of_faction = check.known(&key("faction"), faction, "a faction", known, factions.keys());
         }
-        for (skill, level) in learned.iter().filter(|_| !skills.is_empty()) {
-            let known = SkillId::read(skill.get_ref()).and_then(|id| Some((skills.get(&id)?.most, id)));
-            let Some((most, id)) = check.known(&key("skills"), skill, "a skill", known, skills.keys()) else {
-                continue;
-            };
-            let level = check.whole(&key("skills"), level, 1..=i64::from(most)) as u8;
-            if origin.skills.insert(id, level).is_some() {
-                let found = format!("{:?} twice", skill.get_ref());
-                check.wrong(skill, &key("skills"), found, "each skill once", "take one out");
+        let origin = Origin {
+            name: row.name.get_ref().clone(),
+            silver,
+            faction: of_faction,
+            skills: narrow(pairs(check, &key("skills"), "a skill", &row.skills, &skills)),
+            attributes: narrow(pairs(
+                check,
+                &key("attributes"),
+                "an attribute",
+                &row.attributes,
+                &attributes,
+            )),
+            points: row
+                .points
+                .as_ref()
+                .map_or(0, |points| check.whole(&key("points"), points, 0..=POINTS_MAX))
+                as u8,
+            goods: narrow(pairs(check, &key("goods"), "a good", &row.goods, &goods)),
+            items: narrow(pairs(check, &key("items"), "an item", &row.items, &items)),
+        };
+        for need in origin
+            .skills
+            .keys()
+            .filter_map(|skill| abilities.skills.get(skill))
+            .flat_map(|skill| &skill.needs)
+        {
+            if !origin.skills.contains_key(need) {
+                let found = format!("without {need}, which another of them needs");
+                check.wrong(&row.id, &key("skills"), found, "what is needed too", "add it");
             }
         }
-        let id = OriginId::read(id.get_ref());
-        origins.extend(id.map(|id| (id, origin)));
+        origins.extend(OriginId::read(row.id.get_ref()).map(|id| (id, origin)));
     }
     let known = OriginId::read(usual.get_ref()).filter(|id| origins.contains_key(id));
     let usual = check.known("usual", &usual, "an origin", known, origins.keys());

@@ -1,5 +1,7 @@
 //! Every rule of the files has a bad file here, with the exact message.
 
+mod people;
+
 use super::*;
 use crate::reference::ReferenceKind;
 
@@ -25,8 +27,8 @@ fn told(files: &ReferenceFiles) -> Vec<String> {
 #[test]
 fn what_comes_with_the_game_is_sound_and_says_what_the_game_needs() {
     let lore = Lore::shipped();
-    assert_eq!((lore.factions().len(), lore.origins().len(), lore.skills().len()), (4, 5, 6));
-    assert_eq!((lore.items().len(), lore.reward_tables().loot_tables().len()), (12, 9));
+    assert_eq!((lore.factions().len(), lore.origins().len(), lore.skills().len()), (4, 6, 7));
+    assert_eq!((lore.items().len(), lore.reward_tables().loot_tables().len()), (11, 12));
     for good in Good::ALL {
         assert!(lore.reward_tables().asset(&good.asset()).is_some(), "{good}");
     }
@@ -39,19 +41,22 @@ fn what_comes_with_the_game_is_sound_and_says_what_the_game_needs() {
     let kinds: Vec<_> = lore.tables().iter().map(|table| (table.kind(), table.rows().len())).collect();
     let expected = [
         ("good", 5),
-        ("skill", 6),
+        ("skill", 7),
+        ("attribute", 4),
         ("faction", 4),
-        ("origin", 5),
-        ("item", 12),
-        ("loot", 9),
+        ("origin", 6),
+        ("item", 11),
+        ("loot", 12),
         ("node", 17),
         ("stock", 85),
     ];
     assert_eq!(kinds, expected);
 }
 
-/// (file, what stands there, what is written there instead, what is told).
-const CASES: &[(&str, &str, &str, &str)] = &[
+/// File, what stands there, what is written there instead, what is told.
+type Case = (&'static str, &'static str, &'static str, &'static str);
+
+const CASES: &[Case] = &[
     (
         "roads.toml",
         "[\"Saltmouth\", \"Eastgate\"]",
@@ -92,102 +97,15 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "goods.toml:5:8: good.salt.name is \"\"; expected 1 to 40 bytes of text on one line; correct it",
     ),
     (
-        "skills.toml",
-        "needs = [\"riding\"]",
-        "needs = [\"flying\"]",
-        "skills.toml:12:10: skill.caravanning.needs is \"flying\", which there is not; expected a skill: riding, caravanning, \
-         haggling, letters, fighting, command; correct the name, or add what it names",
-    ),
-    (
-        "skills.toml",
-        "most = 5                  # the highest level",
-        "most = 5\nneeds = [\"caravanning\"]",
-        "skills.toml:13:10: skill.caravanning.needs is \"riding\", which leads back to it (caravanning → riding → \
-         caravanning); expected nothing that leads back; take one of these steps out",
-    ),
-    (
-        "skills.toml",
-        "most = 5 ",
-        "most = 11 ",
-        "skills.toml:6:8: skill.riding.most is 11; expected a whole number from 1 to 10; correct it",
-    ),
-    (
-        "skills.toml",
-        "name = \"Riding\"",
-        "name = \" \"",
-        "skills.toml:5:8: skill.riding.name is \" \"; expected 1 to 40 bytes of text on one line; correct it",
-    ),
-    (
-        "factions.toml",
-        "foes = [\"wardens\"]",
-        "foes = [\"pirates\"]",
-        "factions.toml:11:9: faction.smugglers.foes is \"pirates\", which there is not; expected a faction: wardens, \
-         smugglers, guilds, bandits; correct the name, or add what it names",
-    ),
-    (
-        "factions.toml",
-        "foes = [\"wardens\"]",
-        "foes = [\"smugglers\"]",
-        "factions.toml:11:9: faction.smugglers.foes is the faction itself; expected another faction; take it out",
-    ),
-    (
-        "factions.toml",
-        "name = \"the Guilds\"",
-        "name = \"\"",
-        "factions.toml:15:8: faction.guilds.name is \"\"; expected 1 to 40 bytes of text on one line; correct it",
-    ),
-    (
-        "origins.toml",
-        "usual = \"wanderer\"",
-        "usual = \"beggar\"",
-        "origins.toml:3:9: usual is \"beggar\", which there is not; expected an origin: drover, runner, soldier, trader, \
-         wanderer; correct the name, or add what it names",
-    ),
-    (
-        "origins.toml",
-        "silver = 500",
-        "silver = -1",
-        "origins.toml:8:10: origin.wanderer.silver is -1; expected a whole number from 0 to 100000; correct it",
-    ),
-    (
-        "origins.toml",
-        "name = \"Wanderer\"",
-        "name = \"\"",
-        "origins.toml:7:8: origin.wanderer.name is \"\"; expected 1 to 40 bytes of text on one line; correct it",
-    ),
-    (
-        "origins.toml",
-        "faction = \"guilds\"",
-        "faction = \"guild\"",
-        "origins.toml:13:11: origin.trader.faction is \"guild\", which there is not; expected a faction: bandits, guilds, \
-         smugglers, wardens; correct the name, or add what it names",
-    ),
-    (
-        "origins.toml",
-        "[\"letters\", 1]",
-        "[\"letters\", 4]",
-        "origins.toml:15:40: origin.trader.skills is 4; expected a whole number from 1 to 3; correct it",
-    ),
-    (
-        "origins.toml",
-        "[\"letters\", 1]",
-        "[\"haggling\", 1]",
-        "origins.toml:15:29: origin.trader.skills is \"haggling\" twice; expected each skill once; take one out",
-    ),
-    (
-        "origins.toml",
-        "[\"letters\", 1]",
-        "[\"spelling\", 1]",
-        "origins.toml:15:29: origin.trader.skills is \"spelling\", which there is not; expected a skill: caravanning, \
-         command, fighting, haggling, letters, riding; correct the name, or add what it names",
-    ),
-    (
         "items.toml",
         "id = \"bandage\"",
         "id = \"silver\"",
-        "items.toml:18:6: item.silver.id is \"silver\"; expected a name that neither a good has nor what the game gives by itself; rename it\n\
-         loot.toml (that of the game):19:27: loot.provisions.row.asset is \"bandage\", which there is not; expected silver, a \
-         good or an item: silver, salt, iron, glass, wine, silk, helmet, knife, leather, mail, packframe, rations, …; correct \
+        "origins.toml (that of the game):56:25: origin.outlaw.items is \"bandage\", which there is not; expected an item: helmet, \
+         knife, leather, mail, packframe, relic, sabre, saddlebags, silver, spear, strongbox; correct the name, or add what it \
+         names\n\
+         items.toml:19:6: item.silver.id is \"silver\"; expected a name that neither a good has nor what the game gives by itself; rename it\n\
+         loot.toml (that of the game):18:27: loot.provisions.row.asset is \"bandage\", which there is not; expected silver, a \
+         good or an item: silver, salt, iron, glass, wine, silk, helmet, knife, leather, mail, packframe, relic, …; correct \
          the name, or add what it names",
     ),
     (
@@ -198,7 +116,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
          loot.toml (that of the game):11:27: loot.strongbox.row.asset is \"relic\", which there is not; expected silver, a good \
          or an item: silver, salt, iron, glass, wine, silk, bandage, helmet, knife, leather, mail, packframe, …; correct the \
          name, or add what it names\n\
-         loot.toml (that of the game):61:27: loot.chief.row.asset is \"relic\", which there is not; expected silver, a good or \
+         loot.toml (that of the game):60:27: loot.chief.row.asset is \"relic\", which there is not; expected silver, a good or \
          an item: silver, salt, iron, glass, wine, silk, bandage, helmet, knife, leather, mail, packframe, …; correct the \
          name, or add what it names",
     ),
@@ -206,39 +124,42 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "items.toml",
         "name = \"bandage\"",
         "name = \"\"",
-        "items.toml:19:8: item.bandage.name is \"\"; expected 1 to 40 bytes of text on one line; correct it",
+        "items.toml:20:8: item.bandage.name is \"\"; expected 1 to 40 bytes of text on one line; correct it",
     ),
     (
         "items.toml",
         "stack = 10 ",
         "stack = 0 ",
-        "items.toml:20:9: item.bandage.stack is 0; expected a whole number from 1 to 1000; correct it",
+        "items.toml:21:9: item.bandage.stack is 0; expected a whole number from 1 to 1000; correct it",
     ),
     (
         "items.toml",
         "stack = 10 ",
         "single = true\nstack = 10 ",
-        "items.toml:21:9: item.bandage.stack is 10; expected 1, since each is one of its kind; leave it out, or take out \
-         `single`",
+        "items.toml:22:9: item.bandage.stack is 10; expected 1, since each is one of its kind; leave it out, or take out \
+         `single`\n\
+         items.toml:23:9: item.bandage.heals is 1; expected what is neither worn nor single to have it; leave it out",
     ),
     (
         "items.toml",
         "attack = 3",
         "attack = 101",
-        "items.toml:31:10: item.knife.attack is 101; expected a whole number from 0 to 100; correct it",
+        "items.toml:28:10: item.knife.attack is 101; expected a whole number from 0 to 100; correct it",
     ),
     (
         "items.toml",
         "slot = \"hand\"\nattack = 3",
         "attack = 3",
-        "items.toml:30:10: item.knife.attack is 3, where nobody wears it; expected `slot` to be hand; name the slot, or \
-         leave this out",
+        "items.toml:27:10: item.knife.attack is 3, where nobody wears it; expected `slot` to be hand; name the slot, or \
+         leave this out\n\
+         items.toml:28:10: item.knife.breaks is 30, where nobody wears it; expected `slot` to be hand, body, head or beast; \
+         name the slot, or leave this out",
     ),
     (
         "items.toml",
         "slot = \"hand\"",
         "slot = \"nose\"",
-        "items.toml:30:8: item.knife.slot is \"nose\"; expected one of `none`, `hand`, `body`, `head`, `beast`; correct it",
+        "items.toml:27:8: item.knife.slot is \"nose\"; expected one of `none`, `hand`, `body`, `head`, `beast`; correct it",
     ),
     (
         "items.toml",
@@ -257,21 +178,55 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "items.toml",
         "load_kg = 40",
         "load_kg = 501",
-        "items.toml:67:11: item.saddlebags.load_kg is 501; expected a whole number from 0 to 500; correct it",
+        "items.toml:70:11: item.saddlebags.load_kg is 501; expected a whole number from 0 to 500; correct it",
     ),
     (
         "items.toml",
         "slot = \"beast\"\nload_kg = 40",
         "load_kg = 40",
-        "items.toml:66:11: item.saddlebags.load_kg is 40, where nobody wears it; expected `slot` to be beast; name the \
-         slot, or leave this out",
+        "items.toml:69:11: item.saddlebags.load_kg is 40, where nobody wears it; expected `slot` to be beast; name the \
+         slot, or leave this out\n\
+         items.toml:70:10: item.saddlebags.breaks is 15, where nobody wears it; expected `slot` to be hand, body, head or \
+         beast; name the slot, or leave this out",
+    ),
+    (
+        "items.toml",
+        "breaks = 30",
+        "breaks = 101",
+        "items.toml:29:10: item.knife.breaks is 101; expected a whole number from 0 to 100; correct it",
+    ),
+    (
+        "items.toml",
+        "heals = 1",
+        "breaks = 1",
+        "items.toml:22:10: item.bandage.breaks is 1, where nobody wears it; expected `slot` to be hand, body, head or \
+         beast; name the slot, or leave this out",
+    ),
+    (
+        "items.toml",
+        "heals = 1",
+        "heals = 11",
+        "items.toml:22:9: item.bandage.heals is 11; expected a whole number from 0 to 10; correct it",
+    ),
+    (
+        "items.toml",
+        "attack = 3",
+        "attack = 3\nheals = 1",
+        "items.toml:29:9: item.knife.heals is 1; expected what is neither worn nor single to have it; leave it out",
+    ),
+    (
+        "items.toml",
+        "attack = 3",
+        "attack = 3\nsingle = true",
+        "items.toml:25:6: item.knife.single is true; expected what is not worn, since what is worn is like all others of \
+         its kind; leave out this or the slot",
     ),
     (
         "items.toml",
         "opens = \"strongbox\"",
         "opens = \"treasure\"",
-        "items.toml:10:9: item.strongbox.opens is \"treasure\", which there is not; expected a table of loot.toml: \
-         strongbox, provisions, weapons, armour, bandit, chief, cutpurses, bandits, raiders; correct the name, or add what it names",
+        "items.toml:11:9: item.strongbox.opens is \"treasure\", which there is not; expected a table of loot.toml: \
+         strongbox, provisions, weapons, armour, bandit, chief, cutpurses, bandits, raiders, patrol, gang, escort; correct the name, or add what it names",
     ),
     (
         "loot.toml",
@@ -323,19 +278,19 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "loot.toml",
         "table = \"provisions\", rolls = 2",
         "table = \"provisions\", rolls = 0",
-        "loot.toml:55:89: loot.chief.always.rolls is 0; expected a whole number from 1 to 1000; correct it",
+        "loot.toml:54:89: loot.chief.always.rolls is 0; expected a whole number from 1 to 1000; correct it",
     ),
     (
         "loot.toml",
         "table = \"provisions\" }",
         "table = \"rations\" }",
-        "loot.toml:47:28: loot.bandit.row.table is \"rations\", which there is not; expected a loot table: strongbox, \
+        "loot.toml:46:28: loot.bandit.row.table is \"rations\", which there is not; expected a loot table: strongbox, \
          provisions, weapons, armour, bandit, chief, cutpurses, bandits, raiders; correct the name, or add what it names",
     ),
     (
         "loot.toml",
-        "{ weight = 1 },",
-        "{ weight = 1, table = \"chief\" },",
+        "{ weight = 3 },",
+        "{ weight = 3, table = \"chief\" },",
         "loot.toml:20:27: loot.provisions.table is \"chief\", which leads back to it (provisions → chief → provisions); \
          expected nothing that leads back; take one of these steps out",
     ),
@@ -343,13 +298,13 @@ const CASES: &[(&str, &str, &str, &str)] = &[
         "loot.toml",
         "{ weight = 6, asset = \"knife\" },\n    { weight = 3, asset = \"spear\" },\n    { weight = 1, asset = \"sabre\" },",
         "",
-        "loot.toml:24:6: loot.weapons.row is empty, and so is `always`; expected something to find; add a row",
+        "loot.toml:23:6: loot.weapons.row is empty, and so is `always`; expected something to find; add a row",
     ),
     (
         "loot.toml",
         "{ weight = 6, asset = \"knife\" },\n    { weight = 3, asset = \"spear\" },\n    { weight = 1, asset = \"sabre\" },",
         "{ weight = 0, asset = \"knife\" }",
-        "loot.toml:24:6: loot.weapons.row is of no weight at all; expected a row with a weight above 0; give it one",
+        "loot.toml:23:6: loot.weapons.row is of no weight at all; expected a row with a weight above 0; give it one",
     ),
     (
         "loot.toml",
@@ -444,7 +399,7 @@ const CASES: &[(&str, &str, &str, &str)] = &[
 #[test]
 fn every_rule_of_the_files_is_told_in_exact_words() {
     let mut wrong = Vec::new();
-    for (file, from, to, message) in CASES {
+    for (file, from, to, message) in CASES.iter().chain(people::CASES) {
         let found = told(&shipped().with(file, changed(file, from, to))).join("\n");
         if found != *message {
             wrong.push(format!("{file}: {to}\n found: {found}\nwanted: {message}"));

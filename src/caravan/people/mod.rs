@@ -1,0 +1,33 @@
+//! Who a player is: an origin, attributes, skills and experience, and what it wears. All of it is value: it comes with one plan and
+//! goes with one. A player without a character plays as somebody of no origin, who is good at nothing in particular.
+//!
+//! | file | what |
+//! |---|---|
+//! | `character` | what a character is, as the save says |
+//! | `begin` | it begins and ends |
+//! | `learn` | experience, levels and what is learned with them |
+//! | `gear` | what is worn, and what mends the wounded on the way |
+//! | `talents` | what all of that comes to in the rules |
+//! | `words` | the words for it at a console |
+
+mod begin;
+mod character;
+mod gear;
+mod learn;
+mod talents;
+mod words;
+
+pub use begin::{CharacterRefusal, CreateCharacter, Created, DeleteCharacter, EndCharacter};
+pub use character::{Attributes, Character, Skills};
+pub use gear::{GearRefusal, Outfit, TakeOff, Treat, Wear, Wore, Worn};
+pub use learn::{LEVEL_MAX, Learn, LearnRefusal, Learned, Study, experience_of, level_of};
+pub use talents::Talents;
+pub use words::PeopleCommand;
+
+pub(super) use begin::{create, created, delete, deleted};
+pub(super) use character::{
+    CHARACTER, EXPERIENCE, FRESH_STARTS, LEVEL, LIVES, POINTS, attribute_asset, origin_asset, skill_asset,
+};
+pub(super) use gear::{put_away, slot_asset, take_off, treat, wear, wore, worn_asset};
+pub(super) use learn::{advance, learn, learned, with_experience};
+pub(super) use words::VERBS;
