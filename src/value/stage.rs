@@ -24,7 +24,7 @@ use crate::session::Sessions;
 use crate::store::{ClaimAnswer, MutationSummary, PlanOutcome};
 
 use super::Tables;
-use super::asked::{AskedHere, RewardOutcome, RewardOutcomes};
+use super::asked::{AskedHere, Committed, RewardOutcome, RewardOutcomes};
 use super::book::Book;
 use super::desk::{Desk, LookUp, Origin, UnderWay, WAITING_PER_PLAYER_MAX, Waiting};
 use super::netting;
@@ -37,6 +37,7 @@ type Outcome = Result<Arc<MutationSummary>, PlanRefusal>;
 pub fn settle(world: &mut World) {
     let outcomes = std::mem::take(&mut world.resource_mut::<SealedInput>().plans);
     let mut changed: Vec<PlayerId> = Vec::new();
+    let mut committed = Vec::new();
     for outcome in outcomes {
         let mut desk = world.resource_mut::<Desk>();
         let origin = desk.end(outcome.number);
@@ -52,11 +53,15 @@ pub fn settle(world: &mut World) {
         }
         if let Ok(summary) = &outcome.result {
             changed.append(&mut world.resource_mut::<Book>().settle(summary));
+            if !outcome.is_repeat {
+                committed.push(summary.clone());
+            }
         }
         if let Some(origin) = origin {
             conclude(world, origin, outcome.result);
         }
     }
+    world.resource_mut::<Committed>().0 = committed;
     let told = std::mem::take(&mut world.resource_mut::<Desk>().untold);
     world.resource_mut::<RewardOutcomes>().0 = told;
     changed.sort_unstable();
