@@ -199,7 +199,7 @@ fn obey(client: &mut Client, console: &CaravanConsole, line: &str) -> Result<boo
         return Ok(false);
     }
     let command = console.parse(verb, rest.trim()).ok_or_else(|| {
-        format!("there is no command `{}`: walk, stop, say, party, join, invite, accept, leave, gather, scout, buy, sell, bounty, march, halt, attack, defend, flee, hire, payoff, mend, errand, deliver, retinue, coach, quit", clean(verb))
+        format!("there is no command `{}`: walk, stop, say, party, join, invite, accept, leave, gather, scout, buy, sell, quotes, bounty, march, halt, attack, defend, flee, hire, payoff, mend, errand, deliver, retinue, coach, quit", clean(verb))
     })?;
     let sent = match command? {
         CaravanCommand::Walk { bearing, speed_m_s } => {
@@ -231,6 +231,7 @@ fn obey(client: &mut Client, console: &CaravanConsole, line: &str) -> Result<boo
         CaravanCommand::TakeErrand => client.call(&TakeErrand).map(drop),
         CaravanCommand::Deliver => client.call(&Deliver).map(drop),
         CaravanCommand::Retinue => return Err(console.retinue(client.player())),
+        CaravanCommand::Quotes => return Err(console.quotes(client.player())),
         CaravanCommand::Purse => return Err("what you own stands at the left of this".to_owned()),
         CaravanCommand::Coach => client.call(&TakeCoach).map(drop),
     };

@@ -11,8 +11,8 @@ use super::{
     Accept, Appoint, BattleNews, Board, Buy, Cache, Campaign, Caravan, Charter, Chat, Deliver, Disband,
     Dismiss, Errands, Fight, Gather, Good, HIRED_AT_ONCE_MAX, Halt, Hand, HandIn, Hire, Invite, JoinParty,
     LOADS_MAX, LeaveParty, March, Market, Mend, NodeId, Order, PARTIES, PartyEvent, PartyNews, PayOff, Purse,
-    Ranks, Retinue, Roads, Say, Scout, Sell, Steer, TakeCoach, TakeErrand, TellParty, WALK_M_S_MAX, Walker,
-    place_of,
+    Quotes, Ranks, Retinue, Roads, Say, Scout, Sell, Steer, TakeCoach, TakeErrand, TellParty, WALK_M_S_MAX,
+    Walker, place_of,
 };
 
 /// The caravan game, for [`run_repl`](crate::client::run_repl) and [`run_script`](crate::client::run_script).
@@ -73,6 +73,8 @@ pub enum CaravanCommand {
     HandIn,
     /// Tell what one owns.
     Purse,
+    /// Tell what goods cost where one is.
+    Quotes,
     /// March to the node of this name.
     March(NodeId),
     /// Stay where one is.
@@ -120,6 +122,10 @@ impl ClientGame for CaravanConsole {
         },
         Verb { usage: "bounty", does: "hand in what the node's bounty asks for" },
         Verb { usage: "purse", does: "tell what you own" },
+        Verb {
+            usage: "quotes",
+            does: "tell what goods cost at the node where you are, and what it still trades",
+        },
         Verb { usage: "march NODE", does: "march to a node, along the roads" },
         Verb { usage: "halt", does: "stay where you are" },
         Verb { usage: "attack", does: "in a battle: strike hard in this round, and be struck" },
@@ -172,6 +178,7 @@ impl ClientGame for CaravanConsole {
                 .map(|(loads, good, silver)| CaravanCommand::Sell(loads, good, silver.unwrap_or(0))),
             "bounty" => alone(CaravanCommand::HandIn),
             "purse" => alone(CaravanCommand::Purse),
+            "quotes" => alone(CaravanCommand::Quotes),
             "march" => self.parse_march(rest),
             "halt" => alone(CaravanCommand::Halt),
             "attack" => alone(CaravanCommand::Fight(Order::Attack)),
@@ -229,6 +236,7 @@ impl ClientGame for CaravanConsole {
             CaravanCommand::TakeErrand => player.act(&TakeErrand),
             CaravanCommand::Deliver => player.act(&Deliver),
             CaravanCommand::Retinue => return Ok(Done::Said(self.retinue(player))),
+            CaravanCommand::Quotes => return Ok(Done::Said(self.quotes(player))),
             CaravanCommand::Purse => {
                 let schema = player.schema().clone();
                 let avatar = player.avatar().and_then(|avatar| player.view().get(avatar));
@@ -315,6 +323,17 @@ impl CaravanConsole {
             let names: Vec<&str> = self.roads.nodes.iter().map(|node| node.name.as_str()).collect();
             format!("march {rest}: expected a node: {}", names.join(", "))
         })
+    }
+
+    /// What goods cost at the node where a player is.
+    #[must_use]
+    pub fn quotes(&self, player: &Player) -> String {
+        let own = player.avatar().and_then(|avatar| player.view().get(avatar));
+        let quotes = own.and_then(|own| own.component::<Quotes>(player.schema())).unwrap_or_default();
+        match quotes.node.and_then(|node| self.roads.nodes.get(usize::from(node.0))) {
+            Some(node) => format!("{}: {quotes}", node.name),
+            None => "you are at no node".to_owned(),
+        }
     }
 
     /// Who travels with a player, what it has been asked to bring, and how its battle or march stands.

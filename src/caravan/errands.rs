@@ -12,7 +12,7 @@ use super::goods::Good;
 use super::hands::RENOWN;
 use super::purse::SILVER;
 use super::roads::{NodeId, Roads};
-use super::trade::{Here, TRADE_REACH_M, found, here};
+use super::trade::{TRADE_REACH_M, found, here};
 
 /// How many errands a player has done, as the save says.
 pub const ERRANDS: &str = "errands";
@@ -149,15 +149,16 @@ pub(super) fn deliver(
     let roads = context.published::<Roads>().ok_or(ErrandRefusal::None)?;
     let to = place_of(&errand, roads);
     let is_there = here(context).ok().filter(|here| here.node == to);
-    let Here { slug, market, lore, .. } = is_there.ok_or(ErrandRefusal::Elsewhere { to })?;
-    let silver = 2 * u64::from(lore.usual_price(errand.good)) * u64::from(errand.loads) + SILVER_FOR_THE_WAY;
-    let stock = lore.stock(slug, errand.good);
+    let here = is_there.ok_or(ErrandRefusal::Elsewhere { to })?;
+    let brought = here.brought(errand.good, errand.loads).map_err(|_| ErrandRefusal::Elsewhere { to })?;
+    let silver =
+        2 * u64::from(here.lore.usual_price(errand.good)) * u64::from(errand.loads) + SILVER_FOR_THE_WAY;
     let finished = FinishErrand { player: context.player.clone(), number: errand.number };
     let mut request = context
         .request("errand")
         .game(FinishErrand::KIND, &finished)
-        .pay(errand.good.asset(), errand.loads.into(), market.clone())
-        .game(super::MoveStock::KIND, &super::MoveStock::brought(market, errand.good, errand.loads, stock))
+        .pay(errand.good.asset(), errand.loads.into(), here.market.clone())
+        .game(super::MoveStock::KIND, &brought)
         .grant(SILVER, silver, GUILD)
         .grant(RENOWN, FAME, GUILD)
         .grant(ERRANDS, 1, GUILD);
