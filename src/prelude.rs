@@ -32,4 +32,6 @@ pub use crate::server::{Population, ServerBuilder, WorldSettings};
 pub use crate::session::AvatarRequest;
 pub use crate::space::{Area, Position};
 pub use crate::tick::{Tick, TickSystems};
-pub use crate::value::{AskContext, HouseNet, Pen, Rewards, RewardsOfNode, Settled, Settles, ValueAppExt};
+pub use crate::value::{
+    AskContext, Committed, HouseNet, Pen, Rewards, RewardsOfNode, Settled, Settles, ValueAppExt,
+};

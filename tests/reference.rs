@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use support::caravan_world;
 use terrane::action::kinds::reason_of;
-use terrane::caravan::{Buy, Good, Lore, Market, Purse, TradeRefusal, Traded};
+use terrane::caravan::{Buy, Good, Lore, Market, Purse, Quotes, Roads, Store as Shelf, TradeRefusal, Traded};
 use terrane::prelude::*;
 use terrane::protocol::codec;
 use terrane::reference::{Reference, ReferenceFiles, ReferenceKind};
@@ -41,11 +41,22 @@ fn world_of_alice() -> (TestWorld, ClientId) {
     (world, alice)
 }
 
-/// What salt costs, as a client is told.
+/// What salt costs where a client is, as it is told.
 fn salt(world: &TestWorld, client: ClientId) -> u32 {
-    let market =
-        world[client].view().entities().find_map(|it| it.component::<Market>(world[client].schema()));
-    market.expect("everybody hears of the market").prices[&Good::Salt].silver
+    quotes(world, client).goods[&Good::Salt].silver
+}
+
+fn quotes(world: &TestWorld, client: ClientId) -> Quotes {
+    let avatar = world[client].avatar().expect("she is in");
+    world.component(client, avatar).expect("she sees what she is quoted")
+}
+
+/// What the node where she is has of salt.
+fn shelf(world: &TestWorld, client: ClientId) -> Shelf {
+    let node = quotes(world, client).node.expect("she is at one");
+    let roads = Roads::shipped();
+    let slug = &roads.node(node).slug;
+    *world.server().node().resource::<Market>().store(slug, Good::Salt).expect("every node has one")
 }
 
 fn silver(world: &TestWorld, client: ClientId) -> u64 {
@@ -67,7 +78,12 @@ fn written(world: &TestWorld) -> String {
 #[test]
 fn a_reload_changes_quotes_in_the_next_tick_and_what_is_under_way_keeps_its_version() {
     let (mut world, alice) = world_of_alice();
-    assert_eq!((salt(&world, alice), silver(&world, alice)), (8, 500));
+    let price = |world: &TestWorld, loads: u32| {
+        let shelf = shelf(world, alice);
+        shelf.terms.asked_of_players(shelf.loads, loads, shelf.traded)
+    };
+    let (cheap, first_told) = (price(&world, 2), salt(&world, alice));
+    assert_eq!((shelf(&world, alice).terms.usual, silver(&world, alice)), (8, 500));
     let first = world.server().reference().expect("the game has some").version();
     assert_eq!(written(&world), first.to_string(), "after the start");
     let buy = |at_most| Buy { good: Good::Salt, loads: 2, at_most };
@@ -76,7 +92,7 @@ fn a_reload_changes_quotes_in_the_next_tick_and_what_is_under_way_keeps_its_vers
     world.players_mut().set_delay_ticks(5);
     let planned = |world: &TestWorld| world.server().node().resource::<Desk>().counts.planned;
     let before = planned(&world);
-    let old = world[alice].act(&buy(8)).expect("it is sent");
+    let old = world[alice].act(&buy(cheap)).expect("it is sent");
     while planned(&world) == before {
         world.tick();
     }
@@ -84,20 +100,29 @@ fn a_reload_changes_quotes_in_the_next_tick_and_what_is_under_way_keeps_its_vers
     world.tick();
     assert_eq!(world.server().reference().map(|reference| reference.version()), Some(second));
     assert_eq!((written(&world), reference_reloads(world.server().node())), (second.to_string(), 1));
-    assert_eq!(salt(&world, alice), 20, "the new price is told in the very tick");
-    let dear = world[alice].act(&buy(19)).expect("it is sent");
-    let new = world[alice].act(&buy(20)).expect("it is sent");
+    let told = salt(&world, alice);
+    assert!(
+        told * 8 / 20 == first_told && told > first_told,
+        "the new price is told in the very tick: {told}"
+    );
+    let costs = price(&world, 2);
+    let dear = world[alice].act(&buy(costs - 1)).expect("it is sent");
+    let new = world[alice].act(&buy(costs)).expect("it is sent");
     world.run(30);
     // A refusal overtakes what waits for the store.
     let mut results: BTreeMap<_, _> = world[alice].replies().map(|reply| (reply.id, reply.result)).collect();
     let [old, dear, new] = [old, dear, new].map(|id| results.remove(&id).expect("it is answered"));
     let traded = |result: &Result<Vec<u8>, _>| {
-        codec::decode::<Traded, 64>("an answer", result.as_ref().expect("it is done")).expect("an answer")
+        let bytes = result.as_ref().expect("it is done");
+        let Traded { silver, loads, price, .. } =
+            codec::decode::<Traded, 64>("an answer", bytes).expect("an answer");
+        (silver, loads, price)
     };
-    assert_eq!(traded(&old), Traded { silver: 500 - 16, loads: 2 }, "planned at the old price");
-    let reason = reason_of::<Buy>(dear.as_ref().expect_err("it costs 20"));
-    assert_eq!(reason, Some(TradeRefusal::Price { silver: 20 }));
-    assert_eq!(traded(&new), Traded { silver: 500 - 16 - 40, loads: 4 });
+    let left = 500 - 2 * u64::from(cheap);
+    assert_eq!(traded(&old), (left, 2, cheap), "planned at the old price");
+    let reason = reason_of::<Buy>(dear.as_ref().expect_err("it costs more"));
+    assert_eq!(reason, Some(TradeRefusal::Price { silver: costs }));
+    assert_eq!(traded(&new), (left - 2 * u64::from(costs), 4, costs));
     // What was bought for is what the tables of rewards say, too.
     let rewards = world.server().reference().and_then(|reference| reference.rewards().cloned());
     assert_eq!(
@@ -111,29 +136,30 @@ fn a_reload_changes_quotes_in_the_next_tick_and_what_is_under_way_keeps_its_vers
 fn a_bad_reload_keeps_what_there_was() {
     let (mut world, alice) = world_of_alice();
     let first = world.server().reference().expect("the game has some").version();
+    let before = salt(&world, alice);
     let told = world.reload(with_salt_at(0)).expect_err("salt is not free");
     assert_eq!(
         told,
         "goods.toml:6:9: good.salt.price is 0; expected a whole number from 1 to 100000; correct it"
     );
     world.run(2);
-    assert_eq!((salt(&world, alice), written(&world)), (8, first.to_string()));
+    assert_eq!((salt(&world, alice), written(&world)), (before, first.to_string()));
     assert_eq!(reference_reloads(world.server().node()), 0);
 }
 
-/// E7: what a store holds at most and what is found in a box follow the files, in the same tick as prices.
+/// E7: how many loads a node trades and what is found in a box follow the files, in the same tick as prices.
 #[test]
 fn stores_and_boxes_follow_the_files() {
     let (mut world, alice) = world_of_alice();
-    let stocks = files().text("stocks.toml").text().replace("opening = 500", "opening = 1");
+    let stocks = files().text("stocks.toml").text().replace("quota = 200", "quota = 1");
     let loot = files().text("loot.toml").text().replacen("most = 60", "most = 61", 1);
     let before = world.server().reward_tables().version();
     world.reload(files().with("stocks.toml", stocks).with("loot.toml", loot)).expect("it is sound");
     world[alice].act(&Buy { good: Good::Glass, loads: 2, at_most: 100 }).expect("it is sent");
     world.run(5);
     let results: Vec<_> = world[alice].replies().map(|reply| reply.result).collect();
-    let reason = reason_of::<Buy>(results[0].as_ref().expect_err("there is one load"));
-    assert_eq!(reason, Some(TradeRefusal::SoldOut));
+    let reason = reason_of::<Buy>(results[0].as_ref().expect_err("it trades one load"));
+    assert!(matches!(reason, Some(TradeRefusal::QuotaUsed { left: 1, .. })), "{reason:?}");
     assert_ne!(world.server().reward_tables().version(), before);
 }
 

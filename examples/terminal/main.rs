@@ -201,7 +201,7 @@ fn obey(client: &mut Client, console: &CaravanConsole, line: &str) -> Result<boo
         return Ok(false);
     }
     let command = console.parse(verb, rest.trim()).ok_or_else(|| {
-        format!("there is no command `{}`: walk, stop, say, party, join, invite, accept, leave, gather, scout, buy, sell, bounty, march, halt, attack, defend, flee, hire, payoff, mend, errand, deliver, retinue, coach, create, delete, learn, wear, takeoff, treat, character, quit", clean(verb))
+        format!("there is no command `{}`: walk, stop, say, party, join, invite, accept, leave, gather, scout, buy, sell, quotes, bounty, march, halt, attack, defend, flee, hire, payoff, mend, errand, deliver, retinue, coach, create, delete, learn, wear, takeoff, treat, character, quit", clean(verb))
     })?;
     let sent = match command? {
         CaravanCommand::Walk { bearing, speed_m_s } => {
@@ -234,6 +234,7 @@ fn obey(client: &mut Client, console: &CaravanConsole, line: &str) -> Result<boo
         CaravanCommand::Deliver => client.call(&Deliver).map(drop),
         CaravanCommand::Retinue => return Err(console.retinue(client.player())),
         CaravanCommand::Letters => return Err(console.letters(client.player())),
+        CaravanCommand::Quotes => return Err(console.quotes(client.player())),
         CaravanCommand::Purse => return Err("what you own stands at the left of this".to_owned()),
         CaravanCommand::Coach => client.call(&TakeCoach).map(drop),
         CaravanCommand::People(command) => match command {

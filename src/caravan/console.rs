@@ -11,7 +11,7 @@ use super::{
     Accept, Appoint, BattleNews, Board, Buy, Cache, Campaign, Caravan, Charter, Chat, Deliver, Disband,
     Dismiss, Errands, Fight, Gather, Good, HIRED_AT_ONCE_MAX, Halt, Hand, HandIn, Hire, Invite, JoinParty,
     LOADS_MAX, LeaveParty, Letters, March, Market, Mend, NodeId, Order, PARTIES, PartyEvent, PartyNews,
-    PayOff, PeopleCommand, Post, Purse, Ranks, Retinue, Roads, Say, Scout, Sell, Steer, TakeCoach,
+    PayOff, PeopleCommand, Post, Purse, Quotes, Ranks, Retinue, Roads, Say, Scout, Sell, Steer, TakeCoach,
     TakeErrand, TellParty, WALK_M_S_MAX, Walker, people, place_of,
 };
 
@@ -73,6 +73,8 @@ pub enum CaravanCommand {
     HandIn,
     /// Tell what one owns.
     Purse,
+    /// Tell what goods cost where one is.
+    Quotes,
     /// March to the node of this name.
     March(NodeId),
     /// Stay where one is.
@@ -124,6 +126,10 @@ impl ClientGame for CaravanConsole {
         },
         Verb { usage: "bounty", does: "hand in what the node's bounty asks for" },
         Verb { usage: "purse", does: "tell what you own" },
+        Verb {
+            usage: "quotes",
+            does: "tell what goods cost at the node where you are, and what it still trades",
+        },
         Verb { usage: "march NODE", does: "march to a node, along the roads" },
         Verb { usage: "halt", does: "stay where you are" },
         Verb { usage: "attack", does: "in a battle: strike hard in this round, and be struck" },
@@ -184,6 +190,7 @@ impl ClientGame for CaravanConsole {
                 .map(|(loads, good, silver)| CaravanCommand::Sell(loads, good, silver.unwrap_or(0))),
             "bounty" => alone(CaravanCommand::HandIn),
             "purse" => alone(CaravanCommand::Purse),
+            "quotes" => alone(CaravanCommand::Quotes),
             "march" => self.parse_march(rest),
             "halt" => alone(CaravanCommand::Halt),
             "attack" => alone(CaravanCommand::Fight(Order::Attack)),
@@ -244,6 +251,7 @@ impl ClientGame for CaravanConsole {
             CaravanCommand::Letters => return Ok(Done::Said(self.letters(player))),
             CaravanCommand::People(command) => return command.run(player),
             CaravanCommand::Retinue => return Ok(Done::Said(self.retinue(player))),
+            CaravanCommand::Quotes => return Ok(Done::Said(self.quotes(player))),
             CaravanCommand::Purse => {
                 let schema = player.schema().clone();
                 let avatar = player.avatar().and_then(|avatar| player.view().get(avatar));
@@ -344,6 +352,17 @@ impl CaravanConsole {
         let own = all.into_iter().flat_map(|letters| letters.boxes.into_values()).flatten();
         let lines: Vec<String> = own.map(|letter| letter.about.to_string()).collect();
         if lines.is_empty() { "nobody has written to you".to_owned() } else { lines.join("\n") }
+    }
+
+    /// What goods cost at the node where a player is.
+    #[must_use]
+    pub fn quotes(&self, player: &Player) -> String {
+        let own = player.avatar().and_then(|avatar| player.view().get(avatar));
+        let quotes = own.and_then(|own| own.component::<Quotes>(player.schema())).unwrap_or_default();
+        match quotes.node.and_then(|node| self.roads.nodes.get(usize::from(node.0))) {
+            Some(node) => format!("{}: {quotes}", node.name),
+            None => "you are at no node".to_owned(),
+        }
     }
 
     /// Who travels with a player, what it has been asked to bring, and how its battle or march stands.

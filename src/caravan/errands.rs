@@ -15,7 +15,7 @@ use super::people::{Talents, with_experience};
 use super::post::{LETTER, Letter, News};
 use super::purse::SILVER;
 use super::roads::{NodeId, Roads};
-use super::trade::{Here, TRADE_REACH_M, found, here};
+use super::trade::{TRADE_REACH_M, found, here};
 
 /// How many errands a player has done, as the save says.
 pub const ERRANDS: &str = "errands";
@@ -154,10 +154,11 @@ pub(super) fn deliver(
     let roads = context.published::<Roads>().ok_or(ErrandRefusal::None)?;
     let to = place_of(&errand, roads);
     let is_there = here(context).ok().filter(|here| here.node == to);
-    let Here { slug, market, lore, .. } = is_there.ok_or(ErrandRefusal::Elsewhere { to })?;
-    let silver = 2 * u64::from(lore.usual_price(errand.good)) * u64::from(errand.loads) + SILVER_FOR_THE_WAY;
-    let silver = Talents::held(lore, context.holdings).dearer(Effect::Pay, silver);
-    let stock = lore.stock(slug, errand.good);
+    let here = is_there.ok_or(ErrandRefusal::Elsewhere { to })?;
+    let brought = here.brought(errand.good, errand.loads).map_err(|_| ErrandRefusal::Elsewhere { to })?;
+    let silver =
+        2 * u64::from(here.lore.usual_price(errand.good)) * u64::from(errand.loads) + SILVER_FOR_THE_WAY;
+    let silver = Talents::held(here.lore, context.holdings).dearer(Effect::Pay, silver);
     let letter = Letter {
         to: context.player.clone(),
         at_ms: context.tick.now_ms,
@@ -167,8 +168,8 @@ pub(super) fn deliver(
     let mut request = context
         .request("errand")
         .game(FinishErrand::KIND, &finished)
-        .pay(errand.good.asset(), errand.loads.into(), market.clone())
-        .game(super::MoveStock::KIND, &super::MoveStock::brought(market, errand.good, errand.loads, stock))
+        .pay(errand.good.asset(), errand.loads.into(), here.market.clone())
+        .game(super::MoveStock::KIND, &brought)
         .grant(SILVER, silver, GUILD)
         .grant(RENOWN, FAME, GUILD)
         .grant(ERRANDS, 1, GUILD)

@@ -1,55 +1,71 @@
-//! What goods cost: one market for the whole world, moved a little by every caravan that arrives.
+//! The market: what every trade node has in store, and what it costs there.
+//!
+//! Memory is the authority. What a node has is moved by the caravans that stop there, by what the country around it makes and uses up,
+//! and by players. The ledger of the save says the same: a store holds what it opened with and what its house has taken in since. The
+//! trades of players are in it when they are answered; what caravans and the country move is netted and written twice a minute, and
+//! until then a player can neither buy what they brought nor find room where they took something away.
 
 use std::collections::BTreeMap;
 
+use bevy_ecs::change_detection::DetectChanges;
 use bevy_ecs::prelude::Mut;
 
 use crate::cell::pool::{NodeContext, with_cells};
 use crate::prelude::*;
+use crate::reward::Name;
 
 use super::allegiance::ROADS_SCOUTED;
 use super::goods::Good;
 use super::lore::Lore;
+use super::price::{Bent, Terms};
 use super::purse::SILVER;
+use super::roads::{NodeId, Roads};
+use super::shelf::Store;
 
-/// Prices follow what was sold and bought every so many ticks.
-const HOUR_TICKS: u64 = 40;
-/// So many loads more sold than bought lower a price by one silver.
-const LOADS_PER_SILVER: i64 = 25;
+/// Every so many ticks is an hour of the market: nodes make something and use something up, and travellers tell new prices.
+pub const HOUR_TICKS: u64 = 40;
+/// The house of all who trade and are no players: caravans, and the country around the nodes, which makes goods and uses them up.
+pub(super) const COUNTRY: &str = "npc/country";
+/// How the houses that keep the nodes' goods and silver are called.
+const MARKET: &str = "market/";
 
-/// The houses of caravans that nobody plays, and of those that they trade with.
-const CARAVANS: &str = "npc/caravans";
-const STALLS: &str = "npc/stalls";
-
-/// The market. It has no place: everybody hears of it, wherever they are.
+/// The market as everybody hears of it, wherever they are; and all stores, of which players see those near them as [`Quotes`].
+///
+/// [`Quotes`]: super::Quotes
 #[derive(Resource, Clone, Debug, PartialEq, Replicate)]
 pub struct Market {
-    /// How often prices have moved.
+    /// How often the going rates have moved.
     #[sync(broadcast)]
     pub hour: u64,
-    /// What a load costs.
+    /// What goods cost on the average of all nodes.
     #[sync(broadcast, nested, max_bytes = 120)]
     pub prices: BTreeMap<Good, Price>,
-    /// What is wanted most: scouts hear of it on the roads.
+    /// What is wanted most, and where: scouts hear of it on the roads.
     #[sync(custom = for_scouts, max_bytes = 8)]
-    pub wanted: Option<Good>,
+    pub wanted: Option<Wanted>,
+    /// All stores, by the node's name in the save.
+    #[sync(server_only)]
+    pub stores: BTreeMap<String, BTreeMap<Good, Store>>,
 }
 
-/// What a good costs.
+/// What a good costs, and how much of it there is.
 #[derive(Clone, Debug, Default, PartialEq, Replicate)]
 pub struct Price {
-    /// A load, silver.
+    /// A load on the average, silver.
     #[sync(broadcast)]
     pub silver: u32,
-    /// Loads in store; what is told is rough.
+    /// Loads in all stores; what is told is rough.
     #[sync(masked = to_hundreds)]
     pub stock: u32,
-    /// Loads sold to the market beyond those bought from it, since the price moved.
-    #[sync(server_only)]
-    pub surplus: i64,
-    /// What a load usually costs, silver: what it costs finds back to about that.
-    #[sync(server_only)]
-    pub usual: u32,
+}
+
+/// Where something is dearer than it usually is, more so than anywhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// What.
+    pub good: Good,
+    /// Where.
+    pub node: NodeId,
 }
 
 fn to_hundreds(stock: &u32) -> u32 {
@@ -62,110 +78,195 @@ fn for_scouts(viewing: &Viewing) -> bool {
 
 impl Default for Market {
     fn default() -> Self {
-        // What they cost is said before anybody asks.
-        let empty = |good: Good| (good, Price { stock: 1_000, ..Price::default() });
-        Self { hour: 0, prices: Good::ALL.into_iter().map(empty).collect(), wanted: None }
+        let nothing = |good: Good| (good, Price::default());
+        Self {
+            hour: 0,
+            prices: Good::ALL.into_iter().map(nothing).collect(),
+            wanted: None,
+            stores: BTreeMap::new(),
+        }
     }
 }
 
 impl Market {
-    /// Whether something costs otherwise than it should, since what it usually costs is said otherwise.
-    fn is_behind(&self, lore: &Lore) -> bool {
-        self.prices.iter().any(|(&good, price)| price.usual != lore.usual_price(good))
+    /// What a node has of a good; `node` is its name in the save.
+    #[must_use]
+    pub fn store(&self, node: &str, good: Good) -> Option<&Store> {
+        self.stores.get(node)?.get(&good)
     }
 
-    /// Follows what goods usually cost: what was dear stays as dear.
-    fn follow(&mut self, lore: &Lore) {
-        for (&good, price) in &mut self.prices {
-            let (before, now) = (u64::from(price.usual), u64::from(lore.usual_price(good)));
-            let silver = (u64::from(price.silver) * now).checked_div(before).unwrap_or(now);
-            (price.silver, price.usual) = (silver.max(1) as u32, now as u32);
-        }
+    pub(super) fn store_mut(&mut self, node: &str, good: Good) -> Option<&mut Store> {
+        self.stores.get_mut(node)?.get_mut(&good)
     }
 
-    /// Takes note of what caravans sold (more than nothing) and bought (less).
-    fn trade(&mut self, good: Good, loads: i64) {
-        if let Some(price) = self.prices.get_mut(&good) {
-            price.surplus += loads;
-            price.stock = price.stock.saturating_add_signed(loads as i32);
+    /// Follows the map and what the files say: stores that are new open, and all trade as they are told to from now on.
+    fn follow(&mut self, lore: &Lore, roads: &Roads) {
+        let mut before = std::mem::take(&mut self.stores);
+        for node in &roads.nodes {
+            let mut known = before.remove(&node.slug).unwrap_or_default();
+            let stores = Good::ALL.map(|good| {
+                let terms = terms_of(lore, &node.slug, good);
+                let store = known.remove(&good).unwrap_or_else(|| Store::open(terms));
+                (good, Store { terms, ..store })
+            });
+            self.stores.insert(node.slug.clone(), stores.into_iter().collect());
         }
+        self.tell_rates(roads);
     }
 
-    /// Lets prices follow, and between them find back to what is usual.
-    fn settle(&mut self) {
-        let before: Vec<u32> = self.prices.values().map(|price| price.silver).collect();
-        for price in self.prices.values_mut() {
-            let fall = price.surplus / LOADS_PER_SILVER;
-            price.surplus -= fall * LOADS_PER_SILVER;
-            let usual = i64::from(price.usual);
-            let silver = (i64::from(price.silver) - fall).clamp(usual / 2, usual * 2);
-            price.silver = silver as u32;
+    /// An hour passes: nodes make what they make, and use up what they use up. Gives how many loads came into each store, or left it.
+    fn pass_an_hour(&mut self) -> Vec<(String, Good, i64)> {
+        let mut drifted = Vec::new();
+        for (node, stores) in &mut self.stores {
+            for (&good, store) in stores {
+                let loads = store.move_loads(store.terms.drift(store.loads));
+                if loads != 0 {
+                    drifted.push((node.clone(), good, loads));
+                }
+            }
         }
-        // A ratio of whole numbers, compared crosswise.
-        let dearer = |a: (&Good, &Price), b: (&Good, &Price)| {
-            let worth = |(_, price): (&Good, &Price), (_, other): (&Good, &Price)| {
-                u64::from(price.silver) * u64::from(other.usual)
-            };
-            worth(a, b).cmp(&worth(b, a))
-        };
-        let most = self.prices.iter().max_by(|a, b| dearer(*a, *b));
-        self.wanted = most.filter(|(_, price)| price.silver > price.usual).map(|(&good, _)| good);
-        self.hour += u64::from(!self.prices.values().map(|price| price.silver).eq(before));
+        drifted
+    }
+
+    /// What travellers tell of prices, and what is wanted most.
+    fn tell_rates(&mut self, roads: &Roads) {
+        let before = self.prices.clone();
+        for (good, price) in &mut self.prices {
+            let all = || self.stores.values().filter_map(|stores| stores.get(good));
+            let (silver, nodes) =
+                (all().map(|store| u64::from(store.price())).sum::<u64>(), all().count() as u64);
+            price.silver = (silver + nodes / 2).checked_div(nodes).unwrap_or(0) as u32;
+            price.stock = all().map(|store| store.loads).fold(0, u32::saturating_add);
+        }
+        self.hour += u64::from(before != self.prices);
+        let everywhere = roads.nodes.iter().zip((0..).map(NodeId)).flat_map(|(place, node)| {
+            let stores = self.stores.get(&place.slug).into_iter().flatten();
+            stores.map(move |(&good, store)| (Wanted { good, node }, store.price(), store.terms.usual))
+        });
+        // A ratio of whole numbers, compared crosswise; of those that are equal the first.
+        let most = everywhere.reduce(|best, other| {
+            let is_dearer = u64::from(other.1) * u64::from(best.2) > u64::from(best.1) * u64::from(other.2);
+            if is_dearer { other } else { best }
+        });
+        self.wanted = most.filter(|&(_, silver, usual)| silver > usual).map(|(wanted, ..)| wanted);
     }
 }
 
-/// What caravans go by when they trade: the market as it was at the beginning of the tick.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Prices(BTreeMap<Good, u32>);
+#[cfg(test)]
+impl Market {
+    /// [`follow`](Self::follow), for tests of what goes by prices.
+    pub(super) fn follow_for_tests(&mut self, lore: &Lore, roads: &Roads) {
+        self.follow(lore, roads);
+    }
+}
+
+fn terms_of(lore: &Lore, node: &str, good: Good) -> Terms {
+    let demand = lore.demand(node);
+    let bent = match demand {
+        Some(demand) if demand.produces.contains(&good) => Bent::Made,
+        Some(demand) if demand.wants.contains(&good) => Bent::Wanted,
+        _ => Bent::None,
+    };
+    Terms::new(lore.usual_price(good), bent, lore.stock(node, good))
+}
+
+/// The house that keeps a node's goods and silver; `node` is its name in the save.
+pub(super) fn house_of(node: &str) -> Name {
+    Name::new(&format!("{MARKET}{node}")).expect("a map's names were checked")
+}
+
+/// The node whose goods that house keeps.
+pub(super) fn node_of(house: &str) -> Option<&str> {
+    house.strip_prefix(MARKET)
+}
+
+/// All stores as they are at the beginning of a tick: what caravans and players are quoted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Prices(Vec<BTreeMap<Good, Store>>);
 
 impl Prices {
-    /// Those of a market.
+    /// Those of a market on this map.
     #[must_use]
-    pub fn of(market: &Market) -> Self {
-        Self(market.prices.iter().map(|(&good, price)| (good, price.silver)).collect())
+    pub fn of(market: &Market, roads: &Roads) -> Self {
+        let of_node = |slug: &String| market.stores.get(slug).cloned().unwrap_or_default();
+        Self(roads.nodes.iter().map(|node| of_node(&node.slug)).collect())
     }
 
-    /// What a load costs, silver.
+    /// What a node has of a good; `None` before the world has begun.
     #[must_use]
-    pub fn of_good(&self, good: Good) -> u32 {
-        self.0.get(&good).copied().unwrap_or(u32::MAX)
+    pub fn store(&self, node: NodeId, good: Good) -> Option<&Store> {
+        self.0.get(usize::from(node.0))?.get(&good)
     }
 }
 
-/// Lets prices follow what the files say now.
-pub(super) fn follow_lore(lore: Res<Published<Lore>>, mut market: ResMut<Market>) {
-    if market.is_behind(&lore) {
-        market.follow(&lore);
+/// The map, for systems of the node.
+#[derive(Resource, Clone, Debug)]
+pub(super) struct RoadMap(pub(super) Roads);
+
+/// Lets all stores follow what the files say now.
+pub(super) fn follow_lore(
+    lore: Res<Published<Lore>>,
+    map: Res<RoadMap>,
+    mut market: ResMut<Market>,
+    mut has_begun: Local<bool>,
+) {
+    if lore.is_changed() || !*has_begun {
+        market.follow(&lore, &map.0);
+    }
+    if !std::mem::replace(&mut *has_begun, true) {
+        // What was not written when the world ended is lost: nothing is on its way.
+        for store in market.stores.values_mut().flat_map(BTreeMap::values_mut) {
+            store.kept = store.loads.into();
+        }
     }
 }
 
-/// Gives all cells the prices, when they are others than before, and in a world's first tick.
-pub(super) fn post_prices(market: Res<Market>, mut posted: Local<Option<Prices>>, mut publisher: Publisher) {
-    let prices = Prices::of(&market);
-    if posted.as_ref() != Some(&prices) {
-        *posted = Some(prices.clone());
-        publisher.publish(prices);
+/// Gives all cells the prices, when something is other than before, and in a world's first tick.
+pub(super) fn post_prices(market: Res<Market>, map: Res<RoadMap>, mut publisher: Publisher) {
+    if market.is_changed() {
+        publisher.publish(Prices::of(&market, &map.0));
     }
 }
 
-/// What one cell's caravans sold and bought in a tick.
+/// Loads that caravans and the country brought to a store, or took, below nothing, and that a purchase of this tick will not find in
+/// the save yet.
+pub(super) fn unwritten(context: &AskContext<'_>, house: &Name, good: Good) -> i32 {
+    let Some(net) = context.node::<HouseNet>() else { return 0 };
+    let is_written_first = net.is_due(context.tick.tick.0, context.tick.hz);
+    let loads = if is_written_first { 0 } else { net.owed(good.asset(), COUNTRY, house.clone()) };
+    loads.clamp(i32::MIN.into(), i32::MAX.into()) as i32
+}
+
+/// What one cell's caravans sold and bought in a tick, by node and good.
 #[derive(Resource, Debug, Default)]
-pub struct TradedHere(BTreeMap<Good, i64>);
+pub struct TradedHere(BTreeMap<(NodeId, Good), Dealt>);
+
+/// What was sold to a store or, below nothing, bought from it, and for how much.
+#[derive(Clone, Copy, Debug, Default)]
+struct Dealt {
+    loads: i64,
+    silver: i64,
+}
 
 impl TradedHere {
-    /// So many loads were sold, or, below nothing, bought.
-    pub(super) fn note(&mut self, good: Good, loads: i64) {
-        *self.0.entry(good).or_default() += loads;
+    /// So many loads were sold, or, below nothing, bought, each for so much silver.
+    pub(super) fn note(&mut self, node: NodeId, good: Good, loads: i64, silver: u32) {
+        let dealt = self.0.entry((node, good)).or_default();
+        dealt.loads += loads;
+        dealt.silver += loads * i64::from(silver);
     }
 }
 
-/// Brings what was traded in all cells to the market. Sums do not depend on which cell they were made in.
+/// Brings what was traded in all cells to the stores; sums do not depend on which cell they were made in. When an hour has passed,
+/// nodes make and use up what they do.
 pub(super) fn bring_to_market(world: &mut World) {
-    let mut traded = BTreeMap::<Good, i64>::new();
+    let mut traded = BTreeMap::<(NodeId, Good), Dealt>::new();
     with_cells(world, |_, cells| {
         for cell in cells.iter() {
-            for (&good, &loads) in &cell.world.resource::<TradedHere>().0 {
-                *traded.entry(good).or_default() += loads;
+            for (&store, dealt) in &cell.world.resource::<TradedHere>().0 {
+                let sum = traded.entry(store).or_default();
+                sum.loads += dealt.loads;
+                sum.silver += dealt.silver;
             }
         }
     });
@@ -174,20 +275,31 @@ pub(super) fn bring_to_market(world: &mut World) {
         return;
     }
     world.resource_scope(|world, mut market: Mut<Market>| {
-        let mut houses = world.resource_mut::<HouseNet>();
-        for (good, loads) in traded {
-            let silver =
-                loads.unsigned_abs() * u64::from(market.prices.get(&good).map_or(0, |price| price.silver));
-            let (seller, buyer) = if loads > 0 { (CARAVANS, STALLS) } else { (STALLS, CARAVANS) };
-            houses.give(good.asset(), loads.unsigned_abs(), seller, buyer);
-            houses.give(SILVER, silver, buyer, seller);
-            market.trade(good, loads);
-        }
+        world.resource_scope(|world, map: Mut<RoadMap>| {
+            let mut houses = world.resource_mut::<HouseNet>();
+            for ((node, good), Dealt { loads, silver }) in traded {
+                let slug = &map.0.node(node).slug;
+                let Some(store) = market.store_mut(slug, good) else { continue };
+                // Caravans that come in the same tick do not know of each other: what they take beyond what there is, the country makes
+                // up for; and it takes what does not find room.
+                give(&mut houses, &good.asset(), store.move_loads(loads), slug);
+                give(&mut houses, &SILVER.into(), -silver, slug);
+            }
+            if is_hour {
+                for (slug, good, loads) in market.pass_an_hour() {
+                    give(&mut houses, &good.asset(), loads, &slug);
+                }
+                market.tell_rates(&map.0);
+            }
+        });
     });
-    let mut market = world.resource_mut::<Market>();
-    if is_hour {
-        market.settle();
-    }
+}
+
+/// So much of an asset comes to a node's market, or leaves it, below nothing, on the books: from and to whoever is no player.
+pub(super) fn give(houses: &mut HouseNet, asset: &Name, amount: i64, node: &str) {
+    let (country, market) = (Name::from(COUNTRY), house_of(node));
+    let (from, to) = if amount > 0 { (country, market) } else { (market, country) };
+    houses.give(asset.clone(), amount.unsigned_abs(), from, to);
 }
 
 #[cfg(test)]
@@ -195,23 +307,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sold_gets_cheaper_and_what_is_bought_dearer_within_bounds() {
-        let mut market = Market::default();
-        market.follow(&Lore::shipped());
-        market.settle();
-        assert_eq!((market.hour, market.wanted), (0, None), "nothing was traded");
-        market.trade(Good::Wine, 60);
-        market.trade(Good::Silk, -30);
-        market.settle();
-        let silver = |market: &Market, good| market.prices[&good].silver;
-        assert_eq!((silver(&market, Good::Wine), silver(&market, Good::Silk)), (24, 61));
-        assert_eq!((market.hour, market.wanted), (1, Some(Good::Silk)));
-        assert_eq!(market.prices[&Good::Wine].surplus, 10, "what does not move the price counts later");
-        for _ in 0..100 {
-            market.trade(Good::Salt, -5_000);
-            market.trade(Good::Iron, 5_000);
-            market.settle();
-        }
-        assert_eq!((silver(&market, Good::Salt), silver(&market, Good::Iron)), (16, 7));
+    fn travellers_tell_the_average_and_scouts_what_is_dearest() {
+        let (mut market, roads) = (Market::default(), Roads::shipped());
+        market.follow(&Lore::shipped(), &roads);
+        assert_eq!(market.hour, 1, "they were told nothing before");
+        assert!(market.wanted.is_some(), "some nodes want something");
+        market.tell_rates(&roads);
+        assert_eq!(market.hour, 1, "nothing has moved");
+        let wolfsden = roads.nodes.iter().position(|node| node.name == "Wolfsden").unwrap();
+        market.store_mut("wolfsden", Good::Glass).unwrap().move_loads(-10_000);
+        market.tell_rates(&roads);
+        assert_eq!(market.hour, 2);
+        assert_eq!(market.wanted, Some(Wanted { good: Good::Glass, node: NodeId(wolfsden as u16) }));
     }
 }

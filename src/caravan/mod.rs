@@ -9,6 +9,7 @@
 //! *Reads*: the map of the roads, its [numbers](lore). *Writes*: its components.
 
 pub mod allegiance;
+mod almanac;
 mod board;
 pub mod bots;
 mod caches;
@@ -21,18 +22,26 @@ mod haggle;
 mod hands;
 pub mod lore;
 mod market;
+mod objection;
 mod people;
 mod post;
+mod price;
+mod profit;
 mod purse;
+mod quotes;
 mod ranks;
 pub mod roads;
+mod shelf;
 mod speech;
+mod stock;
 mod stores;
+mod tally;
 mod trade;
 mod travel;
 mod walk;
 
 pub use allegiance::{Allegiance, Appoint, JoinParty, PARTIES, Scout};
+pub use almanac::KeepPrices;
 pub use board::Board;
 pub use caches::Cache;
 pub use campaign::{
@@ -49,7 +58,7 @@ pub use hands::{
     HIRED_AT_ONCE_MAX, Hand, Hands, HandsRefusal, Hire, Hired, Mend, PayOff, RENOWN, Retinue, WOUNDED,
 };
 pub use lore::Lore;
-pub use market::{Market, Price, Prices, TradedHere};
+pub use market::{HOUR_TICKS, Market, Price, Prices, TradedHere, Wanted};
 pub use people::{
     Attributes, Character, CharacterRefusal, CreateCharacter, Created, DeleteCharacter, EndCharacter,
     GearRefusal, LEVEL_MAX, Learn, LearnRefusal, Learned, Outfit, PeopleCommand, Skills, Study, TakeOff,
@@ -59,11 +68,15 @@ pub use post::{
     ALL_LETTERS_MAX, Boxes, KEPT_MS, LETTER, LETTERS_MAX, Letter, Letters, News, Post, PostError, PostOffice,
     Received,
 };
+pub use price::{Bent, SCARCE_TIMES, Terms};
 pub use purse::{Purse, RELIC, SILVER, STRONGBOX};
+pub use quotes::{Quote, Quotes};
 pub use ranks::{RANKS_MAX, Ranks};
 pub use roads::{NodeId, RoadError, Roads};
+pub use shelf::{QUOTA_EVERY_MS, Store, quota_period};
 pub use speech::{Chat, SAY_BYTES_MAX, Said, Say, TellParty};
-pub use stores::{MoveStock, TakeBounty};
+pub use stock::{CountStores, MoveStock, OpenStore};
+pub use stores::TakeBounty;
 pub use trade::{
     BOUNTY_LOADS, Bounty, Buy, HandIn, LOADS_MAX, Sell, TRADE_REACH_M, TradeRefusal, Traded, asked_for,
     bounty_period, market_of,
@@ -85,6 +98,7 @@ impl Plugin for CaravanPlugin {
             .replicate::<Charter>()
             .replicate::<Cache>()
             .replicate::<Purse>()
+            .replicate::<Quotes>()
             .settles::<Purse>()
             .replicate::<Retinue>()
             .settles::<Retinue>()
@@ -119,9 +133,11 @@ impl Plugin for CaravanPlugin {
             .add_group_action::<Dismiss, Walker>(company::dismiss)
             .add_group_action::<Disband, Walker>(company::disband)
             .add_group_action::<Gather, Walker>(company::gather)
-            .add_immediate_action::<Buy, Purse>(trade::buy, |buy, outcome| trade::traded(buy.good, outcome))
+            .add_immediate_action::<Buy, Purse>(trade::buy, |buy, outcome| {
+                trade::traded(buy.good, buy.loads, outcome)
+            })
             .add_immediate_action::<Sell, Purse>(trade::sell, |sell, outcome| {
-                trade::traded(sell.good, outcome)
+                trade::traded(sell.good, sell.loads, outcome)
             })
             .add_immediate_action::<HandIn, Purse>(trade::hand_in, trade::handed_in)
             .add_immediate_action::<Hire, Campaign>(hands::hire, |hire, outcome| {
@@ -156,7 +172,7 @@ impl Plugin for CaravanPlugin {
                 (
                     (haggle::hear, haggle::end_charters, travel::travel).chain(),
                     (campaign::lie_in_wait, campaign::march, haggle::bid, walk::walk, walk::ride).chain(),
-                    campaign::fight_on,
+                    (campaign::fight_on, quotes::quote).chain(),
                 )
                     .chain(),
             );
@@ -174,6 +190,7 @@ impl Plugin for CaravanNode {
             .replicate_global::<Ranks>()
             .init_resource::<Battles>()
             .init_resource::<board::NodeCount>()
+            .init_resource::<tally::Uncounted>()
             .game_tables(stores::plugin())
             .counts("trades", "Purchases and sales of players", |node| {
                 actions_done::<Buy>(node) + actions_done::<Sell>(node)
@@ -190,7 +207,10 @@ impl Plugin for CaravanNode {
                 (
                     allegiance::enlist,
                     market::follow_lore,
+                    tally::hear_of_stores,
+                    tally::count_stores,
                     market::post_prices,
+                    almanac::keep_prices,
                     board::post_bounties,
                     purse::welcome,
                     campaign::settle_battles,
@@ -230,13 +250,14 @@ pub fn caravan_world(builder: ServerBuilder, roads: Roads, office: PostOffice) -
     let squares = roads.clone();
     let hiding_places = roads.clone();
     let nodes = board::NodeCount(roads.nodes.len());
+    let map = roads.clone();
     builder
         .add_plugins(move |app: &mut App| {
-            app.insert_resource(nodes);
+            app.insert_resource(nodes).insert_resource(market::RoadMap(map.clone()));
         })
         .add_plugins(post::PostPlugin(office))
         .publish(roads)
-        .publish(Prices::of(&Market::default()))
+        .publish(Prices::default())
         .populate(move |world| caches::hide_caches(world, &hiding_places))
         .avatars(move |request| walk::avatar(request, &squares))
         .npcs::<Caravan>(move |world, number| travel::spawn_caravan(world, &population, number))

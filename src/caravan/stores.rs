@@ -1,105 +1,22 @@
-//! What trade nodes have in store, and whose bounties they have paid: the game's own tables in the save.
-//!
-//! Goods themselves move between accounts, as all value does. The tables say how many loads there are to move.
+//! Whose bounties the nodes have paid, so that none is paid to a player twice; and a list of all of the game's own tables in the save.
 
 use crate::ids::PlayerId;
 use crate::prelude::*;
 use crate::reward::Name;
-use crate::store::game::{GamePlugin, GameTransaction, KindRefusal, MutationKind, SqlValue};
+use crate::store::game::{GamePlugin, GameTransaction, KindRefusal, MutationKind};
 
+use super::almanac::{self, KeepPrices};
 use super::campaign::{KeepBattle, KeepRounds};
 use super::errands::FinishErrand;
-use super::goods::Good;
-use super::lore::Stock;
 use super::people::EndCharacter;
+use super::stock::{CountStores, MoveStock};
 
 /// The house that bounties are out of.
 pub(super) const GIVEN_OUT: &str = "bandits";
 
-/// Reasons, in words for players.
-pub(super) const SOLD_OUT: &str = "the node has not so many loads left";
-pub(super) const STORE_FULL: &str = "the node has no room for so many loads";
+/// A reason, in words for players.
 pub(super) const HAD_ALREADY: &str =
     "the bounty of this node was paid to you: it asks for something else soon";
-
-/// Loads come into a store or leave it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MoveStock {
-    market: Name,
-    good: Name,
-    /// Below nothing where they leave.
-    loads: i32,
-    /// What is in a store that opens now.
-    opening: u32,
-    /// Most that the store takes.
-    most: u32,
-}
-
-impl MoveStock {
-    /// What a plan calls it.
-    pub(super) const KIND: &str = "move_stock";
-
-    pub(super) fn taken(market: Name, good: Good, loads: u16, stock: Stock) -> Self {
-        Self { loads: -i32::from(loads), ..Self::brought(market, good, loads, stock) }
-    }
-
-    pub(super) fn brought(market: Name, good: Good, loads: u16, stock: Stock) -> Self {
-        let Stock { opening, most, .. } = stock;
-        Self { market, good: good.asset(), loads: loads.into(), opening, most }
-    }
-}
-
-impl MutationKind for MoveStock {
-    const NAME: &'static str = Self::KIND;
-    type Data = Self;
-
-    fn carry_out(tx: &mut GameTransaction<'_>, data: Self) -> Result<(), KindRefusal> {
-        let (market, good) = (SqlValue::from(data.market.as_str()), SqlValue::from(data.good.as_str()));
-        // A store opens when somebody first asks for it: a map may grow.
-        tx.execute(
-            "INSERT INTO game_caravan_stock (market, good, loads, opened) VALUES (?1, ?2, ?3, ?3) ON CONFLICT DO NOTHING",
-            &[market.clone(), good.clone(), data.opening.into()],
-        )?;
-        let moved = tx.execute(
-            // What lies in a store that holds less now may leave it.
-            "UPDATE game_caravan_stock SET loads = loads + ?3
-             WHERE market = ?1 AND good = ?2 AND loads + ?3 >= 0 AND (?3 < 0 OR loads + ?3 <= ?4)",
-            &[market, good, data.loads.into(), data.most.into()],
-        )?;
-        match moved {
-            1 => Ok(()),
-            _ if data.loads < 0 => Err(KindRefusal::new(SOLD_OUT)),
-            _ => Err(KindRefusal::new(STORE_FULL)),
-        }
-    }
-
-    /// What a store has beyond what it opened with, its house has taken in.
-    fn conservation(tx: &mut GameTransaction<'_>) -> Result<Vec<String>, KindRefusal> {
-        let wrong = tx.query(
-            "SELECT stock.market, stock.good, stock.loads, stock.opened + coalesce((
-                 SELECT holding.amount FROM holding
-                 JOIN account ON account.id = holding.account JOIN asset ON asset.id = holding.asset
-                 WHERE account.kind = 'house' AND account.name = stock.market AND asset.name = stock.good), 0) AS wanted
-             FROM game_caravan_stock AS stock WHERE stock.loads <> wanted",
-            &[],
-        )?;
-        let tell = |row: &Vec<SqlValue>| match &row[..] {
-            [market, good, loads, wanted] => {
-                let text = |value: &SqlValue| value.text().unwrap_or("?").to_owned();
-                let number = |value: &SqlValue| value.integer().unwrap_or(0);
-                format!(
-                    "game_caravan_stock {} {}: {} loads are there, {} should be",
-                    text(market),
-                    text(good),
-                    number(loads),
-                    number(wanted)
-                )
-            }
-            _ => "game_caravan_stock: unreadable".to_owned(),
-        };
-        Ok(wrong.iter().map(tell).collect())
-    }
-}
 
 /// A player is paid a node's bounty: once while it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,7 +92,19 @@ pub(super) fn plugin() -> GamePlugin {
             "errands that were done",
             "CREATE TABLE game_caravan_errand (player TEXT PRIMARY KEY, done INTEGER NOT NULL) STRICT, WITHOUT ROWID",
         )
+        .migration(
+            "stores are counted by the ledger, and have a quota",
+            "ALTER TABLE game_caravan_stock RENAME TO game_caravan_stock_before;
+             CREATE TABLE game_caravan_stock (
+                 market TEXT NOT NULL, good TEXT NOT NULL, opened INTEGER NOT NULL, period INTEGER NOT NULL DEFAULT 0,
+                 traded INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (market, good)) STRICT, WITHOUT ROWID;
+             INSERT INTO game_caravan_stock (market, good, opened) SELECT market, good, opened FROM game_caravan_stock_before;
+             DROP TABLE game_caravan_stock_before",
+        )
+        .migration("prices from hour to hour", almanac::TABLE)
         .kind::<MoveStock>()
+        .kind::<CountStores>()
+        .kind::<KeepPrices>()
         .kind::<TakeBounty>()
         .kind::<KeepBattle>()
         .kind::<KeepRounds>()

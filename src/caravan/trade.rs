@@ -1,5 +1,8 @@
-//! Players trade at the nodes: they buy and sell at the posted price, out of what a node has in store, and hand in what its bounty
-//! asks for.
+//! Players trade at the nodes: they buy and sell out of what a node has in store, as long as its quota lasts, and hand in what its
+//! bounty asks for.
+//!
+//! A load costs what it costs once the trade is done, so that nobody gains by buying and selling again; and the more of a node's quota
+//! is used up, the more it keeps of a trade for itself. Silver, goods, stock and quota change together or not at all.
 
 use std::fmt;
 
@@ -9,10 +12,13 @@ use crate::store::MutationSummary;
 
 use super::goods::Good;
 use super::lore::Lore;
-use super::market::Prices;
+use super::market::{Prices, house_of, unwritten};
+use super::objection::{Objection, quotas_begin_in_s};
 use super::purse::{Purse, SILVER, STRONGBOX};
 use super::roads::{NodeId, Roads};
-use super::stores::{GIVEN_OUT, HAD_ALREADY, MoveStock, SOLD_OUT, STORE_FULL, TakeBounty};
+use super::shelf::{Store, quota_period};
+use super::stock::{MoveStock, Moved};
+use super::stores::{GIVEN_OUT, HAD_ALREADY, TakeBounty};
 
 /// So near to a node one trades there, m.
 pub const TRADE_REACH_M: f32 = 30.0;
@@ -58,13 +64,19 @@ pub struct Sell {
     durability = immediate)]
 pub struct HandIn;
 
-/// What one owns after a trade.
+/// How things stand after a trade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traded {
-    /// Silver.
+    /// Silver that one owns.
     pub silver: u64,
-    /// Loads of the good.
+    /// Loads of the good that one owns.
     pub loads: u64,
+    /// What a load was, silver.
+    pub price: u32,
+    /// Loads that the node has.
+    pub stock: u32,
+    /// Loads of the good that the node still buys from players or sells to them in this period.
+    pub quota_left: u32,
 }
 
 /// What a bounty brought.
@@ -87,9 +99,22 @@ pub enum TradeRefusal {
         silver: u32,
     },
     /// The node has not so many loads left.
-    SoldOut,
+    SoldOut {
+        /// How many it has.
+        left: u32,
+    },
     /// The node has no room for so many loads.
-    StoreFull,
+    StoreFull {
+        /// For how many it has.
+        room: u32,
+    },
+    /// The node does not trade so many loads more with players in this period.
+    QuotaUsed {
+        /// How many it does.
+        left: u32,
+        /// When the quota begins anew, seconds from now.
+        opens_in_s: u32,
+    },
     /// The bounty was paid to this player already.
     HadAlready,
     /// Silver or goods do not suffice, or there is no room for them.
@@ -101,22 +126,36 @@ impl fmt::Display for TradeRefusal {
         match self {
             Self::NoNode => write!(f, "there is no trade node within {TRADE_REACH_M} m"),
             Self::Loads => write!(f, "a trade is of 1 to {LOADS_MAX} loads"),
-            Self::Price { silver } => write!(f, "a load costs {silver} silver now"),
-            Self::SoldOut => f.write_str(SOLD_OUT),
-            Self::StoreFull => f.write_str(STORE_FULL),
+            Self::Price { silver } => Objection::Price { silver: *silver }.fmt(f),
+            Self::SoldOut { left } => Objection::SoldOut { left: *left }.fmt(f),
+            Self::StoreFull { room } => Objection::Full { room: *room }.fmt(f),
+            Self::QuotaUsed { left, opens_in_s } => {
+                Objection::Quota { left: *left, opens_in_s: *opens_in_s }.fmt(f)
+            }
             Self::HadAlready => f.write_str(HAD_ALREADY),
             Self::Value(why) => why.fmt(f),
         }
     }
 }
 
+impl From<Objection> for TradeRefusal {
+    fn from(why: Objection) -> Self {
+        match why {
+            Objection::SoldOut { left } => Self::SoldOut { left },
+            Objection::Full { room } => Self::StoreFull { room },
+            Objection::Quota { left, opens_in_s } => Self::QuotaUsed { left, opens_in_s },
+            Objection::Price { silver } => Self::Price { silver },
+        }
+    }
+}
+
 impl From<&PlanRefusal> for TradeRefusal {
     fn from(why: &PlanRefusal) -> Self {
-        match why {
-            PlanRefusal::Game { reason, .. } if reason == SOLD_OUT => Self::SoldOut,
-            PlanRefusal::Game { reason, .. } if reason == STORE_FULL => Self::StoreFull,
-            PlanRefusal::Game { reason, .. } if reason == HAD_ALREADY => Self::HadAlready,
-            why => Self::Value(why.clone()),
+        let PlanRefusal::Game { reason, .. } = why else { return Self::Value(why.clone()) };
+        match Objection::told_in(reason) {
+            Some(objection) => objection.into(),
+            None if reason == HAD_ALREADY => Self::HadAlready,
+            None => Self::Value(why.clone()),
         }
     }
 }
@@ -124,8 +163,7 @@ impl From<&PlanRefusal> for TradeRefusal {
 /// The house that keeps a node's goods and silver, and the name of its store.
 #[must_use]
 pub fn market_of(roads: &Roads, node: NodeId) -> Name {
-    let name = &roads.nodes[usize::from(node.0)].slug;
-    Name::new(&format!("market/{name}")).expect("a map's names were checked")
+    house_of(&roads.node(node).slug)
 }
 
 /// What a node asks for in these minutes.
@@ -149,69 +187,112 @@ pub(super) fn node_here(context: &AskContext<'_>) -> Option<(NodeId, Name)> {
 /// The node where somebody is who trades.
 pub(super) struct Here<'c> {
     pub(super) node: NodeId,
-    pub(super) slug: &'c str,
     pub(super) market: Name,
     prices: &'c Prices,
     pub(super) lore: &'c Lore,
+    context: &'c AskContext<'c>,
 }
 
 /// The node where the caller is.
-pub(super) fn here<'c>(context: &'c AskContext<'_>) -> Result<Here<'c>, TradeRefusal> {
+pub(super) fn here<'c>(context: &'c AskContext<'c>) -> Result<Here<'c>, TradeRefusal> {
     let published =
         (context.published::<Roads>(), context.published::<Prices>(), context.published::<Lore>());
     let (Some(roads), Some(prices), Some(lore)) = published else { return Err(TradeRefusal::NoNode) };
     let node = roads.nearest(context.position.truncate(), TRADE_REACH_M).ok_or(TradeRefusal::NoNode)?;
-    Ok(Here { node, slug: &roads.node(node).slug, market: market_of(roads, node), prices, lore })
+    Ok(Here { node, market: market_of(roads, node), prices, lore, context })
 }
 
-fn checked(loads: u16) -> Result<u64, TradeRefusal> {
-    if (1..=LOADS_MAX).contains(&loads) { Ok(loads.into()) } else { Err(TradeRefusal::Loads) }
+impl Here<'_> {
+    fn store(&self, good: Good) -> Result<&Store, TradeRefusal> {
+        self.prices.store(self.node, good).ok_or(TradeRefusal::NoNode)
+    }
+
+    fn period(&self) -> u64 {
+        quota_period(self.context.tick.now_ms)
+    }
+
+    /// The node trades so many loads more with players in this period, or not.
+    fn check_quota(&self, store: &Store, loads: u16) -> Result<(), TradeRefusal> {
+        let left = store.quota_left(self.period());
+        if u32::from(loads) <= left {
+            return Ok(());
+        }
+        Err(Objection::Quota { left, opens_in_s: quotas_begin_in_s(self.context.tick.now_ms) }.into())
+    }
+
+    /// So many loads come into the node's store, or leave it, below nothing.
+    fn moves(&self, good: Good, loads: i32) -> Result<MoveStock, TradeRefusal> {
+        let terms = self.store(good)?.terms;
+        let unwritten = unwritten(self.context, &self.market, good);
+        Ok(MoveStock::new(self.market.clone(), good, loads, terms, unwritten))
+    }
+
+    /// The same of a trade at this price: it counts against the quota, and is off when others were first and a load is dearer by then,
+    /// or brings less.
+    fn trades(&self, good: Good, loads: i32, silver: u32) -> Result<MoveStock, TradeRefusal> {
+        Ok(self.moves(good, loads)?.at(silver, self.period()))
+    }
+
+    /// So many loads come in that the node has asked for: whatever its quota.
+    pub(super) fn brought(&self, good: Good, loads: u16) -> Result<MoveStock, TradeRefusal> {
+        self.moves(good, loads.into())
+    }
+}
+
+fn checked(loads: u16) -> Result<u16, TradeRefusal> {
+    if (1..=LOADS_MAX).contains(&loads) { Ok(loads) } else { Err(TradeRefusal::Loads) }
 }
 
 pub(super) fn buy(buy: &Buy, _: &Purse, context: &AskContext<'_>) -> Result<PlanRequest, TradeRefusal> {
-    let (loads, Here { slug, market, prices, lore, .. }) = (checked(buy.loads)?, here(context)?);
-    let silver = prices.of_good(buy.good);
+    let (loads, here) = (checked(buy.loads)?, here(context)?);
+    let store = here.store(buy.good)?;
+    let left = store.for_sale();
+    if left < loads.into() {
+        return Err(TradeRefusal::SoldOut { left });
+    }
+    here.check_quota(store, loads)?;
+    let silver = store.terms.asked_of_players(store.loads, loads.into(), store.traded_in(here.period()));
     if silver > buy.at_most {
         return Err(TradeRefusal::Price { silver });
     }
     Ok(context
         .request("buy")
-        .pay(SILVER, loads * u64::from(silver), market.clone())
-        .grant(buy.good.asset(), loads, market.clone())
-        .game(MoveStock::KIND, &MoveStock::taken(market, buy.good, buy.loads, lore.stock(slug, buy.good))))
+        .pay(SILVER, u64::from(loads) * u64::from(silver), here.market.clone())
+        .grant(buy.good.asset(), loads.into(), here.market.clone())
+        .game(MoveStock::KIND, &here.trades(buy.good, -i32::from(loads), silver)?))
 }
 
 pub(super) fn sell(sell: &Sell, _: &Purse, context: &AskContext<'_>) -> Result<PlanRequest, TradeRefusal> {
-    let (loads, Here { slug, market, prices, lore, .. }) = (checked(sell.loads)?, here(context)?);
-    let silver = prices.of_good(sell.good);
+    let (loads, here) = (checked(sell.loads)?, here(context)?);
+    let store = here.store(sell.good)?;
+    let room = store.room();
+    if room < loads.into() {
+        return Err(TradeRefusal::StoreFull { room });
+    }
+    here.check_quota(store, loads)?;
+    let silver = store.terms.given_to_players(store.loads, loads.into(), store.traded_in(here.period()));
     if silver < sell.at_least {
         return Err(TradeRefusal::Price { silver });
     }
     Ok(context
         .request("sell")
-        .pay(sell.good.asset(), loads, market.clone())
-        .grant(SILVER, loads * u64::from(silver), market.clone())
-        .game(
-            MoveStock::KIND,
-            &MoveStock::brought(market, sell.good, sell.loads, lore.stock(slug, sell.good)),
-        ))
+        .pay(sell.good.asset(), loads.into(), here.market.clone())
+        .grant(SILVER, u64::from(loads) * u64::from(silver), here.market.clone())
+        .game(MoveStock::KIND, &here.trades(sell.good, loads.into(), silver)?))
 }
 
 pub(super) fn hand_in(_: &HandIn, _: &Purse, context: &AskContext<'_>) -> Result<PlanRequest, TradeRefusal> {
-    let Here { node, slug, market, lore, .. } = here(context)?;
+    let here = here(context)?;
     let period = bounty_period(context.tick.now_ms);
-    let good = asked_for(context.tick.seed, node, period);
-    let silver = 2 * u64::from(lore.usual_price(good)) * u64::from(BOUNTY_LOADS);
-    let taken = TakeBounty { market: market.clone(), period, player: context.player.clone() };
+    let good = asked_for(context.tick.seed, here.node, period);
+    let silver = 2 * u64::from(here.lore.usual_price(good)) * u64::from(BOUNTY_LOADS);
+    let taken = TakeBounty { market: here.market.clone(), period, player: context.player.clone() };
     Ok(context
         .request("bounty")
         .game(TakeBounty::KIND, &taken)
-        .pay(good.asset(), BOUNTY_LOADS.into(), market.clone())
-        .game(
-            MoveStock::KIND,
-            &MoveStock::brought(market.clone(), good, BOUNTY_LOADS, lore.stock(slug, good)),
-        )
-        .grant(SILVER, silver, market)
+        .pay(good.asset(), BOUNTY_LOADS.into(), here.market.clone())
+        .game(MoveStock::KIND, &here.brought(good, BOUNTY_LOADS)?)
+        .grant(SILVER, silver, here.market.clone())
         .grant(STRONGBOX, 1, GIVEN_OUT))
 }
 
@@ -229,10 +310,21 @@ pub(super) fn found(summary: &MutationSummary) -> Vec<(String, u64)> {
 
 pub(super) fn traded(
     good: Good,
+    loads: u16,
     outcome: Result<&MutationSummary, &PlanRefusal>,
 ) -> Result<Traded, TradeRefusal> {
     let summary = outcome.map_err(TradeRefusal::from)?;
-    Ok(Traded { silver: left(summary, &SILVER.into()), loads: left(summary, &good.asset()) })
+    let of_player = summary.holdings().iter().filter(|held| held.account.player().is_some());
+    let paid = of_player.filter(|held| held.asset == SILVER.into()).map(|held| held.delta);
+    let price = paid.sum::<i64>().unsigned_abs() / u64::from(loads.max(1));
+    let after = summary.told::<Moved>(MoveStock::KIND).pop();
+    Ok(Traded {
+        silver: left(summary, &SILVER.into()),
+        loads: left(summary, &good.asset()),
+        price: u32::try_from(price).unwrap_or(u32::MAX),
+        stock: after.as_ref().map_or(0, |after| after.loads),
+        quota_left: after.as_ref().map_or(0, |after| after.quota_left),
+    })
 }
 
 pub(super) fn handed_in(

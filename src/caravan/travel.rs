@@ -1,4 +1,5 @@
-//! Caravans: from node to node, with a rest and some trade at each.
+//! Caravans: from node to node, with a rest and some trade at each. They go where it pays, and carry what pays; now and then their
+//! drivers follow a habit or a whim instead.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +10,7 @@ use super::goods::{Burden, Cargo, Good};
 use super::haggle::{Bid, Offer};
 use super::lore::Lore;
 use super::market::{Prices, TradedHere};
+use super::profit::{bargains, best_way};
 use super::roads::{NodeId, Roads};
 
 /// A caravan, of which everybody sees something and few see all.
@@ -111,6 +113,19 @@ const REST_S: std::ops::Range<f32> = 2.0..20.0;
 const PLANNED_AHEAD: usize = 2;
 /// Most loads of a good that it buys at once.
 const LOADS_MAX: usize = 6;
+/// Most loads that it carries.
+const CARRIED_MAX: u32 = 12;
+/// So many kinds of goods it buys at once.
+const KINDS_MAX: usize = 2;
+/// So often it goes where it pays; else its driver goes where it always does, or anywhere.
+const THRIFTY_SHARE: f32 = 0.6;
+const HABIT_SHARE: f32 = 0.2;
+/// So often its driver buys what promises nothing.
+const WHIM_SHARE: f32 = 0.2;
+/// Most silver that it keeps: what is more its people share.
+const PURSE_MAX: u32 = 2_000;
+/// Of its silver it pays at most one part in so many to its people.
+const WAGES_PART: u32 = 10;
 /// What its driver brings along, silver.
 const FIRST_PURSE: std::ops::Range<f32> = 150.0..900.0;
 /// Most people of a caravan.
@@ -152,10 +167,10 @@ pub(super) fn travel(
         let mut chance = context.random(net_id, NEXT_NODE);
         let caravan = &mut *caravan;
         journey.from = journey.to;
-        journey.to = caravan.next_node(&mut chance, &roads, journey.from);
+        journey.to = caravan.next_node(&mut chance, &prices, &roads, journey.from);
         journey.rests_until = context.tick.0 + context.ticks(chance.between(REST_S));
         let mut chance = context.random(net_id, TRADE);
-        caravan.trade(&mut chance, &prices, &mut traded);
+        caravan.trade(&mut chance, &prices, *journey, &mut traded);
         caravan.weight_kg = caravan.cargo.weight_kg(&lore);
         if chance.chance(CREW_CHANGES_SHARE) {
             caravan.crew.change(&mut chance);
@@ -172,16 +187,16 @@ pub(super) fn travel(
 
 impl Caravan {
     /// Takes the next node off the plan, and plans one more.
-    fn next_node(&mut self, chance: &mut Random, roads: &Roads, here: NodeId) -> NodeId {
-        self.plan(chance, roads, here);
+    fn next_node(&mut self, chance: &mut Random, prices: &Prices, roads: &Roads, here: NodeId) -> NodeId {
+        self.plan(chance, prices, roads, here);
         let next = self.route.remove(0);
-        self.plan(chance, roads, here);
+        self.plan(chance, prices, roads, here);
         self.destination = next.0;
         next
     }
 
     /// Plans ahead from the end of the plan; from `here` where there is none.
-    fn plan(&mut self, chance: &mut Random, roads: &Roads, here: NodeId) {
+    fn plan(&mut self, chance: &mut Random, prices: &Prices, roads: &Roads, here: NodeId) {
         while self.route.len() < PLANNED_AHEAD {
             let destination = NodeId(self.destination);
             let (before, last) = match self.route[..] {
@@ -189,28 +204,55 @@ impl Caravan {
                 [last] => (destination, last),
                 [.., before, last] => (before, last),
             };
-            self.route.push(choose_next(chance, roads, last, before, self.seed));
+            self.route.push(choose_next(chance, prices, roads, last, before, self.seed));
         }
     }
 
     /// Sells what it carries, pays its people, buys something else, and forgets who bade for it.
-    fn trade(&mut self, chance: &mut Random, prices: &Prices, traded: &mut TradedHere) {
-        for (good, loads) in std::mem::take(&mut self.cargo).iter() {
-            self.purse = self.purse.saturating_add(prices.of_good(good) * u32::from(loads));
-            traded.note(good, i64::from(loads));
-        }
+    fn trade(&mut self, chance: &mut Random, prices: &Prices, journey: Journey, traded: &mut TradedHere) {
+        self.sell(prices, journey.from, traded);
         let wages: u32 = self.crew.members.iter().map(|member| member.wage).sum();
-        self.purse = self.purse.saturating_sub(wages);
-        for _ in 0..2 {
-            let good = Good::ALL[chance.below(Good::ALL.len())];
-            let affordable = (self.purse / prices.of_good(good).max(1)) as usize;
-            let loads = (1 + chance.below(LOADS_MAX)).min(affordable);
-            self.purse -= prices.of_good(good) * loads as u32;
-            self.cargo.add(good, loads as u16);
-            traded.note(good, -(loads as i64));
+        self.purse -= wages.min(self.purse / WAGES_PART);
+        self.purse = self.purse.min(PURSE_MAX);
+        let mut wares: Vec<Good> =
+            bargains(prices, journey.from, journey.to).into_iter().map(|(good, _)| good).collect();
+        if wares.is_empty() && chance.chance(WHIM_SHARE) {
+            wares.push(Good::ALL[chance.below(Good::ALL.len())]);
+        }
+        for good in wares.into_iter().take(KINDS_MAX) {
+            let loads = 1 + chance.below(LOADS_MAX) as u32;
+            self.buy(prices, journey.from, good, loads, traded);
         }
         self.bids.clear();
         self.offer = None;
+    }
+
+    /// Sells what it carries; what the node has no room for it keeps.
+    fn sell(&mut self, prices: &Prices, here: NodeId, traded: &mut TradedHere) {
+        for (good, carried) in std::mem::take(&mut self.cargo).iter() {
+            let store = prices.store(here, good);
+            let loads = store.map_or(0, |store| store.room_for_caravans().min(carried.into()));
+            if let Some(store) = store.filter(|_| loads > 0) {
+                let silver = store.terms.given(store.loads, loads);
+                self.purse = self.purse.saturating_add(silver * loads);
+                traded.note(here, good, loads.into(), silver);
+            }
+            self.cargo.add(good, carried - loads as u16);
+        }
+    }
+
+    /// Buys so many loads, or as many as there are, as it can carry and as it can pay for.
+    fn buy(&mut self, prices: &Prices, here: NodeId, good: Good, loads: u32, traded: &mut TradedHere) {
+        let Some(store) = prices.store(here, good) else { return };
+        let carried: u32 = self.cargo.iter().map(|(_, loads)| u32::from(loads)).sum();
+        let loads = loads.min(store.for_caravans()).min(CARRIED_MAX.saturating_sub(carried));
+        let silver = store.terms.asked(store.loads, loads);
+        let loads = loads.min(self.purse / silver);
+        if loads > 0 {
+            self.purse -= silver * loads;
+            self.cargo.add(good, loads as u16);
+            traded.note(here, good, -i64::from(loads), silver);
+        }
     }
 }
 
@@ -232,13 +274,28 @@ impl Member {
     }
 }
 
-/// Any neighbour but the one it came from, unless there is no other; some caravans like to turn the same way.
-fn choose_next(chance: &mut Random, roads: &Roads, here: NodeId, from: NodeId, seed: u64) -> NodeId {
+/// Any neighbour but the one it came from, unless there is no other: mostly the one to which it pays to travel; some caravans like to
+/// turn the same way.
+fn choose_next(
+    chance: &mut Random,
+    prices: &Prices,
+    roads: &Roads,
+    here: NodeId,
+    from: NodeId,
+    seed: u64,
+) -> NodeId {
     let neighbours = &roads.node(here).neighbours;
     let onward: Vec<NodeId> = neighbours.iter().copied().filter(|&node| node != from).collect();
     let choices = if onward.is_empty() { neighbours } else { &onward };
-    let habit = (seed as usize) % choices.len();
-    if chance.chance(0.5) { choices[habit] } else { choices[chance.below(choices.len())] }
+    let habit = choices[(seed as usize) % choices.len()];
+    let mood = chance.unit();
+    if mood < THRIFTY_SHARE {
+        best_way(prices, roads, here, choices).unwrap_or(habit)
+    } else if mood < THRIFTY_SHARE + HABIT_SHARE {
+        habit
+    } else {
+        choices[chance.below(choices.len())]
+    }
 }
 
 /// Puts the caravan of this number somewhere on a road.
@@ -262,7 +319,8 @@ pub(super) fn spawn_caravan(world: &mut Population<'_>, roads: &Roads, number: u
     }
     caravan.cargo.add(Good::ALL[chance.below(Good::ALL.len())], 1 + chance.below(LOADS_MAX) as u16);
     caravan.weight_kg = caravan.cargo.weight_kg(world.reference());
-    caravan.plan(&mut chance, roads, from);
+    // Nobody has heard of prices yet.
+    caravan.plan(&mut chance, &Prices::default(), roads, from);
     let journey = Journey { from, to, rests_until: 0 };
     world.spawn(SpawnRequest::new(NetId::WORLD, place, (caravan, journey, Subject::default())));
 }

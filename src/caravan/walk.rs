@@ -8,6 +8,7 @@ use super::errands::Errands;
 use super::hands::Retinue;
 use super::people::{Character, Outfit};
 use super::purse::Purse;
+use super::quotes::Quotes;
 use super::roads::Roads;
 
 /// What everybody sees of a player.
@@ -115,7 +116,8 @@ pub(super) fn avatar(request: &AvatarRequest, roads: &Roads) -> SpawnRequest {
     let place = request.world.clamp(node.place + offset.extend(0.0));
     let walker = Walker { name: name.to_owned(), ..Walker::default() };
     let subject = Allegiance::of(name).subject_of(request.player.clone());
-    let owned = (Purse::default(), Retinue::default(), Campaign::default(), Errands::default());
+    let owned =
+        (Purse::default(), Quotes::default(), Retinue::default(), Campaign::default(), Errands::default());
     let person = (Character::default(), Outfit::default());
     SpawnRequest { class: 0, ..SpawnRequest::new(NetId::WORLD, place, (walker, owned, person, subject)) }
 }

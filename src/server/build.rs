@@ -36,7 +36,7 @@ use super::counters::GameCounters;
 use crate::store::game::GameStore;
 use crate::value::asked::AskedHere;
 use crate::value::register::{GameTables, RegisteredCouriers};
-use crate::value::{Book, Delivered, Desk, HouseNet, RewardOutcomes, Tables};
+use crate::value::{Book, Committed, Delivered, Desk, HouseNet, RewardOutcomes, Tables};
 
 use super::population::{Npcs, Population};
 use super::reference::DeclaredReference;
@@ -401,6 +401,7 @@ fn install_resources(world: &mut World, settings: &WorldSettings, layout: Layout
     world.init_resource::<AskedHere>();
     world.init_resource::<RewardOutcomes>();
     world.init_resource::<Delivered>();
+    world.init_resource::<Committed>();
     world.init_resource::<Tables>();
     world.init_resource::<GameTables>();
     world.init_resource::<HouseNet>();

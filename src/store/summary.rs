@@ -1,7 +1,9 @@
 //! What came of a plan: told from the rows that were really changed, and by nobody but the executor.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::game::TOLD_BYTES_MAX;
 use crate::ids::TickNumber;
 use crate::protocol::codec::{self, DecodeError};
 use crate::reward::{Account, AffectedDomains, Claim, Holdings, Lot, Name, PlannedLine};
@@ -62,7 +64,12 @@ pub(super) struct Content {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MutationSummary {
     content: Content,
+    /// What the game's own kinds of change told of it, in their order.
+    told: Vec<Told>,
 }
+
+/// What a kind of change told: its name, and what it encoded.
+pub(super) type Told = (Name, Vec<u8>);
 
 /// What became of holdings in memory when a summary was laid upon them.
 #[must_use = "holdings that missed something must be loaded again"]
@@ -77,22 +84,32 @@ pub enum Settling {
 }
 
 impl MutationSummary {
-    pub(super) fn new(content: Content) -> Self {
-        Self { content }
+    pub(super) fn new(content: Content, told: Vec<Told>) -> Self {
+        Self { content, told }
     }
 
     /// As it stands in the row of its claim.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![FORM];
         codec::encode_into(&self.content, &mut bytes);
+        // It stands behind the rest, and only where there is some: what was written before there could be any is read as ever.
+        if !self.told.is_empty() {
+            codec::encode_into(&self.told, &mut bytes);
+        }
         bytes
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         match bytes {
             [FORM, rest @ ..] => {
-                let (content, _) = codec::decode_prefix::<Content, BYTES_MAX>("a summary", rest)?;
-                Ok(Self { content })
+                let (content, used) = codec::decode_prefix::<Content, BYTES_MAX>("a summary", rest)?;
+                let told = match &rest[used..] {
+                    [] => Vec::new(),
+                    rest => {
+                        codec::decode_prefix::<Vec<Told>, BYTES_MAX>("what a kind of change told", rest)?.0
+                    }
+                };
+                Ok(Self { content, told })
             }
             [form, ..] => Err(DecodeError::malformed("a summary", format!("it is of form {form}"))),
             [] => Err(DecodeError::malformed("a summary", "it is empty")),
@@ -151,6 +168,18 @@ impl MutationSummary {
     #[must_use]
     pub fn domains(&self) -> AffectedDomains {
         self.content.domains
+    }
+
+    /// What changes of this kind told with [`GameTransaction::tell`](super::game::GameTransaction::tell), in their order. What is
+    /// of another type than `T` is left out.
+    #[must_use]
+    pub fn told<T: DeserializeOwned>(&self, kind: &str) -> Vec<T> {
+        let of_kind = self.told.iter().filter(|(of, _)| of.as_str() == kind);
+        of_kind
+            .filter_map(|(_, bytes)| {
+                codec::decode_prefix::<T, TOLD_BYTES_MAX>("", bytes).ok().map(|(it, _)| it)
+            })
+            .collect()
     }
 
     /// How many deliveries wait in the outbox because of it.

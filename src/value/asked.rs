@@ -79,3 +79,16 @@ impl Delivered {
         self.0.iter().filter(move |delivery| delivery.kind == *kind)
     }
 }
+
+/// What the store committed since the last tick's `Settle`, whoever asked for it, in the order in which it was committed; what had
+/// been committed before, and is only told again, is not among it. For node systems in that set and after it: so a game keeps
+/// what it knows of its own tables and houses up to date.
+#[derive(Resource, Debug, Default)]
+pub struct Committed(pub(crate) Vec<Arc<MutationSummary>>);
+
+impl Committed {
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &MutationSummary> {
+        self.0.iter().map(Arc::as_ref)
+    }
+}

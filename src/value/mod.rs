@@ -21,7 +21,7 @@ pub mod register;
 pub mod settled;
 pub mod stage;
 
-pub use asked::{Delivered, RewardOutcome, RewardOutcomes, Rewards, RewardsOfNode};
+pub use asked::{Committed, Delivered, RewardOutcome, RewardOutcomes, Rewards, RewardsOfNode};
 pub use book::Book;
 pub use desk::{Desk, ValueCounts};
 pub use immediate::{Answer, Ask, AskContext};

@@ -14,6 +14,7 @@ use crate::players::PlayerRequest;
 use crate::reward::{Account, Claim, ClaimKey, CommitBatch, Name, Overflow, Part, PlanRefusal, PlanRequest};
 use crate::server::WorldSettings;
 use crate::server::io::OutputSoFar;
+use crate::store::MutationSummary;
 
 use super::asked::{AskedHere, RewardOutcomes};
 use super::desk::{Origin, Waiting};
@@ -57,6 +58,31 @@ impl HouseNet {
             if from < to { ((from, to, asset), amount) } else { ((to, from, asset), -amount) };
         let net = self.net.entry(between).or_default();
         *net = net.saturating_add(amount);
+    }
+
+    /// How much of an asset one house owes another that is not on its way to the store yet; below nothing what it is owed. O(log
+    /// houses).
+    #[must_use]
+    pub fn owed(&self, asset: impl Into<Name>, from: impl Into<Name>, to: impl Into<Name>) -> i64 {
+        let (asset, from, to) = (asset.into(), from.into(), to.into());
+        let net = |between: Between| self.net.get(&between).copied().unwrap_or(0);
+        if from < to { net((from, to, asset)) } else { -net((to, from, asset)) }
+    }
+
+    /// Whether what is owed goes to the store in this tick, before everything that is asked for in it.
+    #[must_use]
+    pub fn is_due(&self, tick: u64, hz: u16) -> bool {
+        self.under_way.is_none() && self.is_time(tick, hz)
+    }
+
+    fn is_time(&self, tick: u64, hz: u16) -> bool {
+        tick.is_multiple_of(EVERY_S * u64::from(hz)) || (self.apart && !self.net.is_empty())
+    }
+
+    /// Whether it is the net of some seconds that was committed.
+    #[must_use]
+    pub fn is_net(summary: &MutationSummary) -> bool {
+        summary.claim().account == Account::House(NETTING.into())
     }
 
     /// How many movements were netted since the start.
@@ -105,11 +131,6 @@ impl HouseNet {
         }
     }
 
-    /// Whether something is to be committed at once, since it may be what is refused.
-    fn is_hurried(&self) -> bool {
-        self.apart && !self.net.is_empty()
-    }
-
     /// Takes out what can go in one plan.
     fn take(&mut self, tick: u64, now_ms: u64) -> Option<(Claim, PlanRequest)> {
         self.net.retain(|_, amount| *amount != 0);
@@ -146,10 +167,10 @@ impl HouseNet {
 /// Before everything else of `Plan`: hears what was committed, and asks for what is due.
 pub(super) fn ask(world: &mut World) {
     let (now_ms, tick) = moment(world);
-    let hz = u64::from(world.resource::<WorldSettings>().hz);
+    let hz = world.resource::<WorldSettings>().hz;
     world.resource_scope(|world, mut net: bevy_ecs::prelude::Mut<HouseNet>| {
         net.hear(world.resource::<RewardOutcomes>());
-        if (tick.is_multiple_of(EVERY_S * hz) || net.is_hurried())
+        if net.is_time(tick, hz)
             && let Some((claim, request)) = net.take(tick, now_ms)
         {
             world.resource_mut::<AskedHere>().0.push((NetId::WORLD, claim, request));

@@ -24,7 +24,7 @@ use crate::session::Sessions;
 use crate::store::{ClaimAnswer, MutationSummary, PlanOutcome};
 
 use super::Tables;
-use super::asked::{AskedHere, Delivered, RewardOutcome, RewardOutcomes};
+use super::asked::{AskedHere, Committed, Delivered, RewardOutcome, RewardOutcomes};
 use super::book::Book;
 use super::desk::{Desk, LookUp, Origin, UnderWay, WAITING_PER_PLAYER_MAX, Waiting};
 use super::netting;
@@ -39,6 +39,7 @@ pub fn settle(world: &mut World) {
     world.resource_mut::<Delivered>().0 = delivered;
     let outcomes = std::mem::take(&mut world.resource_mut::<SealedInput>().plans);
     let mut changed: Vec<PlayerId> = Vec::new();
+    let mut committed = Vec::new();
     for outcome in outcomes {
         let mut desk = world.resource_mut::<Desk>();
         let origin = desk.end(outcome.number);
@@ -54,11 +55,15 @@ pub fn settle(world: &mut World) {
         }
         if let Ok(summary) = &outcome.result {
             changed.append(&mut world.resource_mut::<Book>().settle(summary));
+            if !outcome.is_repeat {
+                committed.push(summary.clone());
+            }
         }
         if let Some(origin) = origin {
             conclude(world, origin, outcome.result);
         }
     }
+    world.resource_mut::<Committed>().0 = committed;
     let told = std::mem::take(&mut world.resource_mut::<Desk>().untold);
     world.resource_mut::<RewardOutcomes>().0 = told;
     changed.sort_unstable();

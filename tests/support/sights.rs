@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use bevy_ecs::world::EntityRef;
 use terrane::caravan::{
-    Board, Cache, Campaign, Caravan, Charter, Errands, Market, Purse, Ranks, Retinue, Walker,
+    Board, Cache, Campaign, Caravan, Charter, Errands, Market, Purse, Quotes, Ranks, Retinue, Walker,
 };
 use terrane::cell::pool::Cells;
 use terrane::client::mirror::MirrorEntity;
@@ -105,10 +105,11 @@ pub fn expected_of(
         let cache = looking.at::<Cache>(&found, |_| {});
         let walker = looking.at::<Walker>(&found, |_| {});
         let purse = looking.at::<Purse>(&found, |_| {});
+        let quotes = looking.at::<Quotes>(&found, |_| {});
         let retinue = looking.at::<Retinue>(&found, |_| {});
         let campaign = looking.at::<Campaign>(&found, |_| {});
         let errands = looking.at::<Errands>(&found, |_| {});
-        let all = [caravan, walker, charter, cache, purse, retinue, campaign, errands];
+        let all = [caravan, walker, charter, cache, purse, quotes, retinue, campaign, errands];
         all.into_iter().flatten().collect()
     };
     let [x, y, z] = terrane::space::LatticePoint::of(entity.position).0;
@@ -144,6 +145,7 @@ pub fn held(schema: &Schema, entity: &MirrorEntity) -> Option<ExpectedEntity> {
         held_of::<Charter>(schema, entity),
         held_of::<Cache>(schema, entity),
         held_of::<Purse>(schema, entity),
+        held_of::<Quotes>(schema, entity),
         held_of::<Retinue>(schema, entity),
         held_of::<Campaign>(schema, entity),
         held_of::<Errands>(schema, entity),

@@ -107,9 +107,13 @@ impl Changes {
             market.prices.values().map(|price| price.stock / 100).collect::<Vec<_>>(),
         );
         self.note(
-            "market.surplus",
+            "market.stores",
             "",
-            market.prices.values().map(|price| price.surplus).collect::<Vec<_>>(),
+            market
+                .stores
+                .values()
+                .flat_map(|stores| stores.values().map(|store| store.loads))
+                .collect::<Vec<_>>(),
         );
         let cells = node.resource::<Rows>();
         for (net_id, row) in cells.iter() {
@@ -175,7 +179,7 @@ fn of_all_that_policies_decide_by_nothing_stays_as_it_is() {
         "crew",
         "market.prices",
         "market.stock",
-        "market.surplus",
+        "market.stores",
         "offer",
         "party",
         "purse",

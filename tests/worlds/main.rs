@@ -23,6 +23,7 @@ mod ghosts;
 mod globals;
 mod histories;
 mod lives;
+mod market;
 mod numbers;
 mod overlap;
 mod people;

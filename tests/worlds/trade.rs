@@ -116,8 +116,14 @@ fn reasons_against_a_trade_are_typed() {
     let refused = |reason: &str| {
         TradeRefusal::from(&PlanRefusal::Game { kind: "move_stock".into(), reason: reason.to_owned() })
     };
-    assert_eq!(refused("the node has not so many loads left"), TradeRefusal::SoldOut);
-    assert_eq!(refused("the node has no room for so many loads"), TradeRefusal::StoreFull);
+    for refusal in [
+        TradeRefusal::SoldOut { left: 3 },
+        TradeRefusal::StoreFull { room: 0 },
+        TradeRefusal::QuotaUsed { left: 2, opens_in_s: 40 },
+        TradeRefusal::HadAlready,
+    ] {
+        assert_eq!(refused(&refusal.to_string()), refusal);
+    }
     let unknown = refused("another");
     assert!(matches!(unknown, TradeRefusal::Value(_)), "{unknown}");
 }

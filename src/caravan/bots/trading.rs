@@ -9,7 +9,7 @@ use crate::protocol::messages::ActionRefusal;
 use super::super::lore::{ItemId, OriginId, SkillId};
 use super::super::{
     BOUNTY_LOADS, Board, Buy, Campaign, Character, CreateCharacter, Deliver, Errand, Errands, Fight, Good,
-    Hand, HandIn, Hire, LOADS_MAX, Learn, Market, Mend, NodeId, Order, PayOff, Purse, Retinue, Sell, Study,
+    Hand, HandIn, Hire, LOADS_MAX, Learn, Mend, NodeId, Order, PayOff, Purse, Quotes, Retinue, Sell, Study,
     TRADE_REACH_M, TakeErrand, TradeRefusal, Wear,
 };
 use super::BotMap;
@@ -62,8 +62,8 @@ impl Trading {
         let errand = errands.as_ref().and_then(Errands::current);
         let board = player.view().entities().find_map(|entity| entity.component::<Board>(&schema));
         let asked = board.and_then(|board| Some((board.period, *board.asked.get(node)?)));
-        let market = player.view().entities().find_map(|entity| entity.component::<Market>(&schema));
-        let price = |good: Good| market.as_ref()?.prices.get(&good).map(|price| price.silver);
+        let quotes = own.component::<Quotes>(&schema);
+        let price = |good: Good| quotes.as_ref()?.goods.get(&good).map(|quote| quote.silver);
         let held: Vec<(Good, u16)> = purse.goods.iter().collect();
         let hands = retinue.as_ref().map_or(HANDS_WANTED, |retinue| retinue.hands.all());
         let wounded = retinue.as_ref().map_or(0, |retinue| *retinue.wounded);

@@ -18,7 +18,7 @@ use crate::store::compensation::reference_of;
 use crate::store::error::text_of;
 use crate::store::fence::Side;
 use crate::store::game::GameTransaction;
-use crate::store::summary::{ChangedClock, ChangedHolding, Content, MutationSummary};
+use crate::store::summary::{ChangedClock, ChangedHolding, Content, MutationSummary, Told};
 
 /// Somebody whose holdings the plan under way rests on.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ pub(super) struct Work {
     pub(super) moved: Vec<Moved>,
     clocks: Vec<ChangedClock>,
     pub(super) domains: AffectedDomains,
+    told: Vec<Told>,
 }
 
 /// Carries out the plans of one batch.
@@ -215,12 +216,14 @@ impl<'a> Executor<'a> {
             // What panics in a game is void like what fails, and no more: the store goes on.
             catch_unwind(AssertUnwindSafe(|| (kind.carry_out)(&mut tx, data)))
         });
+        let told = tx.take_told();
         tx.finish().map_err(Stop::Broken)?;
         let done = done.map_err(|panic| {
             let text = format!("the kind of change `{name}` panicked: {}", text_of(panic.as_ref()));
             Stop::Broken(rusqlite::Error::ToSqlConversionFailure(text.into()))
         })?;
         self.work.domains |= AffectedDomains::GAME;
+        self.work.told.extend(told.into_iter().map(|bytes| (name.clone(), bytes)));
         done.map_err(|refusal| {
             PlanRefusal::Game { kind: name.clone(), reason: refusal.reason().to_owned() }.into()
         })
@@ -228,7 +231,8 @@ impl<'a> Executor<'a> {
 
     fn summary(&mut self, plan: &MutationPlan, outbox: u32) -> MutationSummary {
         let version = |party: &Party| (party.account.clone(), party.version.cast_unsigned() + 1);
-        MutationSummary::new(Content {
+        let told = std::mem::take(&mut self.work.told);
+        let content = Content {
             claim: plan.claim.clone(),
             plan_hash: plan.hash(),
             use_case: plan.use_case.clone(),
@@ -240,7 +244,8 @@ impl<'a> Executor<'a> {
             domains: self.work.domains,
             outbox,
             lines: plan.lines.clone(),
-        })
+        };
+        MutationSummary::new(content, told)
     }
 
     fn add_claim(

@@ -51,6 +51,9 @@ use crate::reward::Name;
 /// Most bytes of the data of one change of a game's kind.
 pub const KIND_DATA_BYTES_MAX: usize = 1 << 16;
 
+/// Most bytes that one change of a game's kind may tell of itself.
+pub const TOLD_BYTES_MAX: usize = 1 << 14;
+
 /// Why a change of a game's kind is not possible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KindRefusal(String);

@@ -2,8 +2,10 @@
 
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ToSql, params_from_iter};
+use serde::Serialize;
 
-use super::KindRefusal;
+use super::{KindRefusal, TOLD_BYTES_MAX};
+use crate::protocol::codec;
 
 /// Most rows that one query returns.
 const ROWS_MAX: usize = 100_000;
@@ -81,13 +83,15 @@ pub struct GameTransaction<'a> {
     /// Keeps statements of different sides apart.
     mark: &'a str,
     now_ms: u64,
+    /// What the change tells of itself, each encoded.
+    told: Vec<Vec<u8>>,
     /// What went wrong that is not the game's doing: it voids the whole transaction, whatever the game makes of it.
     broken: Option<rusqlite::Error>,
 }
 
 impl<'a> GameTransaction<'a> {
     pub(in crate::store) fn new(connection: &'a Connection, mark: &'a str, now_ms: u64) -> Self {
-        Self { connection, mark, now_ms, broken: None }
+        Self { connection, mark, now_ms, told: Vec::new(), broken: None }
     }
 
     /// What went wrong, if something did. A game's SQL that ends the transaction goes wrong as well.
@@ -100,6 +104,25 @@ impl<'a> GameTransaction<'a> {
             )),
             None => Ok(()),
         }
+    }
+
+    /// What the change told, in its order.
+    pub(in crate::store) fn take_told(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.told)
+    }
+
+    /// Tells something to whoever hears of the plan, such as what is left: it stands in the plan's
+    /// [summary](crate::store::MutationSummary::told), so that a repeat is told the same.
+    ///
+    /// # Errors
+    /// When all that this change tells is more than [`TOLD_BYTES_MAX`].
+    pub fn tell<T: Serialize>(&mut self, what: &T) -> Result<(), KindRefusal> {
+        let bytes = codec::encode(what);
+        if self.told.iter().map(Vec::len).sum::<usize>() + bytes.len() > TOLD_BYTES_MAX {
+            return Err(KindRefusal::new(format!("it tells more than {TOLD_BYTES_MAX} bytes")));
+        }
+        self.told.push(bytes);
+        Ok(())
     }
 
     /// Calendar time of the tick that commits it, milliseconds since 1970.

@@ -216,3 +216,41 @@ fn data_of_another_kind_is_refused() {
     let refusal = refused(&mut store, plan(1, &[(alice(), 0)], vec![bad]));
     assert!(matches!(refusal, PlanRefusal::Game { .. }), "{refusal}");
 }
+
+/// Tells so many bytes of itself.
+struct Tells;
+
+impl MutationKind for Tells {
+    const NAME: &'static str = "tells";
+    type Data = u32;
+
+    fn carry_out(tx: &mut GameTransaction<'_>, bytes: u32) -> Result<(), KindRefusal> {
+        tx.tell(&"left")?;
+        tx.tell(&"x".repeat(bytes as usize))
+    }
+}
+
+/// E9, F3: what a change tells of itself stands in the plan's summary, also in a repeat's after a restart; more than may be is refused
+/// with the whole plan.
+#[test]
+fn what_a_change_tells_is_told_again() {
+    let place = place();
+    let open = || {
+        let mut store = store(&place);
+        store.adopt_game(GameStore::default().plugin(shop().kind::<Tells>())).unwrap();
+        store
+    };
+    let tells = |bytes: u32| Mutation::Game { kind: "tells".into(), data: codec::encode(&bytes) };
+    let told = |summary: &MutationSummary| summary.told::<String>("tells");
+    let mut store = open();
+    let first = done(&mut store, plan(1, &[(alice(), 0)], vec![tells(3)]));
+    assert_eq!(told(&first), ["left", "xxx"]);
+    assert_eq!(first.told::<String>("take_stock"), Vec::<String>::new(), "that one told nothing");
+    let bytes = u32::try_from(crate::store::game::TOLD_BYTES_MAX).unwrap();
+    let refusal = refused(&mut store, plan(2, &[(alice(), 1)], vec![tells(bytes)]));
+    assert!(matches!(refusal, PlanRefusal::Game { .. }), "{refusal}");
+    drop(store);
+    let again = one(&mut open(), plan(1, &[(alice(), 0)], vec![tells(3)]));
+    assert!(again.is_repeat);
+    assert_eq!(told(again.result.as_ref().unwrap()), ["left", "xxx"]);
+}
