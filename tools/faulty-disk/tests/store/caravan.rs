@@ -26,8 +26,22 @@ use crate::failing::{faults, for_each};
 use crate::save::{Place, files_in, identity};
 
 /// What the game asks the store for, as its claims call it.
-const USE_CASES: [&str; 10] =
-    ["welcome", "buy", "sell", "bounty", "hire", "pay-off", "mend", "errand", "battle", "rounds"];
+const USE_CASES: [&str; 14] = [
+    "count",
+    "welcome",
+    "create-character",
+    "learn",
+    "wear",
+    "buy",
+    "sell",
+    "bounty",
+    "hire",
+    "pay-off",
+    "mend",
+    "errand",
+    "battle",
+    "rounds",
+];
 /// Players, and how long they play at most until all of it has happened.
 const PLAYERS: u64 = 40;
 const TICKS_MAX: u64 = 12_000;
