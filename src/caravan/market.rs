@@ -22,8 +22,10 @@ use super::purse::SILVER;
 use super::roads::{NodeId, Roads};
 use super::shelf::Store;
 
-/// Every so many ticks is an hour of the market: nodes make something and use something up, and travellers tell new prices.
+/// Every so many ticks is an hour of the market: travellers tell new prices.
 pub const HOUR_TICKS: u64 = 40;
+/// Every so many ticks nodes bring in what they make, and use something up. Oftener, and there would be nothing to carry for caravans.
+const HARVEST_EVERY_TICKS: u64 = 200;
 /// The house of all who trade and are no players: caravans, and the country around the nodes, which makes goods and uses them up.
 pub(super) const COUNTRY: &str = "npc/country";
 /// How the houses that keep the nodes' goods and silver are called.
@@ -114,8 +116,8 @@ impl Market {
         self.tell_rates(roads);
     }
 
-    /// An hour passes: nodes make what they make, and use up what they use up. Gives how many loads came into each store, or left it.
-    fn pass_an_hour(&mut self) -> Vec<(String, Good, i64)> {
+    /// Nodes bring in what they make, and use up what they use up. Gives how many loads came into each store, or left it.
+    fn harvest(&mut self) -> Vec<(String, Good, i64)> {
         let mut drifted = Vec::new();
         for (node, stores) in &mut self.stores {
             for (&good, store) in stores {
@@ -257,8 +259,8 @@ impl TradedHere {
     }
 }
 
-/// Brings what was traded in all cells to the stores; sums do not depend on which cell they were made in. When an hour has passed,
-/// nodes make and use up what they do.
+/// Brings what was traded in all cells to the stores; sums do not depend on which cell they were made in. When it is time,
+/// nodes make and use up what they do, and new prices are told.
 pub(super) fn bring_to_market(world: &mut World) {
     let mut traded = BTreeMap::<(NodeId, Good), Dealt>::new();
     with_cells(world, |_, cells| {
@@ -270,8 +272,9 @@ pub(super) fn bring_to_market(world: &mut World) {
             }
         }
     });
-    let is_hour = world.resource::<NodeContext>().0.tick.0.is_multiple_of(HOUR_TICKS);
-    if traded.is_empty() && !is_hour {
+    let now = world.resource::<NodeContext>().0.tick.0;
+    let (is_hour, is_harvest) = (now.is_multiple_of(HOUR_TICKS), now.is_multiple_of(HARVEST_EVERY_TICKS));
+    if traded.is_empty() && !is_hour && !is_harvest {
         return;
     }
     world.resource_scope(|world, mut market: Mut<Market>| {
@@ -285,10 +288,12 @@ pub(super) fn bring_to_market(world: &mut World) {
                 give(&mut houses, &good.asset(), store.move_loads(loads), slug);
                 give(&mut houses, &SILVER.into(), -silver, slug);
             }
-            if is_hour {
-                for (slug, good, loads) in market.pass_an_hour() {
+            if is_harvest {
+                for (slug, good, loads) in market.harvest() {
                     give(&mut houses, &good.asset(), loads, &slug);
                 }
+            }
+            if is_hour {
                 market.tell_rates(&map.0);
             }
         });

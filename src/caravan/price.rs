@@ -14,7 +14,7 @@ const WANTED_PERCENT: u64 = 130;
 pub const SCARCE_TIMES: u64 = 2;
 /// Once the whole quota of a period is used up, a node would ask so much more of players, and give so much less, percent.
 const MARGIN_PERCENT_MAX: u64 = 10;
-/// Of what a store has beyond what there usually is, or lacks, one part in so many is used up or brought in each hour of the market.
+/// Of what a store has beyond what there usually is, or lacks, one part in so many is used up or brought in each time.
 const DRIFT_PART: i64 = 64;
 /// The same where a node makes what is lacking, or wants what there is too much of.
 const FAST_DRIFT_PART: i64 = 32;
@@ -108,7 +108,7 @@ impl Terms {
         (u64::from(self.given(stored, loads)) * percent / 100).max(1) as u32
     }
 
-    /// How many loads the node itself brings in (more than nothing) or uses up in an hour of the market. It never overshoots what
+    /// How many loads the node itself brings in (more than nothing) or uses up at a time. It never overshoots what
     /// there usually is.
     #[must_use]
     pub fn drift(&self, loads: u32) -> i64 {
