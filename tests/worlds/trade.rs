@@ -118,6 +118,8 @@ fn reasons_against_a_trade_are_typed() {
     };
     assert_eq!(refused("the node has not so many loads left"), TradeRefusal::SoldOut);
     assert_eq!(refused("the node has no room for so many loads"), TradeRefusal::StoreFull);
+    let again = "the bounty of this node was paid to you: it asks for something else soon";
+    assert_eq!(refused(again), TradeRefusal::HadAlready);
     let unknown = refused("another");
     assert!(matches!(unknown, TradeRefusal::Value(_)), "{unknown}");
 }
