@@ -30,7 +30,7 @@ const SHOWN: &[(&str, Shown)] = &[
     ("TradeRefusal::Price", In("trade.txt", "a load costs")),
     ("TradeRefusal::SoldOut", By("stores_and_boxes_follow_the_files")),
     ("TradeRefusal::StoreFull", By("reasons_against_a_trade_are_typed")),
-    ("TradeRefusal::HadAlready", In("a_bounty.txt", "the bounty of this node was paid to you")),
+    ("TradeRefusal::HadAlready", By("reasons_against_a_trade_are_typed")),
     ("TradeRefusal::Value", In("trade.txt", "are needed")),
     ("HandsRefusal::NoNode", In("hiring.txt", "there is no trade node within")),
     ("HandsRefusal::Count", By("what_the_console_does_not_ask_for_is_refused_by_the_world")),
