@@ -179,7 +179,7 @@ fn no_more_is_learned_than_there_are_points_for() {
     world.run(60);
     // Five levels are the most, and all six are asked for before the first is known.
     let came = asked(&mut world, anna, &std::array::from_fn::<_, 6, _>(|_| skill("fighting")));
-    assert_eq!(came[..5], [const { None }; 5]);
+    assert!(came[..5].iter().all(Option::is_none), "{came:?}");
     assert_eq!(came[5], Some(LearnRefusal::Highest { most: 5 }));
     world.run(60);
     let came = asked(&mut world, anna, &[skill("riding"), skill("riding"), skill("riding")]);
@@ -252,7 +252,12 @@ fn a_character_goes_along_over_borders() {
         world[client].act(&terrane::caravan::TakeCoach).expect("sent");
     }
     world.run(40);
-    assert_eq!(own::<Character>(&world, anna), before);
+    // What it has lived through on the way is another matter.
+    let after: Character = own(&world, anna);
+    assert_eq!(
+        (&after.origin, &after.attributes, &after.skills),
+        (&before.origin, &before.attributes, &before.skills)
+    );
     let avatar = world[anna].avatar().expect("she is in");
     let seen: Character = world.component(bob, avatar).expect("bob sees her");
     assert_eq!(seen.origin, before.origin);

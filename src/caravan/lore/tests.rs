@@ -285,13 +285,13 @@ const CASES: &[Case] = &[
         "table = \"provisions\" }",
         "table = \"rations\" }",
         "loot.toml:46:28: loot.bandit.row.table is \"rations\", which there is not; expected a loot table: strongbox, \
-         provisions, weapons, armour, bandit, chief, cutpurses, bandits, raiders; correct the name, or add what it names",
+         provisions, weapons, armour, bandit, chief, cutpurses, bandits, raiders, patrol, gang, escort; correct the name, or add what it names",
     ),
     (
         "loot.toml",
         "{ weight = 3 },",
         "{ weight = 3, table = \"chief\" },",
-        "loot.toml:20:27: loot.provisions.table is \"chief\", which leads back to it (provisions → chief → provisions); \
+        "loot.toml:19:27: loot.provisions.table is \"chief\", which leads back to it (provisions → chief → provisions); \
          expected nothing that leads back; take one of these steps out",
     ),
     (

@@ -25,7 +25,7 @@ const LIMBO: &str = "limbo";
 
 /// Become somebody: with an origin, and with skills besides for the points that it gives. What is not spent is kept for later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = Created, refusal = CharacterRefusal, rate = 1, burst = 5, coalesce = none,
+#[action(scope = self, caller = player, reply = Created, refusal = CharacterRefusal, rate = 2, burst = 8, coalesce = none,
     durability = immediate)]
 pub struct CreateCharacter {
     /// Where it comes from.
@@ -36,7 +36,7 @@ pub struct CreateCharacter {
 
 /// Be nobody in particular again. Everything that the player has goes back to where it came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = (), refusal = CharacterRefusal, rate = 1, burst = 5, coalesce = none,
+#[action(scope = self, caller = player, reply = (), refusal = CharacterRefusal, rate = 2, burst = 8, coalesce = none,
     durability = immediate)]
 pub struct DeleteCharacter {
     /// The character's name, which is the player's: nobody does this by mistake.
