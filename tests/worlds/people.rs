@@ -221,6 +221,33 @@ fn nobody_leaves_a_character_or_changes_clothes_in_a_fight() {
     world.run(10);
 }
 
+/// D5: while the store keeps nothing, nobody becomes or learns anything or changes clothes, and is told why.
+#[test]
+fn while_nothing_can_be_kept_nobody_changes() {
+    let (mut world, anna) = world_of_hero();
+    let (before, clothes) = (own::<Character>(&world, anna), own::<Outfit>(&world, anna));
+    let mut refused = |ask: &mut dyn FnMut(&mut TestWorld)| {
+        ask(&mut world);
+        for _ in 0..5 {
+            world.tick_with(|input| input.value_refused = Some("the disk is full".into()));
+        }
+        world[anna].replies().last().expect("answered").result.expect_err("refused")
+    };
+    let is_why =
+        |why: &PlanRefusal| matches!(why, PlanRefusal::Degraded { why } if why == "the disk is full");
+    let why = refused(&mut |world| drop(world[anna].act(&DeleteCharacter { name: "anna".into() })));
+    let why = reason_of::<DeleteCharacter>(&why);
+    assert!(matches!(&why, Some(CharacterRefusal::Value(why)) if is_why(why)), "{why:?}");
+    let what = Study::Skill(SkillId::new("riding").expect("a name"));
+    let why = refused(&mut |world| drop(world[anna].act(&Learn { what: what.clone() })));
+    let why = reason_of::<Learn>(&why);
+    assert!(matches!(&why, Some(LearnRefusal::Value(why)) if is_why(why)), "{why:?}");
+    let why = refused(&mut |world| drop(world[anna].act(&wear("leather"))));
+    let why = reason_of::<Wear>(&why);
+    assert!(matches!(&why, Some(GearRefusal::Value(why)) if is_why(why)), "{why:?}");
+    assert_eq!((own::<Character>(&world, anna), own::<Outfit>(&world, anna)), (before, clothes));
+}
+
 /// E8: a character, what it has learned and what it wears are there after the world was killed, without any image of it.
 #[test]
 fn a_character_is_there_after_the_world_was_killed() {
