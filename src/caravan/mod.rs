@@ -188,6 +188,7 @@ impl Plugin for CaravanNode {
         app.replicate_global::<Market>()
             .replicate_global::<Board>()
             .replicate_global::<Ranks>()
+            .replicate_global::<Letters>()
             .init_resource::<Battles>()
             .init_resource::<board::NodeCount>()
             .init_resource::<tally::Uncounted>()

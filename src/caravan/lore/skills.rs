@@ -127,6 +127,10 @@ pub(super) fn read(check: &mut Checker<'_>) -> Abilities {
         let attribute = Attribute { name: name.get_ref().clone(), most, effects };
         abilities.attributes.extend(AttributeId::read(id.get_ref()).map(|id| (id, attribute)));
     }
+    if !check.is_fine() {
+        // What is wrong here is not told again of origins that lack what a skill should not have needed.
+        abilities.skills.values_mut().for_each(|skill| skill.needs.clear());
+    }
     abilities
 }
 

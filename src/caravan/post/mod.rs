@@ -124,7 +124,6 @@ impl Plugin for PostPlugin {
     fn build(&self, app: &mut App) {
         let office = self.0.clone();
         app.insert_resource(Mail(self.0.boxes()))
-            .replicate_global::<Letters>()
             .delivers(LETTER, move |delivery: &Delivery| {
                 office.take(delivery.id, read(delivery)?).map_err(|error| error.to_string())
             })
