@@ -145,10 +145,10 @@ pub struct Retinue {
     #[sync(broadcast, max_bytes = 12)]
     pub hands: Settled<Hands>,
     /// How many are hurt.
-    #[sync(custom = own)]
+    #[sync(custom = own, max_bytes = 9)]
     pub wounded: Settled<u64>,
     /// How famous.
-    #[sync(broadcast)]
+    #[sync(broadcast, max_bytes = 9)]
     pub renown: Settled<u64>,
 }
 

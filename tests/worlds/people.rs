@@ -30,6 +30,10 @@ fn own<C: Component + Replicate>(world: &TestWorld, client: ClientId) -> C {
     world.component(client, avatar).expect("it sees itself")
 }
 
+fn named(player: &str) -> PlayerId {
+    PlayerId::new(player).expect("a name")
+}
+
 fn create(origin: &str) -> CreateCharacter {
     CreateCharacter { origin: OriginId::new(origin).expect("a name"), skills: Vec::new() }
 }
@@ -91,8 +95,8 @@ fn a_character_that_goes_leaves_nothing_and_another_may_begin() {
         assert_eq!(own::<Outfit>(&world, anna).worn.iter().count(), 1);
         assert_eq!(one(&mut world, anna, &Buy { good: Good::Salt, loads: 2, at_most: 99 }), None);
         assert_eq!(one(&mut world, anna, &Hire { hand: Hand::Archer, count: 2 }), None);
-        let name = || "anna".to_owned();
-        let wrong = DeleteCharacter { name: "Anna".to_owned() };
+        let name = || named("anna");
+        let wrong = DeleteCharacter { name: named("Anna") };
         assert_eq!(one(&mut world, anna, &wrong), Some(CharacterRefusal::Name));
         assert_eq!(one(&mut world, anna, &DeleteCharacter { name: name() }), None);
         let lives = ("lives".to_owned(), life);
@@ -115,7 +119,7 @@ fn what_comes_in_between_keeps_a_character_from_going() {
     let (mut world, anna) = world_of("anna");
     assert_eq!(one(&mut world, anna, &create("trader")), None);
     world[anna].act(&Buy { good: Good::Wine, loads: 1, at_most: 99 }).expect("sent");
-    let delete = DeleteCharacter { name: "anna".to_owned() };
+    let delete = DeleteCharacter { name: named("anna") };
     assert_eq!(one(&mut world, anna, &delete), Some(CharacterRefusal::AskAgain));
     assert_eq!(own::<Purse>(&world, anna).goods.loads(Good::Wine), 1);
     assert_eq!(*own::<Character>(&world, anna).level, 1, "it is all there");
@@ -210,7 +214,7 @@ fn nobody_leaves_a_character_or_changes_clothes_in_a_fight() {
     let campaign: Campaign = own(&world, anna);
     assert!(campaign.is_fighting(), "somebody lies in wait sooner or later");
     assert_eq!(campaign.health, 30);
-    let name = "anna".to_owned();
+    let name = named("anna");
     assert_eq!(one(&mut world, anna, &DeleteCharacter { name }), Some(CharacterRefusal::Fighting));
     assert!(own::<Campaign>(&world, anna).is_fighting());
     assert_eq!(one(&mut world, anna, &wear("spear")), Some(GearRefusal::Fighting));
@@ -235,7 +239,7 @@ fn while_nothing_can_be_kept_nobody_changes() {
     };
     let is_why =
         |why: &PlanRefusal| matches!(why, PlanRefusal::Degraded { why } if why == "the disk is full");
-    let why = refused(&mut |world| drop(world[anna].act(&DeleteCharacter { name: "anna".into() })));
+    let why = refused(&mut |world| drop(world[anna].act(&DeleteCharacter { name: named("anna") })));
     let why = reason_of::<DeleteCharacter>(&why);
     assert!(matches!(&why, Some(CharacterRefusal::Value(why)) if is_why(why)), "{why:?}");
     let what = Study::Skill(SkillId::new("riding").expect("a name"));

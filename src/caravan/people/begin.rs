@@ -40,7 +40,7 @@ pub struct CreateCharacter {
     durability = immediate)]
 pub struct DeleteCharacter {
     /// The character's name, which is the player's: nobody does this by mistake.
-    pub name: String,
+    pub name: PlayerId,
 }
 
 /// What a character begins with.
@@ -235,7 +235,7 @@ pub(in super::super) fn delete(
     if holdings.amount(&CHARACTER.into()) == 0 {
         return Err(CharacterRefusal::HasNone);
     }
-    if delete.name != context.player.as_str() {
+    if delete.name != *context.player {
         return Err(CharacterRefusal::Name);
     }
     if campaign.is_fighting() {
@@ -348,7 +348,7 @@ mod tests {
         assert!(commit(request("gift").grant("salt", 3, TREASURY)).is_ok());
         let left = commit(end.clone()).unwrap_err();
         assert_eq!(
-            deleted(&DeleteCharacter { name: "anna".into() }, Err(&left)),
+            deleted(&DeleteCharacter { name: PlayerId::new("anna").unwrap() }, Err(&left)),
             Err(CharacterRefusal::AskAgain)
         );
         assert_eq!(

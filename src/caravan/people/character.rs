@@ -97,13 +97,13 @@ pub struct Character {
     #[sync(broadcast, max_bytes = 48)]
     pub origin: Settled<String>,
     /// Its level, from 1; 0 without a character.
-    #[sync(custom = own)]
+    #[sync(custom = own, max_bytes = 9)]
     pub level: Settled<u64>,
     /// What it has lived through.
-    #[sync(custom = own)]
+    #[sync(custom = own, max_bytes = 9)]
     pub experience: Settled<u64>,
     /// How many points it may still learn with.
-    #[sync(custom = own)]
+    #[sync(custom = own, max_bytes = 9)]
     pub points: Settled<u64>,
     /// What it is made of.
     #[sync(custom = own, max_bytes = 256)]

@@ -2,6 +2,7 @@
 
 use crate::client::Player;
 use crate::client::console::{Done, Verb};
+use crate::ids::PlayerId;
 
 use super::super::lore::{AttributeId, ItemId, OriginId, SkillId, Slot};
 use super::{Character, CreateCharacter, DeleteCharacter, Learn, Outfit, Study, TakeOff, Treat, Wear};
@@ -12,7 +13,7 @@ pub enum PeopleCommand {
     /// Become somebody.
     Create(CreateCharacter),
     /// Be nobody in particular again.
-    Delete(String),
+    Delete(PlayerId),
     /// Learn something.
     Learn(Study),
     /// Put something on.
@@ -47,7 +48,7 @@ impl PeopleCommand {
             "delete" if rest.is_empty() => {
                 Err("delete: expected the name of your character, to be sure".into())
             }
-            "delete" => Ok(Self::Delete(rest.into())),
+            "delete" => PlayerId::new(rest).map(Self::Delete).map_err(|error| told(&error)),
             "learn" => parse_study(rest).map(Self::Learn),
             "wear" => ItemId::new(rest).map(Self::Wear).map_err(|error| told(&error)),
             "takeoff" => rest.parse().map(Self::TakeOff).map_err(|error: String| told(&error)),
@@ -136,7 +137,10 @@ mod tests {
             (OriginId::new("soldier").unwrap(), vec![(skill("riding"), 1), (skill("healing"), 2)]);
         let create = PeopleCommand::Create(CreateCharacter { origin, skills });
         assert_eq!(read("create soldier riding 1 healing 2"), Some(Ok(create)));
-        assert_eq!(read("delete Ann of York"), Some(Ok(PeopleCommand::Delete("Ann of York".into()))));
+        assert_eq!(
+            read("delete Ann of York"),
+            Some(Ok(PeopleCommand::Delete(PlayerId::new("Ann of York").unwrap())))
+        );
         assert_eq!(read("takeoff head"), Some(Ok(PeopleCommand::TakeOff(Slot::Head))));
         assert_eq!(read("learn skill riding"), Some(Ok(PeopleCommand::Learn(Study::Skill(skill("riding"))))));
         assert_eq!(read("dance"), None);
