@@ -19,12 +19,13 @@ use crate::protocol::messages::Refusal;
 use crate::replication::Schema;
 
 use super::{
-    Appoint, Chat, JoinParty, March, PARTIES, Roads, Say, Scout, Steer, TakeCoach, TellParty, WALK_M_S_MAX,
-    Walker,
+    Appoint, Chat, JoinParty, March, PARTIES, Say, Scout, Steer, TakeCoach, TellParty, WALK_M_S_MAX, Walker,
 };
 
+mod map;
 mod trading;
 
+pub use map::BotMap;
 pub use trading::TradedByBot;
 use trading::Trading;
 
@@ -43,34 +44,6 @@ pub enum BotProfile {
     /// As `Walk`; besides they speak to their parties, change them, scout and come home, and appoint each other if they
     /// may: of all that policies decide by, nothing stays as it is.
     Caravan,
-}
-
-/// What bots know of the land before they see it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BotMap {
-    /// Where to walk to.
-    pub places: Vec<Vec2>,
-    /// Columns and rows of cells that borders are expected of.
-    pub grid: [u32; 2],
-}
-
-impl BotMap {
-    /// The trade nodes of a road network, and a grid of cells.
-    #[must_use]
-    pub fn new(roads: &Roads, grid: [u32; 2]) -> Self {
-        Self { places: roads.nodes.iter().map(|node| node.place.truncate()).collect(), grid }
-    }
-
-    /// The shipped world's: its trade nodes, and cells of 200 m.
-    #[must_use]
-    pub fn shipped() -> Self {
-        Self::new(&Roads::shipped(), [5, 5])
-    }
-
-    /// The length of a cell's edges in a world of this size, m.
-    fn cell_size(&self, area: &Area) -> Vec2 {
-        area.size() / Vec2::new(self.grid[0].max(1) as f32, self.grid[1].max(1) as f32)
-    }
 }
 
 /// So near to where it goes, a bot has arrived: more than it walks while its wish is on its way, m.

@@ -103,17 +103,21 @@ impl Market {
 
     /// Follows the map and what the files say: stores that are new open, and all trade as they are told to from now on.
     fn follow(&mut self, lore: &Lore, roads: &Roads) {
-        let mut before = std::mem::take(&mut self.stores);
+        let (mut before, mut is_new) = (std::mem::take(&mut self.stores), false);
         for node in &roads.nodes {
             let mut known = before.remove(&node.slug).unwrap_or_default();
             let stores = Good::ALL.map(|good| {
                 let terms = terms_of(lore, &node.slug, good);
-                let store = known.remove(&good).unwrap_or_else(|| Store::open(terms));
-                (good, Store { terms, ..store })
+                let known = known.remove(&good);
+                is_new |= known.is_none_or(|store| store.terms != terms);
+                (good, Store { terms, ..known.unwrap_or_else(|| Store::open(terms)) })
             });
             self.stores.insert(node.slug.clone(), stores.into_iter().collect());
         }
-        self.tell_rates(roads);
+        // A world that goes on has told them.
+        if is_new {
+            self.tell_rates(roads);
+        }
     }
 
     /// Nodes bring in what they make, and use up what they use up. Gives how many loads came into each store, or left it.

@@ -16,7 +16,8 @@ pub struct Store {
     pub terms: Terms,
     /// Loads that are there.
     pub loads: u32,
-    /// Loads that are there as the save says.
+    /// Loads that are there as the save says. Not part of an image: what is not in the save when a world ends is lost.
+    #[serde(skip)]
     pub kept: i64,
     /// The period of the quota in which players traded last.
     pub period: u64,

@@ -5,7 +5,8 @@ use std::fmt::Debug;
 
 use bevy_ecs::world::EntityRef;
 use terrane::caravan::{
-    Board, Cache, Campaign, Caravan, Charter, Errands, Market, Purse, Quotes, Ranks, Retinue, Walker,
+    Board, Cache, Campaign, Caravan, Character, Charter, Errands, Letters, Market, Outfit, Purse, Quotes,
+    Ranks, Retinue, Walker,
 };
 use terrane::cell::pool::Cells;
 use terrane::client::mirror::MirrorEntity;
@@ -85,11 +86,13 @@ pub fn expected_of(
         let market = looking.at::<Market>(&of(node.resource_entity::<Market>()), |_| {});
         let board = looking.at::<Board>(&of(node.resource_entity::<Board>()), |_| {});
         let ranks = looking.at::<Ranks>(&of(node.resource_entity::<Ranks>()), |_| {});
+        let letters = looking.at::<Letters>(&of(node.resource_entity::<Letters>()), |_| {});
         let secret = node.resource::<WorldSettings>().secret;
         let is = |name: &str| NetId::of_global(secret, name) == entity.net_id;
         let shown = match () {
             () if is(Market::NAME) => market,
             () if is(Ranks::NAME) => ranks,
+            () if is(Letters::NAME) => letters,
             () => board,
         };
         shown.into_iter().collect()
@@ -109,7 +112,10 @@ pub fn expected_of(
         let retinue = looking.at::<Retinue>(&found, |_| {});
         let campaign = looking.at::<Campaign>(&found, |_| {});
         let errands = looking.at::<Errands>(&found, |_| {});
-        let all = [caravan, walker, charter, cache, purse, quotes, retinue, campaign, errands];
+        let character = looking.at::<Character>(&found, |_| {});
+        let outfit = looking.at::<Outfit>(&found, |_| {});
+        let all =
+            [caravan, walker, charter, cache, purse, quotes, retinue, campaign, errands, character, outfit];
         all.into_iter().flatten().collect()
     };
     let [x, y, z] = terrane::space::LatticePoint::of(entity.position).0;
@@ -149,7 +155,10 @@ pub fn held(schema: &Schema, entity: &MirrorEntity) -> Option<ExpectedEntity> {
         held_of::<Retinue>(schema, entity),
         held_of::<Campaign>(schema, entity),
         held_of::<Errands>(schema, entity),
+        held_of::<Character>(schema, entity),
+        held_of::<Outfit>(schema, entity),
         held_of::<Ranks>(schema, entity),
+        held_of::<Letters>(schema, entity),
     ]
     .into_iter()
     .flatten()

@@ -5,7 +5,7 @@ use terrane::store::{MutationSummary, ShownReward};
 use terrane::value::Pen;
 
 fn invent() -> MutationSummary {
-    MutationSummary { content: unreachable!() }
+    MutationSummary { content: unreachable!(), told: unreachable!() }
 }
 
 fn show() -> ShownReward {

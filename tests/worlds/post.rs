@@ -51,8 +51,8 @@ fn comes_with_the_goods(world: &mut TestWorld, name: &str) -> ClientId {
     let Errand { good, loads, .. } = errands.current().expect("it has taken one");
     for _ in 0..2 {
         world[client].act(&Buy { good, loads, at_most: u32::MAX }).expect("sent");
+        world.run(5);
     }
-    world.run(5);
     let replies: Vec<_> = world[client].replies().collect();
     assert!(replies.iter().all(|reply| reply.result.is_ok()), "{replies:?}");
     client
