@@ -29,10 +29,10 @@ const SHOWN: &[(&str, Shown)] = &[
     ("TradeRefusal::Loads", By("what_the_console_does_not_ask_for_is_refused_by_the_world")),
     ("TradeRefusal::Price", In("trade.txt", "a load costs")),
     ("TradeRefusal::SoldOut", In("trade_refused.txt", " loads left")),
-    ("TradeRefusal::StoreFull", In("trade_refused.txt", "the node has room for ")),
+    ("TradeRefusal::StoreFull", In("trade_refused.txt", "the node has room for")),
     (
         "TradeRefusal::QuotaUsed",
-        In("trade_refused.txt", " more loads with players until its quota begins anew in "),
+        In("trade_refused.txt", " more loads with players until its quota begins anew in"),
     ),
     ("TradeRefusal::HadAlready", By("reasons_against_a_trade_are_typed")),
     ("TradeRefusal::Value", In("trade.txt", "are needed")),

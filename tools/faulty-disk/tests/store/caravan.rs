@@ -355,10 +355,15 @@ fn what_is_changed_in_the_save_of_a_played_game_is_named() {
     let files = files_in(&place.folder);
     let guards = "FROM asset WHERE name = 'guard'";
     let planted = [
-        ("UPDATE game_caravan_stock SET loads = loads + 1 WHERE loads = (SELECT max(loads) FROM game_caravan_stock)".to_owned(),
-            "game_caravan_stock market/"),
+        ("UPDATE game_caravan_stock SET opened = 0".to_owned(), "which is less than nothing"),
+        ("DELETE FROM game_caravan_stock".to_owned(), "and there is no such store"),
         ("UPDATE game_caravan_errand SET done = done + 1".to_owned(), "game_caravan_errand bot "),
-        (format!("UPDATE holding SET amount = amount + 1 WHERE account > 0 AND asset = (SELECT id {guards})"), "guard"),
+        (
+            format!(
+                "UPDATE holding SET amount = amount + 1 WHERE account > 0 AND asset = (SELECT id {guards})"
+            ),
+            "guard",
+        ),
         (format!("DELETE FROM ledger WHERE asset = (SELECT id {guards})"), "guard"),
         ("UPDATE claim SET plan_hash = plan_hash + 1 WHERE use_case = 'battle'".to_owned(), "claim"),
     ];
