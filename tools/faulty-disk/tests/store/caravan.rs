@@ -5,9 +5,7 @@
 //! one of those, no older than what was told; and asked again for everything it comes to the same end with the same answers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock};
 
 use rusqlite::Connection;
@@ -20,8 +18,9 @@ use terrane::store::game::GameStore;
 use terrane::store::operator::{Watch, verify};
 use terrane::store::{PlanOutcome, Store, StoreError};
 use terrane::testing::TestWorld;
-use terrane_faulty_disk::{Call, Crash, Disk, Edge, FileKind};
+use terrane_faulty_disk::Disk;
 
+use crate::ending::{ends, wanted};
 use crate::failing::{faults, for_each};
 use crate::save::{Place, files_in, identity};
 
@@ -45,11 +44,6 @@ const USE_CASES: [&str; 14] = [
 /// Players, and how long they play at most until all of it has happened.
 const PLAYERS: u64 = 40;
 const TICKS_MAX: u64 = 12_000;
-
-/// Names the save, the use case and the point to the process that ends.
-const FOLDER: &str = "TERRANE_TEST_ENDED_CARAVAN";
-const POINT: &str = "TERRANE_TEST_ENDED_CARAVAN_AT";
-const SIGABRT: i32 = 6;
 
 /// Every table, row by row.
 type Dump = BTreeMap<String, Vec<String>>;
@@ -289,19 +283,15 @@ fn read_batches(folder: &Path) -> Vec<CommitBatch> {
 #[test]
 #[ignore = "the other test runs it in a process of its own"]
 fn a_process_that_ends() {
-    let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let point = std::env::var(POINT).expect("said together with the folder");
-    let words: Vec<&str> = point.split(' ').collect();
-    let folder = Path::new(&folder);
+    let Some((folder, point)) = wanted() else { return };
+    let folder = folder.as_path();
     let batches = read_batches(folder);
     let disk = Disk::below(folder);
     let game = caravan_game(ServerBuilder::default(), roads());
     let (mut store, _) = Store::create_or_open(folder, &identity()).unwrap();
     store.adopt_assets(terrane::caravan::Lore::shipped().reward_tables().assets()).unwrap();
     store.adopt_game(game.game_store()).unwrap();
-    let call = if words[0] == "sync" { Call::Sync } else { Call::Write };
-    let edge = if words[1] == "before" { Edge::Before } else { Edge::After };
-    disk.crash(Crash { file: FileKind::Log, call, nth: words[2].parse().expect("a number"), edge });
+    disk.crash(point);
     for (at, batch) in batches.iter().enumerate() {
         store.commit(batch).expect("it is done, or the process ends");
         std::fs::write(folder.join("done"), (at + 1).to_string()).expect("it is ours");
@@ -314,26 +304,19 @@ fn every_use_case_of_the_game_is_whole_or_absent_wherever_the_process_ends() {
     let all: Vec<(&str, &Case)> = PLAYED.cases.iter().map(|(name, case)| (*name, case)).collect();
     for_each(&all, |(name, case)| {
         let mut ended = 0;
-        for point in ["write before", "write after", "sync before", "sync after"] {
+        for point in ["log write before", "log write after", "log sync before", "log sync after"] {
             let mut nth = 1;
             loop {
                 let place = Place::with(&case.files);
                 write_batches(PLAYED.batches_of(case).map(|(batch, _)| batch), &place.folder);
-                let child = Command::new(std::env::current_exe().expect("this is a program"))
-                    .args(["--ignored", "--exact", "caravan::a_process_that_ends"])
-                    .env(FOLDER, &place.folder)
-                    .env(POINT, format!("{point} {nth}"))
-                    .stdout(Stdio::null())
-                    .stderr(Stdio::null())
-                    .status()
-                    .expect("it runs");
+                let at = format!("{point} {nth}");
+                let has_ended = ends("caravan::a_process_that_ends", &place.folder, &at);
                 let done = std::fs::read_to_string(place.folder.join("done")).unwrap_or_default();
-                let what = format!("{name}, {point} {nth}");
+                let what = format!("{name}, {at}");
                 PLAYED.check(case, &place.folder, done.parse().unwrap_or(0), &what);
-                if child.success() {
+                if !has_ended {
                     break;
                 }
-                assert_eq!(child.signal(), Some(SIGABRT), "{what}: {child}");
                 ended += 1;
                 // Every one of the first, then ever fewer.
                 nth += 1 + nth / 4;

@@ -8,6 +8,7 @@ mod books;
 mod caravan;
 mod cases;
 mod check;
+mod ending;
 mod failing;
 mod migration;
 mod power;

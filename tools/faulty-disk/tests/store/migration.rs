@@ -1,27 +1,20 @@
 //! The disk fails, or the process ends, while a save of an older program is brought up to date.
 
 use std::collections::BTreeMap;
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use rusqlite::Connection;
 use terrane::config::{GridSize, Sourced};
 use terrane::ids::TickNumber;
 use terrane::store::{Store, StoreError, WorldIdentity};
-use terrane_faulty_disk::{Call, Crash, Disk, Edge, FileKind};
+use terrane_faulty_disk::Disk;
 
 use crate::books::faults;
+use crate::ending::{ends, wanted};
 use crate::failing::{faults as ways_to_fail, for_each};
 use crate::save::{Place, account, assets, batch, game, house, identity, image, moves, plan};
 
 const OF_VERSION_2: &[u8] = include_bytes!("../../../../src/store/tests/golden/version_2.db");
-/// Names the save to the process that ends while it opens it.
-const FOLDER: &str = "TERRANE_TEST_ENDED_MIGRATION";
-/// At which call, and on which side of it.
-const POINT: &str = "TERRANE_TEST_ENDED_MIGRATION_AT";
-/// How a process ends that a disk lets end.
-const SIGABRT: i32 = 6;
 
 fn files() -> BTreeMap<String, Vec<u8>> {
     BTreeMap::from([("world.db".to_owned(), OF_VERSION_2.to_owned())])
@@ -71,15 +64,10 @@ fn an_old_file_is_brought_up_to_date_whichever_call_fails_before() {
 #[test]
 #[ignore = "the other test runs it in a process of its own"]
 fn a_process_that_ends() {
-    let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let point = std::env::var(POINT).expect("said together with the folder");
-    let words: Vec<&str> = point.split(' ').collect();
-    let file = if words[0] == "main" { FileKind::Main } else { FileKind::Log };
-    let call = if words[1] == "sync" { Call::Sync } else { Call::Write };
-    let edge = if words[2] == "before" { Edge::Before } else { Edge::After };
-    let disk = Disk::below(Path::new(&folder));
-    disk.crash(Crash { file, call, nth: words[3].parse().expect("a number"), edge });
-    drop(open_old(Path::new(&folder)).expect("it opens, or the process ends"));
+    let Some((folder, point)) = wanted() else { return };
+    let disk = Disk::below(&folder);
+    disk.crash(point);
+    drop(open_old(&folder).expect("it opens, or the process ends"));
 }
 
 /// D4, D6: wherever the process ends while an old file is brought up to date, the next start finishes it: at each write and
@@ -92,21 +80,10 @@ fn an_old_file_is_brought_up_to_date_wherever_the_process_ends_before() {
             for nth in 1.. {
                 let place = Place::with(&files());
                 let what = format!("{point} {edge} {nth}");
-                let child = Command::new(std::env::current_exe().expect("this is a program"))
-                    .args(["--ignored", "--exact", "migration::a_process_that_ends"])
-                    .env(FOLDER, &place.folder)
-                    .env(POINT, &what)
-                    .stdout(Stdio::null())
-                    .stderr(Stdio::null())
-                    .status()
-                    .expect("it runs");
+                let has_ended = ends("migration::a_process_that_ends", &place.folder, &what);
                 goes_on(&place.folder, &what);
-                match child.signal() {
-                    None => {
-                        assert!(child.success(), "{what}: {child}");
-                        break;
-                    }
-                    Some(signal) => assert_eq!(signal, SIGABRT, "{what}"),
+                if !has_ended {
+                    break;
                 }
                 ended += 1;
             }
