@@ -104,9 +104,11 @@ fn every_alert_rule_is_whole_and_about_metrics_that_there_are() {
             names.push(name);
         }
     }
-    // Write failures, backlog, and the thresholds at which a world has outgrown its design.
+    // Write failures, backlog, what is not delivered, a disk that fills, and the thresholds at which a world has outgrown its design.
     for wanted in [
         "TerraneSaveFails",
+        "TerraneDeliveryHangs",
+        "TerraneDiskLow",
         "TerraneSaveStalls",
         "TerraneStoreSlow",
         "TerraneHoldingsMiss",

@@ -206,7 +206,7 @@ fn ask(
     let began = world.resource::<Sessions>().at(action.session).map_or(0, |session| session.began);
     let waiting =
         Waiting { by: action.actor, claim, request, origin: Origin::Action(Box::new(action), began) };
-    let Err(back) = world.resource_mut::<Desk>().ask(waiting) else { return Ok(()) };
+    let Err((back, _)) = world.resource_mut::<Desk>().ask(waiting) else { return Ok(()) };
     match back.origin {
         Origin::Action(action, _) => Err(Box::new((*action, ActionRefusal::Busy))),
         Origin::Game(_) => unreachable!("what is handed back is what was given"),

@@ -12,14 +12,16 @@ use super::stock::{CountStores, Counted, MoveStock, Moved, OpenStore};
 
 /// Nodes whose stores are counted with one plan.
 const NODES_AT_ONCE: usize = 40;
-/// After so many ticks without an answer it is asked for again.
+/// What the store did not do is asked for again after so many ticks.
 const ASKS_AGAIN_TICKS: u64 = 200;
 
-/// The nodes whose stores the save has not told of yet in this life of the world, and when they were asked for.
+/// The nodes whose stores the save has not told of yet in this life of the world, and what was asked of it.
 #[derive(Resource, Debug, Default)]
 pub(super) struct Uncounted {
     nodes: Option<BTreeSet<String>>,
+    /// When it was asked last.
     asked: Option<u64>,
+    under_way: BTreeSet<ClaimKey>,
 }
 
 /// Has all stores opened that are new, and counted. Until they are, the market goes by what it knew when the world was saved.
@@ -30,9 +32,13 @@ pub(super) fn count_stores(
     mut uncounted: ResMut<Uncounted>,
 ) {
     let (now, now_ms) = (context.0.tick.0, context.0.now_ms);
-    let Uncounted { nodes, asked } = &mut *uncounted;
+    let Uncounted { nodes, asked, under_way } = &mut *uncounted;
+    for outcome in rewards.outcomes() {
+        under_way.remove(&outcome.claim.key);
+    }
     let nodes = nodes.get_or_insert_with(|| market.stores.keys().cloned().collect());
-    if nodes.is_empty() || asked.is_some_and(|asked| now < asked + ASKS_AGAIN_TICKS) {
+    let is_early = asked.is_some_and(|asked| now < asked + ASKS_AGAIN_TICKS);
+    if nodes.is_empty() || !under_way.is_empty() || is_early {
         return;
     }
     *asked = Some(now);
@@ -46,6 +52,7 @@ pub(super) fn count_stores(
         let key = ClaimKey::dated(now_ms, "count", &crate::protocol::codec::encode(&(now, number)));
         let request = PlanRequest::new("count", Account::house("clerks"));
         rewards.ask(NetId::WORLD, key, request.game(CountStores::KIND, &CountStores(stores.collect())));
+        under_way.insert(key);
     }
 }
 

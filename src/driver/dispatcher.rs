@@ -4,7 +4,7 @@
 //! for it. What is delivered and not written down yet when the process dies is delivered again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ enum Stage {
     Waits(TickNumber),
     /// The store is asked.
     Asked,
-    /// The couriers have it, since this tick.
+    /// The couriers have it; since this tick it is the same delivery.
     Delivers(TickNumber),
 }
 
@@ -49,6 +49,9 @@ pub(super) struct Dispatcher {
     to_couriers: Sender<Vec<Delivery>>,
     from_couriers: Receiver<Returned>,
     is_closing: Arc<AtomicBool>,
+    /// How many deliveries the couriers have ended, and how many of them were seen to.
+    ended: Arc<AtomicU64>,
+    seen: u64,
 }
 
 impl Dispatcher {
@@ -60,11 +63,12 @@ impl Dispatcher {
         let (to_couriers, fetched) = bounded::<Vec<Delivery>>(1);
         let (tell, from_couriers) = bounded(1);
         let is_closing = Arc::new(AtomicBool::new(false));
-        let closing = is_closing.clone();
+        let ended = Arc::new(AtomicU64::new(0));
+        let (closing, ends) = (is_closing.clone(), ended.clone());
         // Not joined: a courier that hangs must not keep a world from ending.
         thread::Builder::new().name("couriers".into()).spawn(move || {
             for deliveries in fetched {
-                let Returned { mut came, mut delivered } = Returned::default();
+                let mut returned = Returned::default();
                 for delivery in deliveries {
                     // The rest is delivered by the next process.
                     if closing.load(Ordering::Relaxed) {
@@ -72,22 +76,24 @@ impl Dispatcher {
                     }
                     match couriers.deliver(&delivery) {
                         Ok(()) => {
-                            came.done.push(delivery.id);
-                            delivered.push(delivery);
+                            returned.came.done.push(delivery.id);
+                            returned.delivered.push(delivery);
                         }
                         Err(why) => {
                             tracing::warn!(kind = %delivery.kind, id = delivery.id, "not delivered: {why}");
-                            came.failed.push((delivery.id, why));
+                            returned.came.failed.push((delivery.id, why));
                         }
                     }
+                    ends.fetch_add(1, Ordering::Relaxed);
                 }
-                if tell.send(Returned { came, delivered }).is_err() {
+                if tell.send(returned).is_err() {
                     break;
                 }
             }
         })?;
         let stage = Stage::Waits(TickNumber(0));
-        Ok(Self { stage, every_ticks, came: OutboxWork::default(), to_couriers, from_couriers, is_closing })
+        let came = OutboxWork::default();
+        Ok(Self { stage, every_ticks, came, to_couriers, from_couriers, is_closing, ended, seen: 0 })
     }
 
     /// Whether an answer of the store's is awaited.
@@ -95,11 +101,21 @@ impl Dispatcher {
         self.stage == Stage::Asked
     }
 
-    /// For how many ticks the couriers have been at what they were given last: one that hangs shows by it.
+    /// For how many ticks the couriers have been at one delivery: one that hangs shows by it.
     pub(super) fn delivers_ticks(&self, tick: TickNumber) -> u64 {
         match self.stage {
             Stage::Delivers(since) => tick.0.saturating_sub(since.0),
             Stage::Waits(_) | Stage::Asked => 0,
+        }
+    }
+
+    /// Another delivery has its time from now on.
+    fn look(&mut self, tick: TickNumber) {
+        let ended = self.ended.load(Ordering::Relaxed);
+        if std::mem::replace(&mut self.seen, ended) != ended
+            && let Stage::Delivers(since) = &mut self.stage
+        {
+            *since = tick;
         }
     }
 
@@ -124,6 +140,7 @@ impl Dispatcher {
     /// delivered, for the world to hear of.
     #[must_use = "the world hears of it once"]
     pub(super) fn turn(&mut self, tick: TickNumber, now_ms: u64, store: &StoreHandle) -> Vec<Delivery> {
+        self.look(tick);
         let delivered = match self.stage {
             Stage::Delivers(_) => self.from_couriers.try_recv().ok(),
             Stage::Waits(_) | Stage::Asked => None,
@@ -205,5 +222,29 @@ mod tests {
         let Returned { came, delivered } = dispatcher.from_couriers.recv().unwrap();
         assert_eq!((came.done, came.failed), (vec![7], vec![]));
         assert_eq!(delivered.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), [7]);
+    }
+
+    /// E6: of many deliveries each has its own time.
+    #[test]
+    fn a_courier_that_is_slow_does_not_hang() {
+        let (release, held) = bounded::<()>(0);
+        let (tell, begun) = bounded::<u64>(9);
+        let mut couriers = Couriers::default();
+        couriers.add("mail".into(), move |delivery: &Delivery| {
+            tell.send(delivery.id).and(Ok(held.recv())).map(drop).map_err(|error| error.to_string())
+        });
+        let mut dispatcher = Dispatcher::start(couriers, 20).unwrap();
+        let delivery = |id| Delivery { id, kind: "mail".into(), payload: Vec::new(), attempts: 0 };
+        dispatcher.take([7, 8].map(delivery).into(), TickNumber(100));
+        assert_eq!(begun.recv(), Ok(7));
+        dispatcher.look(TickNumber(400));
+        assert_eq!(dispatcher.delivers_ticks(TickNumber(400)), 300);
+        release.send(()).unwrap();
+        assert_eq!(begun.recv(), Ok(8));
+        dispatcher.look(TickNumber(401));
+        assert_eq!(dispatcher.delivers_ticks(TickNumber(402)), 1);
+        release.send(()).unwrap();
+        let Returned { came, .. } = dispatcher.from_couriers.recv().unwrap();
+        assert_eq!(came.done, vec![7, 8]);
     }
 }

@@ -132,4 +132,12 @@ pub enum PlanRefusal {
         /// Why.
         why: String,
     },
+    /// It was done before, and what it came to cannot be read: the save is damaged there.
+    #[error(
+        "it was done before, and what it came to cannot be read: `terrane verify` tells of claim {claim}"
+    )]
+    Unreadable {
+        /// The number of its row in the save.
+        claim: i64,
+    },
 }

@@ -56,7 +56,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let file = self.database.file().to_owned();
         let done = adopt(self.database.connection()?, assets.into_iter());
-        self.names.forget();
+        self.memory.names.forget();
         done.map_err(StoreError::sqlite(&file, "write down which assets there are"))
     }
 }

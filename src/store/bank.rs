@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use super::commit::{self, Names, PlanOutcome, Rules};
+use super::commit::{self, Memory, PlanOutcome, Rules};
 use super::fence::Fence;
 use super::game::GameStore;
 use super::outbox::{Delivery, OutboxWork};
@@ -22,7 +22,7 @@ pub struct Bank(Arc<Mutex<Vault>>);
 #[derive(Debug)]
 struct Vault {
     connection: Connection,
-    names: Names,
+    memory: Memory,
     fence: Arc<Fence>,
     game: GameStore,
 }
@@ -41,7 +41,7 @@ impl Bank {
         schema::migrate(&mut connection, file, 0, MIGRATIONS).expect("the schema is sound");
         assets::adopt(&mut connection, known.into_iter()).expect("there is memory");
         game.migrate(&mut connection, &fence, file).unwrap_or_else(|error| panic!("{error}"));
-        Self(Arc::new(Mutex::new(Vault { connection, names: Names::default(), fence, game })))
+        Self(Arc::new(Mutex::new(Vault { connection, memory: Memory::default(), fence, game })))
     }
 
     fn vault(&self) -> MutexGuard<'_, Vault> {
@@ -53,9 +53,9 @@ impl Bank {
     /// # Panics
     /// When SQLite fails in memory.
     pub fn adopt_reference(&self, write: &ReferenceWrite) {
-        let Vault { connection, names, .. } = &mut *self.vault();
+        let Vault { connection, memory, .. } = &mut *self.vault();
         reference::adopt(connection, write).expect("there is memory");
-        names.forget();
+        memory.names.forget();
     }
 
     /// Carries plans out, as [`Store::commit`](super::Store::commit) does.
@@ -64,9 +64,9 @@ impl Bank {
     /// When SQLite fails in memory.
     #[must_use]
     pub fn commit(&self, batch: &CommitBatch) -> Vec<PlanOutcome> {
-        let Vault { connection, names, fence, game } = &mut *self.vault();
+        let Vault { connection, memory, fence, game } = &mut *self.vault();
         let rules = Rules { horizon_ms: 0, game, fence };
-        commit::commit(connection, names, batch, &rules).expect("there is memory")
+        commit::commit(connection, memory, batch, &rules).expect("there is memory")
     }
 
     /// What an account holds.
@@ -75,8 +75,8 @@ impl Bank {
     /// When SQLite fails in memory.
     #[must_use]
     pub fn holdings(&self, account: &Account) -> Holdings {
-        let Vault { connection, names, .. } = &mut *self.vault();
-        commit::load_holdings(connection, names, account).expect("there is memory")
+        let Vault { connection, memory, .. } = &mut *self.vault();
+        commit::load_holdings(connection, &mut memory.names, account).expect("there is memory")
     }
 
     /// What came of a claim.
@@ -85,8 +85,8 @@ impl Bank {
     /// When SQLite fails in memory.
     #[must_use]
     pub fn find_claim(&self, number: u64, claim: &Claim) -> Option<PlanOutcome> {
-        let Vault { connection, names, .. } = &mut *self.vault();
-        commit::find_claim(connection, names, number, claim, 0).expect("there is memory")
+        let Vault { connection, memory, .. } = &mut *self.vault();
+        commit::find_claim(connection, &mut memory.names, number, claim, 0).expect("there is memory")
     }
 
     /// One turn of the outbox, as [`Store::outbox`](super::Store::outbox).

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
-use super::commit::PlanOutcome;
+use super::commit::{self, PlanOutcome, Rules};
 use super::database::Database;
 use super::error::StoreError;
 use super::folder::SaveFolder;
@@ -160,6 +160,7 @@ pub(super) fn is_readable(what: &[u8]) -> bool {
     codec::decode_prefix::<MutationPlan, PLAN_BYTES_MAX>("a plan", what).is_ok()
 }
 
+const WRITING_DOWN: &str = "write down what became of what waits";
 const DOING_LIST: &str = "read what waits for an operator";
 
 fn list(connection: &Connection) -> rusqlite::Result<Vec<Compensation>> {
@@ -210,13 +211,12 @@ enum End<'a> {
 
 /// Writes down what becomes of a row, and that an operator had it so, together.
 fn write_end(
-    connection: &mut Connection,
+    transaction: &Connection,
     order: &CompensationOrder,
     waiting: &Waiting,
     end: &End<'_>,
     text: &str,
 ) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let number = order.number.cast_signed();
     if let End::Waits(error) = end {
         transaction.execute(
@@ -246,7 +246,19 @@ fn write_end(
         target: format!("{} {}", order.number, waiting.reference),
         detail: format!("{why}{text}"),
     };
-    append(&transaction, &row)?;
+    append(transaction, &row)
+}
+
+/// As [`write_end`], by itself.
+fn write_end_alone(
+    connection: &mut Connection,
+    order: &CompensationOrder,
+    waiting: &Waiting,
+    end: &End<'_>,
+    text: &str,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    write_end(&transaction, order, waiting, end, text)?;
     transaction.commit()
 }
 
@@ -309,10 +321,14 @@ impl Store {
     /// When the disk refuses: then it still waits, and may be ordered again.
     pub fn order_compensation(&mut self, order: &CompensationOrder) -> Result<CompensationDone, StoreError> {
         let file = self.database.file().to_owned();
-        let sqlite = |error| StoreError::sqlite(&file, "write down what became of what waits")(error);
+        let sqlite = |error| StoreError::sqlite(&file, WRITING_DOWN)(error);
         let told = |done, text| CompensationDone { ticket: order.ticket, done, text, outcome: None };
         let number = order.number;
         let Some(waiting) = find(self.database.connection()?, number).map_err(sqlite)? else {
+            // Unless it is this very order that was carried out, and its answer was lost to a failure.
+            if let Some(done) = self.ordered.take_if(|done| done.ticket == order.ticket) {
+                return Ok(done);
+            }
             return Ok(told(false, format!("nothing waits for an operator under the number {number}")));
         };
         let reference = &waiting.reference;
@@ -326,54 +342,76 @@ impl Store {
             }
             CompensationVerb::Retry => return self.retry_plan(order, &waiting),
         };
-        write_end(self.database.connection()?, order, &waiting, &end, &done.text).map_err(sqlite)?;
+        self.ordered = Some(done.clone());
+        write_end_alone(self.database.connection()?, order, &waiting, &end, &done.text).map_err(sqlite)?;
+        let done = self.database.answer(done).map_err(sqlite)?;
+        self.ordered = None;
         Ok(done)
     }
 
+    /// The plan and what becomes of the row that it waits in, in one transaction. A plan that fails still waits.
     fn retry_plan(
         &mut self,
         order: &CompensationOrder,
         waiting: &Waiting,
     ) -> Result<CompensationDone, StoreError> {
-        let file = self.database.file().to_owned();
-        let reference = &waiting.reference;
-        let outcome = match self.carry_out_again(order, waiting) {
-            Ok(outcome) => Ok(outcome),
+        let error = match self.carry_out_again(order, waiting) {
+            Ok(done) => return Ok(done),
             Err(error) if error.is_retryable() => return Err(error),
-            Err(error) => {
-                self.close_after(&error);
-                Err(error.to_string())
-            }
+            Err(error) => error,
         };
-        let why_not = match &outcome {
-            Ok(PlanOutcome { result: Ok(_), .. }) => None,
-            Ok(PlanOutcome { result: Err(refusal), .. }) => Some(refusal.to_string()),
-            Err(error) => Some(error.clone()),
-        };
-        let (end, text) = match &why_not {
-            None => (End::Done, format!("the plan of {reference} is carried out")),
-            Some(why) => (End::Waits(why), format!("the plan of {reference} still waits: {why}")),
-        };
-        write_end(self.database.connection()?, order, waiting, &end, &text)
-            .map_err(StoreError::sqlite(&file, "write down what became of what waits"))?;
-        Ok(CompensationDone { ticket: order.ticket, done: why_not.is_none(), text, outcome: outcome.ok() })
+        self.close_after(&error);
+        let file = self.database.file().to_owned();
+        let why = error.to_string();
+        let text = format!("the plan of {} still waits: {why}", waiting.reference);
+        write_end_alone(self.database.connection()?, order, waiting, &End::Waits(&why), &text)
+            .map_err(StoreError::sqlite(&file, WRITING_DOWN))?;
+        Ok(CompensationDone { ticket: order.ticket, done: false, text, outcome: None })
     }
 
     fn carry_out_again(
         &mut self,
         order: &CompensationOrder,
         waiting: &Waiting,
-    ) -> Result<PlanOutcome, StoreError> {
+    ) -> Result<CompensationDone, StoreError> {
+        let file = self.database.file().to_owned();
         let (plan, _) = codec::decode_prefix::<MutationPlan, PLAN_BYTES_MAX>("a plan", &waiting.what)
             .map_err(|error| {
                 let source =
                     rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Blob, error.into());
-                let file = self.database.file().to_owned();
-                StoreError::Damaged { file, doing: "read a plan that waits", source }
+                StoreError::Damaged { file: file.clone(), doing: "read a plan that waits", source }
             })?;
         let plans = vec![Submission { number: PlanOutcome::OF_OPERATOR, plan: plan.into() }];
-        // However old its key is: while it waits here, it was never carried out (see the executor).
         let batch = CommitBatch { tick: order.tick, now_ms: order.now_ms, plans };
-        Ok(self.commit_since(&batch, 0)?.remove(0))
+        let fence = self.database.fence().clone();
+        // However old its key is: while it waits here, it was never carried out (see the executor).
+        let rules = Rules { horizon_ms: 0, game: &self.game, fence: &fence };
+        let (memory, ordered) = (&mut self.memory, &mut self.ordered);
+        let done =
+            commit::together(self.database.connection()?, memory, &batch, &rules, |connection, outcomes| {
+                let outcome = outcomes.first();
+                let why_not = match outcome.map(|outcome| &outcome.result) {
+                    Some(Ok(_)) => None,
+                    Some(Err(refusal)) => Some(refusal.to_string()),
+                    None => Some("nothing came of it".to_owned()),
+                };
+                let reference = &waiting.reference;
+                let (end, text) = match &why_not {
+                    None => (End::Done, format!("the plan of {reference} is carried out")),
+                    Some(why) => (End::Waits(why), format!("the plan of {reference} still waits: {why}")),
+                };
+                write_end(connection, order, waiting, &end, &text)?;
+                let done = why_not.is_none();
+                let done = CompensationDone { ticket: order.ticket, done, text, outcome: outcome.cloned() };
+                *ordered = Some(done.clone());
+                Ok(done)
+            });
+        let done = done.and_then(|done| self.database.answer(done));
+        match &done {
+            Ok(_) => self.ordered = None,
+            // What was named in a void transaction may have no row.
+            Err(_) => self.memory.names.forget(),
+        }
+        done.map_err(StoreError::sqlite(&file, WRITING_DOWN))
     }
 }

@@ -161,6 +161,17 @@ impl Database {
         &self.file
     }
 
+    /// What was done is told, unless a test has the answer lost: then as a failure, although it is durable.
+    pub(super) fn answer<T>(&mut self, done: T) -> rusqlite::Result<T> {
+        #[cfg(test)]
+        if self.answers_lost > 0 {
+            self.answers_lost -= 1;
+            let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+            return Err(rusqlite::Error::SqliteFailure(failure, None));
+        }
+        Ok(done)
+    }
+
     /// The connection, opened again if a failure closed it.
     pub(super) fn connection(&mut self) -> Result<&mut Connection, StoreError> {
         let connection = match self.connection.take() {

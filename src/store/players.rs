@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::commit::{self, Names, PlanOutcome, Rules, find_claim, load_holdings};
+use super::commit::{self, Memory, PlanOutcome, Rules, find_claim, load_holdings};
 use super::error::StoreError;
 use super::image::{self, is_damage};
 use super::rows;
@@ -229,7 +229,7 @@ fn is_load(work: &PlayerWork) -> bool {
 /// whose commit was told as a failure, is not written again; of plans it is their claims that tell.
 fn carry_out(
     connection: &mut Connection,
-    names: &mut Names,
+    memory: &mut Memory,
     batch: &[PlayerWork],
     before: Option<u64>,
     rules: &Rules<'_>,
@@ -252,15 +252,16 @@ fn carry_out(
             PlayerWork::Request(Load { number, player }) => {
                 let (found, rows) = load_with_rows(&transaction, player)?;
                 let (number, player) = (*number, player.clone());
-                let holdings = load_holdings(&transaction, names, &Account::Player(player.clone()))?;
+                let holdings =
+                    load_holdings(&transaction, &mut memory.names, &Account::Player(player.clone()))?;
                 done.profiles.push(ProfileAnswer { number, player, found, rows, holdings });
             }
             PlayerWork::Request(FindClaim { number, claim }) => {
-                let found = find_claim(&transaction, names, *number, claim, rules.horizon_ms)?;
+                let found = find_claim(&transaction, &mut memory.names, *number, claim, rules.horizon_ms)?;
                 done.claims.push(ClaimAnswer { number: *number, found });
             }
             PlayerWork::Request(PlayerRequest::Commit(batch)) => {
-                done.plans.append(&mut commit::carry_out(&transaction, names, batch, rules)?);
+                done.plans.append(&mut commit::carry_out(&transaction, memory, batch, rules)?);
             }
             PlayerWork::Mark(mark) => done.marks.push(*mark),
             _ if number <= written => {
@@ -360,18 +361,12 @@ impl Store {
         let horizon_ms = self.claims_horizon_ms(plans.max().unwrap_or(0))?;
         let fence = self.database.fence().clone();
         let rules = Rules { horizon_ms, game: &self.game, fence: &fence };
-        let done = carry_out(self.database.connection()?, &mut self.names, batch, before, &rules)
+        let done = carry_out(self.database.connection()?, &mut self.memory, batch, before, &rules)
             .map_err(StoreError::sqlite(&file, DOING))?;
         for player in &done.conflicts {
             tracing::error!(%player, "a profile was not written: a newer one stands in its place");
         }
-        #[cfg(test)]
-        if self.database.answers_lost > 0 {
-            self.database.answers_lost -= 1;
-            let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
-            return Err(StoreError::sqlite(&file, DOING)(rusqlite::Error::SqliteFailure(failure, None)));
-        }
-        Ok(done)
+        self.database.answer(done).map_err(StoreError::sqlite(&file, DOING))
     }
 
     /// All sanctions there are, whether they still count or not.

@@ -57,7 +57,7 @@ impl Store {
     pub fn adopt_reference(&mut self, write: &ReferenceWrite) -> Result<(), StoreError> {
         let file = self.database.file().to_owned();
         let done = adopt(self.database.connection()?, write);
-        self.names.forget();
+        self.memory.names.forget();
         done.map_err(StoreError::sqlite(&file, "write the reference data down"))
     }
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::commit::Names;
+use super::commit::Memory;
+use super::compensation::CompensationDone;
 use super::database::{self, Database};
 use super::error::StoreError;
 use super::folder::{SaveFolder, UnusedSave};
@@ -36,10 +37,12 @@ pub struct Store {
     is_new: bool,
     /// Rows of images that turned out to be damaged: the next image that is written removes them.
     damaged: Vec<i64>,
-    pub(super) names: Names,
+    pub(super) memory: Memory,
     pub(super) game: GameStore,
     pub(super) retention: Retention,
     pub(super) forgotten: Forgotten,
+    /// The order of an operator that is under way, as far as it came: a COMMIT that is told as a failure may be durable.
+    pub(super) ordered: Option<CompensationDone>,
     /// [`counter::PLAYER_WRITES`] before the first of this run, once it is known.
     pub(super) writes_before: Option<u64>,
 }
@@ -86,8 +89,9 @@ impl Store {
             database,
             is_new,
             damaged: Vec::new(),
+            ordered: None,
             writes_before: None,
-            names: Names::default(),
+            memory: Memory::default(),
             game: GameStore::default(),
             retention: Retention::default(),
             forgotten: Forgotten::default(),
@@ -97,7 +101,7 @@ impl Store {
     /// Closes the connection after a failure, and forgets what is known of the file: the next one reads what is really in it.
     pub(super) fn close_after(&mut self, error: &StoreError) {
         self.database.close_after(error);
-        self.names.forget();
+        self.memory.names.forget();
         self.forgotten = Forgotten::default();
     }
 

@@ -2,16 +2,24 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
-use super::game::TOLD_BYTES_MAX;
+use super::game::{TOLD_BY_PLAN_BYTES_MAX, TOLD_BYTES_MAX};
 use crate::ids::TickNumber;
 use crate::protocol::codec::{self, DecodeError};
 use crate::reward::{Account, AffectedDomains, Claim, Holdings, Lot, Name, PlannedLine};
 
-/// The form of a stored summary, its first byte: raised when the bytes behind it mean something else.
-const FORM: u8 = 1;
+/// The form of a stored summary, its first byte: raised when the bytes behind it mean something else. A sum of them stands behind it,
+/// so that what was changed there is never told as what came of a plan.
+const FORM: u8 = 2;
+/// The form without a sum.
+const FORM_WITHOUT_SUM: u8 = 1;
 /// Most bytes of a stored summary that are read.
 const BYTES_MAX: usize = 1 << 20;
+/// Bytes of the sum.
+const SUM_BYTES: usize = 8;
+const _: () =
+    assert!(2 * TOLD_BY_PLAN_BYTES_MAX < BYTES_MAX, "what is written can be read, with names and lengths");
 
 /// A holding that was changed, as it stood afterwards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,29 +99,38 @@ impl MutationSummary {
     /// As it stands in the row of its claim.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![FORM];
+        bytes.extend_from_slice(&[0; SUM_BYTES]);
         codec::encode_into(&self.content, &mut bytes);
         // It stands behind the rest, and only where there is some: what was written before there could be any is read as ever.
         if !self.told.is_empty() {
             codec::encode_into(&self.told, &mut bytes);
         }
+        let (front, rest) = bytes.split_at_mut(1 + SUM_BYTES);
+        front[1..].copy_from_slice(&xxh3_64(rest).to_le_bytes());
         bytes
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        match bytes {
+        let malformed = |why: String| DecodeError::malformed("a summary", why);
+        let rest = match bytes {
             [FORM, rest @ ..] => {
-                let (content, used) = codec::decode_prefix::<Content, BYTES_MAX>("a summary", rest)?;
-                let told = match &rest[used..] {
-                    [] => Vec::new(),
-                    rest => {
-                        codec::decode_prefix::<Vec<Told>, BYTES_MAX>("what a kind of change told", rest)?.0
-                    }
-                };
-                Ok(Self { content, told })
+                let (sum, rest) =
+                    rest.split_first_chunk::<SUM_BYTES>().ok_or_else(|| malformed("it ends early".into()))?;
+                if u64::from_le_bytes(*sum) != xxh3_64(rest) {
+                    return Err(malformed("it was changed: its sum is another one".into()));
+                }
+                rest
             }
-            [form, ..] => Err(DecodeError::malformed("a summary", format!("it is of form {form}"))),
-            [] => Err(DecodeError::malformed("a summary", "it is empty")),
-        }
+            [FORM_WITHOUT_SUM, rest @ ..] => rest,
+            [form, ..] => return Err(malformed(format!("it is of form {form}"))),
+            [] => return Err(malformed("it is empty".into())),
+        };
+        let (content, used) = codec::decode_prefix::<Content, BYTES_MAX>("a summary", rest)?;
+        let told = match &rest[used..] {
+            [] => Vec::new(),
+            rest => codec::decode_prefix::<Vec<Told>, BYTES_MAX>("what a kind of change told", rest)?.0,
+        };
+        Ok(Self { content, told })
     }
 
     /// The claim that was fulfilled.
@@ -170,14 +187,15 @@ impl MutationSummary {
         self.content.domains
     }
 
-    /// What changes of this kind told with [`GameTransaction::tell`](super::game::GameTransaction::tell), in their order. What is
-    /// of another type than `T` is left out.
+    /// What changes of this kind told with [`GameTransaction::tell`](super::game::GameTransaction::tell), in their order. A kind
+    /// tells of one type: what cannot be a `T`, to the last byte, is left out.
     #[must_use]
     pub fn told<T: DeserializeOwned>(&self, kind: &str) -> Vec<T> {
         let of_kind = self.told.iter().filter(|(of, _)| of.as_str() == kind);
         of_kind
             .filter_map(|(_, bytes)| {
-                codec::decode_prefix::<T, TOLD_BYTES_MAX>("", bytes).ok().map(|(it, _)| it)
+                let read = codec::decode_prefix::<T, TOLD_BYTES_MAX>("what a kind of change told", bytes);
+                read.ok().filter(|(_, used)| *used == bytes.len()).map(|(told, _)| told)
             })
             .collect()
     }

@@ -69,7 +69,8 @@ pub struct RewardOutcomes(pub(crate) Vec<RewardOutcome>);
 
 /// What couriers have delivered, as the world hears of it: in `Settle` and after it each is told once, by the numbers of the deliveries.
 /// As a courier is given some again after a crash, so are systems told of them again, under the same number. What is delivered while
-/// the world ends no tick hears of: what a game has to know of it, it asks the receiver when it begins.
+/// the world ends no tick hears of, and what the newest image does not hold when a process dies is not told again: a game that has
+/// to know of everything asks the receiver when it begins.
 #[derive(Resource, Debug, Default)]
 pub struct Delivered(pub(crate) Vec<Delivery>);
 

@@ -13,6 +13,8 @@ use super::asked::RewardOutcome;
 
 /// Things that one player may have waiting; one more is refused.
 pub const WAITING_PER_PLAYER_MAX: usize = 64;
+/// Things that houses may have waiting, all together; one more is refused.
+pub const WAITING_OF_HOUSES_MAX: usize = 4_096;
 /// Plans that may be on their way to the store; what is more waits here, in order.
 pub const PLANS_UNDER_WAY_MAX: usize = 4_096;
 
@@ -69,7 +71,7 @@ pub struct ValueCounts {
     pub repeated: u64,
     /// Plans that were carried out against another version than they were made for.
     pub conflicts: u64,
-    /// Refused because too much of one player waits.
+    /// Refused because too much of one player waits, or of all houses.
     pub crowded: u64,
     /// Holdings that had to be read anew.
     pub reread: u64,
@@ -105,6 +107,8 @@ pub struct Desk {
     pub counts: ValueCounts,
     /// By player, how much waits.
     by_player: BTreeMap<PlayerId, usize>,
+    /// How much waits of houses.
+    of_houses: usize,
 }
 
 /// Something that has its place in the order.
@@ -127,16 +131,18 @@ impl Desk {
         self.under_way.len()
     }
 
-    /// Takes something that is asked for; hands it back when too much of that player waits.
-    pub(crate) fn ask(&mut self, waiting: Waiting) -> Result<(), Box<Waiting>> {
-        if let Some(player) = waiting.claim.account.player() {
-            let count = self.by_player.entry(player.clone()).or_default();
-            if *count >= WAITING_PER_PLAYER_MAX {
-                self.counts.crowded += 1;
-                return Err(Box::new(waiting));
-            }
-            *count += 1;
+    /// Takes something that is asked for; hands it back with how much may wait when too much of that player does, or of all
+    /// houses.
+    pub(crate) fn ask(&mut self, waiting: Waiting) -> Result<(), (Box<Waiting>, usize)> {
+        let (count, most) = match waiting.claim.account.player() {
+            Some(player) => (self.by_player.entry(player.clone()).or_default(), WAITING_PER_PLAYER_MAX),
+            None => (&mut self.of_houses, WAITING_OF_HOUSES_MAX),
+        };
+        if *count >= most {
+            self.counts.crowded += 1;
+            return Err((Box::new(waiting), most));
         }
+        *count += 1;
         self.new.push(waiting);
         Ok(())
     }
@@ -161,6 +167,7 @@ impl Desk {
     pub(crate) fn take_all(&mut self) -> Vec<Waiting> {
         self.order_new();
         self.by_player.clear();
+        self.of_houses = 0;
         self.queues.clear();
         self.maybe_ready.clear();
         std::mem::take(&mut self.waiting).into_values().map(|queued| queued.waiting).collect()
@@ -216,9 +223,11 @@ impl Desk {
                 None => drop(self.queues.remove(player)),
             }
         }
-        if let Some(player) = waiting.claim.account.player()
-            && let Some(count) = self.by_player.get_mut(player)
-        {
+        let Some(player) = waiting.claim.account.player() else {
+            self.of_houses -= 1;
+            return Some(waiting);
+        };
+        if let Some(count) = self.by_player.get_mut(player) {
             *count -= 1;
             if *count == 0 {
                 self.by_player.remove(player);
@@ -259,7 +268,7 @@ impl Desk {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::reward::ClaimKey;
+    use crate::reward::{Account, ClaimKey};
 
     use super::*;
 
@@ -325,7 +334,7 @@ mod tests {
                     }
                     naive.waiting.push((claim.clone(), request.players()));
                     let origin = Origin::Game(claim.clone());
-                    desk.ask(Waiting { by: NetId::default(), claim, request, origin }).unwrap();
+                    desk.ask(Waiting { by: NetId::default(), claim, request, origin }).ok().unwrap();
                 }
                 Step::Plan { refused } => {
                     desk.order_new();
@@ -366,6 +375,38 @@ mod tests {
         desk.order_new();
         while !desk.take_ready().is_empty() {}
         assert!(desk.waiting() == 0 && desk.queues.is_empty() && desk.busy.is_empty(), "{desk:?}");
+    }
+
+    /// E5: a store that hangs lets no more wait than there may be, of one player and of all houses; what is taken out makes room.
+    #[test]
+    fn what_waits_is_bounded() {
+        let ask = |desk: &mut Desk, account: Account, number: usize| {
+            let claim = Claim::new(account.clone(), ClaimKey(number as u128), b"");
+            let origin = Origin::Game(claim.clone());
+            let request = PlanRequest::new("gift", account);
+            desk.ask(Waiting { by: NetId::default(), claim, request, origin }).map_err(|(_, most)| most)
+        };
+        for (account, most) in [
+            (Account::from(&name(1)), WAITING_PER_PLAYER_MAX),
+            (Account::house("npc"), WAITING_OF_HOUSES_MAX),
+        ] {
+            let mut desk = Desk::default();
+            for number in 0..most {
+                assert_eq!(ask(&mut desk, account.clone(), number), Ok(()));
+            }
+            assert_eq!(ask(&mut desk, account.clone(), most), Err(most));
+            assert_eq!(
+                ask(&mut desk, Account::from(&name(2)), most),
+                Ok(()),
+                "nobody else is kept out by it"
+            );
+            desk.order_new();
+            let ready = desk.take_ready().len();
+            assert!(ready > 0);
+            assert_eq!(ask(&mut desk, account.clone(), most + 1), Ok(()));
+            assert_eq!(desk.take_all().len(), most + 2 - ready);
+            assert_eq!(ask(&mut desk, account, most + 2), Ok(()));
+        }
     }
 
     proptest! {

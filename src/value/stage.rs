@@ -26,7 +26,7 @@ use crate::store::{ClaimAnswer, MutationSummary, PlanOutcome};
 use super::Tables;
 use super::asked::{AskedHere, Committed, Delivered, RewardOutcome, RewardOutcomes};
 use super::book::Book;
-use super::desk::{Desk, LookUp, Origin, UnderWay, WAITING_PER_PLAYER_MAX, Waiting};
+use super::desk::{Desk, LookUp, Origin, UnderWay, Waiting};
 use super::netting;
 use super::settled::Pen;
 
@@ -215,8 +215,8 @@ fn take_asked(world: &mut World) {
         let origin = Origin::Game(claim.clone());
         let waiting = Waiting { by, claim, request, origin };
         let taken = world.resource_mut::<Desk>().ask(waiting);
-        if let Err(waiting) = taken {
-            refuse(world, *waiting, PlanRefusal::Busy { most: WAITING_PER_PLAYER_MAX as u64 });
+        if let Err((waiting, most)) = taken {
+            refuse(world, *waiting, PlanRefusal::Busy { most: most as u64 });
         }
     }
     world.resource_mut::<Desk>().order_new();

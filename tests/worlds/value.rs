@@ -174,6 +174,45 @@ fn a_system_hears_once_of_everything_that_it_asked_for() {
     assert_eq!(held(&world, "alice", "silver"), 99);
 }
 
+/// Claims that a system read were committed, by the number in their key.
+#[derive(Resource, Default)]
+struct CommittedKeys(Vec<u64>);
+
+/// Asks for three things in one tick, twice for the second of them, and for the first once more when it is done.
+struct AsksAgain;
+
+impl Plugin for AsksAgain {
+    fn build(&self, app: &mut App) {
+        let ask = |mut rewards: RewardsOfNode,
+                   context: Res<terrane::cell::pool::NodeContext>,
+                   committed: Res<Committed>,
+                   mut keys: ResMut<CommittedKeys>| {
+            let dated = committed.iter().map(|summary| summary.claim().key).filter(|key| !key.is_named());
+            keys.0.extend(dated.map(|key| (key.0 >> 80) as u64));
+            let which: &[u64] = match context.0.tick.0 {
+                12 => &[3, 2, 2, 1],
+                20 => &[3, 4],
+                _ => &[],
+            };
+            for &number in which {
+                let fee = PlanRequest::new("fee", Account::house("clerks")).grant("silver", number, "mint");
+                rewards.ask(NetId::WORLD, ClaimKey(u128::from(number) << 80), fee);
+            }
+        };
+        app.init_resource::<CommittedKeys>().add_systems(Tick, ask.in_set(TickSystems::Settle));
+    }
+}
+
+/// E9, F11: systems read each thing that was committed once, in the order in which it was; a repeat is no news.
+#[test]
+fn what_was_committed_is_read_once_and_in_order() {
+    let mut world = TestWorld::new(game(9).add_plugins(AsksAgain), WorldSettings::default());
+    world.run(30);
+    assert_eq!(world.server().node().resource::<CommittedKeys>().0, [3, 2, 1, 4]);
+    let counts = world.server().node().resource::<Desk>().counts;
+    assert_eq!((counts.committed, counts.repeated), (4, 2));
+}
+
 /// F3, D2: something else was written of a player between plan and execution. The same plan is carried out on what is there
 /// then, and what nobody here had heard of is read anew and shows.
 #[test]

@@ -1,10 +1,9 @@
 //! Amounts that move: what is taken from one account is given to another, within what both may hold.
 
-use rusqlite::{OptionalExtension, params};
-
 use super::Stop;
 use super::executor::Executor;
 use super::names::Asset;
+use super::statements::HoldingKey;
 use crate::reward::{Account, AffectedDomains, Lot, Name, PlanRefusal};
 use crate::store::summary::ChangedHolding;
 
@@ -37,6 +36,10 @@ fn lot_of(account: &Account, lot: Lot) -> Lot {
     }
 }
 
+fn beyond_all_bounds() -> Stop {
+    PlanRefusal::Invalid { why: "an amount grows beyond all bounds".into() }.into()
+}
+
 impl Executor<'_> {
     /// Moves an amount: first it is taken, so that what is one of its kind is never in two places.
     pub(super) fn transfer(&mut self, transfer: Transfer<'_>) -> Result<(), Stop> {
@@ -52,12 +55,16 @@ impl Executor<'_> {
         }
         let asset = self.names.asset(self.connection, name)?;
         let (from_id, to_id) = (self.account_id(from)?, self.account_id(to)?);
+        let row_of = |account| HoldingKey { account, asset: asset.id, lot };
         let left = match from {
-            Account::House(_) => self.add(from_id, asset, Lot::PLAIN, -amount)?,
-            Account::Player(_) => self.take(from, from_id, asset, name, lot, amount)?,
+            Account::House(_) => self.add_to_house(from_id, asset, -amount)?,
+            Account::Player(_) => self.take(from, row_of(from_id), name, amount)?,
         };
         self.changed(from, name, lot_of(from, lot), -amount, left);
-        let got = self.add(to_id, asset, lot_of(to, lot), amount)?;
+        let got = match to {
+            Account::House(_) => self.add_to_house(to_id, asset, amount)?,
+            Account::Player(_) => self.add(row_of(to_id), amount)?,
+        };
         self.changed(to, name, lot_of(to, lot), amount, got);
         if let (Some(cap), Account::Player(_)) = (cap, to) {
             self.check_cap(to, to_id, asset, name, cap)?;
@@ -67,65 +74,31 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// What a row says, if there is one.
-    fn amount(&mut self, account: i64, asset: Asset, lot: Lot) -> rusqlite::Result<Option<i64>> {
-        let of = params![account, asset.id, lot.expires_ms.cast_signed(), lot.instance.cast_signed()];
-        self.sql.amount.query_one(of, |row| row.get(0)).optional()
-    }
-
-    /// Writes what a row says from now on. One that was there and says nothing any more goes away, unless it is plain: lots come and
-    /// go, what is plain comes again.
-    fn write(
-        &mut self,
-        account: i64,
-        asset: Asset,
-        lot: Lot,
-        was: Option<i64>,
-        amount: i64,
-    ) -> rusqlite::Result<()> {
-        let (expires_ms, instance) = (lot.expires_ms.cast_signed(), lot.instance.cast_signed());
-        let written = match was {
-            None => self.sql.add_holding.execute(params![account, asset.id, expires_ms, instance, amount])?,
-            Some(_) if amount == 0 && lot != Lot::PLAIN => {
-                self.sql.remove_holding.execute(params![account, asset.id, expires_ms, instance])?
-            }
-            Some(_) => {
-                self.sql.set_amount.execute(params![account, asset.id, expires_ms, instance, amount])?
-            }
-        };
-        // It was read a moment ago, in the same transaction.
-        if written == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(written)) }
-    }
-
-    /// Adds to what an account has, which of a house may be less than nothing.
-    fn add(&mut self, account: i64, asset: Asset, lot: Lot, amount: i64) -> Result<i64, Stop> {
-        let was = self.amount(account, asset, lot)?;
-        let sum = was.unwrap_or(0).checked_add(amount);
-        let sum =
-            sum.ok_or_else(|| PlanRefusal::Invalid { why: "an amount grows beyond all bounds".into() })?;
-        self.write(account, asset, lot, was, sum)?;
+    /// Adds to what a player has.
+    fn add(&mut self, row: HoldingKey, amount: i64) -> Result<i64, Stop> {
+        let was = self.sql.holding(row)?;
+        let sum = was.unwrap_or(0).checked_add(amount).ok_or_else(beyond_all_bounds)?;
+        self.sql.write_holding(row, was, sum)?;
         Ok(sum)
     }
 
+    /// Adds to what a house has, which may be less than nothing.
+    fn add_to_house(&mut self, house: i64, asset: Asset, amount: i64) -> Result<i64, Stop> {
+        let sum = self.houses.add(&mut self.sql, house, asset.id, amount)?;
+        sum.ok_or_else(beyond_all_bounds)
+    }
+
     /// Takes from what a player has.
-    fn take(
-        &mut self,
-        from: &Account,
-        account: i64,
-        asset: Asset,
-        name: &Name,
-        lot: Lot,
-        amount: i64,
-    ) -> Result<i64, Stop> {
-        let was = self.amount(account, asset, lot)?;
+    fn take(&mut self, from: &Account, row: HoldingKey, name: &Name, amount: i64) -> Result<i64, Stop> {
+        let was = self.sql.holding(row)?;
         let has = was.unwrap_or(0);
         if has >= amount {
-            self.write(account, asset, lot, was, has - amount)?;
+            self.sql.write_holding(row, was, has - amount)?;
             return Ok(has - amount);
         }
         let (account, asset) = (from.clone(), name.clone());
         Err(Stop::Refused(match was {
-            None if lot != Lot::PLAIN => PlanRefusal::NotHeld { account, asset },
+            None if row.lot != Lot::PLAIN => PlanRefusal::NotHeld { account, asset },
             _ => {
                 let (has, needs) = (has.cast_unsigned(), amount.cast_unsigned());
                 PlanRefusal::TooLittle { account, asset, has, needs }

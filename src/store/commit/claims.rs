@@ -9,36 +9,43 @@ use super::{PlanOutcome, Stop};
 use crate::reward::{Claim, ClaimKey, PlanRefusal};
 use crate::store::summary::MutationSummary;
 
-pub(super) const FIND: &str = "SELECT request, summary FROM claim WHERE key = ?1 AND account = ?2";
+pub(super) const FIND: &str = "SELECT id, request, summary FROM claim WHERE key = ?1 AND account = ?2";
 
 /// As it stands in a row: keys that grow lie side by side in the index.
 pub(super) fn key_bytes(key: ClaimKey) -> [u8; 16] {
     key.0.to_be_bytes()
 }
 
-/// What an earlier time made of a claim: nothing that is known, its summary, or a refusal for good.
+/// A claim that was fulfilled: its number, and what it came to.
+pub(super) type Earlier = (i64, Arc<MutationSummary>);
+
+/// What an earlier time made of a claim: nothing that is known, its summary, or a refusal for good. One that cannot be read is such a
+/// refusal too: it was fulfilled, and whoever asks must not hold up everybody else.
 pub(super) fn earlier(
     sql: &mut rusqlite::Statement<'_>,
     account: i64,
     claim: &Claim,
-) -> Result<Option<Arc<MutationSummary>>, Stop> {
+) -> Result<Option<Earlier>, Stop> {
     let found = sql
         .query_row(params![key_bytes(claim.key), account], |row| {
-            let request = row.get::<_, i64>(0)?.cast_unsigned();
+            let (id, request) = (row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned());
             if request != claim.request {
-                return Ok(None);
+                return Ok(Err(PlanRefusal::KeyReused));
             }
-            let summary = MutationSummary::from_bytes(row.get_ref(1)?.as_blob()?).map_err(|error| {
-                rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Blob, error.into())
-            })?;
-            Ok(Some(Arc::new(summary)))
+            let bytes = row.get_ref(2)?.as_blob().map_err(|error| error.to_string());
+            let summary =
+                bytes.and_then(|bytes| MutationSummary::from_bytes(bytes).map_err(|error| error.to_string()));
+            Ok(match summary {
+                Ok(summary) => Ok((id, Arc::new(summary))),
+                Err(error) => {
+                    let account = &claim.account;
+                    tracing::error!(claim = id, %account, "what came of a claim cannot be read: {error}");
+                    Err(PlanRefusal::Unreadable { claim: id })
+                }
+            })
         })
         .optional()?;
-    match found {
-        None => Ok(None),
-        Some(None) => Err(PlanRefusal::KeyReused.into()),
-        Some(summary) => Ok(summary),
-    }
+    found.transpose().map_err(Stop::Refused)
 }
 
 /// Whether claims of that age are forgotten, so that nobody can know whether this one was fulfilled.
@@ -63,7 +70,7 @@ pub(in crate::store) fn find_claim(
         None => Ok(None),
     };
     match found {
-        Ok(Some(summary)) => Ok(known(Ok(summary))),
+        Ok(Some((_, summary))) => Ok(known(Ok(summary))),
         Err(Stop::Refused(refusal)) => Ok(known(Err(refusal))),
         Err(Stop::Broken(error)) => Err(error),
         Ok(None) if is_too_old(claim.key, horizon_ms) => Ok(known(Err(PlanRefusal::TooOld))),

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use super::amounts::{Moved, Transfer};
-use super::claims::{self, is_too_old, key_bytes};
+use super::claims::{self, Earlier, is_too_old, key_bytes};
+use super::houses::Houses;
 use super::names::Names;
+use super::recent::{RecentClaims, SubmissionId};
 use super::statements::Statements;
-use super::{PlanOutcome, Rules, Stop};
+use super::{Memory, PlanOutcome, Rules, Stop};
 use crate::ids::TickNumber;
 use crate::reward::{
     Account, AffectedDomains, CommitBatch, Mutation, MutationPlan, Name, PlanRefusal, Submission,
@@ -17,7 +19,7 @@ use crate::reward::{
 use crate::store::compensation::reference_of;
 use crate::store::error::text_of;
 use crate::store::fence::Side;
-use crate::store::game::GameTransaction;
+use crate::store::game::{GameTransaction, TOLD_BY_PLAN_BYTES_MAX};
 use crate::store::summary::{ChangedClock, ChangedHolding, Content, MutationSummary, Told};
 
 /// Somebody whose holdings the plan under way rests on.
@@ -47,6 +49,8 @@ pub(super) struct Executor<'a> {
     pub(super) connection: &'a Connection,
     pub(super) sql: Statements<'a>,
     pub(super) names: &'a mut Names,
+    recent: &'a mut RecentClaims,
+    pub(super) houses: Houses,
     tick: TickNumber,
     now_ms: u64,
     rules: Rules<'a>,
@@ -58,7 +62,7 @@ pub(super) struct Executor<'a> {
 impl<'a> Executor<'a> {
     pub(super) fn new(
         connection: &'a Connection,
-        names: &'a mut Names,
+        memory: &'a mut Memory,
         batch: &CommitBatch,
         rules: &Rules<'a>,
     ) -> rusqlite::Result<Self> {
@@ -66,24 +70,36 @@ impl<'a> Executor<'a> {
         let CommitBatch { tick, now_ms, .. } = *batch;
         let any_waits = "SELECT EXISTS (SELECT 1 FROM compensation WHERE kind = 'plan')";
         let any_waits = connection.prepare_cached(any_waits)?.query_one([], |row| row.get(0))?;
-        Ok(Self { connection, sql, names, tick, now_ms, rules: *rules, work: Work::default(), any_waits })
+        let Memory { names, recent } = memory;
+        let (houses, work) = Default::default();
+        Ok(Self { connection, sql, names, recent, houses, tick, now_ms, rules: *rules, work, any_waits })
+    }
+
+    /// Writes what is written once for all plans.
+    pub(super) fn finish(mut self) -> rusqlite::Result<()> {
+        self.houses.write(&mut self.sql)
     }
 
     /// Carries out one plan, or nothing of it. An error is not the plan's: everything is void.
     pub(super) fn outcome(&mut self, submission: &Submission) -> rusqlite::Result<PlanOutcome> {
         let Submission { number, plan } = submission;
+        let id = (self.tick, self.now_ms, *number);
         let told =
             |result, is_repeat, conflicts| PlanOutcome { number: *number, result, is_repeat, conflicts };
         match self.earlier(plan) {
             Ok(None) => {}
-            Ok(Some(summary)) => return Ok(told(Ok(summary), true, 0)),
+            Ok(Some((claim, summary))) => {
+                let is_repeat = !self.recent.is_of(claim, id);
+                return Ok(told(Ok(summary), is_repeat, 0));
+            }
             Err(Stop::Refused(refusal)) => return Ok(told(Err(refusal), false, 0)),
             Err(Stop::Broken(error)) => return Err(error),
         }
         self.names.begin();
+        self.houses.begin();
         self.work = Work::default();
         self.sql.savepoint.execute([])?;
-        let done = self.carry_out(plan);
+        let done = self.carry_out(plan, id);
         let moved_on = |party: &&Party| party.version.cast_unsigned() != party.frozen;
         let conflicts = self.work.parties.iter().filter(moved_on).count() as u32;
         let result = match done {
@@ -99,6 +115,7 @@ impl<'a> Executor<'a> {
             Err(Stop::Refused(refusal)) => {
                 self.sql.undo.execute([])?;
                 self.names.take_back();
+                self.houses.take_back();
                 Err(refusal)
             }
             Err(Stop::Broken(error)) => return Err(error),
@@ -107,8 +124,8 @@ impl<'a> Executor<'a> {
         Ok(told(result, false, conflicts))
     }
 
-    /// What became of the claim before.
-    fn earlier(&mut self, plan: &MutationPlan) -> Result<Option<Arc<MutationSummary>>, Stop> {
+    /// What became of the claim before, and its number.
+    fn earlier(&mut self, plan: &MutationPlan) -> Result<Option<Earlier>, Stop> {
         let found = match self.names.find(self.connection, &plan.claim.account)? {
             Some(account) => claims::earlier(&mut self.sql.find_claim, account, &plan.claim)?,
             None => None,
@@ -119,7 +136,7 @@ impl<'a> Executor<'a> {
         Ok(found)
     }
 
-    fn carry_out(&mut self, plan: &MutationPlan) -> Result<MutationSummary, Stop> {
+    fn carry_out(&mut self, plan: &MutationPlan, submission: SubmissionId) -> Result<MutationSummary, Stop> {
         self.take_parties(plan)?;
         let claimant = self.account_id(&plan.claim.account)?;
         let mut deliveries = Vec::new();
@@ -142,6 +159,7 @@ impl<'a> Executor<'a> {
         }
         let summary = self.summary(plan, deliveries.len() as u32);
         let claim = self.add_claim(claimant, plan, &summary)?;
+        self.recent.writes(claim, submission);
         self.add_rows(claim)?;
         for (position, (kind, payload)) in deliveries.into_iter().enumerate() {
             let now_ms = self.now_ms.cast_signed();
@@ -211,6 +229,8 @@ impl<'a> Executor<'a> {
             let name = name.to_string();
             return Err(PlanRefusal::Unknown { what: "kind of change".into(), name }.into());
         };
+        // It may look at what houses hold.
+        self.houses.write(&mut self.sql)?;
         let mut tx = GameTransaction::new(self.connection, &kind.prefix, self.now_ms);
         let done = self.rules.fence.on(Side::Rows(kind.prefix.clone()), || {
             // What panics in a game is void like what fails, and no more: the store goes on.
@@ -224,6 +244,11 @@ impl<'a> Executor<'a> {
         })?;
         self.work.domains |= AffectedDomains::GAME;
         self.work.told.extend(told.into_iter().map(|bytes| (name.clone(), bytes)));
+        let bytes: usize = self.work.told.iter().map(|(_, bytes)| bytes.len()).sum();
+        if bytes > TOLD_BY_PLAN_BYTES_MAX {
+            let why = format!("its changes tell more than {TOLD_BY_PLAN_BYTES_MAX} bytes");
+            return Err(PlanRefusal::Invalid { why }.into());
+        }
         done.map_err(|refusal| {
             PlanRefusal::Game { kind: name.clone(), reason: refusal.reason().to_owned() }.into()
         })

@@ -7,8 +7,10 @@
 mod amounts;
 mod claims;
 mod executor;
+mod houses;
 mod names;
 mod reading;
+mod recent;
 mod statements;
 
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use self::executor::Executor;
 pub(super) use self::names::Names;
 pub(super) use self::reading::load_holdings;
+pub(super) use self::recent::RecentClaims;
 use super::error::StoreError;
 use super::fence::Fence;
 use super::game::GameStore;
@@ -34,8 +37,8 @@ pub struct PlanOutcome {
     pub number: u64,
     /// What changed, or why nothing did.
     pub result: Result<Arc<MutationSummary>, PlanRefusal>,
-    /// Whether the claim had been fulfilled before: the summary is the first one, and nothing has changed now. After a failure
-    /// nobody may have been told the first time.
+    /// Whether the claim had been fulfilled before, by somebody else: the summary is the first one, and nothing has changed now. What
+    /// this very submission did before, when its answer was lost to a failure, is told as what it is: done, for the first time.
     pub is_repeat: bool,
     /// Of how many accounts the holdings had changed since the plan was made.
     pub conflicts: u32,
@@ -82,27 +85,49 @@ pub(super) struct Rules<'a> {
     pub(super) fence: &'a Fence,
 }
 
+/// What the store knows beside its file, of what is in it.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    pub(super) names: Names,
+    pub(super) recent: RecentClaims,
+}
+
 pub(super) fn commit(
     connection: &mut Connection,
-    names: &mut Names,
+    memory: &mut Memory,
     batch: &CommitBatch,
     rules: &Rules<'_>,
 ) -> rusqlite::Result<Vec<PlanOutcome>> {
+    together(connection, memory, batch, rules, |_, outcomes| Ok(outcomes))
+}
+
+/// Carries plans out, and something else in the same transaction that depends on what came of them.
+pub(super) fn together<T>(
+    connection: &mut Connection,
+    memory: &mut Memory,
+    batch: &CommitBatch,
+    rules: &Rules<'_>,
+    and: impl FnOnce(&Connection, Vec<PlanOutcome>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let outcomes = carry_out(&transaction, names, batch, rules)?;
+    let outcomes = carry_out(&transaction, memory, batch, rules)?;
+    let also = and(&transaction, outcomes)?;
     transaction.commit()?;
-    Ok(outcomes)
+    Ok(also)
 }
 
 /// Carries plans out within a transaction, each in a savepoint of its own. After an error the whole transaction is void.
 pub(super) fn carry_out(
     transaction: &Connection,
-    names: &mut Names,
+    memory: &mut Memory,
     batch: &CommitBatch,
     rules: &Rules<'_>,
 ) -> rusqlite::Result<Vec<PlanOutcome>> {
-    let mut executor = Executor::new(transaction, names, batch, rules)?;
-    batch.plans.iter().map(|submission| executor.outcome(submission)).collect()
+    let mut executor = Executor::new(transaction, memory, batch, rules)?;
+    let outcomes = batch.plans.iter().map(|submission| executor.outcome(submission));
+    let outcomes = outcomes.collect::<rusqlite::Result<_>>()?;
+    executor.finish()?;
+    Ok(outcomes)
 }
 
 impl Store {
@@ -125,10 +150,10 @@ impl Store {
         let file = self.database.file().to_owned();
         let fence = self.database.fence().clone();
         let rules = Rules { horizon_ms, game: &self.game, fence: &fence };
-        let done = commit(self.database.connection()?, &mut self.names, batch, &rules);
+        let done = commit(self.database.connection()?, &mut self.memory, batch, &rules);
         if done.is_err() {
             // What was named in the void batch may have no row.
-            self.names.forget();
+            self.memory.names.forget();
         }
         done.map_err(StoreError::sqlite(&file, "carry out plans"))
     }

@@ -1,8 +1,17 @@
 //! The statements that every plan needs, prepared once per connection and borrowed once per batch.
 
-use rusqlite::{CachedStatement, Connection};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::claims;
+use crate::reward::Lot;
+
+/// What a row of what somebody holds is found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HoldingKey {
+    pub(super) account: i64,
+    pub(super) asset: i64,
+    pub(super) lot: Lot,
+}
 
 /// Prepared statements.
 pub(super) struct Statements<'c> {
@@ -13,10 +22,10 @@ pub(super) struct Statements<'c> {
     pub(super) add_claim: CachedStatement<'c>,
     pub(super) version: CachedStatement<'c>,
     pub(super) change: CachedStatement<'c>,
-    pub(super) amount: CachedStatement<'c>,
-    pub(super) set_amount: CachedStatement<'c>,
-    pub(super) add_holding: CachedStatement<'c>,
-    pub(super) remove_holding: CachedStatement<'c>,
+    amount: CachedStatement<'c>,
+    set_amount: CachedStatement<'c>,
+    add_holding: CachedStatement<'c>,
+    remove_holding: CachedStatement<'c>,
     pub(super) whole_amount: CachedStatement<'c>,
     pub(super) slots: CachedStatement<'c>,
     pub(super) clock: CachedStatement<'c>,
@@ -76,5 +85,33 @@ impl<'c> Statements<'c> {
                 "INSERT INTO outbox (claim, position, kind, payload, next_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?,
         })
+    }
+
+    /// What a row says, if there is one.
+    pub(super) fn holding(&mut self, row: HoldingKey) -> rusqlite::Result<Option<i64>> {
+        let HoldingKey { account, asset, lot } = row;
+        let of = params![account, asset, lot.expires_ms.cast_signed(), lot.instance.cast_signed()];
+        self.amount.query_one(of, |row| row.get(0)).optional()
+    }
+
+    /// Writes what a row says from now on. One that was there and says nothing any more goes away, unless it is plain: lots come and
+    /// go, what is plain comes again.
+    pub(super) fn write_holding(
+        &mut self,
+        row: HoldingKey,
+        was: Option<i64>,
+        amount: i64,
+    ) -> rusqlite::Result<()> {
+        let HoldingKey { account, asset, lot } = row;
+        let (expires_ms, instance) = (lot.expires_ms.cast_signed(), lot.instance.cast_signed());
+        let written = match was {
+            None => self.add_holding.execute(params![account, asset, expires_ms, instance, amount])?,
+            Some(_) if amount == 0 && lot != Lot::PLAIN => {
+                self.remove_holding.execute(params![account, asset, expires_ms, instance])?
+            }
+            Some(_) => self.set_amount.execute(params![account, asset, expires_ms, instance, amount])?,
+        };
+        // It was read before, in the same transaction.
+        if written == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(written)) }
     }
 }

@@ -53,6 +53,8 @@ pub const KIND_DATA_BYTES_MAX: usize = 1 << 16;
 
 /// Most bytes that one change of a game's kind may tell of itself.
 pub const TOLD_BYTES_MAX: usize = 1 << 14;
+/// Most bytes that all changes of one plan may tell.
+pub const TOLD_BY_PLAN_BYTES_MAX: usize = 1 << 18;
 
 /// Why a change of a game's kind is not possible.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,5 @@
 //! Failures that are no plan's own: in the middle, for good, on a full disk.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;
@@ -40,9 +39,10 @@ fn an_error_in_the_middle_voids_the_batch_and_the_retry_does_each_once() {
     meddle(&place.folder, "DROP TRIGGER hostile");
     let first = store.commit(&all).unwrap();
     assert!(first.iter().all(|outcome| outcome.result.is_ok() && !outcome.is_repeat));
-    // The answer is lost, say: asked again, each is there.
-    let again = store.commit(&all).unwrap();
-    for (first, again) in first.iter().zip(&again) {
+    // The answer is lost, say: asked again, each is there, and was done by who asks. To others it is a repeat.
+    assert_eq!(store.commit(&all).unwrap(), first);
+    let others = batch(all.plans.iter().map(|submission| MutationPlan::clone(&submission.plan)));
+    for (first, again) in first.iter().zip(&store.commit(&others).unwrap()) {
         assert_eq!((again.is_repeat, &again.result), (true, &first.result));
     }
     assert_eq!(
@@ -59,13 +59,14 @@ fn a_plan_that_fails_for_good_waits_for_an_operator() {
     let store = store(&place);
     meddle(&place.folder, HOSTILE);
     let handle = store.start().unwrap();
-    let all =
-        batch([grant(1, &alice(), 5), grant(2, &bob(), 13), grant(3, &alice(), 7), grant(4, &bob(), 13)]);
+    let all = [grant(1, &alice(), 5), grant(2, &bob(), 13), grant(3, &alice(), 7), grant(4, &bob(), 13)];
     let mut waiting = Vec::new();
     for round in 0..2 {
+        let all = batch(all.clone());
         handle.try_request(asked(all.clone())).unwrap();
         let outcomes = told(handle.wait_result(STUCK));
-        assert_eq!(outcomes.iter().map(|outcome| outcome.number).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        let numbers = all.plans.iter().map(|submission| submission.number);
+        assert!(outcomes.iter().map(|outcome| outcome.number).eq(numbers), "in their order");
         assert!(outcomes[0].result.is_ok() && outcomes[2].result.is_ok(), "{outcomes:?}");
         assert_eq!(outcomes[0].is_repeat, round > 0);
         waiting = [1, 3]
@@ -138,6 +139,96 @@ fn on_a_full_disk_plans_stay_with_their_sender() {
     let mut store = open(&place.folder);
     assert_eq!(number(&mut store, "SELECT count(*) FROM holding WHERE account > 0 AND amount = 5"), 200);
     assert_eq!(store.compensations().unwrap(), []);
+    check_books(&mut store);
+}
+
+/// D5: a batch that is durable though its COMMIT was told as a failure is asked for again by the thread, together or one by one: whoever
+/// waits hears that it is done now, for the first time, and of each thing once.
+#[test]
+fn what_is_durable_though_its_answer_was_lost_is_told_as_done() {
+    let place = place();
+    let mut store = store(&place);
+    store.database.answers_lost = 2;
+    let handle = store.start().unwrap();
+    // One key twice: the second is a repeat of the first, now as ever.
+    handle
+        .try_request(asked(batch([grant(1, &alice(), 5), grant(2, &bob(), 7), grant(1, &alice(), 5)])))
+        .unwrap();
+    let failed = |answer| matches!(answer, Some(StoreResult::Failed { .. }));
+    assert!(failed(handle.wait_result(STUCK)) && failed(handle.wait_result(STUCK)));
+    let outcomes = told(handle.wait_result(STUCK));
+    assert_eq!(outcomes.iter().map(|outcome| outcome.is_repeat).collect::<Vec<_>>(), [false, false, true]);
+    handle.finish(None).unwrap();
+    assert_eq!(coins(&mut open(&place.folder), &alice()), 5);
+    // Apart, after a failure that passes: what was done before it is not told as a repeat either.
+    let mut store = open(&place.folder);
+    let all = batch([grant(3, &alice(), 1), grant(4, &bob(), 1)]);
+    let first = store.commit_apart(&all).unwrap();
+    assert!(first.iter().all(|outcome| outcome.result.is_ok() && !outcome.is_repeat));
+    for (again, first) in store.commit_apart(&all).unwrap().iter().zip(&first) {
+        assert_eq!((again.is_repeat, &again.result), (false, &first.result));
+    }
+    check_books(&mut store);
+}
+
+/// E6: an operator's order whose answer is lost to a failure is carried out once, and told as what it is.
+#[test]
+fn an_order_whose_answer_was_lost_is_told_as_done() {
+    let place = place();
+    let mut store = store(&place);
+    meddle(&place.folder, HOSTILE);
+    let outcomes = store.commit_apart(&batch([grant(1, &bob(), 13), grant(2, &bob(), 13)])).unwrap();
+    assert!(outcomes.iter().all(|outcome| outcome.result.is_err()));
+    meddle(&place.folder, "DROP TRIGGER hostile");
+    store.database.close();
+    let numbers: Vec<u64> = store.compensations().unwrap().iter().map(|row| row.number).collect();
+    for (verb, number, ticket) in
+        [(CompensationVerb::Retry, numbers[0], 1), (CompensationVerb::Discard, numbers[1], 2)]
+    {
+        let (why, by) = (String::new(), "operator".into());
+        let order = CompensationOrder { ticket, verb, number, why, by, tick: TickNumber(9), now_ms: NOW_MS };
+        store.database.answers_lost = 1;
+        assert!(store.order_compensation(&order).unwrap_err().is_retryable());
+        let done = store.order_compensation(&order).unwrap();
+        assert!(done.done, "{done:?}");
+        let outcome = done.outcome.map(|outcome| outcome.is_repeat);
+        assert_eq!(outcome, (verb == CompensationVerb::Retry).then_some(false));
+        assert!(!store.order_compensation(&CompensationOrder { ticket: 9, ..order }).unwrap().done);
+    }
+    assert_eq!((coins(&mut store, &bob()), store.audit_rows(9).unwrap().len()), (13, 2));
+    check_books(&mut store);
+}
+
+/// C4, D5: a claim whose row is damaged was fulfilled all the same: whoever asks for it again is told so, and nobody else is held up.
+#[test]
+fn a_claim_that_cannot_be_read_holds_up_nobody() {
+    let place = place();
+    let mut store = store(&place);
+    let first = grant(1, &alice(), 5);
+    done(&mut store, first.clone());
+    for damage in [
+        "substr(summary, 1, 9)",
+        "CAST(summary || x'00' AS BLOB)",
+        "x''",
+        "CAST(x'63' || substr(summary, 2) AS BLOB)",
+        // Of the number in it another one.
+        "CAST(substr(summary, 1, length(summary) - 3) || x'000000' AS BLOB)",
+    ] {
+        meddle(&place.folder, "CREATE TABLE whole AS SELECT id, summary FROM claim");
+        meddle(&place.folder, &format!("UPDATE claim SET summary = {damage} WHERE id = 1"));
+        let find = PlayerWork::Request(PlayerRequest::FindClaim { number: 8, claim: first.claim.clone() });
+        let both = PlayerWork::Request(PlayerRequest::Commit(batch([first.clone(), grant(2, &bob(), 1)])));
+        let told = store.carry_out(&[find, both]).unwrap();
+        let is_told = |result: &Result<_, PlanRefusal>| matches!(result, Err(PlanRefusal::Unreadable { .. }));
+        assert!(told.claims[0].found.as_ref().is_some_and(|found| is_told(&found.result)), "{damage}");
+        assert!(is_told(&told.plans[0].result) && told.plans[1].result.is_ok(), "{damage}: {:?}", told.plans);
+        meddle(
+            &place.folder,
+            "UPDATE claim SET summary = whole.summary FROM whole WHERE whole.id = claim.id",
+        );
+        meddle(&place.folder, "DROP TABLE whole");
+    }
+    assert_eq!((coins(&mut store, &alice()), coins(&mut store, &bob())), (5, 1));
     check_books(&mut store);
 }
 

@@ -249,7 +249,18 @@ fn what_a_change_tells_is_told_again() {
     let bytes = u32::try_from(crate::store::game::TOLD_BYTES_MAX).unwrap();
     let refusal = refused(&mut store, plan(2, &[(alice(), 1)], vec![tells(bytes)]));
     assert!(matches!(refusal, PlanRefusal::Game { .. }), "{refusal}");
+    // Of another type it is nothing, not the first bytes of it.
+    assert_eq!(first.told::<u8>("tells"), [] as [u8; 0]);
+    // All changes of a plan together tell no more than can be read again.
+    let many = |count: usize| vec![tells(bytes - 32); count];
+    let most = crate::store::game::TOLD_BY_PLAN_BYTES_MAX / bytes as usize;
+    let refusal = refused(&mut store, plan(3, &[(alice(), 1)], many(most + 1)));
+    assert!(matches!(refusal, PlanRefusal::Invalid { .. }), "{refusal}");
+    let largest = done(&mut store, plan(4, &[(alice(), 1)], many(most)));
+    assert_eq!(told(&largest).len(), 2 * most);
     drop(store);
+    let again = one(&mut open(), plan(4, &[(alice(), 1)], many(most)));
+    assert_eq!(again.result.as_deref(), Ok(&*largest));
     let again = one(&mut open(), plan(1, &[(alice(), 0)], vec![tells(3)]));
     assert!(again.is_repeat);
     assert_eq!(told(again.result.as_ref().unwrap()), ["left", "xxx"]);

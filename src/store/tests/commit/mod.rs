@@ -8,6 +8,7 @@ mod refusals;
 mod upkeep;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::ids::{ActionId, PlayerId};
@@ -104,9 +105,12 @@ fn told(answer: Option<StoreResult>) -> Vec<PlanOutcome> {
     }
 }
 
+/// No two submissions have the same number.
 fn batch(plans: impl IntoIterator<Item = MutationPlan>) -> CommitBatch {
-    let submission = |(number, plan)| Submission { number, plan: std::sync::Arc::new(plan) };
-    let plans = (0..).zip(plans).map(submission).collect();
+    static LAST: AtomicU64 = AtomicU64::new(PlanOutcome::OF_OPERATOR);
+    let number = || LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    let submission = |plan| Submission { number: number(), plan: std::sync::Arc::new(plan) };
+    let plans = plans.into_iter().map(submission).collect();
     CommitBatch { tick: TickNumber(5), now_ms: NOW_MS, plans }
 }
 

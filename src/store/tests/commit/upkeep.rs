@@ -5,8 +5,7 @@ use super::*;
 const HOUR_MS: u64 = 3_600_000;
 
 fn at(store: &mut Store, now_ms: u64, plan: MutationPlan) -> PlanOutcome {
-    let plans = vec![Submission { number: 1, plan: plan.into() }];
-    store.commit(&CommitBatch { tick: TickNumber(5), now_ms, plans }).unwrap().remove(0)
+    store.commit(&CommitBatch { now_ms, ..batch([plan]) }).unwrap().remove(0)
 }
 
 /// A plan whose key was made at this time.

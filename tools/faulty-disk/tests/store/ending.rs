@@ -18,10 +18,23 @@ pub(crate) fn wanted() -> Option<(PathBuf, Crash)> {
     let folder = std::env::var_os(FOLDER)?;
     let point = std::env::var(POINT).expect("said together with the folder");
     let words: Vec<&str> = point.split(' ').collect();
-    let file = if words[0] == "main" { FileKind::Main } else { FileKind::Log };
-    let call = if words[1] == "sync" { Call::Sync } else { Call::Write };
-    let edge = if words[2] == "before" { Edge::Before } else { Edge::After };
-    Some((folder.into(), Crash { file, call, nth: words[3].parse().expect("a number"), edge }))
+    let [file, call, edge, nth] = words[..] else { panic!("{point}: four words") };
+    let file = match file {
+        "main" => FileKind::Main,
+        "log" => FileKind::Log,
+        other => panic!("{point}: there is no file {other}"),
+    };
+    let call = match call {
+        "sync" => Call::Sync,
+        "write" => Call::Write,
+        other => panic!("{point}: there is no call {other}"),
+    };
+    let edge = match edge {
+        "before" => Edge::Before,
+        "after" => Edge::After,
+        other => panic!("{point}: there is no side {other}"),
+    };
+    Some((folder.into(), Crash { file, call, nth: nth.parse().expect("a number"), edge }))
 }
 
 /// Runs that ignored test in such a process; whether it has ended there, and not got to its end.

@@ -74,9 +74,9 @@ fn a_process_that_ends() {
 /// each sync of the file and of its log, before it and after it, until one opening gets to its end.
 #[test]
 fn an_old_file_is_brought_up_to_date_wherever_the_process_ends_before() {
-    let mut ended = 0;
     for point in ["log write", "log sync", "main write", "main sync"] {
         for edge in ["before", "after"] {
+            let mut ended = 0;
             for nth in 1.. {
                 let place = Place::with(&files());
                 let what = format!("{point} {edge} {nth}");
@@ -87,7 +87,7 @@ fn an_old_file_is_brought_up_to_date_wherever_the_process_ends_before() {
                 }
                 ended += 1;
             }
+            assert!(ended > 0, "{point} {edge}: none ended before");
         }
     }
-    assert!(ended > 20, "only {ended} ended before");
 }

@@ -68,10 +68,11 @@ impl MutationKind for TakeStock {
 
     fn carry_out(tx: &mut GameTransaction<'_>, Take(amount): Take) -> Result<(), KindRefusal> {
         let sql = "UPDATE game_shop_stock SET amount = amount - ?1, sold = sold + ?1 WHERE amount >= ?1";
-        match tx.execute(sql, &[amount.into()])? {
-            1 => Ok(()),
-            _ => Err(KindRefusal::new("sold out")),
+        if tx.execute(sql, &[amount.into()])? != 1 {
+            return Err(KindRefusal::new("sold out"));
         }
+        let left = tx.first("SELECT amount FROM game_shop_stock", &[])?;
+        tx.tell(&left.and_then(|row| row[0].integer()))
     }
 
     fn conservation(tx: &mut GameTransaction<'_>) -> Result<Vec<String>, KindRefusal> {
