@@ -26,8 +26,9 @@ use super::error::RunError;
 use super::moderation::{as_json, moderate};
 use super::operator::operate;
 use super::reference::{export_to, reload};
-use super::run::{BotsRequest, InProcessPlayers, MakeBots, Setup, run, world_settings};
+use super::run::{BotsRequest, InProcessPlayers, MakeBots, run, world_settings};
 use super::saving::as_world_image;
+use super::setup::{Setup, set_up};
 
 /// A game as a program: every command of the command line, around the game's plugins.
 ///
@@ -119,8 +120,8 @@ impl WorldServer {
         self
     }
 
-    /// Adds what depends on the configuration, before a world runs: published data, avatars, NPCs. An error ends
-    /// the program with exit code 2 and this text. `terrane config check` calls it too, and forgets the outcome.
+    /// Adds what depends on the configuration, before a world runs: published data, avatars, NPCs. What is sent is registered
+    /// before, since clients are made of the game without settings: a setup that does is refused. An error ends the program with exit code 2 and this text. `terrane config check` calls it too, and forgets the outcome.
     #[must_use]
     pub fn setup(
         mut self,
@@ -341,6 +342,9 @@ fn check_named_files(builder: ServerBuilder, setup: Option<Setup>, settings: &Se
     let network = &settings.network;
     let key = network.key_file.as_deref().map(SecretKey::load).transpose().map_err(|error| error.to_string());
     let token = network.admin_token_file.as_deref().map(AdminToken::from_file).transpose();
-    let game = setup.map(|setup| setup(builder, settings, &world_settings(settings, 0))).transpose();
-    [key.err(), token.err().map(|error| error.to_string()), game.err()].into_iter().flatten().collect()
+    let game = set_up(builder, setup, settings, &world_settings(settings, 0)).map(drop);
+    [key.err(), token.err().map(|error| error.to_string()), game.err().map(|error| error.to_string())]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -22,6 +22,7 @@ mod reference;
 mod rows;
 mod run;
 mod saving;
+mod setup;
 mod signals;
 mod troubles;
 mod watch;

@@ -32,6 +32,7 @@ use super::observe::{Observer, config_json};
 use super::pacer::Pacer;
 use super::reference::{ReferenceDesk, folder_of};
 use super::saving::{Saving, as_world_image};
+use super::setup::{Setup, set_up};
 use super::signals::Signals;
 use super::troubles::health_of;
 use super::watch::Watcher;
@@ -62,10 +63,6 @@ pub struct BotsRequest<'a> {
 /// Makes players inside the process.
 pub(super) type MakeBots = Box<dyn Fn(BotsRequest<'_>) -> Box<dyn InProcessPlayers>>;
 
-/// Adds to a game what depends on the settings.
-pub(super) type Setup =
-    Box<dyn FnOnce(ServerBuilder, &Settings, &WorldSettings) -> Result<ServerBuilder, String>>;
-
 /// Runs a world until it is told to stop.
 pub(super) fn run(
     builder: ServerBuilder,
@@ -93,9 +90,7 @@ pub(super) fn run(
     if let Some(loaded) = &reference {
         builder = builder.with_reference(loaded.clone());
     }
-    if let Some(setup) = setup {
-        builder = setup(builder, &settings, &world_settings).map_err(RunError::Game)?;
-    }
+    builder = set_up(builder, setup, &settings, &world_settings)?;
     if let Some(npcs) = options.npcs.filter(|&npcs| npcs > 0 && !builder.has_npcs()) {
         return Err(RunError::NoNpcs(npcs));
     }
