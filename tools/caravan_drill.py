@@ -5,11 +5,15 @@ is not so, when a trade that was told as done is not in the save exactly once, w
 backup, restored, does not start with what was told before it was made.
 
     cargo build --release --workspace --bins
-    python3 tools/caravan_drill.py [--clients 300] [--seconds 60] [--loss 3] [--bin target/release]
+    python3 tools/caravan_drill.py [--clients 300] [--seconds 60] [--loss 3] [--kills 1] [--bin target/release]
+
+With more kills than one the world is killed at moments that the seed says, and the save is looked through before each start; give it
+about seven seconds for each.
 """
 
 import argparse
 import json
+import random
 import shutil
 import sqlite3
 import sys
@@ -46,6 +50,8 @@ def main():
     parser.add_argument("--clients", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--loss", type=float, default=3)
+    parser.add_argument("--kills", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bin", type=Path, default=Path("target/release"))
     args = parser.parse_args()
 
@@ -68,9 +74,15 @@ def main():
         acts.at(args.seconds * 0.35, "what goods cost is doubled")
         double(folder / "goods.toml", "price")
         done["config reload"] = world.terrane("config", "reload", world.save)
-        acts.at(args.seconds * 0.5, "the world is killed, and starts again")
-        world.kill()
-        world.start()
+        moments = random.Random(args.seed)
+        for number in range(1, args.kills + 1):
+            if number == 1:
+                acts.at(args.seconds * (0.5 if args.kills == 1 else 0.4), "the world is killed, and starts again")
+            else:
+                acts.after(moments.uniform(2, 6), f"the world is killed, for the {number}. time")
+            world.kill()
+            done[f"verify, killed {number}"] = world.terrane("verify", world.save)
+            world.start()
         acts.at(args.seconds * 0.8, "a backup is made")
         done["backup"] = world.terrane("backup", world.save, backup)
         of_swarm = told(swarm, "the swarm", args.seconds)

@@ -89,6 +89,10 @@ class Acts:
     def __init__(self):
         self.begun = time.monotonic()
 
+    def after(self, seconds, what):
+        """Waits for so many seconds from now."""
+        self.at(time.monotonic() - self.begun + seconds, what)
+
     def at(self, second, what):
         """Waits for that second of the drill."""
         time.sleep(max(0, self.begun + second - time.monotonic()))
