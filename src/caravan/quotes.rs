@@ -87,10 +87,10 @@ pub(super) fn quote(
             _ => roads.nearest(place, TRADE_REACH_M),
         };
         let quoted = |good: Good| Some((good, Quote::of(prices.store(node?, good)?, period)));
-        let goods = Good::ALL.into_iter().filter_map(quoted).collect();
-        let now = Quotes { node, goods };
-        if *quotes != now {
-            *quotes = now;
+        let goods = || Good::ALL.into_iter().filter_map(quoted);
+        let known = quotes.goods.iter().map(|(&good, &quote)| (good, quote));
+        if quotes.node != node || !goods().eq(known) {
+            *quotes = Quotes { node, goods: goods().collect() };
         }
     }
 }
