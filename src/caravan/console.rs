@@ -319,7 +319,11 @@ impl ClientGame for CaravanConsole {
             return Some(Speech { by: news.by, to: Some("the party"), text });
         }
         if let Some(Ok(news)) = event.read::<BattleNews>(schema) {
-            let counts = if news.is_void { ", for nothing: it could not be kept" } else { "" };
+            let counts = match (news.is_void, news.died) {
+                (true, _) => ", for nothing: it could not be kept",
+                (false, true) => ", and you died of it",
+                (false, false) => "",
+            };
             let text =
                 format!("{} against {} after {} rounds{counts}", news.end.name(), news.band, news.rounds);
             return Some(Speech { by: "battle".to_owned(), to: None, text });

@@ -62,7 +62,7 @@ pub use market::{HOUR_TICKS, Market, Price, Prices, TradedHere, Wanted};
 pub use people::{
     Attributes, Character, CharacterRefusal, CreateCharacter, Created, DeleteCharacter, EndCharacter,
     GearRefusal, LEVEL_MAX, Learn, LearnRefusal, Learned, Outfit, PeopleCommand, Skills, Study, TakeOff,
-    Talents, Treat, Wear, Wore, Worn, experience_of, level_of,
+    Talents, Treat, VIGOUR_MAX, Vigour, Wear, Wore, Worn, experience_of, level_of,
 };
 pub use post::{
     ALL_LETTERS_MAX, Boxes, KEPT_MS, LETTER, LETTERS_MAX, Letter, Letters, News, Post, PostError, PostOffice,

@@ -21,7 +21,7 @@ fn own<C: Component + Replicate>(world: &TestWorld, client: ClientId) -> C {
 
 fn place(world: &TestWorld, client: ClientId) -> Vec2 {
     let avatar = world[client].avatar().expect("it is in");
-    world[client].view().get(avatar).expect("it sees itself").position().truncate()
+    world[client].view().get(avatar).expect("it sees itself").lattice().to_place().truncate()
 }
 
 /// The map with its nodes in this order, and without those that are not named.

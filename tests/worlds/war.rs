@@ -1,9 +1,10 @@
 //! Battles, as players learn of them: settled once and told then, whatever the store does; and shared with fellows alone.
 
+use terrane::caravan::lore::OriginId;
 use terrane::caravan::roads::TradeNode;
-use terrane::caravan::{Band, End};
 use terrane::caravan::{
-    BattleNews, Battles, Campaign, Chronicle, JoinParty, NodeId, Order, Retinue, Roads, Walker, caravan_game,
+    Band, BattleNews, Battles, Campaign, Character, Chronicle, CreateCharacter, End, Hand, Hire, JoinParty,
+    NodeId, Order, Retinue, Roads, VIGOUR_MAX, Walker, caravan_game,
 };
 use terrane::cell::markers::Owned;
 use terrane::cell::pool::{NodeContext, with_cells};
@@ -41,12 +42,13 @@ pub(crate) fn with_campaigns(world: &mut TestWorld, mut change: impl FnMut(&str,
     });
 }
 
-/// A player is attacked by a single foe, who strikes so hard.
-fn attack(world: &mut TestWorld, player: &str, band: Band, strength: f32) {
+/// A player is attacked by so many foes, each of whom strikes so hard.
+fn attack(world: &mut TestWorld, player: &str, band: Band, (foes, strength): (u16, f32)) {
     let context = world.server().node().resource::<NodeContext>().0.clone();
     with_campaigns(world, |name, campaign| {
         if name == player {
-            (campaign.band, campaign.foes, campaign.strength, campaign.health) = (Some(band), 1, strength, 5);
+            (campaign.band, campaign.foes, campaign.strength, campaign.health) =
+                (Some(band), foes, strength, 5);
             (campaign.round, campaign.order) = (1, Order::Attack);
             (campaign.begun, campaign.begun_ms) = (context.tick.0, context.now_ms);
             campaign.round_ends = context.tick.0 + 1;
@@ -73,7 +75,7 @@ fn rows(world: &TestWorld) -> usize {
 fn a_battle_that_ends_while_the_store_does_not_work_is_settled_when_it_does() {
     let (mut world, clients) = world_of(&["anna"], 0);
     let anna = clients[0];
-    attack(&mut world, "anna", Band::Raiders, 0.1);
+    attack(&mut world, "anna", Band::Raiders, (1, 0.1));
     for _ in 0..600 {
         world.tick_with(|input| input.value_refused = Some("the disk is full".into()));
         assert_eq!(news(&mut world, anna), [], "nothing has come of it yet");
@@ -104,7 +106,7 @@ fn a_battle_that_ends_while_the_store_does_not_work_is_settled_when_it_does() {
 fn nobody_is_told_of_a_battle_before_it_is_committed() {
     let (mut world, clients) = world_of(&["anna", "bob"], 0);
     world.players_mut().set_delay_ticks(40);
-    attack(&mut world, "anna", Band::Bandits, 0.1);
+    attack(&mut world, "anna", Band::Bandits, (1, 0.1));
     let (mut over_in, mut told_in) = (None, None);
     for tick in 0..400 {
         world.tick();
@@ -134,10 +136,53 @@ fn fellows_who_are_near_add_to_fame_and_nobody_else_does() {
     let seen = world[clients[2]].view().entities().count();
     assert!(seen > 20, "there are caravans: {seen}");
     for name in ["anna", "carol"] {
-        attack(&mut world, name, Band::Raiders, 0.1);
+        attack(&mut world, name, Band::Raiders, (1, 0.1));
     }
     world.run(120);
     let renown = |client: ClientId| *own::<Retinue>(&world, client).renown;
     let fame = Band::Raiders.fame();
     assert_eq!([renown(clients[0]), renown(clients[2])], [fame * 110 / 100, fame]);
+}
+
+/// E2, E10: each defeat leaves an injury, which heals in time; whoever is beaten while it is injured may die of it: its character goes in the
+/// plan of the battle, with all it has, and another may begin.
+#[test]
+fn whoever_is_beaten_again_and_again_is_injured_and_dies_in_the_end() {
+    let (mut world, clients) = world_of(&["anna"], 0);
+    let anna = clients[0];
+    let begin = || CreateCharacter { origin: OriginId::new("soldier").expect("a name"), skills: Vec::new() };
+    world[anna].act(&begin()).expect("sent");
+    world[anna].act(&Hire { hand: Hand::Guard, count: 4 }).expect("sent");
+    world.run(20);
+    let now_ms = |world: &TestWorld| world.server().node().resource::<NodeContext>().0.now_ms;
+    let mut defeats = 0;
+    loop {
+        let before: Character = own(&world, anna);
+        let injuries = before.vigour.injuries(now_ms(&world));
+        assert_eq!(injuries, VIGOUR_MAX.min(defeats));
+        attack(&mut world, "anna", Band::Cutpurses, (9, 1_000.0));
+        world.run(40);
+        let told = news(&mut world, anna);
+        assert!(matches!(&told[..], [BattleNews { end: End::Lost, is_void: false, .. }]), "{told:?}");
+        assert!(injuries > 0 || !told[0].died, "nobody dies of the first");
+        if told[0].died {
+            break;
+        }
+        assert_eq!(*own::<Character>(&world, anna).level, 1, "she lives");
+        defeats += 1;
+        assert!(defeats < 150, "she dies in the end");
+    }
+    let anna_is = own::<Character>(&world, anna);
+    assert_eq!((*anna_is.level, anna_is.origin.as_str()), (0, ""));
+    let held = world.players().bank().holdings(&Account::from(&PlayerId::new("anna").expect("a name")));
+    let left: Vec<&str> = held.lots.keys().map(|(asset, _)| asset.as_str()).collect();
+    assert!(left.iter().all(|asset| ["fresh-starts", "lives", "vigour"].contains(asset)), "{left:?}");
+    assert_eq!(world.players().bank().conservation(), Vec::<String>::new());
+    // Time heals, and she may be somebody else.
+    let injured = anna_is.vigour;
+    assert_eq!(injured.injuries(now_ms(&world)), VIGOUR_MAX.min(defeats));
+    assert_eq!(injured.injuries(now_ms(&world) + 3_600_000), 0);
+    world[anna].act(&begin()).expect("sent");
+    world.run(20);
+    assert_eq!(*own::<Character>(&world, anna).level, 1);
 }

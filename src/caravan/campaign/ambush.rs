@@ -45,7 +45,9 @@ pub(in super::super) fn lie_in_wait(
         }
         let Some(band) = Band::against(&lore, character.faction(&lore), &mut chance) else { continue };
         let foes = Foes { band, count: band.size(&mut chance), strength: band.strength() };
-        campaign.begin_battle(foes, health(&Talents::of(&lore, character, outfit)), &context);
+        let talents = Talents::of(&lore, character, outfit);
+        let health = health(&talents, character.vigour.injuries(context.now_ms));
+        campaign.begin_battle(foes, health, &context);
         here.begun.extend(Begun::of(net_id, walker, &campaign));
     }
 }

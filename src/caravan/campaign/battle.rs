@@ -6,7 +6,7 @@ use crate::prelude::*;
 
 use super::super::hands::{Hand, Hands, Retinue};
 use super::super::lore::{Effect, ItemId, Lore, Slot};
-use super::super::people::{Character, Outfit, Talents, Worn};
+use super::super::people::{Character, Outfit, Talents, Worn, dies};
 use super::super::walk::Walker;
 use super::Campaign;
 use super::chronicle::Round;
@@ -15,6 +15,8 @@ use super::spoils::Spoils;
 
 /// How much a player who is nobody in particular can take.
 const HEALTH: u16 = 30;
+/// An injury takes one part in so many of that.
+const INJURY_PARTS: u64 = 5;
 /// How hard such a one strikes, with bare hands.
 const BARE_HANDS: f32 = 5.0;
 /// How long a player has to give its order for a round, s.
@@ -43,6 +45,7 @@ const HURT_SHARE_MAX: f32 = 0.9;
 const ROUND: u32 = 21;
 const HURT: u32 = 22;
 const BREAKS: u32 = 23;
+const DEATH: u32 = 25;
 
 /// What to do in a round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,9 +143,11 @@ pub(in super::super) fn fight(
     Ok(campaign.round)
 }
 
-/// How much somebody can take.
-pub(super) fn health(talents: &Talents) -> u16 {
-    HEALTH.saturating_add(u16::try_from(talents.of_effect(Effect::Health)).unwrap_or(u16::MAX))
+/// How much somebody can take who has so many injuries: each of them takes a part of it.
+pub(super) fn health(talents: &Talents, injuries: u64) -> u16 {
+    let sound = u64::from(HEALTH) + u64::from(talents.of_effect(Effect::Health));
+    let left = sound * INJURY_PARTS.saturating_sub(injuries) / INJURY_PARTS;
+    u16::try_from(left.max(1)).unwrap_or(u16::MAX)
 }
 
 /// What a round takes from either side.
@@ -263,6 +268,9 @@ pub(in super::super) fn fight_on(
         let hurt = hurt(lost.all(), retinue.hands.without(&lost).healers, &talents, &mut chance);
         let mut chance = context.random(net_id, BREAKS);
         let broken = if end == End::Lost { broken(&outfit.worn, &lore, &mut chance) } else { Vec::new() };
+        let injuries = character.vigour.injuries(context.now_ms);
+        let mut chance = context.random(net_id, DEATH);
+        let died = end == End::Lost && *character.level > 0 && dies(injuries, &mut chance);
         // Who of them is a fellow the node knows.
         let near = nearby.within(position.0, FELLOWS_M).unwrap_or_default();
         let near: Vec<NetId> = near.into_iter().map(|near| near.net_id).collect();
@@ -279,6 +287,7 @@ pub(in super::super) fn fight_on(
                 lost,
                 hurt,
                 broken,
+                died,
                 fellows: 0,
             };
             here.ended.push((spoils, near));
@@ -351,7 +360,8 @@ mod tests {
         more(play(&effect(Effect::Command, 50), &some, Order::Attack).0, foes_of_all);
         more(play(&effect(Effect::Escape, 20), &alone, Order::Flee).2, fled);
         more(struck, play(&Talents::in_gear(0, 8), &alone, Order::Attack).1);
-        assert_eq!((health(&nobody), health(&effect(Effect::Health, 9))), (30, 39));
+        assert_eq!((health(&nobody, 0), health(&effect(Effect::Health, 9), 0)), (30, 39));
+        assert_eq!([1, 3, 5, 9].map(|injuries| health(&nobody, injuries)), [24, 12, 1, 1]);
         let mut chance = Random::named(9, "hurt");
         let (many, few) =
             (hurt(4_000, 0, &effect(Effect::Mercy, 24), &mut chance), hurt(4_000, 0, &nobody, &mut chance));

@@ -329,7 +329,21 @@ mod tests {
     fn spoils(number: u64) -> Spoils {
         let Begun { by, player, band, begun, begun_ms } = begun(number);
         let (end, ended, lost, broken) = (End::Won, number + 9, Hands::default(), Vec::new());
-        Spoils { by, player, band, end, begun, begun_ms, ended, rounds: 3, lost, hurt: 0, broken, fellows: 0 }
+        Spoils {
+            by,
+            player,
+            band,
+            end,
+            begun,
+            begun_ms,
+            ended,
+            rounds: 3,
+            lost,
+            hurt: 0,
+            broken,
+            died: false,
+            fellows: 0,
+        }
     }
 
     /// Commits what chroniclers have written.
@@ -378,7 +392,7 @@ mod tests {
         assert_eq!(rows(&desk, "ended IS NULL").len(), 1, "one goes on");
         // As if so many had been fought since.
         let fill = format!(
-            "INSERT INTO game_caravan_battle (id, player, at_ms, begun, band) VALUES ({BATTLES_KEPT} + 2, 'bob', 1, 1, 'gang')"
+            "INSERT INTO game_caravan_battle (id, player, at_ms, begun, band) VALUES ({BATTLES_KEPT} + 1, 'bob', 1, 1, 'gang')"
         );
         assert_eq!(desk.bank.query(&fill), Vec::<Vec<String>>::new());
         desk.keep(KeepBattle::KIND, &KeepBattle(spoils(4)));

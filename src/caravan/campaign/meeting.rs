@@ -131,7 +131,8 @@ pub(in super::super) fn meet(
             }
             if is_hostile {
                 let foes = Foes { band: Band::Rivals, count: other.people, strength: other.strength };
-                campaign.begin_battle(foes, health(&talents), &context);
+                let health = health(&talents, character.vigour.injuries(context.now_ms));
+                campaign.begin_battle(foes, health, &context);
                 here.begun.extend(Begun::of(net_id, walker, &campaign));
             }
             continue;

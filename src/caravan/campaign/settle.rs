@@ -7,6 +7,7 @@ use crate::prelude::*;
 use crate::session::Sessions;
 use crate::value::Book;
 
+use super::super::lore::Lore;
 use super::band::Band;
 use super::battle::End;
 use super::chronicle::{Begun, Chronicle, Round};
@@ -39,6 +40,9 @@ pub struct BattleNews {
     /// How many of them are only hurt.
     #[sync(custom = own)]
     pub hurt: u16,
+    /// The player's character died of it: all that it had is gone.
+    #[sync(custom = own)]
+    pub died: bool,
     /// It could not be settled: nothing was taken, and nothing gained.
     #[sync(custom = own)]
     pub is_void: bool,
@@ -163,8 +167,8 @@ impl Spoils {
     /// How it ended, and whom that took; without a toll, that nothing came of it.
     fn news(&self, toll: Option<Toll>) -> BattleNews {
         let (is_void, toll) = (toll.is_none(), toll.unwrap_or_default());
-        let (lost, hurt) = (toll.fallen, toll.hurt);
-        BattleNews { band: self.band, end: self.end, rounds: self.rounds, lost, hurt, is_void }
+        let Toll { fallen: lost, hurt, died } = toll;
+        BattleNews { band: self.band, end: self.end, rounds: self.rounds, lost, hurt, died, is_void }
     }
 }
 
@@ -209,6 +213,7 @@ pub(in super::super) fn bring_spoils(world: &mut World) {
 pub(in super::super) fn settle_battles(
     mut rewards: RewardsOfNode,
     book: Res<Book>,
+    lore: Res<Published<Lore>>,
     context: Res<NodeContext>,
     mut battles: ResMut<Battles>,
     mut events: PlayerEvents,
@@ -230,7 +235,8 @@ pub(in super::super) fn settle_battles(
             continue;
         }
         let holdings = book.get(&waiting.spoils.player).unwrap_or(&nothing);
-        let (key, (request, toll)) = (waiting.spoils.key(now_ms), waiting.spoils.request(holdings, now_ms));
+        let (key, (request, toll)) =
+            (waiting.spoils.key(now_ms), waiting.spoils.request(lore.reward_tables(), holdings, now_ms));
         waiting.asked = Some((key, toll));
         battles.by_key.insert(key, number);
         rewards.ask(waiting.spoils.by, key, request);
@@ -248,14 +254,28 @@ mod tests {
         let (lost, broken) = (Hands { guards: 2, ..Hands::default() }, Vec::new());
         let (begun, begun_ms, ended, rounds) = (1, 50, 9, 4);
         let (by, band, end) = (NetId(by), Band::Bandits, End::Lost);
-        Spoils { by, player, band, end, begun, begun_ms, ended, rounds, lost, hurt: 1, broken, fellows: 0 }
+        Spoils {
+            by,
+            player,
+            band,
+            end,
+            begun,
+            begun_ms,
+            ended,
+            rounds,
+            lost,
+            hurt: 1,
+            broken,
+            died: false,
+            fellows: 0,
+        }
     }
 
     /// As if that one were asked for now.
     fn ask(battles: &mut Battles, number: u64, now_ms: u64) -> ClaimKey {
         let waiting = battles.waiting.get_mut(&number).unwrap();
         let key = waiting.spoils.key(now_ms);
-        waiting.asked = Some((key, Toll { fallen: 2, hurt: 1 }));
+        waiting.asked = Some((key, Toll { fallen: 2, hurt: 1, died: false }));
         battles.by_key.insert(key, number);
         key
     }

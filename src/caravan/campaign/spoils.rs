@@ -3,10 +3,11 @@
 use crate::ids::PlayerId;
 use crate::prelude::*;
 use crate::protocol::codec;
+use crate::reward::{Overflow, Part};
 
 use super::super::hands::{HANDS, Hand, Hands, RENOWN, WOUNDED};
 use super::super::lore::{ItemId, Slot};
-use super::super::people::{put_away, with_experience, worn_asset};
+use super::super::people::{CHARACTER, VIGOUR, leave_all, put_away, with_experience, worn_asset};
 use super::super::post::{LETTER, Letter, News};
 use super::super::purse::SILVER;
 use super::band::Band;
@@ -37,6 +38,8 @@ pub struct Spoils {
     pub(super) hurt: u16,
     /// What was worn and is lost.
     pub(super) broken: Vec<(Slot, ItemId)>,
+    /// The player's character did not live through it.
+    pub(super) died: bool,
     /// Members of the player's party who were near.
     pub(super) fellows: u16,
 }
@@ -48,6 +51,8 @@ pub(super) struct Toll {
     pub(super) fallen: u16,
     /// How many of them come back as wounded.
     pub(super) hurt: u16,
+    /// The player's character goes, with all it has.
+    pub(super) died: bool,
 }
 
 impl Spoils {
@@ -58,9 +63,19 @@ impl Spoils {
     }
 
     /// What it comes to, for somebody who holds this now: nobody loses more than there is.
-    pub(super) fn request(&self, holdings: &Holdings, now_ms: u64) -> (PlanRequest, Toll) {
+    pub(super) fn request(
+        &self,
+        tables: &RewardTables,
+        holdings: &Holdings,
+        now_ms: u64,
+    ) -> (PlanRequest, Toll) {
         let lost = Hands::held(holdings);
         let mut request = PlanRequest::new("battle", &self.player);
+        if self.died && holdings.amount(&CHARACTER.into()) > 0 {
+            let request = leave_all(request, tables, holdings, &self.player, now_ms);
+            let toll = Toll { fallen: lost.all(), hurt: 0, died: true };
+            return (request.game(KeepBattle::KIND, &KeepBattle(self.clone())), toll);
+        }
         let mut toll = Toll::default();
         for hand in Hand::ALL {
             let count = self.lost.of(hand).min(lost.of(hand));
@@ -71,7 +86,14 @@ impl Spoils {
         }
         toll.hurt = self.hurt.min(toll.fallen);
         if toll.hurt > 0 {
-            request = request.grant(WOUNDED, toll.hurt.into(), HANDS);
+            // For whom there is no room among all that is carried is left behind: nobody is spared a defeat by a full pack.
+            request = request.part(Part::Grant {
+                asset: WOUNDED.into(),
+                amount: toll.hurt.into(),
+                from: Account::house(HANDS),
+                to: Account::from(&self.player),
+                overflow: Overflow::Clip,
+            });
         }
         for (slot, item) in &self.broken {
             if holdings.amount(&worn_asset(item)) > 0 {
@@ -94,6 +116,10 @@ impl Spoils {
                 let robbed = holdings.amount(&SILVER.into()) / ROBBED_PART;
                 if robbed > 0 && self.band.has_loot() {
                     request = request.pay(SILVER, robbed, ROBBERS);
+                }
+                let class = tables.asset(&VIGOUR.into());
+                if class.is_some_and(|class| holdings.pool_at(&VIGOUR.into(), class, now_ms) > 0) {
+                    request = request.pay(VIGOUR, 1, HANDS);
                 }
             }
             End::Parted => {}
