@@ -116,7 +116,7 @@ fn a_running_world_says_why_and_any_save_its_rules() {
     assert!(out.trim_end().lines().last().is_some_and(|last| last.starts_with("seen; ")), "{out}");
 
     let secret =
-        ["why", folder, "--player", "ann", "--entity", &avatar, "--field", "Walker.next_coach", "--json"];
+        ["why", folder, "--player", "ann", "--entity", &avatar, "--field", "Campaign.next_coach", "--json"];
     let (code, out, _) = output(&secret);
     assert_eq!(code, Some(0), "an answer is an answer");
     let answer: serde_json::Value = serde_json::from_str(&out).expect("one JSON object");

@@ -9,10 +9,10 @@ use crate::replication::{ReceivedEvent, Schema};
 
 use super::{
     Accept, Appoint, BattleNews, Board, Buy, Cache, Campaign, Caravan, Charter, Chat, Deliver, Disband,
-    Dismiss, Errands, Fight, Gather, Good, HIRED_AT_ONCE_MAX, Halt, Hand, HandIn, Hire, Invite, JoinParty,
-    LOADS_MAX, LeaveParty, Letters, March, Market, Mend, NodeId, Order, PARTIES, PartyEvent, PartyNews,
-    PayOff, PeopleCommand, Post, Purse, Quotes, Ranks, Retinue, Roads, Say, Scout, Sell, Steer, TakeCoach,
-    TakeErrand, TellParty, WALK_M_S_MAX, Walker, people, place_of,
+    Dismiss, Encounter, Errands, Fight, Gather, Good, HIRED_AT_ONCE_MAX, Halt, Hand, HandIn, Hire, Invite,
+    JoinParty, LOADS_MAX, LeaveParty, Letters, March, Market, Mend, NodeId, Order, PARTIES, PartyEvent,
+    PartyNews, PayOff, PeopleCommand, Post, Purse, Quotes, Ranks, Retinue, Roads, Say, Scout, Sell, Steer,
+    TakeCoach, TakeErrand, TellParty, WALK_M_S_MAX, Walker, people, place_of,
 };
 
 /// The caravan game, for [`run_repl`](crate::client::run_repl) and [`run_script`](crate::client::run_script).
@@ -319,8 +319,22 @@ impl ClientGame for CaravanConsole {
             return Some(Speech { by: news.by, to: Some("the party"), text });
         }
         if let Some(Ok(news)) = event.read::<BattleNews>(schema) {
-            let text = format!("{} against {} after {} rounds", news.end.name(), news.band, news.rounds);
+            let counts = match (news.is_void, news.died) {
+                (true, _) => ", for nothing: it could not be kept",
+                (false, true) => ", and you died of it",
+                (false, false) => "",
+            };
+            let text =
+                format!("{} against {} after {} rounds{counts}", news.end.name(), news.band, news.rounds);
             return Some(Speech { by: "battle".to_owned(), to: None, text });
+        }
+        if let Some(Ok(Encounter { with, is_hostile })) = event.read::<Encounter>(schema) {
+            let text = if is_hostile {
+                format!("{with} and its people attack you")
+            } else {
+                format!("you meet {with}")
+            };
+            return Some(Speech { by: "the road".to_owned(), to: None, text });
         }
         if let Some(Ok(post)) = event.read::<Post>(schema) {
             return Some(Speech { by: "the post".to_owned(), to: None, text: post.about.to_string() });

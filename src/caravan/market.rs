@@ -48,6 +48,9 @@ pub struct Market {
     /// All stores, by the node's name in the save.
     #[sync(server_only)]
     pub stores: BTreeMap<String, BTreeMap<Good, Store>>,
+    /// [Which map](Roads::version) the node that wants something most is of.
+    #[sync(server_only)]
+    pub map: u64,
 }
 
 /// What a good costs, and how much of it there is.
@@ -86,6 +89,7 @@ impl Default for Market {
             prices: Good::ALL.into_iter().map(nothing).collect(),
             wanted: None,
             stores: BTreeMap::new(),
+            map: 0,
         }
     }
 }
@@ -103,7 +107,9 @@ impl Market {
 
     /// Follows the map and what the files say: stores that are new open, and all trade as they are told to from now on.
     fn follow(&mut self, lore: &Lore, roads: &Roads) {
-        let (mut before, mut is_new) = (std::mem::take(&mut self.stores), false);
+        let map = roads.version();
+        let (mut before, mut is_new) = (std::mem::take(&mut self.stores), self.map != map);
+        self.map = map;
         for node in &roads.nodes {
             let mut known = before.remove(&node.slug).unwrap_or_default();
             let stores = Good::ALL.map(|good| {

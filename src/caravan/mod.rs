@@ -45,8 +45,8 @@ pub use almanac::KeepPrices;
 pub use board::Board;
 pub use caches::Cache;
 pub use campaign::{
-    Band, BattleNews, Battles, BattlesHere, Campaign, End, Fight, FightRefusal, Halt, KeepBattle, KeepRounds,
-    March, MarchRefusal, Order, Round, Spoils,
+    Band, BattleNews, Battles, BattlesHere, Begun, Campaign, Chronicle, Encounter, End, Fight, FightRefusal,
+    Halt, KeepBattle, KeepRounds, March, MarchRefusal, Meeting, Order, Round, Spoils,
 };
 pub use company::{Accept, Disband, Dismiss, Gather, Invite, LeaveParty, PartyEvent, PartyNews};
 pub use errands::{
@@ -62,7 +62,7 @@ pub use market::{HOUR_TICKS, Market, Price, Prices, TradedHere, Wanted};
 pub use people::{
     Attributes, Character, CharacterRefusal, CreateCharacter, Created, DeleteCharacter, EndCharacter,
     GearRefusal, LEVEL_MAX, Learn, LearnRefusal, Learned, Outfit, PeopleCommand, Skills, Study, TakeOff,
-    Talents, Treat, Wear, Wore, Worn, experience_of, level_of,
+    Talents, Treat, VIGOUR_MAX, Vigour, Wear, Wore, Worn, experience_of, level_of,
 };
 pub use post::{
     ALL_LETTERS_MAX, Boxes, KEPT_MS, LETTER, LETTERS_MAX, Letter, Letters, News, Post, PostError, PostOffice,
@@ -82,7 +82,7 @@ pub use trade::{
     bounty_period, market_of,
 };
 pub use travel::{Caravan, Crew, Journey, Member};
-pub use walk::{Aboard, Steer, TakeCoach, WALK_M_S_MAX, Walker};
+pub use walk::{Aboard, CoachRefusal, Steer, TakeCoach, WALK_M_S_MAX, Walker};
 
 use crate::prelude::*;
 use crate::replication::stage;
@@ -117,9 +117,10 @@ impl Plugin for CaravanPlugin {
             .scratch::<TradedHere>()
             .scratch::<BattlesHere>()
             .add_entity_message::<Haggle>()
+            .add_entity_message::<Meeting>()
             .add_own_action::<Steer, Walker>(walk::steer)
             .add_own_action::<Say, Walker>(speech::say)
-            .add_own_action::<TakeCoach, Walker>(walk::take_coach)
+            .add_own_action::<TakeCoach, Campaign>(walk::take_coach)
             .add_own_action::<March, Campaign>(campaign::set_out)
             .add_own_action::<Halt, Campaign>(campaign::halt)
             .add_own_action::<Fight, Campaign>(campaign::fight)
@@ -166,12 +167,14 @@ impl Plugin for CaravanPlugin {
             .add_player_event::<Chat>(Delivery::Reliable)
             .add_player_event::<PartyNews>(Delivery::Reliable)
             .add_player_event::<BattleNews>(Delivery::Reliable)
+            .add_player_event::<Encounter>(Delivery::Reliable)
             .add_player_event::<Post>(Delivery::Reliable)
             .add_systems(
                 Simulate,
                 (
                     (haggle::hear, haggle::end_charters, travel::travel).chain(),
-                    (campaign::lie_in_wait, campaign::march, haggle::bid, walk::walk, walk::ride).chain(),
+                    (campaign::meet, campaign::lie_in_wait, campaign::march).chain(),
+                    (haggle::bid, walk::walk, walk::ride).chain(),
                     (campaign::fight_on, quotes::quote).chain(),
                 )
                     .chain(),
@@ -190,6 +193,7 @@ impl Plugin for CaravanNode {
             .replicate_global::<Ranks>()
             .replicate_global::<Letters>()
             .init_resource::<Battles>()
+            .init_resource::<Chronicle>()
             .init_resource::<board::NodeCount>()
             .init_resource::<tally::Uncounted>()
             .game_tables(stores::plugin())
@@ -198,6 +202,9 @@ impl Plugin for CaravanNode {
             })
             .counts("battles", "Battles of players that were settled", |node| {
                 node.resource::<Battles>().settled()
+            })
+            .counts("battles_given_up", "Battles of players that could not be settled", |node| {
+                node.resource::<Battles>().given_up()
             })
             .counts("hires", "Times that players hired somebody", actions_done::<Hire>)
             .counts("quests", "Errands that players did", actions_done::<Deliver>)
@@ -215,6 +222,7 @@ impl Plugin for CaravanNode {
                     board::post_bounties,
                     purse::welcome,
                     campaign::settle_battles,
+                    campaign::write_down,
                     people::advance,
                     ranks::rank,
                 )

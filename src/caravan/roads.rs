@@ -217,6 +217,24 @@ impl Roads {
         &self.nodes[usize::from(id.0)]
     }
 
+    /// The node of this name in the save. O(nodes).
+    #[must_use]
+    pub fn named(&self, slug: &str) -> Option<NodeId> {
+        (0..).map(NodeId).zip(&self.nodes).find(|(_, node)| node.slug == slug).map(|(node, _)| node)
+    }
+
+    /// A number of this map: another one has another. Whatever is saved with indices of nodes is saved with it, since a world may begin
+    /// again with another map, of which the indices say nothing. O(nodes and roads).
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        let mut text = String::new();
+        for node in &self.nodes {
+            let place = node.place.to_array().map(f32::to_bits);
+            text.push_str(&format!("{} {place:?} {:?}\n", node.slug, node.neighbours));
+        }
+        Random::named(0, &text).bits()
+    }
+
     /// The node nearest to a place, of those within this distance, m. O(nodes).
     #[must_use]
     pub fn nearest(&self, place: Vec2, within_m: f32) -> Option<NodeId> {
@@ -252,6 +270,28 @@ mod tests {
         let roads = Roads::parse("roads.toml", &format!("road = [[\"a\", \"b\"]]\n{TWO}"), WORLD).unwrap();
         assert_eq!(roads.node(NodeId(0)).neighbours, [NodeId(1)]);
         assert_eq!(roads.node(NodeId(1)).neighbours, [NodeId(0)]);
+    }
+
+    /// Maps that differ in a name, a place, a road or the order of their nodes have different numbers, and one has the same each time.
+    #[test]
+    fn maps_are_told_apart() {
+        let read = |text: &str| Roads::parse("roads.toml", text, WORLD).unwrap();
+        let text =
+            format!("road = [[\"a\", \"b\"], [\"b\", \"c\"]]\n{TWO}[[node]]\nname = \"c\"\nx = 5\ny = 5\n");
+        let mut exchanged = read(&text);
+        exchanged.nodes.swap(0, 1);
+        let others = [
+            exchanged,
+            read(&text.replace("\"c\"", "\"d\"")),
+            read(&text.replace("x = 5", "x = 6")),
+            read(&text.replace("[\"b\", \"c\"]", "[\"a\", \"c\"]")),
+        ];
+        let roads = read(&text);
+        assert_eq!(roads.version(), read(&text).version());
+        assert_eq!((roads.named("c"), roads.named("d")), (Some(NodeId(2)), None));
+        for other in others {
+            assert_ne!(roads.version(), other.version(), "{other:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::reward::Name;
 use crate::store::game::{GamePlugin, GameTransaction, KindRefusal, MutationKind};
 
 use super::almanac::{self, KeepPrices};
-use super::campaign::{KeepBattle, KeepRounds};
+use super::campaign::{KeepBattle, KeepRounds, SEPARATE_ROWS, TABLES as BATTLE_TABLES};
 use super::errands::FinishErrand;
 use super::people::EndCharacter;
 use super::stock::{CountStores, MoveStock};
@@ -75,19 +75,8 @@ pub(super) fn plugin() -> GamePlugin {
                  market TEXT NOT NULL, period INTEGER NOT NULL, player TEXT NOT NULL,
                  PRIMARY KEY (market, period, player)) STRICT, WITHOUT ROWID",
         )
-        .migration(
-            "battles that were fought",
-            "CREATE TABLE game_caravan_battle (
-                 id INTEGER PRIMARY KEY, player TEXT NOT NULL, begun INTEGER NOT NULL, ended INTEGER NOT NULL, band TEXT NOT NULL,
-                 result TEXT NOT NULL, rounds INTEGER NOT NULL, fallen INTEGER NOT NULL, wounded INTEGER NOT NULL) STRICT",
-        )
-        .migration(
-            "rounds of battles",
-            "CREATE TABLE game_caravan_round (
-                 id INTEGER PRIMARY KEY, avatar INTEGER NOT NULL, begun INTEGER NOT NULL, round INTEGER NOT NULL,
-                 doing TEXT NOT NULL, felled INTEGER NOT NULL, foes INTEGER NOT NULL, fallen INTEGER NOT NULL,
-                 health INTEGER NOT NULL) STRICT",
-        )
+        .migration(BATTLE_TABLES[0].0, BATTLE_TABLES[0].1)
+        .migration(BATTLE_TABLES[1].0, BATTLE_TABLES[1].1)
         .migration(
             "errands that were done",
             "CREATE TABLE game_caravan_errand (player TEXT PRIMARY KEY, done INTEGER NOT NULL) STRICT, WITHOUT ROWID",
@@ -102,6 +91,7 @@ pub(super) fn plugin() -> GamePlugin {
              DROP TABLE game_caravan_stock_before",
         )
         .migration("prices from hour to hour", almanac::TABLE)
+        .migration(SEPARATE_ROWS.0, SEPARATE_ROWS.1)
         .kind::<MoveStock>()
         .kind::<CountStores>()
         .kind::<KeepPrices>()

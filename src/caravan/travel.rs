@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use bevy_ecs::change_detection::DetectChanges;
+
 use crate::prelude::*;
 
 use super::allegiance::{ROADS_SCOUTED, SUSPECT, WARDENS};
@@ -105,6 +107,8 @@ pub struct Journey {
     to: NodeId,
     /// It rests until this tick.
     rests_until: u64,
+    /// [Which map](Roads::version) its nodes are of, and those of the caravan's plan.
+    map: u64,
 }
 
 const SPEED_M_S: std::ops::Range<f32> = 2.0..5.0;
@@ -149,10 +153,21 @@ pub(super) fn travel(
     roads: Res<Published<Roads>>,
     prices: Res<Published<Prices>>,
     lore: Res<Published<Lore>>,
+    mut map: Local<u64>,
     mut traded: ResMut<TradedHere>,
     mut caravans: Query<(&NetId, &mut Position, &mut Caravan, &mut Journey, &mut Subject)>,
 ) {
+    if roads.is_changed() {
+        *map = roads.version();
+    }
     for (&net_id, mut position, mut caravan, mut journey, mut subject) in &mut caravans {
+        if journey.map != *map {
+            // The world has begun again with another map: it goes to the next node there is, and on from there.
+            let Some(next) = roads.nearest(position.0.truncate(), f32::MAX) else { continue };
+            *journey = Journey { from: next, to: next, map: *map, ..*journey };
+            caravan.destination = next.0;
+            caravan.route.clear();
+        }
         if context.tick.0 < journey.rests_until {
             continue;
         }
@@ -321,6 +336,6 @@ pub(super) fn spawn_caravan(world: &mut Population<'_>, roads: &Roads, number: u
     caravan.weight_kg = caravan.cargo.weight_kg(world.reference());
     // Nobody has heard of prices yet.
     caravan.plan(&mut chance, &Prices::default(), roads, from);
-    let journey = Journey { from, to, rests_until: 0 };
+    let journey = Journey { from, to, rests_until: 0, map: roads.version() };
     world.spawn(SpawnRequest::new(NetId::WORLD, place, (caravan, journey, Subject::default())));
 }

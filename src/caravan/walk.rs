@@ -1,5 +1,7 @@
 //! Players: they walk where they head, or take the coach.
 
+use std::fmt;
+
 use crate::prelude::*;
 
 use super::allegiance::Allegiance;
@@ -23,12 +25,6 @@ pub struct Walker {
     /// How fast it walks, m/s.
     #[sync(broadcast, precision = 0.01)]
     pub speed_m_s: f32,
-    /// Where the coach that it has boarded takes it.
-    #[sync(server_only)]
-    pub coach_to: Option<Vec2>,
-    /// When there is a coach for it again, in ticks.
-    #[sync(server_only)]
-    pub next_coach: u64,
 }
 
 /// How fast a player can walk, m/s.
@@ -41,7 +37,8 @@ const COACH_STOP_M: f32 = 20.0;
 /// Purposes of chance.
 const COACH_STOP: u32 = 0;
 
-/// Head this way at this speed. The newest counts.
+/// Head this way at this speed. The newest counts. A march goes its own way, and who fights stands still; who carries too much for
+/// its people goes slower.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, Action)]
 #[action(scope = self, caller = player, latest_wins)]
 pub struct Steer {
@@ -51,9 +48,9 @@ pub struct Steer {
     pub speed_m_s: f32,
 }
 
-/// Take the coach to the middle of the map.
+/// Take the coach to the middle of the map. It ends a march.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = Aboard, rate = 1, burst = 3, coalesce = newest, durability = memory)]
+#[action(scope = self, caller = player, reply = Aboard, refusal = CoachRefusal, rate = 1, burst = 3, coalesce = newest, durability = memory)]
 pub struct TakeCoach;
 
 /// The coach leaves.
@@ -61,6 +58,27 @@ pub struct TakeCoach;
 pub struct Aboard {
     /// In which tick the player boarded; it is there in the next.
     pub tick: u64,
+}
+
+/// Why nobody gets on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CoachRefusal {
+    /// One is in a battle.
+    Fighting,
+    /// There is no coach yet.
+    Waits {
+        /// When there is one, s.
+        leaves_in_s: u64,
+    },
+}
+
+impl fmt::Display for CoachRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fighting => f.write_str("you are in a battle: fight it, or flee"),
+            Self::Waits { leaves_in_s } => write!(f, "the next coach leaves in {leaves_in_s} s"),
+        }
+    }
 }
 
 pub(super) fn steer(action: &Steer, walker: &mut Walker, _: &mut OwnContext<'_>) -> Result<(), String> {
@@ -71,28 +89,39 @@ pub(super) fn steer(action: &Steer, walker: &mut Walker, _: &mut OwnContext<'_>)
 
 pub(super) fn take_coach(
     _: &TakeCoach,
-    walker: &mut Walker,
+    campaign: &mut Campaign,
     context: &mut OwnContext<'_>,
-) -> Result<Aboard, String> {
+) -> Result<Aboard, CoachRefusal> {
     let now = context.tick.tick.0;
-    if now < walker.next_coach {
-        let wait_s = (walker.next_coach - now).div_ceil(u64::from(context.tick.hz));
-        return Err(format!("the next coach leaves in {wait_s} s"));
+    if campaign.is_fighting() {
+        return Err(CoachRefusal::Fighting);
+    }
+    if now < campaign.next_coach {
+        let leaves_in_s = (campaign.next_coach - now).div_ceil(u64::from(context.tick.hz));
+        return Err(CoachRefusal::Waits { leaves_in_s });
     }
     let area = context.tick.world_area;
     let mut chance = context.tick.random(context.actor, COACH_STOP);
     let stop = Vec2::from_angle(chance.unit() * std::f32::consts::TAU) * COACH_STOP_M * chance.unit();
-    walker.coach_to = Some(area.clamp(((area.min + area.max) / 2.0 + stop).extend(0.0)).truncate());
-    walker.next_coach = now + context.tick.ticks(COACH_EVERY_S);
+    campaign.coach_to = Some(area.clamp((coach_stop(area) + stop).extend(0.0)).truncate());
+    campaign.next_coach = now + context.tick.ticks(COACH_EVERY_S);
+    campaign.break_off();
     Ok(Aboard { tick: now })
 }
 
-/// Takes everybody who has boarded a coach to where it goes.
-pub(super) fn ride(mut walkers: Query<(&NetId, &mut Walker)>, mut world: WorldRequests) {
-    for (&net_id, mut walker) in &mut walkers {
-        if let Some(to) = walker.coach_to {
-            walker.coach_to = None;
-            world.teleport(net_id, to.extend(0.0));
+/// The middle of the map, where the coach stops.
+pub(super) fn coach_stop(world: Area) -> Vec2 {
+    (world.min + world.max) / 2.0
+}
+
+/// Takes everybody who has boarded a coach to where it goes. Who is attacked before it leaves stays behind.
+pub(super) fn ride(mut riders: Query<(&NetId, &mut Campaign)>, mut world: WorldRequests) {
+    for (&net_id, mut campaign) in &mut riders {
+        if let Some(to) = campaign.coach_to {
+            campaign.coach_to = None;
+            if !campaign.is_fighting() {
+                world.teleport(net_id, to.extend(0.0));
+            }
         }
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::post;
 use terrane::action::{Action, reason_of};
 use terrane::caravan::{
-    Band, Buy, Campaign, Deliver, ErrandRefusal, Good, Halt, Hand, HandsRefusal, Hire, March, MarchRefusal,
-    Mend, NodeId, PayOff, PostOffice, TakeErrand, TradeRefusal,
+    Band, Buy, Campaign, CoachRefusal, Deliver, ErrandRefusal, Good, Halt, Hand, HandsRefusal, Hire, March,
+    MarchRefusal, Mend, NodeId, PayOff, PostOffice, TakeCoach, TakeErrand, TradeRefusal,
 };
 use terrane::cell::markers::Owned;
 use terrane::cell::pool::with_cells;
@@ -42,6 +42,8 @@ const SHOWN: &[(&str, Shown)] = &[
     ("HandsRefusal::Value", In("hiring.txt", "are needed")),
     ("MarchRefusal::Fighting", By("in_a_battle_nobody_comes_goes_or_marches")),
     ("MarchRefusal::Still", In("a_march.txt", "not marching")),
+    ("CoachRefusal::Fighting", By("in_a_battle_nobody_comes_goes_or_marches")),
+    ("CoachRefusal::Waits", In("the_coach.txt", "the next coach leaves in")),
     ("FightRefusal::Peace", In("a_march.txt", "nobody to fight")),
     ("ErrandRefusal::None", In("errands.txt", "you have taken no errand")),
     ("ErrandRefusal::Elsewhere", In("errands.txt", "it is wanted within")),
@@ -203,6 +205,7 @@ fn in_a_battle_nobody_comes_goes_or_marches() {
     assert_eq!(refused(&mut world, anna, &Mend { count: 1 }), fighting);
     assert_eq!(refused(&mut world, anna, &March { to: NodeId(0) }), Some(MarchRefusal::Fighting));
     assert_eq!(refused(&mut world, anna, &Halt), Some(MarchRefusal::Fighting));
+    assert_eq!(refused(&mut world, anna, &TakeCoach), Some(CoachRefusal::Fighting));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Who lies in wait on the roads, for whom, and how strong it is.
+//! Whom a player fights: those who lie in wait on the roads, for whom, and how strong they are; or the people of another player.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use super::super::lore::{FactionId, Lore};
 /// The faction of those who live by robbing.
 const ROBBERS: &str = "bandits";
 
-/// Who lies in wait.
+/// Whom a player fights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Band {
     /// A few with knives.
@@ -25,10 +25,12 @@ pub enum Band {
     Gang,
     /// People of the guilds.
     Escort,
+    /// Another player and its people: nobody lies in wait, they were met.
+    Rivals,
 }
 
 impl Band {
-    /// All kinds.
+    /// All kinds that lie in wait.
     pub const ALL: [Band; 6] =
         [Band::Cutpurses, Band::Bandits, Band::Raiders, Band::Patrol, Band::Gang, Band::Escort];
 
@@ -42,30 +44,32 @@ impl Band {
             Band::Patrol => "patrol",
             Band::Gang => "gang",
             Band::Escort => "escort",
+            Band::Rivals => "rivals",
         }
     }
 
-    /// The faction whose people they are.
+    /// The faction whose people they are; `None` of those who are of any.
     #[must_use]
-    pub const fn faction(self) -> &'static str {
+    pub const fn faction(self) -> Option<&'static str> {
         match self {
-            Band::Cutpurses | Band::Bandits | Band::Raiders => ROBBERS,
-            Band::Patrol => "wardens",
-            Band::Gang => "smugglers",
-            Band::Escort => "guilds",
+            Band::Cutpurses | Band::Bandits | Band::Raiders => Some(ROBBERS),
+            Band::Patrol => Some("wardens"),
+            Band::Gang => Some("smugglers"),
+            Band::Escort => Some("guilds"),
+            Band::Rivals => None,
         }
     }
 
     /// How likely it attacks somebody of this faction, by weight. Nobody attacks its own people; robbers attack all others, and those
     /// whom their faction counts among its foes twice as often; everybody else attacks such foes alone.
     fn weight(self, lore: &Lore, faction: Option<&FactionId>) -> usize {
-        let is_named = |id: &FactionId| id.name().as_str() == self.faction();
+        let Some(own) = self.faction() else { return 0 };
+        let is_named = |id: &FactionId| id.name().as_str() == own;
         if faction.is_some_and(is_named) {
             return 0;
         }
-        let own = lore.factions().iter().find(|(id, _)| is_named(id)).map(|(_, own)| own);
-        let is_foe = own.zip(faction).is_some_and(|(own, faction)| own.foes.contains(faction));
-        match (self.faction() == ROBBERS, is_foe) {
+        let own_id = lore.factions().keys().find(|id| is_named(id));
+        match (own == ROBBERS, own_id.zip(faction).is_some_and(|(own, other)| is_foe(lore, own, other))) {
             (true, true) => 2,
             (true, false) | (false, true) => 1,
             (false, false) => 0,
@@ -80,11 +84,11 @@ impl Band {
         (!lots.is_empty()).then(|| lots[chance.below(lots.len())])
     }
 
-    /// How hard one of them strikes.
+    /// How hard one of them strikes; of a player's people it depends on who they are.
     pub(super) const fn strength(self) -> f32 {
         match self {
             Band::Cutpurses => 2.0,
-            Band::Bandits | Band::Gang | Band::Escort => 3.0,
+            Band::Bandits | Band::Gang | Band::Escort | Band::Rivals => 3.0,
             Band::Raiders | Band::Patrol => 4.0,
         }
     }
@@ -99,12 +103,18 @@ impl Band {
     #[must_use]
     pub const fn fame(self) -> u64 {
         match self {
+            Band::Rivals => 3,
             Band::Cutpurses => 4,
             Band::Bandits => 10,
             Band::Raiders => 25,
             Band::Patrol => 15,
             Band::Gang | Band::Escort => 12,
         }
+    }
+
+    /// Whether what is won from them is theirs to lose: bands have loot, and robbers take silver. Between players nothing changes hands.
+    pub(super) const fn has_loot(self) -> bool {
+        !matches!(self, Band::Rivals)
     }
 
     /// How many they are.
@@ -114,10 +124,20 @@ impl Band {
             Band::Bandits => (3, 7),
             Band::Raiders => (6, 12),
             Band::Patrol => (3, 6),
-            Band::Gang | Band::Escort => (3, 8),
+            Band::Gang | Band::Escort | Band::Rivals => (3, 8),
         };
         (least + chance.below(most - least + 1)) as u16
     }
+}
+
+/// Whether a faction counts another among its foes.
+fn is_foe(lore: &Lore, own: &FactionId, other: &FactionId) -> bool {
+    lore.factions().get(own).is_some_and(|own| own.foes.contains(other))
+}
+
+/// Whether people of these two sides fight where they meet: one counts the other among its foes. Who is on no side has none.
+pub(super) fn are_at_odds(lore: &Lore, one: Option<&FactionId>, other: Option<&FactionId>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| is_foe(lore, one, other) || is_foe(lore, other, one))
 }
 
 impl fmt::Display for Band {
@@ -150,5 +170,21 @@ mod tests {
             let band = Band::against(&lore, Some(&outlaw), &mut chance);
             assert!(matches!(band, Some(Band::Patrol | Band::Escort)), "{band:?}");
         }
+    }
+
+    /// E10: two sides fight where they meet if either counts the other among its foes; nobody fights its own people or without a side.
+    #[test]
+    fn sides_are_at_odds_if_either_has_the_other_among_its_foes() {
+        let lore = Lore::shipped();
+        let at_odds = |one: Option<&str>, other: Option<&str>| {
+            let [one, other] = [one, other].map(|name| name.and_then(|name| FactionId::new(name).ok()));
+            let both = are_at_odds(&lore, one.as_ref(), other.as_ref());
+            assert_eq!(both, are_at_odds(&lore, other.as_ref(), one.as_ref()), "{one:?} {other:?}");
+            both
+        };
+        assert!(at_odds(Some("wardens"), Some("smugglers")) && at_odds(Some("guilds"), Some("bandits")));
+        assert!(!at_odds(Some("wardens"), Some("guilds")) && !at_odds(Some("smugglers"), Some("bandits")));
+        assert!(!at_odds(Some("bandits"), Some("bandits")) && !at_odds(None, Some("bandits")));
+        assert!(!at_odds(None, None) && !at_odds(Some("nobody"), Some("wardens")));
     }
 }

@@ -6,13 +6,17 @@ use crate::prelude::*;
 
 use super::super::hands::{Hand, Hands, Retinue};
 use super::super::lore::{Effect, ItemId, Lore, Slot};
-use super::super::people::{Character, Outfit, Talents, Worn};
+use super::super::people::{Character, Outfit, Talents, Worn, dies};
 use super::super::walk::Walker;
-use super::spoils::{BattleNews, BattlesHere, Round, Spoils};
-use super::{Band, Campaign};
+use super::Campaign;
+use super::chronicle::Round;
+use super::settle::BattlesHere;
+use super::spoils::Spoils;
 
 /// How much a player who is nobody in particular can take.
 const HEALTH: u16 = 30;
+/// An injury takes one part in so many of that.
+const INJURY_PARTS: u64 = 5;
 /// How hard such a one strikes, with bare hands.
 const BARE_HANDS: f32 = 5.0;
 /// How long a player has to give its order for a round, s.
@@ -25,8 +29,6 @@ const ROUNDS_MAX: u16 = 20;
 const SAFE_S: f32 = 20.0;
 /// How far a fellow may be to share in the fame, m.
 const FELLOWS_M: f32 = 30.0;
-/// How many fellows count.
-const FELLOWS_MAX: u16 = 4;
 /// So much force fells one of the foes, so much one of the hands.
 const FORCE_PER_FOE: f32 = 9.0;
 const FORCE_PER_HAND: f32 = 14.0;
@@ -43,6 +45,7 @@ const HURT_SHARE_MAX: f32 = 0.9;
 const ROUND: u32 = 21;
 const HURT: u32 = 22;
 const BREAKS: u32 = 23;
+const DEATH: u32 = 25;
 
 /// What to do in a round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,9 +143,11 @@ pub(in super::super) fn fight(
     Ok(campaign.round)
 }
 
-/// How much somebody can take.
-pub(super) fn health(talents: &Talents) -> u16 {
-    HEALTH.saturating_add(u16::try_from(talents.of_effect(Effect::Health)).unwrap_or(u16::MAX))
+/// How much somebody can take who has so many injuries: each of them takes a part of it.
+pub(super) fn health(talents: &Talents, injuries: u64) -> u16 {
+    let sound = u64::from(HEALTH) + u64::from(talents.of_effect(Effect::Health));
+    let left = sound * INJURY_PARTS.saturating_sub(injuries) / INJURY_PARTS;
+    u16::try_from(left.max(1)).unwrap_or(u16::MAX)
 }
 
 /// What a round takes from either side.
@@ -161,16 +166,23 @@ pub(super) struct Side<'a> {
     pub(super) hands: &'a Hands,
 }
 
-/// One round. Foes fall by the force of the player's side, hands by that of the foes; who has none left is struck itself, less hard in
-/// good clothes.
-pub(super) fn round(band: Band, foes: u16, side: Side<'_>, order: Order, chance: &mut Random) -> Blows {
+impl Side<'_> {
+    /// How hard it strikes all together.
+    pub(super) fn force(&self) -> f32 {
+        let Self { talents, hands } = self;
+        let of_hands =
+            4.0 * f32::from(hands.guards) + 6.0 * f32::from(hands.archers) + 1.0 * f32::from(hands.healers);
+        (BARE_HANDS + talents.attack as f32) * talents.factor(Effect::Force)
+            + of_hands * talents.factor(Effect::Command)
+    }
+}
+
+/// One round against so many foes, each of whom strikes so hard. Foes fall by the force of the player's side, hands by that of the foes;
+/// who has none left is struck itself, less hard in good clothes.
+pub(super) fn round(strength: f32, foes: u16, side: Side<'_>, order: Order, chance: &mut Random) -> Blows {
     let (Side { talents, hands }, (dealt, felt)) = (side, order.dealt_and_felt());
-    let of_hands =
-        4.0 * f32::from(hands.guards) + 6.0 * f32::from(hands.archers) + 1.0 * f32::from(hands.healers);
-    let own = (BARE_HANDS + talents.attack as f32) * talents.factor(Effect::Force)
-        + of_hands * talents.factor(Effect::Command);
-    let theirs = band.strength() * f32::from(foes);
-    let felled = own * dealt * chance.between(0.6..1.4) / FORCE_PER_FOE;
+    let theirs = strength * f32::from(foes);
+    let felled = side.force() * dealt * chance.between(0.6..1.4) / FORCE_PER_FOE;
     let struck = theirs * felt * chance.between(0.6..1.4);
     let fled = order == Order::Flee
         && chance.chance((FLEES_SHARE + talents.share(Effect::Escape)).min(FLEES_SHARE_MAX));
@@ -213,7 +225,6 @@ pub(in super::super) fn fight_on(
     lore: Res<Published<Lore>>,
     nearby: Nearby,
     mut here: ResMut<BattlesHere>,
-    mut events: PlayerEvents,
     mut fighting: Query<(&NetId, &Position, &Walker, &Retinue, (&Character, &Outfit), &mut Campaign)>,
 ) {
     let now = context.tick.0;
@@ -223,7 +234,7 @@ pub(in super::super) fn fight_on(
         let standing = retinue.hands.without(&campaign.lost);
         let talents = Talents::of(&lore, character, outfit);
         let side = Side { talents: &talents, hands: &standing };
-        let blows = round(band, campaign.foes, side, campaign.order, &mut chance);
+        let blows = round(campaign.strength, campaign.foes, side, campaign.order, &mut chance);
         let fallen = fall(standing, blows.hands);
         for hand in Hand::ALL {
             *campaign.lost.of_mut(hand) += fallen.of(hand);
@@ -257,29 +268,37 @@ pub(in super::super) fn fight_on(
         let hurt = hurt(lost.all(), retinue.hands.without(&lost).healers, &talents, &mut chance);
         let mut chance = context.random(net_id, BREAKS);
         let broken = if end == End::Lost { broken(&outfit.worn, &lore, &mut chance) } else { Vec::new() };
-        let fellows = nearby.within(position.0, FELLOWS_M).map_or(0, |found| found.len());
-        let Ok(player) = PlayerId::new(&walker.name) else { continue };
-        here.ended.push(Spoils {
-            by: net_id,
-            player,
-            band,
-            end,
-            begun: campaign.begun,
-            ended: now,
-            rounds: campaign.round,
-            lost,
-            hurt,
-            broken,
-            fellows: (fellows as u16).min(FELLOWS_MAX),
-        });
-        let news = BattleNews { band, end, rounds: campaign.round, lost: lost.all(), hurt };
-        events.send(net_id, Audience::ViewersOf(net_id), news);
+        let injuries = character.vigour.injuries(context.now_ms);
+        let mut chance = context.random(net_id, DEATH);
+        let died = end == End::Lost && *character.level > 0 && dies(injuries, &mut chance);
+        // Who of them is a fellow the node knows.
+        let near = nearby.within(position.0, FELLOWS_M).unwrap_or_default();
+        let near: Vec<NetId> = near.into_iter().map(|near| near.net_id).collect();
+        if let Ok(player) = PlayerId::new(&walker.name) {
+            let spoils = Spoils {
+                by: net_id,
+                player,
+                band,
+                end,
+                begun: campaign.begun,
+                begun_ms: campaign.begun_ms,
+                ended: now,
+                rounds: campaign.round,
+                lost,
+                hurt,
+                broken,
+                died,
+                fellows: 0,
+            };
+            here.ended.push((spoils, near));
+        }
         campaign.end_battle(now + context.ticks(SAFE_S));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Band;
     use super::*;
 
     /// E10: whatever is ordered and whoever fights, no side loses more than it has.
@@ -295,7 +314,7 @@ mod tests {
             let foes = 1 + chance.below(12) as u16;
             let talents = Talents::in_gear(some(&mut chance).into(), some(&mut chance).into());
             let side = Side { talents: &talents, hands: &hands };
-            let blows = round(band, foes, side, order, &mut chance);
+            let blows = round(band.strength(), foes, side, order, &mut chance);
             assert!(blows.foes <= foes && blows.hands <= hands.all(), "{blows:?}");
             assert!(!blows.fled || order == Order::Flee);
             let lost = fall(hands, blows.hands);
@@ -324,7 +343,7 @@ mod tests {
             let mut chance = Random::named(9, "fights");
             let (mut foes, mut struck, mut fled) = (0_u32, 0_u32, 0_u32);
             for _ in 0..4_000 {
-                let blows = round(Band::Raiders, 12, Side { talents, hands }, order, &mut chance);
+                let blows = round(Band::Raiders.strength(), 12, Side { talents, hands }, order, &mut chance);
                 foes += u32::from(blows.foes);
                 struck += u32::from(blows.health);
                 fled += u32::from(blows.fled);
@@ -341,7 +360,8 @@ mod tests {
         more(play(&effect(Effect::Command, 50), &some, Order::Attack).0, foes_of_all);
         more(play(&effect(Effect::Escape, 20), &alone, Order::Flee).2, fled);
         more(struck, play(&Talents::in_gear(0, 8), &alone, Order::Attack).1);
-        assert_eq!((health(&nobody), health(&effect(Effect::Health, 9))), (30, 39));
+        assert_eq!((health(&nobody, 0), health(&effect(Effect::Health, 9), 0)), (30, 39));
+        assert_eq!([1, 3, 5, 9].map(|injuries| health(&nobody, injuries)), [24, 12, 1, 1]);
         let mut chance = Random::named(9, "hurt");
         let (many, few) =
             (hurt(4_000, 0, &effect(Effect::Mercy, 24), &mut chance), hurt(4_000, 0, &nobody, &mut chance));
@@ -382,7 +402,7 @@ mod tests {
                 for _ in 0..ROUNDS_MAX {
                     rounds += 1;
                     let side = Side { talents: &Talents::default(), hands: &hands };
-                    let blows = round(Band::Bandits, foes, side, order, &mut chance);
+                    let blows = round(Band::Bandits.strength(), foes, side, order, &mut chance);
                     foes -= blows.foes;
                     hands = hands.without(&fall(hands, blows.hands));
                     health = health.saturating_sub(blows.health);

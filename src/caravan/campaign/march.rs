@@ -1,7 +1,9 @@
-//! Along the roads, and who lies in wait there.
+//! Along the roads, and how fast.
 
 use std::collections::VecDeque;
 use std::fmt;
+
+use bevy_ecs::change_detection::DetectChanges;
 
 use crate::prelude::*;
 
@@ -11,7 +13,7 @@ use super::super::people::{Character, Outfit, Talents};
 use super::super::purse::Purse;
 use super::super::roads::{NodeId, Roads};
 use super::super::walk::{WALK_M_S_MAX, Walker};
-use super::{Band, Campaign, Order};
+use super::Campaign;
 
 /// March to a node, along the roads, at the pace of those who are on foot. A battle interrupts it. To a node that the map does
 /// not have, nobody moves.
@@ -47,21 +49,11 @@ impl fmt::Display for MarchRefusal {
 
 /// So near to a node, one is there, m: less than a step.
 const THERE_M: f32 = 0.5;
-/// So near to a node nobody lies in wait, m.
-const GUARDED_M: f32 = 45.0;
 /// So much slows nobody on a march, kg; each hand carries so much more.
 const FREE_KG: u32 = 300;
 const FREE_KG_PER_HAND: u32 = 40;
 /// However much one carries, one goes at least so fast, of the full speed.
 const PACE_MIN: f32 = 0.5;
-/// So often it is decided whether somebody lies in wait where a player marches, ticks.
-const AMBUSH_EVERY: u64 = 40;
-/// And how often somebody does.
-const AMBUSH_SHARE: f32 = 0.12;
-
-/// Purposes of chance.
-const AMBUSH: u32 = 20;
-
 pub(in super::super) fn set_out(
     action: &March,
     campaign: &mut Campaign,
@@ -71,7 +63,9 @@ pub(in super::super) fn set_out(
         return Err(MarchRefusal::Fighting);
     }
     campaign.to = Some(action.to);
+    // The way there is found in the next step.
     campaign.path.clear();
+    campaign.bound_for.clear();
     Ok(action.to.0)
 }
 
@@ -83,10 +77,10 @@ pub(in super::super) fn halt(
     if campaign.is_fighting() {
         return Err(MarchRefusal::Fighting);
     }
-    if campaign.to.take().is_none() {
+    if campaign.to.is_none() {
         return Err(MarchRefusal::Still);
     }
-    campaign.path.clear();
+    campaign.break_off();
     Ok(())
 }
 
@@ -133,30 +127,47 @@ fn pace_of(weight_kg: u32, free_kg: u32) -> f32 {
     (free_kg as f32 / weight_kg.max(1) as f32).clamp(PACE_MIN, 1.0)
 }
 
-/// Heads everybody who marches along its way, and lets everybody who fights stand still.
+/// Heads everybody who marches along its way, slows down who carries too much, and lets everybody who fights stand still.
 pub(in super::super) fn march(
     context: Res<TickContext>,
     roads: Res<Published<Roads>>,
     lore: Res<Published<Lore>>,
-    mut marching: Query<(&Position, &mut Walker, &mut Campaign, Carriers)>,
+    mut map: Local<u64>,
+    mut walking: Query<(&Position, &mut Walker, &mut Campaign, Carriers)>,
 ) {
-    for (position, mut walker, mut campaign, carriers) in &mut marching {
+    if roads.is_changed() {
+        *map = roads.version();
+    }
+    for (position, mut walker, mut campaign, carriers) in &mut walking {
         if campaign.is_fighting() {
             if walker.speed_m_s != 0.0 {
                 walker.speed_m_s = 0.0;
             }
             continue;
         }
-        let Some(to) = campaign.to else { continue };
-        let here = position.0.truncate();
-        if usize::from(to.0) >= roads.nodes.len() {
-            // The map has no such node.
-            campaign.to = None;
-            continue;
+        if campaign.map != *map {
+            campaign.follow_map(&roads, *map);
         }
+        let Some(to) = campaign.to.filter(|to| usize::from(to.0) < roads.nodes.len()) else {
+            if campaign.to.is_some() || !campaign.path.is_empty() {
+                // It was broken off, or the map has no such node.
+                campaign.break_off();
+                campaign.path.clear();
+                walker.speed_m_s = 0.0;
+            }
+            if walker.speed_m_s > WALK_M_S_MAX * PACE_MIN {
+                let most_m_s = WALK_M_S_MAX * pace(&lore, carriers);
+                if walker.speed_m_s > most_m_s {
+                    walker.speed_m_s = most_m_s;
+                }
+            }
+            continue;
+        };
+        let here = position.0.truncate();
         if campaign.path.is_empty() {
             let Some(from) = roads.nearest(here, f32::MAX) else { continue };
             campaign.path = way(&roads, from, to);
+            campaign.bound_for.clone_from(&roads.node(to).slug);
         }
         while let Some(&next) = campaign.path.last()
             && roads.node(next).place.truncate().distance(here) < THERE_M
@@ -164,7 +175,7 @@ pub(in super::super) fn march(
             campaign.path.pop();
         }
         let Some(&next) = campaign.path.last() else {
-            campaign.to = None;
+            campaign.break_off();
             walker.speed_m_s = 0.0;
             continue;
         };
@@ -176,31 +187,17 @@ pub(in super::super) fn march(
     }
 }
 
-/// Lets bands attack who marches far from any node. Chance depends on the player and the tick alone.
-pub(in super::super) fn lie_in_wait(
-    context: Res<TickContext>,
-    roads: Res<Published<Roads>>,
-    lore: Res<Published<Lore>>,
-    mut marching: Query<(&NetId, &Position, &mut Campaign, (&Character, &Outfit))>,
-) {
-    let now = context.tick.0;
-    for (&net_id, position, mut campaign, (character, outfit)) in &mut marching {
-        let is_turn = (now + net_id.0).is_multiple_of(AMBUSH_EVERY);
-        if !is_turn || campaign.to.is_none() || campaign.is_fighting() || now < campaign.safe_until {
-            continue;
+impl Campaign {
+    /// The world has begun again with another map than the one of its nodes: a march goes on to the node of the same name, by whatever
+    /// way there is now, or ends where there is none.
+    fn follow_map(&mut self, roads: &Roads, map: u64) {
+        self.map = map;
+        if !self.bound_for.is_empty() {
+            self.to = roads.named(&self.bound_for);
+            if self.to.is_some() {
+                self.path.clear();
+            }
         }
-        let mut chance = context.random(net_id, AMBUSH);
-        if !chance.chance(AMBUSH_SHARE) || roads.nearest(position.0.truncate(), GUARDED_M).is_some() {
-            continue;
-        }
-        let Some(band) = Band::against(&lore, character.faction(&lore), &mut chance) else { continue };
-        campaign.foes = band.size(&mut chance);
-        campaign.band = Some(band);
-        campaign.round = 1;
-        campaign.begun = now;
-        campaign.round_ends = now + super::battle::round_ticks(&context);
-        campaign.health = super::battle::health(&Talents::of(&lore, character, outfit));
-        campaign.order = Order::default();
     }
 }
 

@@ -1,20 +1,18 @@
-//! What a battle comes to, in one plan: who was lost, loot and fame, and a row that tells of it. Rounds are told in batches.
+//! What a battle comes to, in one plan: who was lost, loot and fame, and the row that tells of it.
 
-use std::collections::BTreeMap;
-
-use crate::cell::pool::{NodeContext, with_cells};
 use crate::ids::PlayerId;
 use crate::prelude::*;
-use crate::store::game::{GameTransaction, KindRefusal, MutationKind};
-use crate::value::Book;
+use crate::protocol::codec;
+use crate::reward::{Overflow, Part};
 
 use super::super::hands::{HANDS, Hand, Hands, RENOWN, WOUNDED};
 use super::super::lore::{ItemId, Slot};
-use super::super::people::{put_away, with_experience, worn_asset};
+use super::super::people::{CHARACTER, VIGOUR, leave_all, put_away, with_experience, worn_asset};
 use super::super::post::{LETTER, Letter, News};
 use super::super::purse::SILVER;
 use super::band::Band;
-use super::battle::{End, Order};
+use super::battle::End;
+use super::chronicle::KeepBattle;
 
 /// The house that robbers bring their loot to.
 const ROBBERS: &str = "bandits";
@@ -24,41 +22,6 @@ const FAME: &str = "fame";
 const ROBBED_PART: u64 = 10;
 /// Fame for each fellow who is near, percent.
 const FELLOW_PERCENT: u64 = 10;
-/// A settlement that is refused is asked for again so often, with what there is then.
-const TRIES_MAX: u8 = 5;
-/// After so many ticks without an answer as well.
-const ASKS_AGAIN_TICKS: u64 = 200;
-/// So many settlements may wait; a battle that ends beyond is for nothing.
-const WAITING_MAX: usize = 10_000;
-/// Rounds are written when there are so many, or after so many ticks.
-const ROUNDS_AT_ONCE: usize = 200;
-const ROUNDS_EVERY: u64 = 100;
-/// Most rounds that wait to be written; what is told beyond is left out.
-const ROUNDS_MAX: usize = 20_000;
-
-/// Tells who sees it how a battle ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Replicate)]
-pub struct BattleNews {
-    /// Whom the player fought.
-    #[sync(broadcast)]
-    pub band: Band,
-    /// How it ended.
-    #[sync(broadcast)]
-    pub end: End,
-    /// After how many rounds.
-    #[sync(broadcast)]
-    pub rounds: u16,
-    /// How many were lost. The player alone is told.
-    #[sync(custom = own)]
-    pub lost: u16,
-    /// How many of them are only hurt.
-    #[sync(custom = own)]
-    pub hurt: u16,
-}
-
-fn own(viewing: &Viewing) -> bool {
-    viewing.is_owner()
-}
 
 /// A battle that ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,89 +31,69 @@ pub struct Spoils {
     pub(super) band: Band,
     pub(super) end: End,
     pub(super) begun: u64,
+    pub(super) begun_ms: u64,
     pub(super) ended: u64,
     pub(super) rounds: u16,
     pub(super) lost: Hands,
     pub(super) hurt: u16,
     /// What was worn and is lost.
     pub(super) broken: Vec<(Slot, ItemId)>,
+    /// The player's character did not live through it.
+    pub(super) died: bool,
+    /// Members of the player's party who were near.
     pub(super) fellows: u16,
 }
 
-/// A round that was fought.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Round {
-    pub(super) by: NetId,
-    pub(super) begun: u64,
-    pub(super) round: u16,
-    pub(super) order: Order,
-    pub(super) foes_felled: u16,
-    pub(super) foes_left: u16,
+/// Whom a settlement takes from a player.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Toll {
+    /// How many.
     pub(super) fallen: u16,
-    pub(super) health: u16,
-}
-
-/// What one cell's battles came to in a tick.
-#[derive(Resource, Debug, Default)]
-pub struct BattlesHere {
-    pub(super) ended: Vec<Spoils>,
-    pub(super) rounds: Vec<Round>,
-}
-
-/// A settlement that is asked for.
-#[derive(Clone, Debug)]
-struct Waiting {
-    spoils: Spoils,
-    tries: u8,
-    asked: Option<u64>,
-}
-
-/// Battles that are over and not settled yet, and rounds that are not written yet. In memory alone.
-#[derive(Resource, Debug, Default)]
-pub struct Battles {
-    waiting: BTreeMap<ClaimKey, Waiting>,
-    rounds: Vec<Round>,
-    /// When the oldest of them was fought.
-    since: u64,
-    settled: u64,
-    left_out: u64,
-}
-
-impl Battles {
-    /// How many were settled since the start.
-    #[must_use]
-    pub fn settled(&self) -> u64 {
-        self.settled
-    }
-
-    /// How many settlements and rounds were left out because too many waited.
-    #[must_use]
-    pub fn left_out(&self) -> u64 {
-        self.left_out
-    }
+    /// How many of them come back as wounded.
+    pub(super) hurt: u16,
+    /// The player's character goes, with all it has.
+    pub(super) died: bool,
 }
 
 impl Spoils {
-    /// One battle, one key: whatever it comes to happens once.
-    fn key(&self) -> ClaimKey {
-        ClaimKey::named("battle", format!("{} {}", self.player.as_str(), self.begun).as_bytes())
+    /// The key of its settlement, asked for at this moment. A battle is asked for again only when it is known that it was refused, so each
+    /// time may have a key of its own, which is not too old; and after a crash the same tick may bring another battle.
+    pub(super) fn key(&self, now_ms: u64) -> ClaimKey {
+        ClaimKey::dated(now_ms, "battle", &codec::encode(&(self.player.as_str(), self.begun_ms, self.ended)))
     }
 
     /// What it comes to, for somebody who holds this now: nobody loses more than there is.
-    fn request(&self, holdings: &Holdings, now_ms: u64) -> PlanRequest {
+    pub(super) fn request(
+        &self,
+        tables: &RewardTables,
+        holdings: &Holdings,
+        now_ms: u64,
+    ) -> (PlanRequest, Toll) {
         let lost = Hands::held(holdings);
         let mut request = PlanRequest::new("battle", &self.player);
-        let mut fallen = 0;
+        if self.died && holdings.amount(&CHARACTER.into()) > 0 {
+            let request = leave_all(request, tables, holdings, &self.player, now_ms);
+            let toll = Toll { fallen: lost.all(), hurt: 0, died: true };
+            return (request.game(KeepBattle::KIND, &KeepBattle(self.clone())), toll);
+        }
+        let mut toll = Toll::default();
         for hand in Hand::ALL {
-            let count = u64::from(self.lost.of(hand).min(lost.of(hand)));
+            let count = self.lost.of(hand).min(lost.of(hand));
             if count > 0 {
-                request = request.pay(hand.asset(), count, HANDS);
-                fallen += count;
+                request = request.pay(hand.asset(), count.into(), HANDS);
+                toll.fallen = toll.fallen.saturating_add(count);
             }
         }
-        let hurt = u64::from(self.hurt).min(fallen);
-        if hurt > 0 {
-            request = request.grant(WOUNDED, hurt, HANDS);
+        toll.hurt = self.hurt.min(toll.fallen);
+        if toll.hurt > 0 {
+            // For whom there is no room among all that is carried is left behind: nobody is spared a defeat by a full pack.
+            request = request.part(Part::Grant {
+                asset: WOUNDED.into(),
+                amount: toll.hurt.into(),
+                from: Account::house(HANDS),
+                to: Account::from(&self.player),
+                overflow: Overflow::Clip,
+            });
         }
         for (slot, item) in &self.broken {
             if holdings.amount(&worn_asset(item)) > 0 {
@@ -162,170 +105,25 @@ impl Spoils {
         match self.end {
             End::Won => {
                 let fame = self.band.fame() * (100 + FELLOW_PERCENT * u64::from(self.fellows)) / 100;
-                request = request.grant(RENOWN, fame, FAME).loot(self.band.name(), 1);
-                let about = News::Victory { band: self.band, renown: fame, lost: fallen as u16 };
+                request = request.grant(RENOWN, fame, FAME);
+                if self.band.has_loot() {
+                    request = request.loot(self.band.name(), 1);
+                }
+                let about = News::Victory { band: self.band, renown: fame, lost: toll.fallen };
                 request = request.deliver(LETTER, &Letter { to: self.player.clone(), at_ms: now_ms, about });
             }
             End::Lost => {
                 let robbed = holdings.amount(&SILVER.into()) / ROBBED_PART;
-                if robbed > 0 {
+                if robbed > 0 && self.band.has_loot() {
                     request = request.pay(SILVER, robbed, ROBBERS);
+                }
+                let class = tables.asset(&VIGOUR.into());
+                if class.is_some_and(|class| holdings.pool_at(&VIGOUR.into(), class, now_ms) > 0) {
+                    request = request.pay(VIGOUR, 1, HANDS);
                 }
             }
             End::Parted => {}
         }
-        request.game(KeepBattle::KIND, &KeepBattle(self.clone()))
-    }
-}
-
-/// Collects what battles came to in all cells, in an order that depends on no cell.
-pub(in super::super) fn bring_spoils(world: &mut World) {
-    let (mut ended, mut rounds) = (Vec::new(), Vec::new());
-    with_cells(world, |_, cells| {
-        for cell in cells.iter() {
-            let here = cell.world.resource::<BattlesHere>();
-            ended.extend(here.ended.iter().cloned());
-            rounds.extend(here.rounds.iter().cloned());
-        }
-    });
-    if ended.is_empty() && rounds.is_empty() {
-        return;
-    }
-    ended.sort_by_key(|spoils| spoils.by);
-    rounds.sort_by_key(|round| (round.by, round.begun, round.round));
-    let now = world.resource::<NodeContext>().0.tick.0;
-    let mut battles = world.resource_mut::<Battles>();
-    let room = WAITING_MAX.saturating_sub(battles.waiting.len());
-    battles.left_out += ended.len().saturating_sub(room) as u64;
-    for spoils in ended.into_iter().take(room) {
-        battles.waiting.insert(spoils.key(), Waiting { spoils, tries: 0, asked: None });
-    }
-    if battles.rounds.is_empty() {
-        battles.since = now;
-    }
-    let room = ROUNDS_MAX.saturating_sub(battles.rounds.len());
-    battles.left_out += rounds.len().saturating_sub(room) as u64;
-    battles.rounds.extend(rounds.into_iter().take(room));
-}
-
-/// Asks for what battles came to, again with what there is where it was refused, and has their rounds written.
-pub(in super::super) fn settle_battles(
-    mut rewards: RewardsOfNode,
-    book: Res<Book>,
-    context: Res<NodeContext>,
-    mut battles: ResMut<Battles>,
-) {
-    let now = context.0.tick.0;
-    let battles = &mut *battles;
-    for outcome in rewards.outcomes() {
-        let Some(waiting) = battles.waiting.get_mut(&outcome.claim.key) else { continue };
-        let over = match &outcome.result {
-            Ok(_) => {
-                battles.settled += 1;
-                true
-            }
-            // It was settled before, under this key, in a life of this world that ended too soon.
-            Err(PlanRefusal::KeyReused | PlanRefusal::TooOld) => true,
-            Err(_) => {
-                waiting.tries += 1;
-                waiting.asked = None;
-                waiting.tries >= TRIES_MAX
-            }
-        };
-        if over {
-            battles.waiting.remove(&outcome.claim.key);
-        }
-    }
-    let nothing = Holdings::default();
-    for (&key, waiting) in &mut battles.waiting {
-        if waiting.asked.is_some_and(|asked| now < asked + ASKS_AGAIN_TICKS) {
-            continue;
-        }
-        waiting.asked = Some(now);
-        let holdings = book.get(&waiting.spoils.player).unwrap_or(&nothing);
-        rewards.ask(waiting.spoils.by, key, waiting.spoils.request(holdings, context.0.now_ms));
-    }
-    let is_time = battles.rounds.len() >= ROUNDS_AT_ONCE || now >= battles.since + ROUNDS_EVERY;
-    if is_time && !battles.rounds.is_empty() {
-        let count = battles.rounds.len().min(ROUNDS_AT_ONCE);
-        let rounds: Vec<Round> = battles.rounds.drain(..count).collect();
-        battles.since = now;
-        let key = ClaimKey::named("rounds", &now.to_le_bytes());
-        let request = PlanRequest::new("rounds", Account::house("chronicle"));
-        rewards.ask(NetId::WORLD, key, request.game(KeepRounds::KIND, &KeepRounds(rounds)));
-    }
-}
-
-/// A battle that is over, for those who look after the world.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeepBattle(Spoils);
-
-impl KeepBattle {
-    /// What a plan calls it.
-    pub(in super::super) const KIND: &str = "keep_battle";
-}
-
-impl MutationKind for KeepBattle {
-    const NAME: &'static str = Self::KIND;
-    type Data = Self;
-
-    fn carry_out(tx: &mut GameTransaction<'_>, Self(spoils): Self) -> Result<(), KindRefusal> {
-        let tick = |tick: u64| i64::try_from(tick).unwrap_or(i64::MAX).into();
-        tx.execute(
-            "INSERT INTO game_caravan_battle (player, begun, ended, band, result, rounds, fallen, wounded)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            &[
-                spoils.player.as_str().into(),
-                tick(spoils.begun),
-                tick(spoils.ended),
-                spoils.band.name().into(),
-                spoils.end.name().into(),
-                u32::from(spoils.rounds).into(),
-                u32::from(spoils.lost.all()).into(),
-                u32::from(spoils.hurt).into(),
-            ],
-        )?;
-        Ok(())
-    }
-}
-
-/// Rounds that were fought.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeepRounds(Vec<Round>);
-
-/// Battles whose rounds are kept: of older ones the row of the battle is left.
-const ROUNDS_KEPT: i64 = 100_000;
-
-impl KeepRounds {
-    /// What a plan calls it.
-    pub(in super::super) const KIND: &str = "keep_rounds";
-}
-
-impl MutationKind for KeepRounds {
-    const NAME: &'static str = Self::KIND;
-    type Data = Self;
-
-    fn carry_out(tx: &mut GameTransaction<'_>, Self(rounds): Self) -> Result<(), KindRefusal> {
-        for round in rounds {
-            tx.execute(
-                "INSERT INTO game_caravan_round (avatar, begun, round, doing, felled, foes, fallen, health)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                &[
-                    round.by.0.cast_signed().into(),
-                    i64::try_from(round.begun).unwrap_or(i64::MAX).into(),
-                    u32::from(round.round).into(),
-                    round.order.to_string().as_str().into(),
-                    u32::from(round.foes_felled).into(),
-                    u32::from(round.foes_left).into(),
-                    u32::from(round.fallen).into(),
-                    u32::from(round.health).into(),
-                ],
-            )?;
-        }
-        tx.execute(
-            "DELETE FROM game_caravan_round WHERE id <= (SELECT max(id) FROM game_caravan_round) - ?1",
-            &[ROUNDS_KEPT.into()],
-        )?;
-        Ok(())
+        (request.game(KeepBattle::KIND, &KeepBattle(self.clone())), toll)
     }
 }

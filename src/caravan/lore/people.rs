@@ -65,7 +65,7 @@ pub(super) fn factions(check: &mut Checker<'_>) -> BTreeMap<FactionId, Faction> 
         let id = FactionId::read(id.get_ref());
         factions.extend(id.map(|id| (id, Faction { name: name.get_ref().clone(), foes: fought })));
     }
-    let mut needed: Vec<&str> = Band::ALL.iter().map(|band| band.faction()).collect();
+    let mut needed: Vec<&str> = Band::ALL.iter().filter_map(|band| band.faction()).collect();
     needed.dedup();
     for needed in needed.into_iter().filter(|needed| !all().any(|id| id == *needed)) {
         let found = format!("without {needed}");

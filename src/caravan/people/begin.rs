@@ -241,24 +241,34 @@ pub(in super::super) fn delete(
     if campaign.is_fighting() {
         return Err(CharacterRefusal::Fighting);
     }
-    let (mut request, mut kept) = (context.request("delete-character"), Vec::new());
+    let request = context.request("delete-character");
+    Ok(leave_all(request, lore.reward_tables(), holdings, context.player, context.tick.now_ms))
+}
+
+/// A character goes, with all that its player holds at this time, milliseconds of the world's calendar.
+pub(in super::super) fn leave_all(
+    mut request: PlanRequest,
+    tables: &RewardTables,
+    holdings: &Holdings,
+    player: &PlayerId,
+    now_ms: u64,
+) -> PlanRequest {
+    let mut kept = Vec::new();
     for ((asset, lot), amount) in &holdings.lots {
         // What fills up by itself stays, or it would be full again; so does what the files do not know any more, which nobody can
         // give. What has expired leaves by itself.
-        let class =
-            lore.reward_tables().asset(asset).filter(|class| !matches!(class, AssetClass::Pool { .. }));
+        let class = tables.asset(asset).filter(|class| !matches!(class, AssetClass::Pool { .. }));
         let Some(class) = class.filter(|_| asset.as_str() != LIVES) else {
             kept.push(asset.clone());
             continue;
         };
-        if !lot.is_expired(context.tick.now_ms) {
+        if !lot.is_expired(now_ms) {
             let to = Account::house(if asset.as_str() == SILVER { TREASURY } else { LIMBO });
             let (asset, amount, non_stackable) = (asset.clone(), *amount, class.is_single());
             request = request.part(Part::Consume { asset, amount, pick: Pick::Lot(*lot), non_stackable, to });
         }
     }
-    let end = EndCharacter { player: context.player.clone(), kept };
-    Ok(request.game(EndCharacter::KIND, &end))
+    request.game(EndCharacter::KIND, &EndCharacter { player: player.clone(), kept })
 }
 
 pub(in super::super) fn deleted(

@@ -8,6 +8,7 @@ use crate::reward::{Lot, Name};
 
 use super::super::lore::{AttributeId, FactionId, Lore, OriginId, SkillId};
 use super::learn::experience_of;
+use super::vigour::Vigour;
 
 /// That a player has a character. There is one at most.
 pub(in super::super) const CHARACTER: &str = "character";
@@ -111,6 +112,9 @@ pub struct Character {
     /// What it is good at.
     #[sync(custom = own, max_bytes = 256)]
     pub skills: Settled<Skills>,
+    /// What defeats have left of its strength.
+    #[sync(custom = own, max_bytes = 18)]
+    pub vigour: Settled<Vigour>,
 }
 
 fn own(viewing: &Viewing) -> bool {
@@ -141,6 +145,7 @@ impl Settles for Character {
         pen.write(&mut self.points, holdings.amount(&POINTS.into()));
         pen.write(&mut self.attributes, Attributes::held(holdings));
         pen.write(&mut self.skills, Skills::held(holdings));
+        pen.write(&mut self.vigour, Vigour::held(holdings));
     }
 }
 

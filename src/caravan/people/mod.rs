@@ -7,6 +7,7 @@
 //! | `begin` | it begins and ends |
 //! | `learn` | experience, levels and what is learned with them |
 //! | `gear` | what is worn, and what mends the wounded on the way |
+//! | `vigour` | injuries, and of what a character dies |
 //! | `talents` | what all of that comes to in the rules |
 //! | `words` | the words for it at a console |
 
@@ -15,6 +16,7 @@ mod character;
 mod gear;
 mod learn;
 mod talents;
+mod vigour;
 mod words;
 
 pub use begin::{CharacterRefusal, CreateCharacter, Created, DeleteCharacter, EndCharacter};
@@ -22,12 +24,14 @@ pub use character::{Attributes, Character, Skills};
 pub use gear::{GearRefusal, Outfit, TakeOff, Treat, Wear, Wore, Worn};
 pub use learn::{LEVEL_MAX, Learn, LearnRefusal, Learned, Study, experience_of, level_of};
 pub use talents::Talents;
+pub use vigour::{VIGOUR_MAX, Vigour};
 pub use words::PeopleCommand;
 
-pub(super) use begin::{create, created, delete, deleted};
+pub(super) use begin::{create, created, delete, deleted, leave_all};
 pub(super) use character::{
     CHARACTER, EXPERIENCE, FRESH_STARTS, LEVEL, LIVES, POINTS, attribute_asset, origin_asset, skill_asset,
 };
 pub(super) use gear::{put_away, slot_asset, take_off, treat, wear, wore, worn_asset};
 pub(super) use learn::{advance, learn, learned, with_experience};
+pub(super) use vigour::{VIGOUR, VIGOUR_MS, dies};
 pub(super) use words::VERBS;

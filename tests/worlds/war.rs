@@ -1,0 +1,188 @@
+//! Battles, as players learn of them: settled once and told then, whatever the store does; and shared with fellows alone.
+
+use terrane::caravan::lore::OriginId;
+use terrane::caravan::roads::TradeNode;
+use terrane::caravan::{
+    Band, BattleNews, Battles, Campaign, Character, Chronicle, CreateCharacter, End, Hand, Hire, JoinParty,
+    NodeId, Order, Retinue, Roads, VIGOUR_MAX, Walker, caravan_game,
+};
+use terrane::cell::markers::Owned;
+use terrane::cell::pool::{NodeContext, with_cells};
+use terrane::prelude::*;
+use terrane::testing::{ClientId, TestWorld};
+
+/// Two nodes so near to each other that whoever begins at one sees whoever begins at the other.
+fn hamlet() -> Roads {
+    let node = |name: &str, x: f32, other: u16| TradeNode {
+        name: name.into(),
+        slug: name.into(),
+        place: Vec3::new(x, 500.0, 0.0),
+        neighbours: vec![NodeId(other)],
+    };
+    Roads { nodes: vec![node("here", 300.0, 1), node("there", 301.0, 0)] }
+}
+
+fn world_of(names: &[&str], npcs: u64) -> (TestWorld, Vec<ClientId>) {
+    let game = caravan_game(ServerBuilder::default(), hamlet());
+    let mut world = TestWorld::new(game, WorldSettings { npcs: Some(npcs), ..WorldSettings::default() });
+    let clients = names.iter().map(|name| world.connect(name)).collect();
+    world.run(30);
+    (world, clients)
+}
+
+/// Does something to the campaigns of players, between two ticks.
+pub(crate) fn with_campaigns(world: &mut TestWorld, mut change: impl FnMut(&str, &mut Campaign)) {
+    with_cells(world.server_mut().node_mut(), |_, cells| {
+        for cell in cells.iter_mut() {
+            let mut campaigns = cell.world.query_filtered::<(&Walker, &mut Campaign), With<Owned>>();
+            for (walker, mut campaign) in campaigns.iter_mut(&mut cell.world) {
+                change(&walker.name, &mut campaign);
+            }
+        }
+    });
+}
+
+/// A player is attacked by so many foes, each of whom strikes so hard.
+fn attack(world: &mut TestWorld, player: &str, band: Band, (foes, strength): (u16, f32)) {
+    let context = world.server().node().resource::<NodeContext>().0.clone();
+    with_campaigns(world, |name, campaign| {
+        if name == player {
+            (campaign.band, campaign.foes, campaign.strength, campaign.health) =
+                (Some(band), foes, strength, 5);
+            (campaign.round, campaign.order) = (1, Order::Attack);
+            (campaign.begun, campaign.begun_ms) = (context.tick.0, context.now_ms);
+            campaign.round_ends = context.tick.0 + 1;
+        }
+    });
+}
+
+fn own<C: Component + Replicate>(world: &TestWorld, client: ClientId) -> C {
+    world.component(client, world[client].avatar().expect("it is in")).expect("it sees itself")
+}
+
+fn news(world: &mut TestWorld, client: ClientId) -> Vec<BattleNews> {
+    let schema = world[client].schema().clone();
+    world[client].events().filter_map(|event| event.read::<BattleNews>(&schema)?.ok()).collect()
+}
+
+/// Rows of battles that are over.
+fn rows(world: &TestWorld) -> usize {
+    world.players().bank().query("SELECT id FROM game_caravan_battle WHERE ended IS NOT NULL").len()
+}
+
+/// D5, E2: while nothing of value changes hands a battle that is over waits, however long; it is settled when the store works, and told then.
+#[test]
+fn a_battle_that_ends_while_the_store_does_not_work_is_settled_when_it_does() {
+    let (mut world, clients) = world_of(&["anna"], 0);
+    let anna = clients[0];
+    attack(&mut world, "anna", Band::Raiders, (1, 0.1));
+    for _ in 0..600 {
+        world.tick_with(|input| input.value_refused = Some("the disk is full".into()));
+        assert_eq!(news(&mut world, anna), [], "nothing has come of it yet");
+    }
+    assert!(!own::<Campaign>(&world, anna).is_fighting(), "it is over");
+    let battles = |world: &TestWorld| {
+        let battles = world.server().node().resource::<Battles>();
+        (battles.settled(), battles.waiting(), battles.given_up())
+    };
+    assert_eq!(battles(&world), (0, 1, 0));
+    assert_eq!((rows(&world), *own::<Retinue>(&world, anna).renown), (0, 0));
+    world.run(250);
+    let told = news(&mut world, anna);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].end, told[0].is_void), (End::Won, false));
+    assert_eq!((battles(&world), rows(&world)), ((1, 0, 0), 1));
+    assert_eq!(*own::<Retinue>(&world, anna).renown, Band::Raiders.fame());
+    // Its rounds waited as well.
+    world.run(250);
+    let rounds = world.players().bank().query("SELECT id FROM game_caravan_round");
+    assert!(!rounds.is_empty(), "they were written at last");
+    let chronicle = world.server().node().resource::<Chronicle>();
+    assert_eq!((chronicle.waiting(), chronicle.left_out()), (0, 0));
+}
+
+/// E2: nobody is told how a battle ended before that is committed.
+#[test]
+fn nobody_is_told_of_a_battle_before_it_is_committed() {
+    let (mut world, clients) = world_of(&["anna", "bob"], 0);
+    world.players_mut().set_delay_ticks(40);
+    attack(&mut world, "anna", Band::Bandits, (1, 0.1));
+    let (mut over_in, mut told_in) = (None, None);
+    for tick in 0..400 {
+        world.tick();
+        if over_in.is_none() && !own::<Campaign>(&world, clients[0]).is_fighting() {
+            over_in = Some(tick);
+        }
+        for &client in &clients {
+            if !news(&mut world, client).is_empty() {
+                assert_eq!(rows(&world), 1, "what is told is in the save");
+                told_in = told_in.or(Some(tick));
+            }
+        }
+    }
+    let (over_in, told_in) = (over_in.expect("it ends"), told_in.expect("it is told"));
+    assert!(told_in >= over_in + 40, "over in {over_in}, told in {told_in}");
+}
+
+/// E10: fellows of the party who are near add to the fame of a victory; strangers, caravans and the player itself do not.
+#[test]
+fn fellows_who_are_near_add_to_fame_and_nobody_else_does() {
+    let (mut world, clients) = world_of(&["anna", "bob", "carol"], 30);
+    let parties = [Some(PartyId(7)), Some(PartyId(7)), None];
+    for (&client, party) in clients.iter().zip(parties) {
+        world[client].act(&JoinParty { party }).expect("sent");
+    }
+    world.run(10);
+    let seen = world[clients[2]].view().entities().count();
+    assert!(seen > 20, "there are caravans: {seen}");
+    for name in ["anna", "carol"] {
+        attack(&mut world, name, Band::Raiders, (1, 0.1));
+    }
+    world.run(120);
+    let renown = |client: ClientId| *own::<Retinue>(&world, client).renown;
+    let fame = Band::Raiders.fame();
+    assert_eq!([renown(clients[0]), renown(clients[2])], [fame * 110 / 100, fame]);
+}
+
+/// E2, E10: each defeat leaves an injury, which heals in time; whoever is beaten while it is injured may die of it: its character goes in the
+/// plan of the battle, with all it has, and another may begin.
+#[test]
+fn whoever_is_beaten_again_and_again_is_injured_and_dies_in_the_end() {
+    let (mut world, clients) = world_of(&["anna"], 0);
+    let anna = clients[0];
+    let begin = || CreateCharacter { origin: OriginId::new("soldier").expect("a name"), skills: Vec::new() };
+    world[anna].act(&begin()).expect("sent");
+    world[anna].act(&Hire { hand: Hand::Guard, count: 4 }).expect("sent");
+    world.run(20);
+    let now_ms = |world: &TestWorld| world.server().node().resource::<NodeContext>().0.now_ms;
+    let mut defeats = 0;
+    loop {
+        let before: Character = own(&world, anna);
+        let injuries = before.vigour.injuries(now_ms(&world));
+        assert_eq!(injuries, VIGOUR_MAX.min(defeats));
+        attack(&mut world, "anna", Band::Cutpurses, (9, 1_000.0));
+        world.run(40);
+        let told = news(&mut world, anna);
+        assert!(matches!(&told[..], [BattleNews { end: End::Lost, is_void: false, .. }]), "{told:?}");
+        assert!(injuries > 0 || !told[0].died, "nobody dies of the first");
+        if told[0].died {
+            break;
+        }
+        assert_eq!(*own::<Character>(&world, anna).level, 1, "she lives");
+        defeats += 1;
+        assert!(defeats < 150, "she dies in the end");
+    }
+    let anna_is = own::<Character>(&world, anna);
+    assert_eq!((*anna_is.level, anna_is.origin.as_str()), (0, ""));
+    let held = world.players().bank().holdings(&Account::from(&PlayerId::new("anna").expect("a name")));
+    let left: Vec<&str> = held.lots.keys().map(|(asset, _)| asset.as_str()).collect();
+    assert!(left.iter().all(|asset| ["fresh-starts", "lives", "vigour"].contains(asset)), "{left:?}");
+    assert_eq!(world.players().bank().conservation(), Vec::<String>::new());
+    // Time heals, and she may be somebody else.
+    let injured = anna_is.vigour;
+    assert_eq!(injured.injuries(now_ms(&world)), VIGOUR_MAX.min(defeats));
+    assert_eq!(injured.injuries(now_ms(&world) + 3_600_000), 0);
+    world[anna].act(&begin()).expect("sent");
+    world.run(20);
+    assert_eq!(*own::<Character>(&world, anna).level, 1);
+}
