@@ -1,5 +1,7 @@
 //! What bots do besides walking: they trade at nodes, hire people, run errands, march, and fight who lies in wait.
 
+use std::collections::BTreeMap;
+
 use crate::action::kinds::reason_of;
 use crate::client::{Player, Reply};
 use crate::ids::ActionId;
@@ -42,6 +44,8 @@ pub struct TradedByBot {
 pub(super) struct Trading {
     /// The bounty that it handed in last: the node, and in which minutes.
     handed_in: Option<(usize, u64)>,
+    /// Where it bought of each good last: that node pays no bounty for it.
+    bought: BTreeMap<Good, usize>,
     asked: Vec<ActionId>,
     /// The end of the round in which it gave its last order, ticks.
     fought: u64,
@@ -61,7 +65,8 @@ impl Trading {
         let (retinue, errands) = (own.component::<Retinue>(&schema), own.component::<Errands>(&schema));
         let errand = errands.as_ref().and_then(Errands::current);
         let board = player.view().entities().find_map(|entity| entity.component::<Board>(&schema));
-        let asked = board.and_then(|board| Some((board.period, *board.asked.get(node)?)));
+        let asked = board.as_ref().and_then(|board| Some((board.period, *board.asked.get(node)?)));
+        let offered = errands.as_ref().and_then(|errands| errands.offered);
         let quotes = own.component::<Quotes>(&schema);
         let price = |good: Good| quotes.as_ref()?.goods.get(&good).map(|quote| quote.silver);
         let held: Vec<(Good, u16)> = purse.goods.iter().collect();
@@ -74,12 +79,13 @@ impl Trading {
             {
                 player.act(&Deliver)
             }
-            (None, _) if chance.chance(0.5) => {
+            (None, _) if offered.is_some() && chance.chance(0.5) => {
                 // That is no trade: nothing is kept of it but the wish.
                 let _ = player.act(&TakeErrand);
                 return;
             }
             (Some(errand), _) if purse.goods.loads(errand.good) < errand.loads && chance.chance(0.6) => {
+                self.bought.insert(errand.good, node);
                 player.act(&Buy {
                     good: errand.good,
                     loads: errand.loads,
@@ -95,7 +101,9 @@ impl Trading {
                 player.act(&PayOff { hand: Hand::Guard, count: 1 })
             }
             (_, Some((period, good)))
-                if purse.goods.loads(good) >= BOUNTY_LOADS && self.handed_in != Some((node, period)) =>
+                if purse.goods.loads(good) >= BOUNTY_LOADS
+                    && self.handed_in != Some((node, period))
+                    && self.bought.get(&good) != Some(&node) =>
             {
                 self.handed_in = Some((node, period));
                 player.act(&HandIn)
@@ -106,9 +114,13 @@ impl Trading {
                 player.act(&Sell { good, loads, at_least: price(good).map_or(0, |silver| silver / 2) })
             }
             _ => {
+                // What some node asks for, often: by what a node has to sell no bounty is to be had there.
                 let any = Good::ALL[chance.below(Good::ALL.len())];
-                let good = asked.filter(|_| chance.chance(0.5)).map_or(any, |(_, good)| good);
+                let wanted = board.map(|board| board.asked).filter(|asked| !asked.is_empty());
+                let wanted = wanted.map(|asked| asked[chance.below(asked.len())]);
+                let good = wanted.filter(|_| chance.chance(0.5)).unwrap_or(any);
                 let loads = 1 + chance.below(2 * usize::from(BOUNTY_LOADS)) as u16;
+                self.bought.insert(good, node);
                 player.act(&Buy {
                     good,
                     loads,

@@ -7,6 +7,7 @@
 //! | `begin` | it begins and ends |
 //! | `learn` | experience, levels and what is learned with them |
 //! | `gear` | what is worn, and what mends the wounded on the way |
+//! | `pack` | what is carried, and how much room is left |
 //! | `talents` | what all of that comes to in the rules |
 //! | `words` | the words for it at a console |
 
@@ -14,6 +15,7 @@ mod begin;
 mod character;
 mod gear;
 mod learn;
+mod pack;
 mod talents;
 mod words;
 
@@ -21,6 +23,7 @@ pub use begin::{CharacterRefusal, CreateCharacter, Created, DeleteCharacter, End
 pub use character::{Attributes, Character, Skills};
 pub use gear::{GearRefusal, Outfit, TakeOff, Treat, Wear, Wore, Worn};
 pub use learn::{LEVEL_MAX, Learn, LearnRefusal, Learned, Study, experience_of, level_of};
+pub use pack::{Pack, Packed};
 pub use talents::Talents;
 pub use words::PeopleCommand;
 
@@ -30,4 +33,5 @@ pub(super) use character::{
 };
 pub(super) use gear::{put_away, slot_asset, take_off, treat, wear, wore, worn_asset};
 pub(super) use learn::{advance, learn, learned, with_experience};
+pub(super) use pack::count_slots;
 pub(super) use words::VERBS;
