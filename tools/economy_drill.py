@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The shipped game in lockstep, played by bots, once for each grid and number of threads. Fails when the game comes to another end
 in one of them than in the others, when `terrane verify` finds anything in a save, when money or goods are not conserved to the
-unit, or when bots traded, fought, hired and ran errands too seldom to show anything.
+unit, when the ledger says what the rules of the game do not allow (`game_ledger.py`: who may pay whom for what, and how much), or when
+bots traded, fought, hired and ran errands too seldom to show anything. That a payment against the rules is found is shown on a copy.
 
     cargo build --release --workspace --bins
     python3 tools/economy_drill.py [--ticks 10000] [--bots 200] [--npcs 500] [--bin target/release]
@@ -10,6 +11,7 @@ unit, or when bots traded, fought, hired and ran errands too seldom to show anyt
 import argparse
 import hashlib
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import tempfile
 from pathlib import Path
 
 from drill import verdict
+from game_ledger import against_the_rules, plant
 
 # Grid and threads.
 LAYOUTS = [("1x1", 1), ("1x1", 2), ("2x2", 1), ("2x2", 2), ("5x5", 1), ("5x5", 2)]
@@ -46,6 +49,14 @@ def kept(save):
     return digest.hexdigest()[:16], sums, rows
 
 
+def is_found(save, folder):
+    """Whether a payment that the rules do not allow is found in a copy of a save, though its books add up."""
+    copy = Path(folder) / "planted"
+    shutil.copytree(save, copy)
+    plant(copy / "world.db")
+    return not kept(copy)[1] and bool(against_the_rules(copy / "world.db")[0])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ticks", type=int, default=10_000)
@@ -70,19 +81,25 @@ def main():
             report = json.loads(ran.stdout.splitlines()[-1])
             verified = subprocess.run([str(args.bin / "terrane"), "verify", str(saves / "world")], capture_output=True, text=True, check=False)
             digest, sums, rows = kept(saves / "world")
+            against, claims = against_the_rules(saves / "world" / "world.db")
             counts = {what: report[what] for what in COUNTED}
             ends[layout] = (report["fingerprint"], digest, tuple(counts.items()))
             wanted |= {
                 f"{layout}: verify": verified.returncode == 0,
                 f"{layout}: conserved": not sums,
+                f"{layout}: by the rules": not against and claims > LEAST_OF_EACH,
                 f"{layout}: enough of each": all(count >= LEAST_OF_EACH for count in counts.values()),
                 f"{layout}: audits": report["audits"] > 0 and report["audit_failures"] == 0,
                 f"{layout}: bots": report["bots"] == args.bots and report["bots_lost"] == 0 and report["bots_audit_failures"] == 0,
             }
+            for line in against[:20]:
+                print(f"{layout}: {line}", file=sys.stderr)
             if verified.returncode != 0:
                 print(f"{layout}:\n{verified.stdout}{verified.stderr}", file=sys.stderr)
             figures = {"seconds": round(report["seconds"], 1), "handovers": report["handovers"], "rows of the game": rows, "kept": digest}
             print(json.dumps({"layout": layout, **counts, **figures, "fingerprint": report["fingerprint"]}), flush=True)
+        # The save of the last layout is as good as any.
+        wanted["a planted payment is found"] = is_found(saves / "world", folder)
     wanted["the same end everywhere"] = len(set(ends.values())) == 1
     verdict(wanted)
 

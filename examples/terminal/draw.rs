@@ -25,8 +25,18 @@ pub(crate) struct Scene {
     pub(crate) centre: Vec2,
     /// How far the map reaches to the left and to the right, in metres.
     pub(crate) reach_m: f32,
+    /// Both ends of each road, in metres.
+    pub(crate) roads: Vec<[Vec2; 2]>,
+    /// What is there whether it is in view or not: the nodes of the map. They stand below everything in view.
+    pub(crate) nodes: Vec<Mark>,
     /// Everything in view; what comes later stands above.
     pub(crate) marks: Vec<Mark>,
+    /// What was heard last, a line each, the newest last.
+    pub(crate) news: Vec<String>,
+    /// What is read instead of the map; nothing while there is none.
+    pub(crate) page: Vec<String>,
+    /// One line about where the player is.
+    pub(crate) place: String,
     /// One line about the player.
     pub(crate) status: String,
     /// The line that is being typed.
@@ -39,6 +49,16 @@ pub(crate) const SIZE_MIN: (u16, u16) = (20, 6);
 const LIST_COLUMNS: usize = 34;
 /// Columns of a map that is worth a list beside it.
 const MAP_COLUMNS_MIN: usize = 30;
+/// Rows of a map that is worth news below it.
+const MAP_ROWS_MIN: usize = 8;
+/// Lines of news, where there is room for them.
+const NEWS_LINES: usize = 5;
+/// So many of the nearest nodes are listed.
+const NODES_LISTED: usize = 3;
+/// Between two dots of a road, in columns.
+const DOT_EVERY: f32 = 2.0;
+/// More dots than that has no road: of one that leads far out of the map, only the nearer part is drawn.
+const DOTS_MAX: usize = 2_000;
 
 /// The screen, line by line, each exactly as wide as the screen.
 pub(crate) fn draw(scene: &Scene, columns: u16, rows: u16) -> Vec<String> {
@@ -47,10 +67,20 @@ pub(crate) fn draw(scene: &Scene, columns: u16, rows: u16) -> Vec<String> {
         return (0..rows).map(|row| fit(if row == 0 { "too small" } else { "" }, columns)).collect();
     }
     let list_columns = if columns >= MAP_COLUMNS_MIN + LIST_COLUMNS { LIST_COLUMNS } else { 0 };
-    let (map_columns, map_rows) = (columns - list_columns, rows - 2);
-    let map = draw_map(scene, map_columns, map_rows);
-    let list = draw_list(scene, list_columns, map_rows);
-    let mut lines: Vec<String> = map.into_iter().zip(list).map(|(map, list)| map + &list).collect();
+    let news = (rows - 3).saturating_sub(MAP_ROWS_MIN).min(NEWS_LINES);
+    let (map_columns, map_rows) = (columns - list_columns, rows - 3 - news);
+    let mut lines: Vec<String> = if scene.page.is_empty() {
+        let map = draw_map(scene, map_columns, map_rows);
+        let list = draw_list(scene, list_columns, map_rows);
+        map.into_iter().zip(list).map(|(map, list)| map + &list).collect()
+    } else {
+        let page = scene.page.iter().map(String::as_str).chain(std::iter::repeat(""));
+        page.take(map_rows).map(|line| fit(line, columns)).collect()
+    };
+    let told = scene.news.iter().skip(scene.news.len().saturating_sub(news)).map(String::as_str);
+    let told: Vec<&str> = told.chain(std::iter::repeat("")).take(news).collect();
+    lines.extend(told.into_iter().map(|line| fit(line, columns)));
+    lines.push(fit(&scene.place, columns));
     lines.push(fit(&scene.status, columns));
     lines.push(fit(&format!("> {}", scene.typed), columns));
     lines
@@ -67,7 +97,18 @@ fn draw_map(scene: &Scene, columns: usize, rows: usize) -> Vec<String> {
         let is_in = column >= 0.0 && row >= 0.0 && column < columns as f32 && row < rows as f32;
         is_in.then_some((column as usize, row as usize))
     };
-    let places: Vec<_> = scene.marks.iter().filter_map(|mark| Some((mark, cell_of(mark.place)?))).collect();
+    for [from, to] in &scene.roads {
+        // From the nearer end, so that what is left out is far away.
+        let (from, to) =
+            if from.distance(scene.centre) < to.distance(scene.centre) { (*from, *to) } else { (*to, *from) };
+        let dots = (from.distance(to) / (DOT_EVERY * m_per_column)).min(DOTS_MAX as f32) as usize;
+        let step = (to - from).normalize_or_zero() * DOT_EVERY * m_per_column;
+        for (column, row) in (0..dots).filter_map(|dot| cell_of(from + step * dot as f32)) {
+            cells[row][column] = '.';
+        }
+    }
+    let marks = scene.nodes.iter().chain(&scene.marks);
+    let places: Vec<_> = marks.filter_map(|mark| Some((mark, cell_of(mark.place)?))).collect();
     // Glyphs are never written over; names only where nothing else stands.
     for &(mark, (column, row)) in &places {
         cells[row][column] = mark.glyph;
@@ -76,7 +117,8 @@ fn draw_map(scene: &Scene, columns: usize, rows: usize) -> Vec<String> {
         let says = if mark.says.is_empty() { String::new() } else { format!(": {}", mark.says) };
         let label: Vec<char> = format!("{}{says}", mark.name).chars().map(narrow).collect();
         let Some(room) = cells[row].get_mut(column + 1..) else { continue };
-        let free = room.iter().take_while(|&&cell| cell == ' ').count();
+        // A road may be written over.
+        let free = room.iter().take_while(|&&cell| matches!(cell, ' ' | '.')).count();
         // A blank stays between it and what follows.
         let length = label.len().min(if free == room.len() { free } else { free.saturating_sub(1) });
         room[..length].copy_from_slice(&label[..length]);
@@ -88,11 +130,18 @@ fn draw_map(scene: &Scene, columns: usize, rows: usize) -> Vec<String> {
 fn draw_list(scene: &Scene, columns: usize, rows: usize) -> Vec<String> {
     let mut lines = Vec::new();
     if columns > 0 {
-        let mut nearest: Vec<_> =
-            scene.marks.iter().map(|mark| (mark.place.distance(scene.centre), mark)).collect();
-        nearest
-            .sort_by(|(a, mark_a), (b, mark_b)| a.total_cmp(b).then_with(|| mark_a.name.cmp(&mark_b.name)));
-        for (distance_m, mark) in nearest {
+        let nearest = |marks: &'_ [Mark], most: usize| {
+            let mut all: Vec<(f32, Mark)> =
+                marks.iter().map(|mark| (mark.place.distance(scene.centre), mark.clone())).collect();
+            all.sort_by(|(a, mark_a), (b, mark_b)| {
+                a.total_cmp(b).then_with(|| mark_a.name.cmp(&mark_b.name))
+            });
+            all.truncate(most);
+            all
+        };
+        let nodes = nearest(&scene.nodes, NODES_LISTED);
+        let marks = nearest(&scene.marks, rows.saturating_sub(nodes.len()));
+        for (distance_m, mark) in nodes.into_iter().chain(marks) {
             let way = mark.place - scene.centre;
             let point = if way == Vec2::ZERO { String::new() } else { compass::point(compass::bearing(way)) };
             lines.push(format!("| {} {} {distance_m:.0} m {point}", mark.glyph, mark.name));
@@ -135,9 +184,9 @@ mod tests {
                 lines.iter().enumerate().find(|(_, line)| line[..].contains(glyph)).expect("drawn");
             (line.find(glyph).expect("in it"), row)
         };
-        assert_eq!(place_of('@'), (20, 10));
-        assert_eq!(place_of('e'), (30, 10));
-        assert_eq!(place_of('n'), (20, 5));
+        assert_eq!(place_of('@'), (20, 7));
+        assert_eq!(place_of('e'), (30, 7));
+        assert_eq!(place_of('n'), (20, 2));
     }
 
     #[test]
@@ -170,8 +219,38 @@ mod tests {
         let marks =
             vec![mark(0.0, 0.0, '@', "long name"), mark(4.0, 0.0, 'c', "b"), mark(500.0, 0.0, 'X', "far")];
         let lines = draw(&scene(marks), 40, 12);
-        assert!(lines[5].contains("@lo cb"), "{:?}", lines[5]);
+        assert!(lines[4].contains("@lo cb"), "{:?}", lines[4]);
         assert!(lines.iter().all(|line| !line.contains('X')));
+    }
+
+    /// What a player heard stands below the map, the newest last, and a page takes the place of the map until it is put away.
+    #[test]
+    fn news_stand_below_the_map_and_a_page_in_its_place() {
+        let mut scene = scene(vec![mark(0.0, 0.0, '@', "ann")]);
+        scene.news = (0..9).map(|number| format!("news {number}")).collect();
+        scene.place = "Saltmouth: salt 6".into();
+        let lines = draw(&scene, 80, 24);
+        assert!(lines[16].starts_with("news 4") && lines[20].starts_with("news 8"), "{lines:#?}");
+        assert!(lines[21].starts_with("Saltmouth: salt 6") && lines[22].starts_with("here"));
+        assert!(lines[..16].iter().any(|line| line.contains('@')));
+        scene.page = vec!["walk DIR".into(), "stop".into()];
+        let lines = draw(&scene, 80, 24);
+        assert!(lines[0].starts_with("walk DIR ") && lines[1].starts_with("stop "));
+        assert!(lines[..16].iter().all(|line| !line.contains('@')));
+    }
+
+    /// Roads are dots below everything else, and the nearest nodes are listed with how far they are, in view or not.
+    #[test]
+    fn roads_lie_below_and_the_nearest_nodes_are_listed() {
+        let mut scene = scene(vec![mark(0.0, 0.0, '@', "")]);
+        scene.roads = vec![[Vec2::new(-300.0, 0.0), Vec2::new(9.0, 0.0)]];
+        scene.nodes = (1..9u16).map(|n| mark(f32::from(n) * 100.0, 0.0, 'O', &format!("Town {n}"))).collect();
+        let lines = draw(&scene, 100, 24);
+        let row = lines.iter().find(|line| line.contains('@')).expect("drawn");
+        let (before, after) = row.split_once('@').expect("in it");
+        assert!(before.matches('.').count() > 10 && after.contains(". ."), "{row:?}");
+        assert!(lines[0].contains("| O Town 1 100 m E") && lines[2].contains("Town 3"), "{lines:#?}");
+        assert!(lines.iter().all(|line| !line.contains("Town 4")), "only the nearest");
     }
 
     #[test]

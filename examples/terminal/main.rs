@@ -1,13 +1,13 @@
-//! A client that draws its surroundings as characters. Arrow keys walk, the space bar stops; what is typed is a command:
-//! `walk ne 3`, `stop`, `say hello`, `party hello`, `join 3`, `scout out`, `buy 3 salt`, `sell 3 salt`,
-//! `bounty`, `march Eastgate`, `attack`, `hire 2 guards`, `errand`, `deliver`, `retinue`, `coach`, `create soldier`, `wear spear`,
-//! `takeoff hand`, `learn skill fighting`, `treat 1 bandage`, `character`, `delete NAME`, `quit`.
+//! A client that draws its surroundings as characters, with the nodes and roads of the map. Arrow keys walk, the space bar stops, `+` and
+//! `-` bring the map nearer and take it away; what is typed is a command of the game's, and `help` tells all of them. What happens to the
+//! player and what others say stands below the map; what there is at the node where one is, and how one is doing, below that.
 //!
 //! Run it beside the shipped world: `cargo run --release --example terminal -- --player ann`
 mod draw;
+mod obey;
 mod screen;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,22 +18,23 @@ use bevy_app::Update;
 use bevy_ecs::message::MessageReader;
 use clap::Parser;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use terrane::caravan::console::{CaravanCommand, CaravanConsole};
+use terrane::caravan::console::{CaravanConsole, battle_line, party_line};
 use terrane::caravan::{
-    Accept, Appoint, Buy, Campaign, Caravan, Chat, CreateCharacter, DeleteCharacter, Deliver, Disband,
-    Dismiss, Fight, Gather, Halt, HandIn, Hire, Invite, JoinParty, Learn, LeaveParty, March, Mend, PayOff,
-    PeopleCommand, Purse, Roads, Say, Scout, Sell, Steer, TakeCoach, TakeErrand, TakeOff, TellParty, Treat,
-    Walker, Wear, caravan_plugins,
+    Accept, Appoint, BattleNews, Buy, Campaign, Caravan, Chat, CreateCharacter, DeleteCharacter, Deliver,
+    Disband, Dismiss, Fight, Gather, GiveUpErrand, Halt, HandIn, Hire, Invite, JoinParty, Learn, LeaveParty,
+    March, Mend, PartyNews, PayOff, Post, Purse, Roads, Say, Scout, Sell, TakeCoach, TakeErrand, TakeOff,
+    TellParty, Treat, Walker, Wear, caravan_plugins,
 };
 use terrane::client::fields::clean;
 use terrane::client::plugin::{
     Answer, Client, ClientAppExt, ClientClock, ClientPlugin, Disconnected, Heard, Hidden, Mirrored, Notice,
     OwnAvatar,
 };
-use terrane::client::{As, ClientFailure, ClientGame, ClientTarget, compass};
+use terrane::client::{As, ClientFailure, ClientTarget};
 use terrane::prelude::*;
 
 use draw::{Mark, Scene, draw};
+use obey::{Obeyed, obey};
 use screen::Screen;
 
 /// Draws the shipped world around a player, in a terminal.
@@ -50,8 +51,10 @@ struct Options {
     seconds: Option<f32>,
 }
 
-/// How far the map reaches to both sides, m.
+/// How far the map reaches to both sides at first, m, and how near and how far it can.
 const REACH_M: f32 = 40.0;
+const REACH_M_MIN: f32 = 10.0;
+const REACH_M_MAX: f32 = 640.0;
 /// How fast the arrow keys walk, m/s.
 const WALK_M_S: f32 = 4.0;
 /// Between two pictures.
@@ -61,50 +64,115 @@ const SPEECH: Duration = Duration::from_secs(5);
 /// Longest line that can be typed.
 const TYPED_CHARS_MAX: usize = 160;
 
-/// What the world said last, what those in view are saying until when, and whether it is over.
+/// How many lines of news are kept.
+const NEWS_MAX: usize = 50;
+
+/// What the player was told last, what those in view are saying until when, what is read, and whether it is over.
 #[derive(Resource, Default)]
 struct Told {
-    last: String,
+    news: VecDeque<String>,
     speeches: BTreeMap<NetId, (String, Duration)>,
+    page: Vec<String>,
     ended: Option<String>,
+}
+
+impl Told {
+    /// Adds what was said, a line each.
+    fn tell(&mut self, text: &str) {
+        for line in text.lines() {
+            if self.news.len() == NEWS_MAX {
+                self.news.pop_front();
+            }
+            self.news.push_back(clean(line));
+        }
+    }
 }
 
 fn refused<A: Action>(mut told: ResMut<Told>, mut answers: MessageReader<Answer<A>>) {
     for refusal in answers.read().filter_map(|answer| answer.result.as_ref().err()) {
-        told.last = clean(&refusal.to_string());
+        told.tell(&format!("not done: {refusal}"));
     }
 }
+
+/// What a player is told of: what others say, what happens to its party, how its battles end, and its letters.
+type Events<'w, 's> = (
+    MessageReader<'w, 's, Heard<Chat>>,
+    MessageReader<'w, 's, Heard<PartyNews>>,
+    MessageReader<'w, 's, Heard<BattleNews>>,
+    MessageReader<'w, 's, Heard<Post>>,
+);
 
 fn listen(
     mut told: ResMut<Told>,
     clock: Res<ClientClock>,
     mut notices: MessageReader<Notice>,
-    mut chats: MessageReader<Heard<Chat>>,
+    (mut chats, mut party, mut battles, mut post): Events<'_, '_>,
     mut disconnected: MessageReader<Disconnected>,
 ) {
     for notice in notices.read() {
-        told.last = clean(&notice.0);
+        told.tell(&notice.0);
     }
     let now = clock.now();
     told.speeches.retain(|_, (_, until)| *until > now);
     for Heard { about, event, .. } in chats.read() {
-        let text = clean(&event.text);
-        match about {
-            Some(speaker) if !event.to_party => {
-                told.speeches.insert(*speaker, (text, now + SPEECH));
-            }
-            _ => told.last = format!("{} to the party: {text}", clean(&event.by)),
+        let to = if event.to_party { " to the party" } else { "" };
+        told.tell(&format!("{}{to}: {}", event.by, event.text));
+        if let Some(speaker) = about.filter(|_| !event.to_party) {
+            told.speeches.insert(speaker, (clean(&event.text), now + SPEECH));
         }
+    }
+    for Heard { event, .. } in party.read() {
+        told.tell(&format!("{}: {}", event.by, party_line(event)));
+    }
+    for Heard { event, .. } in battles.read() {
+        told.tell(&format!("battle: {}", battle_line(event)));
+    }
+    for Heard { event, .. } in post.read() {
+        told.tell(&format!("a letter: {}", event.about));
     }
     for end in disconnected.read() {
         told.ended = Some(end.why.to_string());
     }
 }
 
+/// What the player looks at the world through.
+struct Sheet {
+    console: CaravanConsole,
+    roads: Roads,
+    reach_m: f32,
+}
+
+impl Sheet {
+    /// Of a map.
+    fn new(roads: Roads) -> Self {
+        Self { console: CaravanConsole::new(roads.clone()), roads, reach_m: REACH_M }
+    }
+
+    fn nodes(&self) -> Vec<Mark> {
+        let mark = |node: &terrane::caravan::roads::TradeNode| Mark {
+            place: node.place.truncate(),
+            glyph: 'O',
+            name: node.name.clone(),
+            ..Mark::default()
+        };
+        self.roads.nodes.iter().map(mark).collect()
+    }
+
+    fn lines(&self) -> Vec<[Vec2; 2]> {
+        let of = |node: &terrane::caravan::roads::TradeNode| {
+            let from = node.place.truncate();
+            let ends = node.neighbours.iter().map(move |&other| (from, other));
+            ends.collect::<Vec<_>>()
+        };
+        let ends = self.roads.nodes.iter().flat_map(of);
+        ends.map(|(from, other)| [from, self.roads.node(other).place.truncate()]).collect()
+    }
+}
+
 /// What there is to draw.
-fn scene_of(app: &mut App, typed: &str) -> Scene {
+fn scene_of(app: &mut App, sheet: &Sheet, typed: &str) -> Scene {
     let mut marks = Vec::new();
-    let (mut centre, mut owned) = (Vec2::ZERO, String::new());
+    let (mut centre, mut owned, mut fights) = (Vec2::ZERO, String::new(), false);
     let speeches = app.world().resource::<Told>().speeches.clone();
     let mut seen = app.world_mut().query_filtered::<(
         &NetId,
@@ -126,9 +194,7 @@ fn scene_of(app: &mut App, typed: &str) -> Scene {
         if own.is_some() {
             centre = place;
             owned = purse.map_or_else(String::new, |purse| format!("{purse}  "));
-            if let Some(Campaign { band: Some(band), foes, round, .. }) = campaign {
-                owned = format!("{foes} {band}, round {round}: attack, defend or flee?  ");
-            }
+            fights = campaign.is_some_and(Campaign::is_fighting);
         }
         let whole = |is_whole: bool, name: &str| is_whole.then(|| name.to_owned());
         let caravan_hidden = no_caravan.into_iter().flat_map(|it| {
@@ -150,13 +216,25 @@ fn scene_of(app: &mut App, typed: &str) -> Scene {
     let told = app.world().resource::<Told>();
     let client = app.world().resource::<Client>().player();
     let status = match (client.welcome(), client.queued_behind()) {
+        (Some(_), _) if fights => sheet.console.battle(client).unwrap_or_default(),
         (Some(_), _) => {
-            format!("({:.1}, {:.1})  {owned}{} in view  {}", centre.x, centre.y, marks.len(), told.last)
+            format!("({:.1}, {:.1})  {owned}  {} in view", centre.x, centre.y, marks.len())
         }
         (None, Some(ahead)) => format!("waiting to get in; {ahead} are before you"),
         (None, None) => "connecting".into(),
     };
-    Scene { centre, reach_m: REACH_M, marks, status, typed: typed.into() }
+    Scene {
+        centre,
+        reach_m: sheet.reach_m,
+        roads: sheet.lines(),
+        nodes: sheet.nodes(),
+        marks,
+        news: told.news.iter().cloned().collect(),
+        page: told.page.clone(),
+        place: sheet.console.market(client),
+        status,
+        typed: typed.into(),
+    }
 }
 
 /// What a key does besides changing the line.
@@ -164,8 +242,14 @@ fn scene_of(app: &mut App, typed: &str) -> Scene {
 enum Typed {
     Nothing,
     Quit,
-    Walk { bearing: f32 },
+    Walk {
+        bearing: f32,
+    },
     Stop,
+    /// The map reaches so many times as far.
+    Zoom {
+        times: f32,
+    },
     Line(String),
 }
 
@@ -182,6 +266,8 @@ fn press(key: KeyEvent, line: &mut String) -> Typed {
         KeyCode::Down => return Typed::Walk { bearing: 180.0 },
         KeyCode::Left => return Typed::Walk { bearing: 270.0 },
         KeyCode::Char(' ') if line.is_empty() => return Typed::Stop,
+        KeyCode::Char('+') if line.is_empty() => return Typed::Zoom { times: 0.5 },
+        KeyCode::Char('-') if line.is_empty() => return Typed::Zoom { times: 2.0 },
         KeyCode::Char(c) if line.chars().count() < TYPED_CHARS_MAX => line.push(c),
         KeyCode::Backspace => drop(line.pop()),
         KeyCode::Enter => return Typed::Line(std::mem::take(line)),
@@ -190,79 +276,30 @@ fn press(key: KeyEvent, line: &mut String) -> Typed {
     Typed::Nothing
 }
 
-/// Carries out a line; `Ok(false)` to end.
-fn obey(client: &mut Client, console: &CaravanConsole, line: &str) -> Result<bool, String> {
-    let line = line.trim();
-    let (verb, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    if verb.is_empty() {
-        return Ok(true);
-    }
-    if matches!(verb, "quit" | "exit") {
-        return Ok(false);
-    }
-    let command = console.parse(verb, rest.trim()).ok_or_else(|| {
-        format!("there is no command `{}`: walk, stop, say, party, join, invite, accept, leave, gather, scout, buy, sell, quotes, bounty, march, halt, attack, defend, flee, hire, payoff, mend, errand, deliver, retinue, coach, create, delete, learn, wear, takeoff, treat, character, quit", clean(verb))
-    })?;
-    let sent = match command? {
-        CaravanCommand::Walk { bearing, speed_m_s } => {
-            client.want(&Steer { heading: compass::heading(bearing), speed_m_s })
-        }
-        CaravanCommand::Stop => client.want(&Steer { heading: 0.0, speed_m_s: 0.0 }),
-        CaravanCommand::Say(text) => client.call(&Say { text }).map(drop),
-        CaravanCommand::TellParty(text) => client.call(&TellParty { text }).map(drop),
-        CaravanCommand::Invite(player) => client.call(&Invite { player }).map(drop),
-        CaravanCommand::Accept(party) => client.call(&Accept { party }).map(drop),
-        CaravanCommand::Leave => client.call(&LeaveParty).map(drop),
-        CaravanCommand::Dismiss(player) => client.call(&Dismiss { player }).map(drop),
-        CaravanCommand::Disband => client.call(&Disband).map(drop),
-        CaravanCommand::Gather => client.call(&Gather).map(drop),
-        CaravanCommand::Join(party) => client.call(&JoinParty { party }).map(drop),
-        CaravanCommand::Scout(out) => client.call(&Scout { out }).map(drop),
-        CaravanCommand::Appoint(player, game_master) => {
-            client.call(&Appoint { player, game_master }).map(drop)
-        }
-        CaravanCommand::Buy(loads, good, at_most) => client.call(&Buy { good, loads, at_most }).map(drop),
-        CaravanCommand::Sell(loads, good, at_least) => client.call(&Sell { good, loads, at_least }).map(drop),
-        CaravanCommand::HandIn => client.call(&HandIn).map(drop),
-        CaravanCommand::March(to) => client.call(&March { to }).map(drop),
-        CaravanCommand::Halt => client.call(&Halt).map(drop),
-        CaravanCommand::Fight(order) => client.call(&Fight { order }).map(drop),
-        CaravanCommand::Hire(count, hand) => client.call(&Hire { hand, count }).map(drop),
-        CaravanCommand::PayOff(count, hand) => client.call(&PayOff { hand, count }).map(drop),
-        CaravanCommand::Mend(count) => client.call(&Mend { count }).map(drop),
-        CaravanCommand::TakeErrand => client.call(&TakeErrand).map(drop),
-        CaravanCommand::Deliver => client.call(&Deliver).map(drop),
-        CaravanCommand::Retinue => return Err(console.retinue(client.player())),
-        CaravanCommand::Letters => return Err(console.letters(client.player())),
-        CaravanCommand::Quotes => return Err(console.quotes(client.player())),
-        CaravanCommand::Purse => return Err("what you own stands at the left of this".to_owned()),
-        CaravanCommand::Coach => client.call(&TakeCoach).map(drop),
-        CaravanCommand::People(command) => match command {
-            PeopleCommand::Create(create) => client.call(&create).map(drop),
-            PeopleCommand::Delete(name) => client.call(&DeleteCharacter { name }).map(drop),
-            PeopleCommand::Learn(what) => client.call(&Learn { what }).map(drop),
-            PeopleCommand::Wear(item) => client.call(&Wear { item }).map(drop),
-            PeopleCommand::TakeOff(slot) => client.call(&TakeOff { slot }).map(drop),
-            PeopleCommand::Treat(count, item) => client.call(&Treat { item, count }).map(drop),
-            PeopleCommand::Character => return Err(PeopleCommand::tell(client.player())),
-        },
-    };
-    sent.map(|()| true).map_err(|error| error.to_string())
-}
-
-fn act(app: &mut App, console: &CaravanConsole, typed: Typed) -> bool {
+/// Does what was typed; `false` to end.
+fn act(app: &mut App, sheet: &mut Sheet, typed: Typed) -> bool {
     let mut client = app.world_mut().resource_mut::<Client>();
     let done = match typed {
-        Typed::Nothing => Ok(true),
-        Typed::Quit => Ok(false),
-        Typed::Walk { bearing } => obey(&mut client, console, &format!("walk {bearing} {WALK_M_S}")),
-        Typed::Stop => obey(&mut client, console, "stop"),
-        Typed::Line(line) => obey(&mut client, console, &line),
+        Typed::Nothing => return true,
+        Typed::Quit => Ok(Obeyed::Left),
+        Typed::Walk { bearing } => obey(&mut client, &sheet.console, &format!("walk {bearing} {WALK_M_S}")),
+        Typed::Stop => obey(&mut client, &sheet.console, "stop"),
+        Typed::Zoom { times } => {
+            sheet.reach_m = (sheet.reach_m * times).clamp(REACH_M_MIN, REACH_M_MAX);
+            Ok(Obeyed::Done)
+        }
+        Typed::Line(line) => obey(&mut client, &sheet.console, &line),
     };
-    done.unwrap_or_else(|wrong| {
-        app.world_mut().resource_mut::<Told>().last = wrong;
-        true
-    })
+    let mut told = app.world_mut().resource_mut::<Told>();
+    // What was read is put away with whatever is done next.
+    told.page.clear();
+    match done {
+        Ok(Obeyed::Done) => {}
+        Ok(Obeyed::Left) => return false,
+        Ok(Obeyed::Told(text)) | Err(text) => told.tell(&text),
+        Ok(Obeyed::Page(lines)) => told.page = lines,
+    }
+    true
 }
 
 fn play(options: &Options) -> Result<(), ClientFailure> {
@@ -299,6 +336,7 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
         .answers::<PayOff>()
         .answers::<Mend>()
         .answers::<TakeErrand>()
+        .answers::<GiveUpErrand>()
         .answers::<Deliver>()
         .answers::<CreateCharacter>()
         .answers::<DeleteCharacter>()
@@ -307,6 +345,9 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
         .answers::<TakeOff>()
         .answers::<Treat>()
         .hear::<Chat>()
+        .hear::<PartyNews>()
+        .hear::<BattleNews>()
+        .hear::<Post>()
         .init_resource::<Told>()
         .add_systems(
             Update,
@@ -325,14 +366,15 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
                 refused::<TakeCoach>,
                 (refused::<Buy>, refused::<Sell>, refused::<HandIn>, refused::<Deliver>).chain(),
                 (refused::<March>, refused::<Halt>, refused::<Fight>).chain(),
-                (refused::<Hire>, refused::<PayOff>, refused::<Mend>, refused::<TakeErrand>).chain(),
+                (refused::<Hire>, refused::<PayOff>, refused::<Mend>).chain(),
+                (refused::<TakeErrand>, refused::<GiveUpErrand>).chain(),
                 (refused::<CreateCharacter>, refused::<DeleteCharacter>, refused::<Learn>).chain(),
                 (refused::<Wear>, refused::<TakeOff>, refused::<Treat>).chain(),
                 listen,
             )
                 .chain(),
         );
-    let console = CaravanConsole::new(Roads::shipped());
+    let mut sheet = Sheet::new(Roads::shipped());
     let until = options.seconds.map(|seconds| Duration::from_secs_f32(seconds.clamp(0.0, 1e6)));
     let terminated = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGTERM, terminated.clone()).map_err(failed)?;
@@ -342,7 +384,7 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
     loop {
         while let Some(event) = screen.next_event(FRAME).map_err(failed)? {
             if let Event::Key(key) = event
-                && !act(&mut app, &console, press(key, &mut line))
+                && !act(&mut app, &mut sheet, press(key, &mut line))
             {
                 app.world_mut().resource_mut::<Client>().leave();
                 return Ok(());
@@ -358,7 +400,7 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
             return Ok(());
         }
         let (columns, rows) = screen.size();
-        screen.show(&draw(&scene_of(&mut app, &line), columns, rows)).map_err(failed)?;
+        screen.show(&draw(&scene_of(&mut app, &sheet, &line), columns, rows)).map_err(failed)?;
     }
 }
 
@@ -392,6 +434,7 @@ mod tests {
         assert_eq!(press(key(KeyCode::Backspace), &mut line), Typed::Nothing);
         assert_eq!(press(key(KeyCode::Enter), &mut line), Typed::Line("say a ".into()));
         assert_eq!(press(key(KeyCode::Esc), &mut line), Typed::Quit);
+        assert_eq!(press(key(KeyCode::Char('-')), &mut line), Typed::Zoom { times: 2.0 });
         let end = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
         assert_eq!(press(end, &mut line), Typed::Quit);
     }

@@ -132,29 +132,19 @@ impl MutationKind for KeepPrices {
 
 #[cfg(test)]
 mod tests {
+    use super::super::carrier::Carrier;
     use super::*;
-    use crate::caravan::Lore;
-    use crate::reward::{Claim, CommitBatch, PlanContext, Submission, plan};
-    use crate::store::Bank;
-    use crate::store::game::GameStore;
 
     /// E4: whatever happens from hour to hour, a store has one row an hour and at most a week of them.
     #[test]
     fn the_almanac_grows_by_one_row_an_hour_and_ends_after_a_week() {
-        let tables = std::sync::Arc::new(Lore::shipped().reward_tables().clone());
-        let bank = Bank::new(tables.assets(), GameStore::default().plugin(crate::caravan::stores::plugin()));
-        let mut number = 0;
+        let mut carrier = Carrier::new();
         let mut keep = |hour: u64, price: u32| {
-            number += 1;
             let row = |good| Row { node: "town".into(), good, price, stock: 5 };
             let prices = KeepPrices { hour, rows: vec![row(Good::Salt), row(Good::Silk)] };
-            let request =
-                PlanRequest::new("prices", Account::house("chronicle")).game(KeepPrices::KIND, &prices);
-            let claim = Claim::new(Account::house("chronicle"), ClaimKey(number), b"prices");
-            let plan = plan(&PlanContext::new(tables.clone(), 1, &claim, 0), &claim, &request).unwrap();
-            let plans = vec![Submission { number: 1, plan: plan.into() }];
-            let done = bank.commit(&CommitBatch { tick: TickNumber(1), now_ms: 1, plans });
-            assert!(done[0].result.is_ok());
+            let house = Account::house("chronicle");
+            let done = carrier.carry(PlanRequest::new("prices", house).game(KeepPrices::KIND, &prices));
+            assert!(done.is_ok());
         };
         for hour in 1_000..1_400 {
             keep(hour, 7);
@@ -163,6 +153,6 @@ mod tests {
         let sql =
             "SELECT good, count(*), min(hour), max(hour), min(price) FROM game_caravan_price GROUP BY good";
         let rows = |good: &str| [good, "168", "1232", "1399", "8"].map(str::to_owned).to_vec();
-        assert_eq!(bank.query(sql), [rows("salt"), rows("silk")]);
+        assert_eq!(carrier.bank.query(sql), [rows("salt"), rows("silk")]);
     }
 }

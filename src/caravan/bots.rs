@@ -1,7 +1,7 @@
 //! Players without people: they walk, crowd or cross borders, and now and then say something.
 //!
 //! *Does*: decides once a tick what a player wants, as a function of (seed, number, tick) and of what the player
-//! sees; runs players inside the process over the loopback network, through full encode and decode.
+//! sees; lets players leave and come back; runs players inside the process over the loopback network, through full encode and decode.
 //! *Does not*: know anything that a client would not know.
 //! *Reads*: the player's view and answers. *Writes*: the player's inputs and actions.
 
@@ -9,25 +9,25 @@ use std::f32::consts::TAU;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::{Connection, Ended, Player};
-use crate::driver::InProcessPlayers;
+use crate::client::Player;
 use crate::ids::ActionId;
-use crate::net::Identity;
-use crate::net::loopback::LoopbackPort;
 use crate::prelude::*;
-use crate::protocol::messages::Refusal;
-use crate::replication::Schema;
 
 use super::{
-    Appoint, Chat, JoinParty, March, PARTIES, Say, Scout, Steer, TakeCoach, TellParty, WALK_M_S_MAX, Walker,
+    Appoint, BattleNews, Chat, JoinParty, March, PARTIES, PartyNews, Say, Scout, Steer, TakeCoach, TellParty,
+    WALK_M_S_MAX, Walker,
 };
 
+mod fellowship;
+mod inside;
 mod map;
 mod trading;
 
+use fellowship::Fellowship;
+pub use inside::{BotCounts, Bots};
 pub use map::BotMap;
-pub use trading::TradedByBot;
-use trading::Trading;
+use trading::{Deed, Trading};
+pub use trading::{DoneByBot, TradedByBot};
 
 /// Where a bot likes to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +39,8 @@ pub enum BotProfile {
     Crowd,
     /// On the borders of cells and around their corners, to and fro.
     Border,
-    /// They march from node to node, trade there, hire people and run errands, and fight whoever lies in wait on the way.
+    /// They become somebody, march from node to node, trade there, hire people and run errands, fight whoever lies in wait on the way,
+    /// and travel and talk with each other.
     Trade,
     /// As `Walk`; besides they speak to their parties, change them, scout and come home, and appoint each other if they
     /// may: of all that policies decide by, nothing stays as it is.
@@ -62,6 +63,8 @@ const SIDE_EVERY: u64 = 40;
 const TRADE_EVERY: u64 = 30;
 /// Every so many ticks a trader becomes somebody, learns something or puts something on, if it can.
 const GROW_EVERY: u64 = 120;
+/// Every so many ticks a trader does something about its party.
+const PARTY_EVERY: u64 = 80;
 /// Every so many ticks a trader looks whether it has to fight.
 const FIGHT_EVERY: u64 = 10;
 /// One player in so many tries to appoint others: in a world that knows who its game masters are, the first may.
@@ -85,6 +88,7 @@ const SIDE: u32 = 2;
 const TRADE: u32 = 3;
 const FIGHT: u32 = 4;
 const GROW: u32 = 5;
+const PARTY: u32 = 6;
 
 /// Where a bot is going.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,6 +116,7 @@ pub struct BotBrain {
     turns: u64,
     heard: HeardByBot,
     trading: Trading,
+    fellowship: Fellowship,
     /// Whom it knows without having seen them.
     fellows: Vec<PlayerId>,
     dreads: Option<&'static str>,
@@ -143,6 +148,7 @@ impl BotBrain {
             turns: 0,
             heard: HeardByBot::default(),
             trading: Trading::default(),
+            fellowship: Fellowship::default(),
             fellows: Vec::new(),
             dreads: None,
         }
@@ -190,16 +196,22 @@ impl BotBrain {
         if turn.is_multiple_of(FORGET_EVERY) {
             let schema = player.schema().clone();
             drop(player.view_mut().drain_events(&schema));
-            let chats = player.events().filter_map(|event| event.read::<Chat>(&schema)?.ok());
-            for chat in chats {
-                self.heard.dreaded += u64::from(self.dreads.is_some_and(|text| chat.text == text));
-                *if chat.to_party { &mut self.heard.in_party } else { &mut self.heard.around } += 1;
+            for event in player.events() {
+                if let Some(Ok(chat)) = event.read::<Chat>(&schema) {
+                    self.heard.dreaded += u64::from(self.dreads.is_some_and(|text| chat.text == text));
+                    *if chat.to_party { &mut self.heard.in_party } else { &mut self.heard.around } += 1;
+                } else if let Some(Ok(news)) = event.read::<PartyNews>(&schema) {
+                    self.fellowship.hear(&news);
+                } else if let Some(Ok(_)) = event.read::<BattleNews>(&schema) {
+                    self.trading.hear_of_battle();
+                }
             }
         }
         let Some((place, area)) = whereabouts(player) else { return };
         if turn.is_multiple_of(SAY_EVERY) {
             // What the connection does not take now, the next turn says.
-            let _ = player.act(&Say { text: format!("{} has come {} ways", self.number, self.legs) });
+            let said = player.act(&Say { text: format!("{} has come {} ways", self.number, self.legs) });
+            self.trading.expect(Deed::Say, said.ok());
         }
         let to_middle = place.distance((area.min + area.max) / 2.0);
         if self.profile == BotProfile::Crowd && to_middle > 3.0 * CROWD_M && turn.is_multiple_of(COACH_EVERY)
@@ -213,6 +225,10 @@ impl BotBrain {
         if self.profile == BotProfile::Trade && (turn + TRADE_EVERY / 2).is_multiple_of(GROW_EVERY) {
             let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), GROW);
             self.trading.grow(player, &mut chance);
+        }
+        if self.profile == BotProfile::Trade && (turn + TRADE_EVERY / 3).is_multiple_of(PARTY_EVERY) {
+            let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), PARTY);
+            self.fellowship.turn(player, &mut self.trading, &mut chance);
         }
         if self.profile == BotProfile::Trade && turn.is_multiple_of(FIGHT_EVERY) {
             let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), FIGHT);
@@ -348,6 +364,19 @@ impl BotBrain {
         self.trading.traded()
     }
 
+    /// What it did.
+    #[must_use]
+    pub fn done(&self) -> DoneByBot {
+        self.trading.done()
+    }
+
+    /// Its player has left the world, and comes back as another: what it waited for does not come any more.
+    pub fn has_left(&mut self) {
+        self.trading.forget_asked();
+        self.fellowship.forget();
+        self.leg = None;
+    }
+
     /// The trades that it was told are done, if it [keeps](Self::keeping_receipts) them.
     #[must_use]
     pub fn receipts(&self) -> &[ActionId] {
@@ -374,112 +403,4 @@ fn steer(player: &mut Player, heading: f32, speed_m_s: f32) {
 
 fn anywhere_within(radius_m: f32, chance: &mut Random) -> Vec2 {
     Vec2::from_angle(chance.unit() * TAU) * radius_m * chance.unit()
-}
-
-/// What all bots of a process have counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BotCounts {
-    /// Bots that are in the world.
-    pub playing: u64,
-    /// Bots whose connection ended, but for those that the world sent away when it ended itself.
-    pub lost: u64,
-    /// Updates applied.
-    pub updates: u64,
-    /// Their bytes.
-    pub update_bytes: u64,
-    /// Audits answered with "equal" or "different".
-    pub audits: u64,
-    /// Audits about which nothing could be said.
-    pub audits_inconclusive: u64,
-    /// Audits that found a difference.
-    pub audit_failures: u64,
-    /// Messages that could not be decoded.
-    pub decode_errors: u64,
-}
-
-/// Players inside the process: real clients but for the sockets. Once a tick, call [`send`](Self::send) before
-/// the tick's input is gathered and [`receive`](Self::receive) after its output is dispatched.
-#[derive(Debug)]
-pub struct Bots {
-    bots: Vec<(BotBrain, Player)>,
-    ticks: u64,
-}
-
-impl Bots {
-    /// Connects `bots` traders, named `Bot 1` and so on.
-    ///
-    /// # Panics
-    /// Never: these names are names.
-    #[must_use]
-    pub fn new(port: &LoopbackPort, schema: &Arc<Schema>, map: &Arc<BotMap>, bots: u32, seed: u64) -> Self {
-        let hash = schema.hash();
-        let bot = |number: u64| {
-            let name = PlayerId::new(&format!("Bot {}", number + 1)).expect("short and printable");
-            let link = port.connect(Identity::player(name));
-            let connection = Connection::over(Box::new(link), hash, crate::VERSION);
-            // The ids of a life's actions must not be those of an earlier life's, so the seed takes part.
-            let ids = Random::new(seed, NetId(number), TickNumber(0), 1).bits();
-            let brain = BotBrain::new(BotProfile::Trade, map.clone(), seed, number);
-            (brain, Player::new(connection, schema.clone(), ids))
-        };
-        Self { bots: (0..u64::from(bots)).map(bot).collect(), ticks: 0 }
-    }
-
-    /// Lets every bot decide and send. O(bots).
-    pub fn send(&mut self) {
-        self.ticks += 1;
-        for (brain, player) in &mut self.bots {
-            brain.think(player, self.ticks);
-            brain.round_trips.clear();
-            player.send();
-        }
-    }
-
-    /// Takes what the world sent to every bot.
-    pub fn receive(&mut self, elapsed: Duration) {
-        for (_, player) in &mut self.bots {
-            player.receive(elapsed);
-        }
-    }
-
-    /// What they have counted so far. O(bots).
-    #[must_use]
-    pub fn counts(&self) -> BotCounts {
-        let mut sum = BotCounts::default();
-        for (_, player) in &self.bots {
-            let counts = player.counts();
-            sum.playing += u64::from(player.welcome().is_some() && player.ended().is_none());
-            let sent_home = matches!(player.ended(), Some(Ended::Refused(Refusal::Draining)));
-            sum.lost += u64::from(player.ended().is_some() && !sent_home);
-            sum.updates += counts.updates;
-            sum.update_bytes += counts.update_bytes;
-            sum.audits += counts.audits;
-            sum.audits_inconclusive += counts.audits_inconclusive;
-            sum.audit_failures += counts.audit_failures;
-            sum.decode_errors += counts.decode_errors;
-        }
-        sum
-    }
-}
-
-impl InProcessPlayers for Bots {
-    fn send(&mut self) {
-        Bots::send(self);
-    }
-
-    fn receive(&mut self, elapsed: Duration) {
-        Bots::receive(self, elapsed);
-    }
-
-    fn counters(&self) -> Vec<(String, u64)> {
-        let counts = self.counts();
-        let all = [
-            ("bots", self.bots.len() as u64),
-            ("bots_lost", counts.lost),
-            ("bots_updates", counts.updates),
-            ("bots_decode_errors", counts.decode_errors),
-            ("bots_audit_failures", counts.audit_failures),
-        ];
-        all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-    }
 }

@@ -9,11 +9,16 @@ use crate::replication::{ReceivedEvent, Schema};
 
 use super::{
     Accept, Appoint, BattleNews, Board, Buy, Cache, Campaign, Caravan, Charter, Chat, Deliver, Disband,
-    Dismiss, Encounter, Errands, Fight, Gather, Good, HIRED_AT_ONCE_MAX, Halt, Hand, HandIn, Hire, Invite,
-    JoinParty, LOADS_MAX, LeaveParty, Letters, March, Market, Mend, NodeId, Order, PARTIES, PartyEvent,
-    PartyNews, PayOff, PeopleCommand, Post, Purse, Quotes, Ranks, Retinue, Roads, Say, Scout, Sell, Steer,
-    TakeCoach, TakeErrand, TellParty, WALK_M_S_MAX, Walker, people, place_of,
+    Dismiss, Encounter, Fight, Gather, GiveUpErrand, Good, Halt, Hand, HandIn, Hire, Invite, JoinParty,
+    LeaveParty, Letters, March, Market, Mend, NodeId, Order, PartyNews, PayOff, PeopleCommand, Post, Ranks,
+    Roads, Say, Scout, Sell, Steer, TakeCoach, TakeErrand, TellParty, Walker, people,
 };
+
+mod parse;
+mod tell;
+
+use parse::{named, parse_appoint, parse_count, parse_hands, parse_party, parse_trade, parse_walk};
+pub use tell::{battle_line, party_line};
 
 /// The caravan game, for [`run_repl`](crate::client::run_repl) and [`run_script`](crate::client::run_script).
 #[derive(Clone, Debug)]
@@ -73,6 +78,10 @@ pub enum CaravanCommand {
     HandIn,
     /// Tell what one owns.
     Purse,
+    /// Tell what there is at the node where one is.
+    Market,
+    /// Tell how a battle stands.
+    Battle,
     /// Tell what goods cost where one is.
     Quotes,
     /// March to the node of this name.
@@ -91,6 +100,8 @@ pub enum CaravanCommand {
     TakeErrand,
     /// Do the errand.
     Deliver,
+    /// Give the errand up.
+    GiveUp,
     /// Tell who travels with one, what one has been asked to bring, and how a battle stands.
     Retinue,
     /// Tell what one has been written.
@@ -99,58 +110,67 @@ pub enum CaravanCommand {
     People(PeopleCommand),
 }
 
+const VERBS: [Verb; 34] = [
+    Verb { usage: "walk DIR|DEGREES [SPEED]", does: "walk n, ne, e … or by degrees, at SPEED m/s (4)" },
+    Verb { usage: "stop", does: "stand still" },
+    Verb { usage: "say TEXT", does: "say something to everybody who sees you" },
+    Verb { usage: "party TEXT", does: "say something to your party, wherever it is" },
+    Verb { usage: "join PARTY|none", does: "travel with party 1 to 64, or with none" },
+    Verb { usage: "invite NAME", does: "ask NAME to travel with you" },
+    Verb { usage: "accept PARTY", does: "join a party to which you are invited" },
+    Verb { usage: "leave", does: "leave your party" },
+    Verb { usage: "dismiss NAME", does: "leaders: send NAME away from the party" },
+    Verb { usage: "disband", does: "leaders: end the party" },
+    Verb { usage: "gather", does: "leaders: call the party together" },
+    Verb { usage: "scout out|home", does: "scout one more road, or give it up" },
+    Verb { usage: "appoint gm|player NAME", does: "game masters: make NAME one too, or a player again" },
+    Verb { usage: "buy LOADS GOOD [PRICE]", does: "buy at the node where you are, at most at PRICE a load" },
+    Verb {
+        usage: "sell LOADS GOOD [PRICE]",
+        does: "sell at the node where you are, at least at PRICE a load",
+    },
+    Verb { usage: "bounty", does: "hand in what the node's bounty asks for" },
+    Verb { usage: "purse", does: "tell what you own, and how much of your pack is full" },
+    Verb {
+        usage: "market",
+        does: "tell what there is at the node where you are: prices, its bounty, the errand offered",
+    },
+    Verb {
+        usage: "quotes",
+        does: "tell what goods cost at the node where you are, and what it still trades",
+    },
+    Verb { usage: "march NODE", does: "march to a node, along the roads" },
+    Verb { usage: "halt", does: "stay where you are" },
+    Verb { usage: "attack", does: "in a battle: strike hard in this round, and be struck" },
+    Verb { usage: "defend", does: "in a battle: strike less, and be struck less" },
+    Verb { usage: "flee", does: "in a battle: try to get away" },
+    Verb { usage: "battle", does: "tell how your battle stands" },
+    Verb { usage: "hire COUNT guards|archers|healers", does: "hire hands at the node where you are" },
+    Verb { usage: "payoff COUNT guards|archers|healers", does: "let hands go" },
+    Verb { usage: "mend COUNT", does: "have wounded hands mended at the node where you are" },
+    Verb { usage: "errand", does: "take the errand that is offered at the node where you are" },
+    Verb { usage: "giveup", does: "give up your errand: it takes a while until another is offered" },
+    Verb { usage: "deliver", does: "bring what the errand asks for, where it is wanted" },
+    Verb { usage: "retinue", does: "tell who travels with you, your errand, and how a battle stands" },
+    Verb { usage: "letters", does: "tell what you have been written" },
+    Verb { usage: "coach", does: "take the coach to the middle of the map" },
+];
+
+/// All of them: the game's, and those about people.
+const ALL_VERBS: [Verb; VERBS.len() + people::VERBS.len()] = {
+    let mut all = [VERBS[0]; VERBS.len() + people::VERBS.len()];
+    let mut place = 0;
+    while place < all.len() {
+        all[place] = if place < VERBS.len() { VERBS[place] } else { people::VERBS[place - VERBS.len()] };
+        place += 1;
+    }
+    all
+};
+
 impl ClientGame for CaravanConsole {
     type Command = CaravanCommand;
 
-    const VERBS: &'static [Verb] = &[
-        Verb { usage: "walk DIR|DEGREES [SPEED]", does: "walk n, ne, e … or by degrees, at SPEED m/s (4)" },
-        Verb { usage: "stop", does: "stand still" },
-        Verb { usage: "say TEXT", does: "say something to everybody who sees you" },
-        Verb { usage: "party TEXT", does: "say something to your party, wherever it is" },
-        Verb { usage: "join PARTY|none", does: "travel with party 1 to 64, or with none" },
-        Verb { usage: "invite NAME", does: "ask NAME to travel with you" },
-        Verb { usage: "accept PARTY", does: "join a party to which you are invited" },
-        Verb { usage: "leave", does: "leave your party" },
-        Verb { usage: "dismiss NAME", does: "leaders: send NAME away from the party" },
-        Verb { usage: "disband", does: "leaders: end the party" },
-        Verb { usage: "gather", does: "leaders: call the party together" },
-        Verb { usage: "scout out|home", does: "scout one more road, or give it up" },
-        Verb { usage: "appoint gm|player NAME", does: "game masters: make NAME one too, or a player again" },
-        Verb {
-            usage: "buy LOADS GOOD [PRICE]",
-            does: "buy at the node where you are, at most at PRICE a load",
-        },
-        Verb {
-            usage: "sell LOADS GOOD [PRICE]",
-            does: "sell at the node where you are, at least at PRICE a load",
-        },
-        Verb { usage: "bounty", does: "hand in what the node's bounty asks for" },
-        Verb { usage: "purse", does: "tell what you own" },
-        Verb {
-            usage: "quotes",
-            does: "tell what goods cost at the node where you are, and what it still trades",
-        },
-        Verb { usage: "march NODE", does: "march to a node, along the roads" },
-        Verb { usage: "halt", does: "stay where you are" },
-        Verb { usage: "attack", does: "in a battle: strike hard in this round, and be struck" },
-        Verb { usage: "defend", does: "in a battle: strike less, and be struck less" },
-        Verb { usage: "flee", does: "in a battle: try to get away" },
-        Verb { usage: "hire COUNT guards|archers|healers", does: "hire hands at the node where you are" },
-        Verb { usage: "payoff COUNT guards|archers|healers", does: "let hands go" },
-        Verb { usage: "mend COUNT", does: "have wounded hands mended at the node where you are" },
-        Verb { usage: "errand", does: "take an errand" },
-        Verb { usage: "deliver", does: "bring what the errand asks for, where it is wanted" },
-        Verb { usage: "retinue", does: "tell who travels with you, your errand, and how a battle stands" },
-        Verb { usage: "letters", does: "tell what you have been written" },
-        Verb { usage: "coach", does: "take the coach to the middle of the map" },
-        people::VERBS[0],
-        people::VERBS[1],
-        people::VERBS[2],
-        people::VERBS[3],
-        people::VERBS[4],
-        people::VERBS[5],
-        people::VERBS[6],
-    ];
+    const VERBS: &'static [Verb] = &ALL_VERBS;
 
     fn parse(&self, verb: &str, rest: &str) -> Option<Result<CaravanCommand, String>> {
         let alone = |command| {
@@ -191,6 +211,9 @@ impl ClientGame for CaravanConsole {
             "bounty" => alone(CaravanCommand::HandIn),
             "purse" => alone(CaravanCommand::Purse),
             "quotes" => alone(CaravanCommand::Quotes),
+            "market" => alone(CaravanCommand::Market),
+            "battle" => alone(CaravanCommand::Battle),
+            "giveup" => alone(CaravanCommand::GiveUp),
             "march" => self.parse_march(rest),
             "halt" => alone(CaravanCommand::Halt),
             "attack" => alone(CaravanCommand::Fight(Order::Attack)),
@@ -248,18 +271,17 @@ impl ClientGame for CaravanConsole {
             CaravanCommand::Mend(count) => player.act(&Mend { count: *count }),
             CaravanCommand::TakeErrand => player.act(&TakeErrand),
             CaravanCommand::Deliver => player.act(&Deliver),
+            CaravanCommand::GiveUp => player.act(&GiveUpErrand),
             CaravanCommand::Letters => return Ok(Done::Said(self.letters(player))),
             CaravanCommand::People(command) => return command.run(player),
             CaravanCommand::Retinue => return Ok(Done::Said(self.retinue(player))),
             CaravanCommand::Quotes => return Ok(Done::Said(self.quotes(player))),
-            CaravanCommand::Purse => {
-                let schema = player.schema().clone();
-                let avatar = player.avatar().and_then(|avatar| player.view().get(avatar));
-                let purse = avatar.and_then(|avatar| avatar.component::<Purse>(&schema));
-                return Ok(Done::Said(
-                    purse.map_or_else(|| "you see no purse yet".to_owned(), |purse| purse.to_string()),
-                ));
+            CaravanCommand::Market => return Ok(Done::Said(self.market(player))),
+            CaravanCommand::Battle => {
+                let stands = self.battle(player);
+                return Ok(Done::Said(stands.unwrap_or_else(|| "nobody fights you".to_owned())));
             }
+            CaravanCommand::Purse => return Ok(Done::Said(self.belongings(player))),
         };
         asked.map(Done::Asked).map_err(|error| error.to_string())
     }
@@ -311,21 +333,11 @@ impl ClientGame for CaravanConsole {
 
     fn speech(&self, schema: &Schema, event: &ReceivedEvent) -> Option<Speech> {
         if let Some(Ok(news)) = event.read::<PartyNews>(schema) {
-            let text = match news.what {
-                PartyEvent::Invited => format!("come with us: accept {}", news.party.0),
-                PartyEvent::Joined => "I am with you".to_owned(),
-                PartyEvent::Gathers => "gather here".to_owned(),
-            };
+            let text = party_line(&news);
             return Some(Speech { by: news.by, to: Some("the party"), text });
         }
         if let Some(Ok(news)) = event.read::<BattleNews>(schema) {
-            let counts = match (news.is_void, news.died) {
-                (true, _) => ", for nothing: it could not be kept",
-                (false, true) => ", and you died of it",
-                (false, false) => "",
-            };
-            let text =
-                format!("{} against {} after {} rounds{counts}", news.end.name(), news.band, news.rounds);
+            let text = battle_line(&news);
             return Some(Speech { by: "battle".to_owned(), to: None, text });
         }
         if let Some(Ok(Encounter { with, is_hostile })) = event.read::<Encounter>(schema) {
@@ -345,134 +357,5 @@ impl ClientGame for CaravanConsole {
 
     fn is_player(&self, schema: &Schema, entity: &MirrorEntity) -> bool {
         entity.component::<Walker>(schema).is_some()
-    }
-}
-
-impl CaravanConsole {
-    fn parse_march(&self, rest: &str) -> Result<CaravanCommand, String> {
-        let wanted = rest.to_lowercase();
-        let node = self.roads.nodes.iter().position(|node| node.name.to_lowercase() == wanted);
-        node.map(|node| CaravanCommand::March(NodeId(node as u16))).ok_or_else(|| {
-            let names: Vec<&str> = self.roads.nodes.iter().map(|node| node.name.as_str()).collect();
-            format!("march {rest}: expected a node: {}", names.join(", "))
-        })
-    }
-
-    /// What a player has been written, a line each, the newest first.
-    #[must_use]
-    pub fn letters(&self, player: &Player) -> String {
-        let schema = player.schema();
-        let all = player.view().entities().find_map(|entity| entity.component::<Letters>(schema));
-        let own = all.into_iter().flat_map(|letters| letters.boxes.into_values()).flatten();
-        let lines: Vec<String> = own.map(|letter| letter.about.to_string()).collect();
-        if lines.is_empty() { "nobody has written to you".to_owned() } else { lines.join("\n") }
-    }
-
-    /// What goods cost at the node where a player is.
-    #[must_use]
-    pub fn quotes(&self, player: &Player) -> String {
-        let own = player.avatar().and_then(|avatar| player.view().get(avatar));
-        let quotes = own.and_then(|own| own.component::<Quotes>(player.schema())).unwrap_or_default();
-        match quotes.node.and_then(|node| self.roads.nodes.get(usize::from(node.0))) {
-            Some(node) => format!("{}: {quotes}", node.name),
-            None => "you are at no node".to_owned(),
-        }
-    }
-
-    /// Who travels with a player, what it has been asked to bring, and how its battle or march stands.
-    #[must_use]
-    pub fn retinue(&self, player: &Player) -> String {
-        let schema = player.schema();
-        let own = player.avatar().and_then(|avatar| player.view().get(avatar));
-        let Some(own) = own else { return "you see nobody yet".to_owned() };
-        let mut text = own.component::<Retinue>(schema).unwrap_or_default().to_string();
-        let errands = own.component::<Errands>(schema).unwrap_or_default();
-        if let Some(errand) = errands.current() {
-            let to = &self.roads.node(place_of(&errand, &self.roads)).name;
-            text.push_str(&format!("; {} {} are wanted in {to}", errand.loads, errand.good));
-        }
-        let campaign = own.component::<Campaign>(schema).unwrap_or_default();
-        if let Some(band) = campaign.band {
-            let Campaign { foes, round, health, .. } = campaign;
-            text.push_str(&format!("; fighting {foes} {band} in round {round}, health {health}"));
-        } else if let Some(to) = campaign.to.and_then(|to| self.roads.nodes.get(usize::from(to.0))) {
-            text.push_str(&format!("; marching to {}", to.name));
-        }
-        text
-    }
-}
-
-fn parse_count(verb: &str, text: &str) -> Result<u16, String> {
-    let count = text.trim().parse().ok().filter(|count| (1..=HIRED_AT_ONCE_MAX).contains(count));
-    count.ok_or_else(|| format!("{verb}: `{text}` is no number of hands: expected 1 to {HIRED_AT_ONCE_MAX}"))
-}
-
-fn parse_hands(verb: &str, rest: &str) -> Result<(u16, Hand), String> {
-    let (count, hand) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    let count = parse_count(verb, count)?;
-    hand.trim().parse().map(|hand| (count, hand)).map_err(|error: String| format!("{verb}: {error}"))
-}
-
-fn parse_trade(verb: &str, rest: &str) -> Result<(u16, Good, Option<u32>), String> {
-    let mut words = rest.split_whitespace();
-    let (Some(loads), Some(good)) = (words.next(), words.next()) else {
-        return Err(format!("{verb} {rest}: expected how many loads, and of what: {verb} 3 salt"));
-    };
-    let loads = loads
-        .parse()
-        .ok()
-        .filter(|loads| (1..=LOADS_MAX).contains(loads))
-        .ok_or_else(|| format!("{verb}: `{loads}` is no number of loads: expected 1 to {LOADS_MAX}"))?;
-    let good = good.parse().map_err(|error| format!("{verb}: {error}"))?;
-    let price = words.next().map(|price| {
-        price.parse().map_err(|_| format!("{verb}: `{price}` is no price: expected silver for a load"))
-    });
-    match words.next() {
-        None => Ok((loads, good, price.transpose()?)),
-        Some(word) => Err(format!("{verb}: `{word}` is too much: expected loads, a good and a price")),
-    }
-}
-
-/// How fast people walk who do not say, m/s.
-const WALK_M_S_DEFAULT: f32 = 4.0;
-
-fn named(rest: &str, command: fn(PlayerId) -> CaravanCommand) -> Result<CaravanCommand, String> {
-    PlayerId::new(rest).map(command).map_err(|error| error.to_string())
-}
-
-fn parse_party(rest: &str) -> Result<CaravanCommand, String> {
-    match rest.parse::<u64>() {
-        _ if rest == "none" => Ok(CaravanCommand::Join(None)),
-        Ok(party) if (1..=PARTIES).contains(&party) => Ok(CaravanCommand::Join(Some(PartyId(party)))),
-        _ => Err(format!("join {rest}: expected a party, 1 to {PARTIES}, or `none`")),
-    }
-}
-
-fn parse_appoint(rest: &str) -> Result<CaravanCommand, String> {
-    let (role, name) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    let game_master = match role {
-        "gm" => true,
-        "player" => false,
-        _ => return Err(format!("appoint {role}: expected `gm` or `player`, and a name")),
-    };
-    let whom = PlayerId::new(name.trim()).map_err(|error| format!("appoint {role}: {error}"))?;
-    Ok(CaravanCommand::Appoint(whom, game_master))
-}
-
-fn parse_walk(rest: &str) -> Result<CaravanCommand, String> {
-    let mut words = rest.split_whitespace();
-    let way =
-        words.next().ok_or("walk: expected a direction, n, ne, east … or degrees clockwise from north")?;
-    let bearing = compass::parse(way).map_err(|error| format!("walk: {error}"))?;
-    let speed_m_s = match words.next() {
-        None => WALK_M_S_DEFAULT,
-        Some(word) => match word.parse::<f32>() {
-            Ok(speed) if (0.0..=WALK_M_S_MAX).contains(&speed) => speed,
-            _ => return Err(format!("walk: `{word}` is no speed: expected 0 to {WALK_M_S_MAX} m/s")),
-        },
-    };
-    match words.next() {
-        None => Ok(CaravanCommand::Walk { bearing, speed_m_s }),
-        Some(word) => Err(format!("walk: `{word}` is too much: expected a direction and a speed")),
     }
 }

@@ -1,5 +1,8 @@
 //! Errands: goods that somebody at a node wants brought to another node. What is under way is the player's own affair; that it was
 //! done is kept at once, and done once.
+//!
+//! What a node offers a player follows from the player, the node and what it has done and given up so far, and is never for that node
+//! itself: who asks again is offered the same, and who gives up waits. So nobody waits for an errand that pays where it stands.
 
 use std::fmt;
 
@@ -14,8 +17,10 @@ use super::lore::Effect;
 use super::people::{Talents, with_experience};
 use super::post::{LETTER, Letter, News};
 use super::purse::SILVER;
+use super::quotes::Quotes;
 use super::roads::{NodeId, Roads};
 use super::trade::{TRADE_REACH_M, found, here};
+use super::walk::Walker;
 
 /// How many errands a player has done, as the save says.
 pub const ERRANDS: &str = "errands";
@@ -32,8 +37,8 @@ const LOADS_MAX: u16 = 3;
 /// Every so many errands are a round one, for which there is a strongbox besides.
 const ROUND: u64 = 5;
 
-/// Purposes of chance.
-const ERRAND: u32 = 30;
+/// Who has given one up is offered no other for so long, ms of world time.
+const REST_MS: u64 = 3 * 60 * 1_000;
 
 /// What a player has been asked to bring, and how often it has done so.
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate, Persist)]
@@ -44,8 +49,17 @@ pub struct Errands {
     #[sync(broadcast)]
     pub done: Settled<u64>,
     /// The one it has taken.
-    #[sync(broadcast, max_bytes = 16)]
+    #[sync(broadcast, max_bytes = 24)]
     pub taken: Option<Errand>,
+    /// The one that it can take at the node where it is.
+    #[sync(broadcast, max_bytes = 24)]
+    pub offered: Option<Errand>,
+    /// How many it has given up.
+    #[sync(broadcast)]
+    pub given_up: u32,
+    /// Until when it is offered none, since it gave one up, ms since 1970 of world time.
+    #[sync(broadcast)]
+    pub rests_until_ms: u64,
 }
 
 /// An errand.
@@ -57,6 +71,8 @@ pub struct Errand {
     pub good: Good,
     /// How many loads.
     pub loads: u16,
+    /// Where it was offered.
+    pub from: NodeId,
     /// Where to.
     pub to: NodeId,
 }
@@ -67,6 +83,23 @@ impl Errands {
     pub fn current(&self) -> Option<Errand> {
         self.taken.filter(|errand| errand.number == *self.done)
     }
+
+    /// What a node offers its player now; `None` while it has one, rests, or there is no other node.
+    fn offer(&self, seed: u64, player: &str, now_ms: u64, node: NodeId, nodes: usize) -> Option<Errand> {
+        if self.current().is_some() || now_ms < self.rests_until_ms || nodes < 2 {
+            return None;
+        }
+        let (number, given_up) = (*self.done, self.given_up);
+        let mut chance = Random::named(seed, &format!("errand {player}/{number}/{given_up}/{}", node.0));
+        let further = 1 + chance.below(nodes - 1);
+        Some(Errand {
+            number,
+            good: Good::ALL[chance.below(Good::ALL.len())],
+            loads: 1 + chance.below(usize::from(LOADS_MAX)) as u16,
+            from: node,
+            to: NodeId(((usize::from(node.0) + further) % nodes) as u16),
+        })
+    }
 }
 
 impl Settles for Errands {
@@ -75,10 +108,15 @@ impl Settles for Errands {
     }
 }
 
-/// Take an errand. Another one takes the place of the one that was taken before.
+/// Take the errand that is offered at the node where one is. Who has one keeps it, and is told of it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
 #[action(scope = self, caller = player, reply = Errand, refusal = ErrandRefusal, rate = 1, burst = 3, coalesce = none, durability = memory)]
 pub struct TakeErrand;
+
+/// Give up the errand that one has taken. The answer is how many seconds one waits for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
+#[action(scope = self, caller = player, reply = u32, refusal = ErrandRefusal, rate = 1, burst = 3, coalesce = none, durability = memory)]
+pub struct GiveUpErrand;
 
 /// Bring what was asked for, at the node where it is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
@@ -98,6 +136,13 @@ pub struct Thanks {
 pub enum ErrandRefusal {
     /// None is under way.
     None,
+    /// None is offered here: it is no node.
+    NoOffer,
+    /// One was given up, and none is offered yet.
+    Rests {
+        /// For how long, seconds.
+        wait_s: u32,
+    },
     /// It is wanted elsewhere.
     Elsewhere {
         /// At which node.
@@ -113,6 +158,10 @@ impl fmt::Display for ErrandRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("you have taken no errand"),
+            Self::NoOffer => write!(f, "errands are offered within {TRADE_REACH_M} m of a trade node"),
+            Self::Rests { wait_s } => {
+                write!(f, "you gave up an errand: nobody offers you another for {wait_s} s")
+            }
             Self::Elsewhere { to } => {
                 write!(f, "it is wanted within {TRADE_REACH_M} m of node {}", to.0)
             }
@@ -122,21 +171,58 @@ impl fmt::Display for ErrandRefusal {
     }
 }
 
+/// Lets everybody who is at a node know what it offers.
+pub(super) fn offer(
+    context: Res<TickContext>,
+    roads: Res<Published<Roads>>,
+    mut walkers: Query<(&Walker, &Quotes, &mut Errands)>,
+) {
+    for (walker, quotes, mut errands) in &mut walkers {
+        // What is offered already stays so; only what is new is drawn.
+        let is_offered = |node: NodeId| {
+            let same = |errand: &Errand| errand.from == node && errand.number == *errands.done;
+            errands.current().is_none() && errands.offered.as_ref().is_some_and(same)
+        };
+        let offered = match quotes.node {
+            Some(node) if is_offered(node) => continue,
+            Some(node) => errands.offer(context.seed, &walker.name, context.now_ms, node, roads.nodes.len()),
+            None => None,
+        };
+        if errands.offered != offered {
+            errands.offered = offered;
+        }
+    }
+}
+
 pub(super) fn take_errand(
     _: &TakeErrand,
     errands: &mut Errands,
     context: &mut OwnContext<'_>,
 ) -> Result<Errand, ErrandRefusal> {
-    let mut chance = context.tick.random(context.actor, ERRAND);
-    let errand = Errand {
-        number: *errands.done,
-        good: Good::ALL[chance.below(Good::ALL.len())],
-        loads: 1 + chance.below(usize::from(LOADS_MAX)) as u16,
-        // Which of the nodes that is, the map decides: see `place_of`.
-        to: NodeId(chance.below(usize::from(u16::MAX)) as u16),
-    };
+    if let Some(errand) = errands.current() {
+        return Ok(errand);
+    }
+    let wait_ms = errands.rests_until_ms.saturating_sub(context.tick.now_ms);
+    if wait_ms > 0 {
+        return Err(ErrandRefusal::Rests { wait_s: wait_ms.div_ceil(1_000) as u32 });
+    }
+    // One that was done in this very tick is offered no more.
+    let offered = errands.offered.take().filter(|errand| errand.number == *errands.done);
+    let errand = offered.ok_or(ErrandRefusal::NoOffer)?;
     errands.taken = Some(errand);
     Ok(errand)
+}
+
+pub(super) fn give_up_errand(
+    _: &GiveUpErrand,
+    errands: &mut Errands,
+    context: &mut OwnContext<'_>,
+) -> Result<u32, ErrandRefusal> {
+    errands.current().ok_or(ErrandRefusal::None)?;
+    errands.taken = None;
+    errands.given_up = errands.given_up.saturating_add(1);
+    errands.rests_until_ms = context.tick.now_ms + REST_MS;
+    Ok((REST_MS / 1_000) as u32)
 }
 
 /// The node that an errand is for, on a map with so many.
@@ -238,5 +324,52 @@ impl MutationKind for FinishErrand {
             format!("game_caravan_errand {player}: as many errands are held as were done")
         };
         Ok(wrong.iter().map(tell).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn errands(given_up: u32) -> Errands {
+        Errands { given_up, ..Errands::default() }
+    }
+
+    /// E9: whoever asks again is offered the same, wherever else it was meanwhile, and never what is wanted where it stands.
+    #[test]
+    fn what_a_node_offers_stays_the_same_and_is_never_for_itself() {
+        let mut seen = BTreeSet::new();
+        for nodes in [2, 3, 17] {
+            for node in (0..nodes as u16).map(NodeId) {
+                for player in ["anna", "bob"] {
+                    for given_up in 0..20 {
+                        let offer = || errands(given_up).offer(7, player, 1, node, nodes).expect("offered");
+                        assert_eq!(offer(), offer(), "asking again changes nothing");
+                        assert!(offer().to != node && usize::from(offer().to.0) < nodes, "{:?}", offer());
+                        assert!((1..=LOADS_MAX).contains(&offer().loads) && offer().from == node);
+                        seen.insert((offer().good, offer().loads, offer().to));
+                    }
+                }
+            }
+        }
+        assert!(seen.len() > 150, "errands differ: {}", seen.len());
+    }
+
+    /// E9: nothing is offered to who has one, has given one up a moment ago, or where there is nowhere to go.
+    #[test]
+    fn who_has_an_errand_or_gave_one_up_is_offered_none() {
+        let offer =
+            |errands: &Errands, now_ms: u64, nodes: usize| errands.offer(7, "anna", now_ms, NodeId(0), nodes);
+        let free = errands(0);
+        let errand = offer(&free, 1, 5);
+        assert!(errand.is_some());
+        assert_eq!(offer(&free, 1, 1), None, "a map of one place");
+        let busy = Errands { taken: errand, ..errands(0) };
+        assert_eq!(offer(&busy, 1, 5), None);
+        let rests = Errands { rests_until_ms: 1_000, ..errands(1) };
+        assert_eq!(offer(&rests, 999, 5), None);
+        assert!(offer(&rests, 1_000, 5).is_some());
     }
 }

@@ -1,7 +1,8 @@
 //! Players and caravans that meet: bids, offers, charters.
 //!
 //! Walkers bid by themselves for a caravan near them, now and then. The driver asks the best bidder for a little more; who
-//! bids that much has the caravan for a while, and sees it wherever it goes.
+//! bids that much has the caravan for a while, and sees it wherever it goes. Nobody has asked the player, so a bid is a word and no
+//! payment: no silver leaves a purse for it, and none comes into the caravan's.
 
 use crate::prelude::*;
 use crate::replication::policy::ComponentRule;
@@ -39,7 +40,7 @@ pub struct Charter {
     /// Who has it. Who does not see that player is not told.
     #[sync(broadcast)]
     pub holder: NetId,
-    /// What was paid, silver.
+    /// What was bidden for it, silver. It changes no hands.
     #[sync(broadcast)]
     pub silver: u32,
     /// Until which tick.
@@ -138,7 +139,6 @@ impl Caravan {
     /// Whether the bid is taken; otherwise it is remembered, and the best bidder asked for more.
     fn take_bid(&mut self, player: &PlayerId, silver: u32, liking: u32) -> bool {
         if self.offer.as_ref().is_some_and(|offer| offer.to == *player && silver >= offer.silver) {
-            self.purse = self.purse.saturating_add(silver);
             self.bids.clear();
             self.offer = None;
             return true;
@@ -195,7 +195,8 @@ mod tests {
             caravan.take_bid(&player("ann"), 44, 0),
             "ann is the best bidder again, and was asked for 44"
         );
-        assert_eq!((caravan.purse, caravan.bids.len(), &caravan.offer), (44, 0, &None));
+        assert_eq!((caravan.bids.len(), &caravan.offer), (0, &None));
+        assert_eq!(caravan.purse, 0, "nobody has paid, so nobody is paid");
     }
 
     #[test]

@@ -14,6 +14,8 @@ mod board;
 pub mod bots;
 mod caches;
 mod campaign;
+#[cfg(test)]
+mod carrier;
 mod company;
 pub mod console;
 mod errands;
@@ -50,7 +52,8 @@ pub use campaign::{
 };
 pub use company::{Accept, Disband, Dismiss, Gather, Invite, LeaveParty, PartyEvent, PartyNews};
 pub use errands::{
-    Deliver, ERRANDS, Errand, ErrandRefusal, Errands, FinishErrand, TakeErrand, Thanks, place_of,
+    Deliver, ERRANDS, Errand, ErrandRefusal, Errands, FinishErrand, GiveUpErrand, TakeErrand, Thanks,
+    place_of,
 };
 pub use goods::{Burden, Cargo, Good};
 pub use haggle::{Bid, Charter, Haggle, Offer};
@@ -61,8 +64,8 @@ pub use lore::Lore;
 pub use market::{HOUR_TICKS, Market, Price, Prices, TradedHere, Wanted};
 pub use people::{
     Attributes, Character, CharacterRefusal, CreateCharacter, Created, DeleteCharacter, EndCharacter,
-    GearRefusal, LEVEL_MAX, Learn, LearnRefusal, Learned, Outfit, PeopleCommand, Skills, Study, TakeOff,
-    Talents, Treat, VIGOUR_MAX, Vigour, Wear, Wore, Worn, experience_of, level_of,
+    GearRefusal, LEVEL_MAX, Learn, LearnRefusal, Learned, Outfit, Pack, Packed, PeopleCommand, Skills, Study,
+    TakeOff, Talents, Treat, VIGOUR_MAX, Vigour, Wear, Wore, Worn, experience_of, level_of,
 };
 pub use post::{
     ALL_LETTERS_MAX, Boxes, KEPT_MS, LETTER, LETTERS_MAX, Letter, Letters, News, Post, PostError, PostOffice,
@@ -107,6 +110,8 @@ impl Plugin for CaravanPlugin {
             .settles::<Character>()
             .replicate::<Outfit>()
             .settles::<Outfit>()
+            .replicate::<Pack>()
+            .settles::<Pack>()
             .replicate::<Errands>()
             .settles::<Errands>()
             .persist::<Errands>()
@@ -125,6 +130,7 @@ impl Plugin for CaravanPlugin {
             .add_own_action::<Halt, Campaign>(campaign::halt)
             .add_own_action::<Fight, Campaign>(campaign::fight)
             .add_own_action::<TakeErrand, Errands>(errands::take_errand)
+            .add_own_action::<GiveUpErrand, Errands>(errands::give_up_errand)
             .add_own_action::<Scout, Walker>(allegiance::scout)
             .add_group_action::<TellParty, Walker>(speech::tell_party)
             .add_group_action::<JoinParty, Walker>(allegiance::join_party)
@@ -175,7 +181,7 @@ impl Plugin for CaravanPlugin {
                     (haggle::hear, haggle::end_charters, travel::travel).chain(),
                     (campaign::meet, campaign::lie_in_wait, campaign::march).chain(),
                     (haggle::bid, walk::walk, walk::ride).chain(),
-                    (campaign::fight_on, quotes::quote).chain(),
+                    (campaign::fight_on, quotes::quote, errands::offer, people::count_slots).chain(),
                 )
                     .chain(),
             );

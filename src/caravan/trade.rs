@@ -18,7 +18,7 @@ use super::purse::{Purse, SILVER, STRONGBOX};
 use super::roads::{NodeId, Roads};
 use super::shelf::{Store, quota_period};
 use super::stock::{MoveStock, Moved};
-use super::stores::{GIVEN_OUT, HAD_ALREADY, TakeBounty};
+use super::stores::{BOUGHT_HERE, GIVEN_OUT, HAD_ALREADY, TakeBounty};
 
 /// So near to a node one trades there, m.
 pub const TRADE_REACH_M: f32 = 30.0;
@@ -58,7 +58,7 @@ pub struct Sell {
     pub at_least: u32,
 }
 
-/// Hand in what the node's bounty asks for.
+/// Hand in what the node's bounty asks for. It is for goods from elsewhere: who bought of them at this node a while ago is paid none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
 #[action(scope = self, caller = player, reply = Bounty, refusal = TradeRefusal, rate = 2, burst = 5, coalesce = none,
     durability = immediate)]
@@ -117,6 +117,8 @@ pub enum TradeRefusal {
     },
     /// The bounty was paid to this player already.
     HadAlready,
+    /// The player bought of the good at this very node a while ago.
+    BoughtHere,
     /// Silver or goods do not suffice, or there is no room for them.
     Value(PlanRefusal),
 }
@@ -133,6 +135,7 @@ impl fmt::Display for TradeRefusal {
                 Objection::Quota { left: *left, opens_in_s: *opens_in_s }.fmt(f)
             }
             Self::HadAlready => f.write_str(HAD_ALREADY),
+            Self::BoughtHere => f.write_str(BOUGHT_HERE),
             Self::Value(why) => why.fmt(f),
         }
     }
@@ -155,6 +158,7 @@ impl From<&PlanRefusal> for TradeRefusal {
         match Objection::told_in(reason) {
             Some(objection) => objection.into(),
             None if reason == HAD_ALREADY => Self::HadAlready,
+            None if reason == BOUGHT_HERE => Self::BoughtHere,
             None => Self::Value(why.clone()),
         }
     }
@@ -286,7 +290,8 @@ pub(super) fn hand_in(_: &HandIn, _: &Purse, context: &AskContext<'_>) -> Result
     let period = bounty_period(context.tick.now_ms);
     let good = asked_for(context.tick.seed, here.node, period);
     let silver = 2 * u64::from(here.lore.usual_price(good)) * u64::from(BOUNTY_LOADS);
-    let taken = TakeBounty { market: here.market.clone(), period, player: context.player.clone() };
+    let (market, player, now_ms) = (here.market.clone(), context.player.clone(), context.tick.now_ms);
+    let taken = TakeBounty { market, period, player, good: good.asset(), now_ms };
     Ok(context
         .request("bounty")
         .game(TakeBounty::KIND, &taken)

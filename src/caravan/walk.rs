@@ -8,7 +8,7 @@ use super::allegiance::Allegiance;
 use super::campaign::Campaign;
 use super::errands::Errands;
 use super::hands::Retinue;
-use super::people::{Character, Outfit};
+use super::people::{Character, Outfit, Pack};
 use super::purse::Purse;
 use super::quotes::Quotes;
 use super::roads::Roads;
@@ -147,6 +147,6 @@ pub(super) fn avatar(request: &AvatarRequest, roads: &Roads) -> SpawnRequest {
     let subject = Allegiance::of(name).subject_of(request.player.clone());
     let owned =
         (Purse::default(), Quotes::default(), Retinue::default(), Campaign::default(), Errands::default());
-    let person = (Character::default(), Outfit::default());
+    let person = (Character::default(), Outfit::default(), Pack::default());
     SpawnRequest { class: 0, ..SpawnRequest::new(NetId::WORLD, place, (walker, owned, person, subject)) }
 }

@@ -97,7 +97,7 @@ fn domains_of(mutations: &[Mutation], tables: &RewardTables) -> AffectedDomains 
                 Some(AssetClass::Currency { .. }) => AffectedDomains::CURRENCIES,
                 Some(AssetClass::Pool { .. }) => AffectedDomains::POOLS,
                 Some(AssetClass::Unlock) => AffectedDomains::UNLOCKS,
-                // What is in no table any more can only have expired, and nothing else does.
+                // What is in no table any more has expired, as items do, or is given back: which it was, the store knows.
                 Some(AssetClass::Item { .. }) | None => AffectedDomains::ITEMS,
             },
             Mutation::PoolClock { .. } => AffectedDomains::POOLS,
@@ -120,6 +120,12 @@ struct Planner<'a> {
 impl<'a> Planner<'a> {
     fn part(&mut self, part: &Part) -> Result<(), PlanRefusal> {
         match part {
+            Part::Consume { asset, amount, pick: pick @ Pick::Lot(lot), to, .. }
+                if self.tables.asset(asset).is_none() && self.scratch.holds(self.claimant, asset, *lot) =>
+            {
+                check_house(to)?;
+                self.take_retired(asset, *amount, *pick, to)
+            }
             Part::Consume { asset, amount, pick, non_stackable, to } => {
                 let class = self.class(asset)?;
                 if class.is_single() != *non_stackable {
@@ -200,6 +206,24 @@ impl<'a> Planner<'a> {
         let lots = self.scratch.pick(self.claimant, asset, amount, pick)?;
         self.scratch.reckon(lots.len() as u64, 0)?;
         for (lot, amount) in lots {
+            self.scratch.transfer(asset, lot, self.claimant, to, amount);
+        }
+        Ok(())
+    }
+
+    /// From the claimant to a house, of what the tables do not name any more: whoever holds it may be rid of it, and nobody comes to
+    /// it. Of its class nothing is left to keep to.
+    fn take_retired(
+        &mut self,
+        asset: &Name,
+        amount: u64,
+        pick: Pick,
+        to: &Account,
+    ) -> Result<(), PlanRefusal> {
+        check_amount(amount)?;
+        check_player(self.claimant)?;
+        self.scratch.reckon(1, 0)?;
+        for (lot, amount) in self.scratch.pick(self.claimant, asset, amount, pick)? {
             self.scratch.transfer(asset, lot, self.claimant, to, amount);
         }
         Ok(())

@@ -176,6 +176,12 @@ impl<'a> Scratch<'a> {
         }
     }
 
+    /// Whether somebody who takes part holds any of this lot.
+    pub(super) fn holds(&self, account: &Account, asset: &Name, lot: Lot) -> bool {
+        let holder = self.holders.get(account);
+        holder.is_some_and(|holder| holder.holdings.lots.contains_key(&(asset.clone(), lot)))
+    }
+
     /// Which lots are taken: what expires first, then what never does.
     pub(super) fn pick(
         &self,

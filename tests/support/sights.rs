@@ -5,8 +5,8 @@ use std::fmt::Debug;
 
 use bevy_ecs::world::EntityRef;
 use terrane::caravan::{
-    Board, Cache, Campaign, Caravan, Character, Charter, Errands, Letters, Market, Outfit, Purse, Quotes,
-    Ranks, Retinue, Walker,
+    Board, Cache, Campaign, Caravan, Character, Charter, Errands, Letters, Market, Outfit, Pack, Purse,
+    Quotes, Ranks, Retinue, Walker,
 };
 use terrane::cell::pool::Cells;
 use terrane::client::mirror::MirrorEntity;
@@ -114,8 +114,11 @@ pub fn expected_of(
         let errands = looking.at::<Errands>(&found, |_| {});
         let character = looking.at::<Character>(&found, |_| {});
         let outfit = looking.at::<Outfit>(&found, |_| {});
-        let all =
-            [caravan, walker, charter, cache, purse, quotes, retinue, campaign, errands, character, outfit];
+        let pack = looking.at::<Pack>(&found, |_| {});
+        let all = [
+            caravan, walker, charter, cache, purse, quotes, retinue, campaign, errands, character, outfit,
+            pack,
+        ];
         all.into_iter().flatten().collect()
     };
     let [x, y, z] = terrane::space::LatticePoint::of(entity.position).0;
@@ -157,6 +160,7 @@ pub fn held(schema: &Schema, entity: &MirrorEntity) -> Option<ExpectedEntity> {
         held_of::<Errands>(schema, entity),
         held_of::<Character>(schema, entity),
         held_of::<Outfit>(schema, entity),
+        held_of::<Pack>(schema, entity),
         held_of::<Ranks>(schema, entity),
         held_of::<Letters>(schema, entity),
     ]

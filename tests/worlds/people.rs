@@ -9,7 +9,7 @@ use terrane::caravan::bots::{BotBrain, BotMap, BotProfile};
 use terrane::caravan::lore::{ItemId, OriginId, SkillId, Slot};
 use terrane::caravan::{
     Buy, Campaign, Character, CharacterRefusal, CreateCharacter, DeleteCharacter, Fight, GearRefusal, Good,
-    Hand, Hire, Learn, LearnRefusal, Lore, March, NodeId, Order, Outfit, Purse, Study, TakeOff, Wear,
+    Hand, Hire, Learn, LearnRefusal, Lore, March, NodeId, Order, Outfit, Pack, Purse, Study, TakeOff, Wear,
     level_of,
 };
 use terrane::prelude::*;
@@ -147,6 +147,42 @@ fn world_of_hero() -> (TestWorld, ClientId) {
     (world, anna)
 }
 
+/// E2, E7: what the files have no more goes with its character all the same, so the next one comes from its own origin and knows
+/// what it has learned itself.
+#[test]
+fn what_the_files_have_no_more_goes_with_its_character() {
+    let (mut world, anna) = world_of_hero();
+    assert_eq!(one(&mut world, anna, &wear("sabre")), None);
+    let before = held(world.players().bank(), "anna");
+    assert!(before.contains(&("origin/hero".to_owned(), 1)), "{before:?}");
+    world.reload(ReferenceFiles::shipped(Lore::FILES)).expect("it is sound");
+    world.run(5);
+    assert_eq!(own::<Character>(&world, anna).origin.as_str(), "hero", "she stays who she is");
+    assert_eq!(one(&mut world, anna, &DeleteCharacter { name: named("anna") }), None);
+    let left = held(world.players().bank(), "anna");
+    let left: Vec<_> = left.into_iter().filter(|(asset, _)| asset != "fresh-starts").collect();
+    assert_eq!(left, [("lives".to_owned(), 1)]);
+    assert_eq!(own::<Character>(&world, anna), Character::default());
+    assert_eq!(one(&mut world, anna, &create("soldier")), None);
+    assert_eq!(own::<Character>(&world, anna).origin.as_str(), "soldier");
+    assert_conserved(world.players().bank());
+}
+
+/// E2: what everybody is given is part of what the first character begins with: who has spent it comes from nowhere poorer.
+#[test]
+fn who_has_spent_the_gift_does_not_begin_with_less() {
+    let (mut world, anna) = world_of("anna");
+    assert_eq!(one(&mut world, anna, &Hire { hand: Hand::Healer, count: 10 }), None);
+    let has = *own::<Purse>(&world, anna).silver;
+    assert!(has < 350, "{has}");
+    let spent = CharacterRefusal::GiftSpent { needs: 350, has };
+    assert_eq!(one(&mut world, anna, &create("outlaw")), Some(spent));
+    assert_eq!(*own::<Purse>(&world, anna).silver, has, "what is refused changes nothing");
+    assert_eq!(one(&mut world, anna, &create("wanderer")), None);
+    assert_eq!(*own::<Purse>(&world, anna).silver, has, "that of its origin, but for what was spent");
+    assert_conserved(world.players().bank());
+}
+
 /// E10: each place takes one thing, also of two that are put on at once; what is worn has left the pack, and comes back into it.
 #[test]
 fn each_place_takes_one_thing_also_of_two_that_are_put_on_at_once() {
@@ -162,6 +198,10 @@ fn each_place_takes_one_thing_also_of_two_that_are_put_on_at_once() {
     let takes = [TakeOff { slot: Slot::Hand }, TakeOff { slot: Slot::Hand }];
     assert_eq!(asked(&mut world, anna, &takes), [None, Some(GearRefusal::Bare { slot: Slot::Hand })]);
     assert_eq!((bank(&world, "spear"), bank(&world, "worn/spear")), (1, 0));
+    let pack: Pack = own(&world, anna);
+    let items: Vec<_> = pack.items.iter().map(|(id, count)| format!("{id} {count}")).collect();
+    assert_eq!(items, ["sabre 1", "saddlebags 2", "spear 1"], "she is told what is in her pack");
+    assert_eq!((pack.slots_used, pack.slots), (4, 24));
     assert_eq!(one(&mut world, anna, &wear("sabre")), None);
     assert_conserved(world.players().bank());
 }

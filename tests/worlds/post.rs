@@ -4,21 +4,23 @@ use std::path::Path;
 
 use terrane::action::reason_of;
 use terrane::caravan::{
-    Buy, Deliver, Errand, ErrandRefusal, Errands, Letters, NodeId, Post, PostOffice, Received, Roads,
-    TakeErrand, caravan_plugins, caravan_world, roads::TradeNode,
+    Buy, Deliver, Errand, ErrandRefusal, Errands, GiveUpErrand, Letters, NodeId, Post, PostOffice, Received,
+    Roads, Steer, TakeErrand, caravan_plugins, caravan_world, roads::TradeNode,
 };
 use terrane::prelude::*;
 use terrane::testing::{ClientId, TestPlayers, TestWorld};
 
-/// A map of one place, where every errand is wanted.
-fn one_place() -> Roads {
-    let place = Vec3::new(500.0, 500.0, 0.0);
-    let node = TradeNode { name: "Here".into(), slug: "here".into(), place, neighbours: Vec::new() };
-    Roads { nodes: vec![node] }
+/// A map of two places, a few steps from one another.
+fn two_places() -> Roads {
+    let node = |name: &str, x: f32, other: u16| {
+        let (slug, place) = (name.to_lowercase(), Vec3::new(x, 500.0, 0.0));
+        TradeNode { name: name.into(), slug, place, neighbours: vec![NodeId(other)] }
+    };
+    Roads { nodes: vec![node("Here", 500.0, 1), node("There", 516.0, 0)] }
 }
 
 pub(crate) fn world(office: &PostOffice, kept: Option<TestPlayers>) -> TestWorld {
-    let game = caravan_world(caravan_plugins(ServerBuilder::default()), one_place(), office.clone());
+    let game = caravan_world(caravan_plugins(ServerBuilder::default()), two_places(), office.clone());
     let settings = WorldSettings { npcs: Some(0), ..WorldSettings::default() };
     match kept {
         None => TestWorld::new(game, settings),
@@ -40,22 +42,91 @@ fn told(world: &mut TestWorld, client: ClientId) -> Vec<String> {
     posts.map(|post| post.about.to_string()).collect()
 }
 
-/// A player comes in, takes an errand and has the goods for it, twice.
+fn errands(world: &TestWorld, client: ClientId) -> Errands {
+    world.component(client, world[client].avatar().expect("in")).expect("its own")
+}
+
+/// The errand that a player takes where it is.
+pub(crate) fn takes_errand(world: &mut TestWorld, client: ClientId) -> Errand {
+    world[client].act(&TakeErrand).expect("sent");
+    world.run(3);
+    errands(world, client).current().expect("it has taken one")
+}
+
+/// Lets a player walk to where its errand is wanted.
+pub(crate) fn goes_where_it_is_wanted(world: &mut TestWorld, client: ClientId) {
+    let errand = errands(world, client).current().expect("it has one");
+    let to = two_places().node(errand.to).place.truncate();
+    for _ in 0..200 {
+        let place = world[client].view().get(world[client].avatar().expect("in")).expect("it sees itself");
+        let way = to - place.lattice().to_place().truncate();
+        let speed_m_s = if way.length() < 1.0 { 0.0 } else { 4.0 };
+        world[client].want(&Steer { heading: way.to_angle(), speed_m_s }).expect("sent");
+        world.tick();
+        if speed_m_s == 0.0 {
+            world.run(3);
+            return;
+        }
+    }
+    panic!("it does not get there");
+}
+
+/// A player comes in, takes an errand, has the goods for it, twice, and is where they are wanted.
 fn comes_with_the_goods(world: &mut TestWorld, name: &str) -> ClientId {
     let client = world.connect(name);
     world.run(30);
-    world[client].act(&TakeErrand).expect("sent");
-    world.run(3);
-    let own = world[client].avatar().expect("in");
-    let errands: Errands = world.component(client, own).expect("its own");
-    let Errand { good, loads, .. } = errands.current().expect("it has taken one");
+    let Errand { good, loads, .. } = takes_errand(world, client);
     for _ in 0..2 {
         world[client].act(&Buy { good, loads, at_most: u32::MAX }).expect("sent");
         world.run(5);
     }
     let replies: Vec<_> = world[client].replies().collect();
     assert!(replies.iter().all(|reply| reply.result.is_ok()), "{replies:?}");
+    goes_where_it_is_wanted(world, client);
     client
+}
+
+/// E9: an errand is never wanted where it is taken; who asks again keeps the one it has; and who gives it up waits for another, however
+/// often it asks.
+#[test]
+fn an_errand_stays_the_same_and_who_gives_it_up_waits() {
+    let mut world = world(&PostOffice::in_memory(), None);
+    let anna = world.connect("anna");
+    world.run(30);
+    let offered = errands(&world, anna).offered.expect("she is told what is offered where she is");
+    let taken = takes_errand(&mut world, anna);
+    assert_eq!(taken, offered);
+    assert_ne!(taken.from, taken.to);
+    for _ in 0..5 {
+        world.run(25);
+        assert_eq!(takes_errand(&mut world, anna), taken, "asking again changes nothing");
+    }
+    world[anna].act(&Buy { good: taken.good, loads: taken.loads, at_most: u32::MAX }).expect("sent");
+    world.run(25);
+    drop(world[anna].replies().collect::<Vec<_>>());
+    world[anna].act(&Deliver).expect("sent");
+    world.run(25);
+    let reason =
+        |world: &mut TestWorld| world[anna].replies().last().expect("answered").result.expect_err("refused");
+    assert_eq!(reason_of::<Deliver>(&reason(&mut world)), Some(ErrandRefusal::Elsewhere { to: taken.to }));
+
+    world[anna].act(&GiveUpErrand).expect("sent");
+    world.run(25);
+    assert_eq!((errands(&world, anna).current(), errands(&world, anna).offered), (None, None));
+    assert!(world[anna].replies().last().expect("answered").result.is_ok());
+    world[anna].act(&GiveUpErrand).expect("sent");
+    world.run(25);
+    assert_eq!(reason_of::<GiveUpErrand>(&reason(&mut world)), Some(ErrandRefusal::None));
+    let mut waits = 0;
+    while errands(&world, anna).offered.is_none() {
+        world[anna].act(&TakeErrand).expect("sent");
+        world.run(100);
+        let Some(Err(refusal)) = world[anna].replies().last().map(|reply| reply.result) else { break };
+        assert!(matches!(reason_of::<TakeErrand>(&refusal), Some(ErrandRefusal::Rests { wait_s: 1..=180 })));
+        waits += 1;
+        assert!(waits < 40, "it ends");
+    }
+    assert!(waits > 30, "three minutes, five seconds each: {waits}");
 }
 
 /// C8, E2: a letter tells of what is committed, of nothing before, and of nothing that was refused; its player is told at once and finds
@@ -161,7 +232,7 @@ fn a_letter_outlasts_a_kill_at_any_point_of_its_way() {
 
 /// An errand is for a node of the map, whatever its number.
 #[test]
-fn on_a_map_of_one_place_every_errand_is_wanted_there() {
+fn an_errand_is_for_a_node_of_the_map_whatever_its_number() {
     let errand = Errand { to: NodeId(7), ..Errand::default() };
-    assert_eq!(terrane::caravan::place_of(&errand, &one_place()), NodeId(0));
+    assert_eq!(terrane::caravan::place_of(&errand, &two_places()), NodeId(1));
 }

@@ -7,7 +7,7 @@ use crate::post;
 use terrane::action::{Action, reason_of};
 use terrane::caravan::{
     Band, Buy, Campaign, CoachRefusal, Deliver, ErrandRefusal, Good, Halt, Hand, HandsRefusal, Hire, March,
-    MarchRefusal, Mend, NodeId, PayOff, PostOffice, TakeCoach, TakeErrand, TradeRefusal,
+    MarchRefusal, Mend, NodeId, PayOff, PostOffice, TakeCoach, TradeRefusal,
 };
 use terrane::cell::markers::Owned;
 use terrane::cell::pool::with_cells;
@@ -34,7 +34,8 @@ const SHOWN: &[(&str, Shown)] = &[
         "TradeRefusal::QuotaUsed",
         In("trade_refused.txt", " more loads with players until its quota begins anew in"),
     ),
-    ("TradeRefusal::HadAlready", By("reasons_against_a_trade_are_typed")),
+    ("TradeRefusal::HadAlready", In("a_bounty.txt", "was paid to you")),
+    ("TradeRefusal::BoughtHere", In("a_bounty.txt", "you bought that good here")),
     ("TradeRefusal::Value", In("trade.txt", ", and")),
     ("HandsRefusal::NoNode", In("hiring.txt", "there is no trade node within")),
     ("HandsRefusal::Count", By("what_the_console_does_not_ask_for_is_refused_by_the_world")),
@@ -46,6 +47,8 @@ const SHOWN: &[(&str, Shown)] = &[
     ("CoachRefusal::Waits", In("the_coach.txt", "the next coach leaves in")),
     ("FightRefusal::Peace", In("a_march.txt", "nobody to fight")),
     ("ErrandRefusal::None", In("errands.txt", "you have taken no errand")),
+    ("ErrandRefusal::NoOffer", In("errands.txt", "errands are offered within")),
+    ("ErrandRefusal::Rests", In("errands.txt", "nobody offers you another for")),
     ("ErrandRefusal::Elsewhere", In("errands.txt", "it is wanted within")),
     ("ErrandRefusal::Done", By("a_letter_comes_when_its_errand_is_committed_and_not_before")),
     ("ErrandRefusal::Value", By("an_errand_without_its_goods_is_not_done")),
@@ -55,6 +58,7 @@ const SHOWN: &[(&str, Shown)] = &[
     ("CharacterRefusal::Highest", In("a_character.txt", " is the highest of ")),
     ("CharacterRefusal::Needs", In("a_character.txt", "nobody learns ")),
     ("CharacterRefusal::Points", In("a_character.txt", "your origin gives ")),
+    ("CharacterRefusal::GiftSpent", In("a_character.txt", "of what you were given")),
     ("CharacterRefusal::HasOne", In("a_character.txt", "you have a character")),
     ("CharacterRefusal::HasNone", In("a_character.txt", "you have no character")),
     ("CharacterRefusal::Name", In("a_character.txt", "that is not its name")),
@@ -211,9 +215,8 @@ fn in_a_battle_nobody_comes_goes_or_marches() {
 #[test]
 fn an_errand_without_its_goods_is_not_done() {
     let (mut world, anna) = world_of_anna();
-    world[anna].act(&TakeErrand).expect("sent");
-    world.run(5);
-    assert_eq!(world[anna].replies().filter(|reply| reply.result.is_ok()).count(), 1);
+    post::takes_errand(&mut world, anna);
+    post::goes_where_it_is_wanted(&mut world, anna);
     let why = refused(&mut world, anna, &Deliver);
     assert!(matches!(why, Some(ErrandRefusal::Value(PlanRefusal::TooLittle { .. }))), "{why:?}");
 }

@@ -121,6 +121,7 @@ fn reasons_against_a_trade_are_typed() {
         TradeRefusal::StoreFull { room: 0 },
         TradeRefusal::QuotaUsed { left: 2, opens_in_s: 40 },
         TradeRefusal::HadAlready,
+        TradeRefusal::BoughtHere,
     ] {
         assert_eq!(refused(&refusal.to_string()), refusal);
     }

@@ -1,5 +1,7 @@
 //! What bots do besides walking: they trade at nodes, hire people, run errands, march, and fight who lies in wait.
 
+use std::collections::BTreeMap;
+
 use crate::action::kinds::reason_of;
 use crate::client::{Player, Reply};
 use crate::ids::ActionId;
@@ -37,15 +39,84 @@ pub struct TradedByBot {
     pub not_kept: u64,
 }
 
+/// What a bot did, so far as it was told that it is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DoneByBot {
+    /// Purchases and sales.
+    pub deals: u64,
+    /// Bounties that it was paid.
+    pub bounties: u64,
+    /// Times that it hired somebody, let somebody go or had somebody mended.
+    pub hires: u64,
+    /// Errands.
+    pub quests: u64,
+    /// Battles that it heard the end of.
+    pub battles: u64,
+    /// Characters that it became.
+    pub characters: u64,
+    /// Parties that it founded, joined or left.
+    pub parties: u64,
+    /// What it said, around and to its party.
+    pub said: u64,
+}
+
+impl std::ops::AddAssign for DoneByBot {
+    fn add_assign(&mut self, other: Self) {
+        let Self { deals, bounties, hires, quests, battles, characters, parties, said } = other;
+        self.deals += deals;
+        self.bounties += bounties;
+        self.hires += hires;
+        self.quests += quests;
+        self.battles += battles;
+        self.characters += characters;
+        self.parties += parties;
+        self.said += said;
+    }
+}
+
+/// What an answer that is waited for is to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    Deal,
+    Bounty,
+    Hire,
+    Quest,
+    Character,
+    Party,
+    Say,
+}
+
+impl Deed {
+    /// Whether what is done is a trade, of which a receipt is kept.
+    fn is_trade(self) -> bool {
+        matches!(self, Self::Deal | Self::Bounty | Self::Hire | Self::Quest)
+    }
+
+    fn of(self, done: &mut DoneByBot) -> &mut u64 {
+        match self {
+            Self::Deal => &mut done.deals,
+            Self::Bounty => &mut done.bounties,
+            Self::Hire => &mut done.hires,
+            Self::Quest => &mut done.quests,
+            Self::Character => &mut done.characters,
+            Self::Party => &mut done.parties,
+            Self::Say => &mut done.said,
+        }
+    }
+}
+
 /// What one bot knows of its trades.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trading {
     /// The bounty that it handed in last: the node, and in which minutes.
     handed_in: Option<(usize, u64)>,
-    asked: Vec<ActionId>,
+    /// Where it bought of each good last: that node pays no bounty for it.
+    bought: BTreeMap<Good, usize>,
+    asked: Vec<(ActionId, Deed)>,
     /// The end of the round in which it gave its last order, ticks.
     fought: u64,
     traded: TradedByBot,
+    done: DoneByBot,
     /// The trades that were done, for who asks; none are kept otherwise.
     receipts: Option<Vec<ActionId>>,
 }
@@ -61,62 +132,67 @@ impl Trading {
         let (retinue, errands) = (own.component::<Retinue>(&schema), own.component::<Errands>(&schema));
         let errand = errands.as_ref().and_then(Errands::current);
         let board = player.view().entities().find_map(|entity| entity.component::<Board>(&schema));
-        let asked = board.and_then(|board| Some((board.period, *board.asked.get(node)?)));
+        let asked = board.as_ref().and_then(|board| Some((board.period, *board.asked.get(node)?)));
+        let offered = errands.as_ref().and_then(|errands| errands.offered);
         let quotes = own.component::<Quotes>(&schema);
         let price = |good: Good| quotes.as_ref()?.goods.get(&good).map(|quote| quote.silver);
         let held: Vec<(Good, u16)> = purse.goods.iter().collect();
         let hands = retinue.as_ref().map_or(HANDS_WANTED, |retinue| retinue.hands.all());
         let wounded = retinue.as_ref().map_or(0, |retinue| *retinue.wounded);
         let is_wanted_here = |errand: &Errand| usize::from(errand.to.0) % map.places.len() == node;
-        let id = match (errand, asked) {
+        let (deed, id) = match (errand, asked) {
             (Some(errand), _)
                 if is_wanted_here(&errand) && purse.goods.loads(errand.good) >= errand.loads =>
             {
-                player.act(&Deliver)
+                (Deed::Quest, player.act(&Deliver))
             }
-            (None, _) if chance.chance(0.5) => {
+            (None, _) if offered.is_some() && chance.chance(0.5) => {
                 // That is no trade: nothing is kept of it but the wish.
                 let _ = player.act(&TakeErrand);
                 return;
             }
             (Some(errand), _) if purse.goods.loads(errand.good) < errand.loads && chance.chance(0.6) => {
-                player.act(&Buy {
-                    good: errand.good,
-                    loads: errand.loads,
-                    at_most: price(errand.good).map_or(u32::MAX, |silver| 2 * silver),
-                })
+                self.bought.insert(errand.good, node);
+                let at_most = price(errand.good).map_or(u32::MAX, |silver| 2 * silver);
+                (Deed::Deal, player.act(&Buy { good: errand.good, loads: errand.loads, at_most }))
             }
-            _ if wounded > 0 && chance.chance(0.5) => player.act(&Mend { count: wounded.min(4) as u16 }),
+            _ if wounded > 0 && chance.chance(0.5) => {
+                (Deed::Hire, player.act(&Mend { count: wounded.min(4) as u16 }))
+            }
             _ if hands < HANDS_WANTED && *purse.silver > 150 && chance.chance(0.6) => {
                 let hand = Hand::ALL[chance.below(Hand::ALL.len())];
-                player.act(&Hire { hand, count: 1 + chance.below(2) as u16 })
+                (Deed::Hire, player.act(&Hire { hand, count: 1 + chance.below(2) as u16 }))
             }
             _ if hands > HANDS_WANTED && chance.chance(0.2) => {
-                player.act(&PayOff { hand: Hand::Guard, count: 1 })
+                (Deed::Hire, player.act(&PayOff { hand: Hand::Guard, count: 1 }))
             }
             (_, Some((period, good)))
-                if purse.goods.loads(good) >= BOUNTY_LOADS && self.handed_in != Some((node, period)) =>
+                if purse.goods.loads(good) >= BOUNTY_LOADS
+                    && self.handed_in != Some((node, period))
+                    && self.bought.get(&good) != Some(&node) =>
             {
                 self.handed_in = Some((node, period));
-                player.act(&HandIn)
+                (Deed::Bounty, player.act(&HandIn))
             }
             _ if !held.is_empty() && chance.chance(0.4) => {
                 let (good, loads) = held[chance.below(held.len())];
                 let loads = 1 + chance.below(usize::from(loads.min(LOADS_MAX))) as u16;
-                player.act(&Sell { good, loads, at_least: price(good).map_or(0, |silver| silver / 2) })
+                let at_least = price(good).map_or(0, |silver| silver / 2);
+                (Deed::Deal, player.act(&Sell { good, loads, at_least }))
             }
             _ => {
+                // What some node asks for, often: by what a node has to sell no bounty is to be had there.
                 let any = Good::ALL[chance.below(Good::ALL.len())];
-                let good = asked.filter(|_| chance.chance(0.5)).map_or(any, |(_, good)| good);
+                let wanted = board.map(|board| board.asked).filter(|asked| !asked.is_empty());
+                let wanted = wanted.map(|asked| asked[chance.below(asked.len())]);
+                let good = wanted.filter(|_| chance.chance(0.5)).unwrap_or(any);
                 let loads = 1 + chance.below(2 * usize::from(BOUNTY_LOADS)) as u16;
-                player.act(&Buy {
-                    good,
-                    loads,
-                    at_most: price(good).map_or(u32::MAX, |silver| silver * 3 / 2),
-                })
+                self.bought.insert(good, node);
+                let at_most = price(good).map_or(u32::MAX, |silver| silver * 3 / 2);
+                (Deed::Deal, player.act(&Buy { good, loads, at_most }))
             }
         };
-        self.expect(id.ok());
+        self.expect(deed, id.ok());
     }
 
     /// Becomes somebody, and later learns and puts on what it can. What is refused, another turn tries again.
@@ -124,17 +200,18 @@ impl Trading {
         let schema = player.schema().clone();
         let own = player.avatar().and_then(|avatar| player.view().get(avatar));
         let Some(character) = own.and_then(|own| own.component::<Character>(&schema)) else { return };
-        let id = if character.origin.is_empty() {
+        // What the connection does not take is left out.
+        if character.origin.is_empty() {
             let origin = OriginId::new(ORIGINS[chance.below(ORIGINS.len())]).expect("it is a name");
-            player.act(&CreateCharacter { origin, skills: Vec::new() })
+            let id = player.act(&CreateCharacter { origin, skills: Vec::new() });
+            self.expect(Deed::Character, id.ok());
         } else if *character.points > 0 {
             let skill = SkillId::new(SKILLS[chance.below(SKILLS.len())]).expect("it is a name");
-            player.act(&Learn { what: Study::Skill(skill) })
+            let _ = player.act(&Learn { what: Study::Skill(skill) });
         } else {
-            player.act(&Wear { item: ItemId::new(GEAR[chance.below(GEAR.len())]).expect("it is a name") })
-        };
-        // None of it is a trade: what the connection does not take is left out.
-        let _ = id;
+            let item = ItemId::new(GEAR[chance.below(GEAR.len())]).expect("it is a name");
+            let _ = player.act(&Wear { item });
+        }
     }
 
     /// Where it wants to march: where its errand is wanted, or anywhere.
@@ -163,16 +240,32 @@ impl Trading {
         let _ = player.act(&Fight { order });
     }
 
-    fn expect(&mut self, id: Option<ActionId>) {
+    /// Waits for the answer to something.
+    pub(super) fn expect(&mut self, deed: Deed, id: Option<ActionId>) {
         if self.asked.len() < ASKED_MAX {
-            self.asked.extend(id);
+            self.asked.extend(id.map(|id| (id, deed)));
         }
     }
 
-    /// Counts what came of a trade, if the answer is to one.
+    /// Its player has left the world: what was not answered never will be.
+    pub(super) fn forget_asked(&mut self) {
+        self.asked.clear();
+        self.fought = 0;
+    }
+
+    /// A battle of its own has ended.
+    pub(super) fn hear_of_battle(&mut self) {
+        self.done.battles += 1;
+    }
+
+    /// Counts what came of something, if the answer is to one that is waited for.
     pub(super) fn hear(&mut self, reply: &Reply) {
-        let Some(place) = self.asked.iter().position(|id| *id == reply.id) else { return };
-        self.asked.swap_remove(place);
+        let Some(place) = self.asked.iter().position(|(id, _)| *id == reply.id) else { return };
+        let (_, deed) = self.asked.swap_remove(place);
+        *deed.of(&mut self.done) += u64::from(reply.result.is_ok());
+        if !deed.is_trade() {
+            return;
+        }
         if let (Some(receipts), Ok(_)) = (&mut self.receipts, &reply.result) {
             receipts.push(reply.id);
         }
@@ -182,6 +275,10 @@ impl Trading {
             Err(refusal) if is_not_kept(refusal) => &mut traded.not_kept,
             Err(_) => &mut traded.refused,
         } += 1;
+    }
+
+    pub(super) fn done(&self) -> DoneByBot {
+        self.done
     }
 
     pub(super) fn traded(&self) -> TradedByBot {

@@ -86,6 +86,12 @@ pub(super) fn is_games_own(name: &str) -> bool {
         || Hand::ALL.iter().any(|hand| hand.asset().as_str() == name)
 }
 
+/// Whether what a save has under this name can only be an item: neither a good nor what the game gives by itself, nor a part of what a
+/// player is, whose names have a `/`.
+pub(in super::super) fn is_item(name: &str) -> bool {
+    !name.contains('/') && !is_games_own(name) && goods::named(name).is_none()
+}
+
 /// Whether there is an asset of this name.
 fn is_asset(items: &BTreeMap<ItemId, ReadItem>, name: &str) -> bool {
     let is_item = || ItemId::read(name).is_some_and(|id| items.contains_key(&id));

@@ -21,6 +21,7 @@ use crate::reference::{Problem, Reference, ReferenceFile, ReferenceFiles, Refere
 pub use goods::GoodInfo;
 pub use ids::{AttributeId, FactionId, ItemId, LootId, OriginId, SkillId};
 pub use items::{Item, Slot};
+pub(super) use loot::is_item;
 pub use people::{Faction, Origin};
 pub use skills::{Attribute, Effect, Effects, Skill};
 pub use stocks::{Demand, Stock};

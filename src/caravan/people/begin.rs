@@ -1,6 +1,6 @@
 //! A character begins and ends, each in one plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::prelude::*;
@@ -88,6 +88,13 @@ pub enum CharacterRefusal {
         /// How many are needed.
         needs: u64,
     },
+    /// Whoever comes from there begins with less silver than every player is given, and the rest is spent.
+    GiftSpent {
+        /// How much must be given back.
+        needs: u64,
+        /// How much there is.
+        has: u64,
+    },
     /// The player has a character.
     HasOne,
     /// The player has none.
@@ -115,6 +122,12 @@ impl fmt::Display for CharacterRefusal {
             Self::Points { has, needs } => {
                 write!(f, "your origin gives {has} points, and {needs} are needed")
             }
+            Self::GiftSpent { needs, has } => {
+                write!(
+                    f,
+                    "who comes from there gives back {needs} silver of what you were given, and you have {has}"
+                )
+            }
             Self::HasOne => f.write_str("you have a character: delete it before you create another"),
             Self::HasNone => f.write_str("you have no character"),
             Self::Name => f.write_str("that is not its name: say whom you want to delete"),
@@ -133,11 +146,11 @@ fn learned(
     wishes: &[(SkillId, u8)],
 ) -> Result<(BTreeMap<SkillId, u8>, u64), CharacterRefusal> {
     let mut levels = origin.skills.clone();
-    let (mut seen, mut needs) = (BTreeMap::new(), 0);
+    let (mut seen, mut needs) = (BTreeSet::new(), 0);
     for (id, wished) in wishes {
         let skill =
             lore.skills().get(id).ok_or_else(|| CharacterRefusal::UnknownSkill { skill: id.clone() })?;
-        if *wished == 0 || seen.insert(id, ()).is_some() {
+        if *wished == 0 || !seen.insert(id) {
             return Err(CharacterRefusal::Twice { skill: id.clone() });
         }
         let level = levels.entry(id.clone()).or_default();
@@ -197,7 +210,10 @@ pub(in super::super) fn create(
     // What everybody is given who comes for the first time is part of what the first character begins with.
     let is_first = holdings.amount(&LIVES.into()) == 0;
     let given = if is_first { lore.usual_origin().silver } else { 0 };
-    let too_much = given.saturating_sub(origin.silver).min(holdings.amount(&SILVER.into()));
+    let (too_much, has) = (given.saturating_sub(origin.silver), holdings.amount(&SILVER.into()));
+    if too_much > has {
+        return Err(CharacterRefusal::GiftSpent { needs: too_much, has });
+    }
     if origin.silver > given {
         request = request.grant(SILVER, origin.silver - given, TREASURY);
     } else if too_much > 0 {
@@ -255,16 +271,14 @@ pub(in super::super) fn leave_all(
 ) -> PlanRequest {
     let mut kept = Vec::new();
     for ((asset, lot), amount) in &holdings.lots {
-        // What fills up by itself stays, or it would be full again; so does what the files do not know any more, which nobody can
-        // give. What has expired leaves by itself.
-        let class = tables.asset(asset).filter(|class| !matches!(class, AssetClass::Pool { .. }));
-        let Some(class) = class.filter(|_| asset.as_str() != LIVES) else {
+        // What fills up by itself stays, or it would be full again. What the files do not know any more goes as well, or the next
+        // character would come from there too. What has expired leaves by itself.
+        let class = tables.asset(asset);
+        if asset.as_str() == LIVES || matches!(class, Some(AssetClass::Pool { .. })) {
             kept.push(asset.clone());
-            continue;
-        };
-        if !lot.is_expired(now_ms) {
+        } else if !lot.is_expired(now_ms) {
             let to = Account::house(if asset.as_str() == SILVER { TREASURY } else { LIMBO });
-            let (asset, amount, non_stackable) = (asset.clone(), *amount, class.is_single());
+            let (asset, amount, non_stackable) = (asset.clone(), *amount, lot.instance != 0);
             request = request.part(Part::Consume { asset, amount, pick: Pick::Lot(*lot), non_stackable, to });
         }
     }
@@ -323,53 +337,37 @@ impl MutationKind for EndCharacter {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
+    use super::super::super::carrier::Carrier;
     use super::*;
-    use crate::reward::{Claim, CommitBatch, PlanContext, Submission, plan};
-    use crate::store::Bank;
-    use crate::store::game::GameStore;
 
     /// E2: what came to a player after it had asked for its character's end is in no part of the plan: the store finds it, and all
     /// stays. What is the player's own stays anyway.
     #[test]
     fn what_a_plan_leaves_behind_keeps_the_character() {
-        let tables = Arc::new(Lore::shipped().reward_tables().clone());
-        let game = GameStore::default().plugin(super::super::super::stores::plugin());
-        let bank = Bank::new(tables.assets(), game);
+        let mut carrier = Carrier::new();
         let player = PlayerId::new("anna").unwrap();
-        let mut number = 0;
-        let mut commit = |request: PlanRequest| {
-            number += 1;
-            let claim = Claim::new(&player, ClaimKey(number), b"anything");
-            let context = PlanContext::new(tables.clone(), 1, &claim, 0);
-            let context = context.with(&player, bank.holdings(&Account::from(&player)));
-            let plan = Arc::new(plan(&context, &claim, &request).unwrap());
-            let plans = vec![Submission { number: 1, plan }];
-            bank.commit(&CommitBatch { tick: TickNumber(1), now_ms: 1, plans }).remove(0).result
-        };
         let request = |use_case: &'static str| PlanRequest::new(use_case, &player);
         let begin =
             request("begin").grant(CHARACTER, 1, LIMBO).grant(SILVER, 9, TREASURY).grant(LIVES, 1, LIMBO);
-        assert!(commit(begin).is_ok());
+        assert!(carrier.carry(begin).is_ok());
         let end = EndCharacter { player: player.clone(), kept: Vec::new() };
         let end =
             request("end").pay(CHARACTER, 1, LIMBO).pay(SILVER, 9, TREASURY).game(EndCharacter::KIND, &end);
-        assert!(commit(request("gift").grant("salt", 3, TREASURY)).is_ok());
-        let left = commit(end.clone()).unwrap_err();
+        assert!(carrier.carry(request("gift").grant("salt", 3, TREASURY)).is_ok());
+        let left = carrier.carry(end.clone()).unwrap_err();
         assert_eq!(
             deleted(&DeleteCharacter { name: PlayerId::new("anna").unwrap() }, Err(&left)),
             Err(CharacterRefusal::AskAgain)
         );
         assert_eq!(
-            bank.holdings(&Account::from(&player)).amount(&SILVER.into()),
+            carrier.bank.holdings(&Account::from(&player)).amount(&SILVER.into()),
             9,
             "it is refused as a whole"
         );
-        assert!(commit(request("sell").pay("salt", 3, TREASURY)).is_ok());
-        assert!(commit(end).is_ok());
-        let held = bank.holdings(&Account::from(&player));
+        assert!(carrier.carry(request("sell").pay("salt", 3, TREASURY)).is_ok());
+        assert!(carrier.carry(end).is_ok());
+        let held = carrier.bank.holdings(&Account::from(&player));
         assert_eq!(held.lots.keys().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), [LIVES]);
-        assert_eq!(bank.conservation(), Vec::<String>::new());
+        assert_eq!(carrier.bank.conservation(), Vec::<String>::new());
     }
 }

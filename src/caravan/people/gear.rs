@@ -186,16 +186,10 @@ pub(in super::super) fn wear(
     if worn.by_slot(lore).iter().any(|(taken, ..)| *taken == slot) {
         return Err(GearRefusal::Taken { slot });
     }
-    let mut request = context.request("wear").pay(wear.item.name().clone(), 1, WARDROBE).grant(
-        worn_asset(&wear.item),
-        1,
-        WARDROBE,
-    );
+    let request = context.request("wear").pay(wear.item.name().clone(), 1, WARDROBE);
+    let request = request.grant(worn_asset(&wear.item), 1, WARDROBE);
     // A place may be marked as taken by what was worn there before the files said otherwise.
-    if context.holdings.amount(&slot_asset(slot)) > 0 {
-        request = request.pay(slot_asset(slot), 1, WARDROBE);
-    }
-    Ok(request.grant(slot_asset(slot), 1, WARDROBE))
+    Ok(free(request, context.holdings, slot).grant(slot_asset(slot), 1, WARDROBE))
 }
 
 pub(in super::super) fn take_off(
@@ -214,16 +208,20 @@ pub(in super::super) fn take_off(
 
 /// It is worn no longer.
 pub(in super::super) fn put_away(
-    mut request: PlanRequest,
+    request: PlanRequest,
     holdings: &Holdings,
     slot: Slot,
     item: &ItemId,
 ) -> PlanRequest {
-    request = request.pay(worn_asset(item), 1, WARDROBE);
-    if holdings.amount(&slot_asset(slot)) > 0 {
-        request = request.pay(slot_asset(slot), 1, WARDROBE);
+    free(request.pay(worn_asset(item), 1, WARDROBE), holdings, slot)
+}
+
+/// The place is marked as taken no longer, if it is.
+fn free(request: PlanRequest, holdings: &Holdings, slot: Slot) -> PlanRequest {
+    match holdings.amount(&slot_asset(slot)) {
+        0 => request,
+        _ => request.pay(slot_asset(slot), 1, WARDROBE),
     }
-    request
 }
 
 pub(in super::super) fn treat(

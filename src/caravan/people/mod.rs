@@ -8,6 +8,7 @@
 //! | `learn` | experience, levels and what is learned with them |
 //! | `gear` | what is worn, and what mends the wounded on the way |
 //! | `vigour` | injuries, and of what a character dies |
+//! | `pack` | what is carried, and how much room is left |
 //! | `talents` | what all of that comes to in the rules |
 //! | `words` | the words for it at a console |
 
@@ -15,6 +16,7 @@ mod begin;
 mod character;
 mod gear;
 mod learn;
+mod pack;
 mod talents;
 mod vigour;
 mod words;
@@ -23,6 +25,7 @@ pub use begin::{CharacterRefusal, CreateCharacter, Created, DeleteCharacter, End
 pub use character::{Attributes, Character, Skills};
 pub use gear::{GearRefusal, Outfit, TakeOff, Treat, Wear, Wore, Worn};
 pub use learn::{LEVEL_MAX, Learn, LearnRefusal, Learned, Study, experience_of, level_of};
+pub use pack::{Pack, Packed};
 pub use talents::Talents;
 pub use vigour::{VIGOUR_MAX, Vigour};
 pub use words::PeopleCommand;
@@ -33,5 +36,6 @@ pub(super) use character::{
 };
 pub(super) use gear::{put_away, slot_asset, take_off, treat, wear, wore, worn_asset};
 pub(super) use learn::{advance, learn, learned, with_experience};
+pub(super) use pack::count_slots;
 pub(super) use vigour::{VIGOUR, VIGOUR_MS, dies};
 pub(super) use words::VERBS;

@@ -126,6 +126,43 @@ fn what_expires_first_is_taken_first_and_grants_end_to_the_millisecond() {
     }
 }
 
+/// F10, F12: of what the tables do not name any more its holder may be rid, lot by lot; it goes nowhere else, and nobody comes to it.
+#[test]
+fn what_no_table_names_any_more_can_be_given_back_and_nothing_else() {
+    let tables = Arc::new(shop());
+    let (retired, lot) = (name("rose"), Lot { expires_ms: 0, instance: 9 });
+    let mut held = holding(&[("bread", 1)]);
+    held.set(&retired, Lot::PLAIN, 3);
+    held.set(&retired, lot, 1);
+    let give_back = |lot, amount| {
+        let (asset, to) = (retired.clone(), Account::house("town"));
+        ask().part(Part::Consume { asset, amount, pick: Pick::Lot(lot), non_stackable: false, to })
+    };
+    for (lot, amount) in [(Lot::PLAIN, 3), (lot, 1)] {
+        let plan = plan_of(&tables, 1, held.clone(), &give_back(lot, amount)).expect("it is held");
+        assert!(matches!(&plan.mutations[..], [Mutation::Transfer { asset, lot: of, amount: sum, .. }]
+            if (asset, *of, *sum) == (&retired, lot, amount)));
+    }
+    let refusal = plan_of(&tables, 1, held.clone(), &give_back(Lot::PLAIN, 4)).unwrap_err();
+    assert!(matches!(refusal, PlanRefusal::TooLittle { has: 3, needs: 4, .. }), "{refusal}");
+    let bob = Part::Give {
+        asset: retired.clone(),
+        amount: 1,
+        pick: Pick::Lot(Lot::PLAIN),
+        from: account("alice"),
+        to: account("bob"),
+    };
+    for request in [
+        ask().pay("rose", 1, "town"),
+        ask().grant("rose", 1, "town"),
+        ask().part(bob),
+        give_back(until(NOW_MS + 1), 1),
+    ] {
+        let refusal = plan_of(&tables, 1, held.clone(), &request).unwrap_err();
+        assert!(matches!(&refusal, PlanRefusal::Unknown { .. }), "{refusal}");
+    }
+}
+
 /// F10: what is single keeps its instance when it is given, is named by it when it is paid, and a request that takes it for
 /// something stacked is refused.
 #[test]

@@ -100,7 +100,8 @@ pub(crate) enum Profile {
     Crowd,
     /// Go to and fro over the borders of cells, and around their corners.
     Border,
-    /// Walk, and trade at the nodes: buy, sell, hand in bounties.
+    /// Play all of it: become somebody, march from node to node, trade, hand in bounties, hire, run errands, fight, travel in
+    /// parties, chat, and now and then leave the world and return.
     Trade,
     /// Walk, and keep all that sync policies decide by changing: parties, scouting, and, with a key file, roles.
     Caravan,

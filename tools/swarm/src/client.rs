@@ -12,6 +12,7 @@ use terrane::net::LinkEnd;
 use terrane::net::auth::SILENCE_SECONDS_MAX;
 use terrane::protocol::messages::{Health, Refusal};
 
+use crate::args::Profile;
 use crate::measured::Measured;
 use crate::plan::{Mishap, Plan};
 
@@ -24,6 +25,8 @@ const FORMER_GRACE: Duration = Duration::from_secs(SILENCE_SECONDS_MAX as u64 + 
 const MISHAP_EVERY: Duration = Duration::from_secs(10);
 /// How much longer than the world waits a client stays away that is to lose its session.
 const AWAY_LONGER: Duration = Duration::from_secs(2);
+/// How long a player of the trade profile stays before it leaves the world and comes back.
+const STAYS: Duration = Duration::from_secs(30);
 /// How long before the end nothing befalls a client any more.
 const QUIET_END: Duration = Duration::from_secs(3);
 /// What a device says after its place was taken. Nobody must ever hear it.
@@ -60,6 +63,8 @@ pub(crate) struct Client {
     former: Option<Former>,
     mishap: Option<Mishap>,
     mishap_at: Duration,
+    /// When it leaves by its own will, if it ever does.
+    leaves_at: Option<Duration>,
     /// How many devices it has had.
     lives: u64,
     /// Its own ticks.
@@ -91,6 +96,8 @@ impl Client {
             former: None,
             mishap: plan.args.mishap(number),
             mishap_at: begin + MISHAP_EVERY.mul_f64(0.2 + 0.8 * share),
+            leaves_at: (plan.args.profile == Profile::Trade)
+                .then(|| begin + STAYS.mul_f64(0.2 + 0.8 * share)),
             lives: 0,
             ticks: 0,
             was_in: false,
@@ -245,6 +252,7 @@ impl Client {
             self.lost(&format!("did not get back in within the grace time{why}"), measured);
         }
         self.let_happen(plan, now, measured);
+        self.leave_and_return(plan, now, measured);
         let State::Playing(player) = &mut self.state else { return };
         self.brain.think(player, self.ticks);
         for waited in self.brain.round_trips() {
@@ -304,6 +312,27 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Leaves the world and connects again, when it has stayed for long enough and nothing is under way for it.
+    fn leave_and_return(&mut self, plan: &Plan, now: Duration, measured: &mut Measured) {
+        let Some(at) =
+            self.leaves_at.filter(|_| self.is_in() && self.second.is_none() && self.former.is_none())
+        else {
+            return;
+        };
+        let end = plan.args.ramp + plan.args.play;
+        let State::Playing(player) = &mut self.state else { return };
+        if now < at || now + QUIET_END > end || !player.is_complete() || player.unanswered() > 0 {
+            return;
+        }
+        self.leaves_at = Some(now + STAYS);
+        player.leave();
+        measured.add_counts(&player.counts());
+        measured.left += 1;
+        self.brain.has_left();
+        (self.seen, self.seen_tick, self.updated_at) = (PlayerCounts::default(), 0, None);
+        self.connect(plan, now, measured);
     }
 
     /// The second device takes the place of the first once it is in.
@@ -382,6 +411,7 @@ impl Client {
     fn take_leave_of_player(&mut self, measured: &mut Measured) {
         measured.acted_after_takeover += self.brain.heard().dreaded;
         measured.add_trades(self.brain.traded());
+        measured.done += self.brain.done();
         measured.receipts.extend_from_slice(self.brain.receipts());
         if let State::Playing(mut player) = std::mem::replace(&mut self.state, State::Gone) {
             player.leave();

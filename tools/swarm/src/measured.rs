@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use terrane::caravan::bots::TradedByBot;
+use terrane::caravan::bots::{DoneByBot, TradedByBot};
 use terrane::client::player::PlayerCounts;
 use terrane::ids::ActionId;
 
@@ -30,6 +30,10 @@ pub(crate) struct Measured {
     pub(crate) acted_after_takeover: u64,
     /// Of trades: done, refused by the game, and refused because the world could keep nothing.
     pub(crate) trades: TradedByBot,
+    /// What was done, kind by kind.
+    pub(crate) done: DoneByBot,
+    /// How often a client left the world by its own will.
+    pub(crate) left: u64,
     /// Which of them were done, if that is wanted.
     pub(crate) receipts: Vec<ActionId>,
     /// Clients that were told that the world does badly, and that it does well again.
@@ -110,6 +114,8 @@ impl Measured {
         self.taken_over += other.taken_over;
         self.acted_after_takeover += other.acted_after_takeover;
         self.add_trades(other.trades);
+        self.done += other.done;
+        self.left += other.left;
         self.receipts.extend_from_slice(&other.receipts);
         self.told_degraded += other.told_degraded;
         self.told_well += other.told_well;

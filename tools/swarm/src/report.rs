@@ -39,6 +39,18 @@ pub(crate) struct Report {
     trades: u64,
     trades_refused: u64,
     trades_not_kept: u64,
+    /// Of those that were done: purchases and sales, bounties, people hired, let go or mended, and errands.
+    deals: u64,
+    bounties: u64,
+    hires: u64,
+    quests: u64,
+    /// Battles that players heard the end of, characters that they became, parties founded, joined and left, and what they said.
+    battles: u64,
+    characters: u64,
+    parties: u64,
+    said: u64,
+    /// How often a player left the world by its own will, to come back.
+    left: u64,
     /// How often a client was told that the world does badly, and that it does well again.
     told_degraded: u64,
     told_well: u64,
@@ -98,6 +110,15 @@ impl Report {
             trades: measured.trades.done,
             trades_refused: measured.trades.refused,
             trades_not_kept: measured.trades.not_kept,
+            deals: measured.done.deals,
+            bounties: measured.done.bounties,
+            hires: measured.done.hires,
+            quests: measured.done.quests,
+            battles: measured.done.battles,
+            characters: measured.done.characters,
+            parties: measured.done.parties,
+            said: measured.done.said,
+            left: measured.left,
             told_degraded: measured.told_degraded,
             told_well: measured.told_well,
             seconds: (measured_for.as_secs_f64() * 1_000.0).round() / 1_000.0,
@@ -165,6 +186,18 @@ impl Report {
                 "  {trades} trades, {} refused by the game, {} because nothing could be kept",
                 self.trades_refused, self.trades_not_kept
             );
+            let _ = writeln!(
+                text,
+                "  {} purchases and sales, {} bounties, {} hires, {} errands; {} battles, {} characters, {} parties; left {} times",
+                self.deals,
+                self.bounties,
+                self.hires,
+                self.quests,
+                self.battles,
+                self.characters,
+                self.parties,
+                self.left
+            );
         }
         let mut line = |what: &str, p50: String, end: &str, last: String| {
             writeln!(text, "  {what:<26} p50 {p50:>8}   {end} {last:>8}").expect("writing into memory");
@@ -228,7 +261,8 @@ mod tests {
         let report = Report::new(2, Duration::from_secs(20), &measured());
         let json = serde_json::to_string(&report).unwrap();
         let keys = "clients, connected, lost, removed, returned, resumed, cuts, absences, taken_over, \
-                    acted_after_takeover, trades, trades_refused, trades_not_kept, told_degraded, told_well, seconds, updates, update_interval_ms_p50, \
+                    acted_after_takeover, trades, trades_refused, trades_not_kept, deals, bounties, hires, quests, battles, \
+                    characters, parties, said, left, told_degraded, told_well, seconds, updates, update_interval_ms_p50, \
                     update_interval_ms_p99, bytes_per_client_tick_p50, bytes_per_client_tick_p99, visible_p50, \
                     visible_max, action_rtt_ms_p50, action_rtt_ms_p99, audits, audits_inconclusive, \
                     audit_failures, decode_errors";

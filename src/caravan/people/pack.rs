@@ -1,0 +1,164 @@
+//! What a player carries besides silver: items, and how much of its pack is full.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bevy_ecs::change_detection::DetectChanges;
+
+use crate::prelude::*;
+use crate::reward::Name;
+
+use super::super::lore::{ItemId, Lore, is_item};
+
+/// So many kinds of items are told; nobody has as many slots.
+const KINDS_TOLD_MAX: usize = 64;
+
+/// Items, and how many of each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed(BTreeMap<ItemId, u64>);
+
+impl Packed {
+    /// What of these holdings is an item: what is neither a good nor people, nor part of what a player is.
+    #[must_use]
+    pub fn held(holdings: &Holdings) -> Self {
+        let mut items: BTreeMap<ItemId, u64> = BTreeMap::new();
+        for ((asset, _), amount) in &holdings.lots {
+            if !is_item(asset.as_str()) {
+                continue;
+            }
+            let Ok(id) = ItemId::new(asset.as_str()) else { continue };
+            if items.len() < KINDS_TOLD_MAX || items.contains_key(&id) {
+                *items.entry(id).or_default() += amount;
+            }
+        }
+        Self(items)
+    }
+
+    /// All of them, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (&ItemId, u64)> {
+        self.0.iter().map(|(id, count)| (id, *count))
+    }
+
+    /// How many of one are there.
+    #[must_use]
+    pub fn count(&self, id: &ItemId) -> u64 {
+        self.0.get(id).copied().unwrap_or(0)
+    }
+}
+
+/// Everything that may take slots: how much there is in each lot, since lots do not mix.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Lots(Vec<(Name, u64)>);
+
+impl Lots {
+    fn held(holdings: &Holdings) -> Self {
+        let lots = holdings.lots.iter().map(|((asset, _), amount)| (asset.clone(), *amount));
+        Self(lots.filter(|(asset, _)| !asset.as_str().contains('/')).collect())
+    }
+
+    /// How many slots they take, by what the files say of each.
+    fn slots(&self, lore: &Lore) -> u64 {
+        let tables = lore.reward_tables();
+        let slots = self.0.iter().filter_map(|(asset, amount)| Some(tables.asset(asset)?.slots(*amount)));
+        slots.sum()
+    }
+}
+
+/// What a player carries. Its own player sees it; what is worn has left it and is in the outfit.
+#[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
+#[sync(owner)]
+pub struct Pack {
+    /// Items and how many of each; goods are in the purse, and people in the retinue.
+    #[sync(broadcast, max_bytes = 1_300)]
+    pub items: Settled<Packed>,
+    /// Slots that items, goods and people take.
+    #[sync(broadcast)]
+    pub slots_used: u64,
+    /// Slots that there are.
+    #[sync(broadcast)]
+    pub slots: u64,
+    #[sync(server_only)]
+    lots: Settled<Lots>,
+}
+
+impl Settles for Pack {
+    fn settle(&mut self, holdings: &Holdings, pen: &Pen) {
+        pen.write(&mut self.items, Packed::held(holdings));
+        pen.write(&mut self.lots, Lots::held(holdings));
+    }
+}
+
+impl fmt::Display for Pack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (id, count) in self.items.iter() {
+            match count {
+                1 => write!(f, "{id}, ")?,
+                count => write!(f, "{count} {id}, ")?,
+            }
+        }
+        write!(f, "{} of {} slots used", self.slots_used, self.slots)
+    }
+}
+
+/// Counts the slots of every pack, by what the files say now.
+pub(in super::super) fn count_slots(lore: Res<Published<Lore>>, mut packs: Query<&mut Pack>) {
+    let slots = lore.reward_tables().slots();
+    for mut pack in &mut packs {
+        // What was counted stays so until the pack or the files change.
+        if !pack.is_changed() && !lore.is_changed() {
+            continue;
+        }
+        let slots_used = pack.lots.slots(&lore);
+        if (pack.slots_used, pack.slots) != (slots_used, slots) {
+            (pack.slots_used, pack.slots) = (slots_used, slots);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reward::Lot;
+
+    fn holdings(lots: &[(&'static str, u64, u64)]) -> Holdings {
+        let mut holdings = Holdings::default();
+        for &(asset, expires_ms, amount) in lots {
+            holdings.set(&Name::from(asset), Lot { expires_ms, instance: 0 }, amount);
+        }
+        holdings
+    }
+
+    /// E8: of all that a player holds a pack shows what is an item and nothing else, and its slots are those that the planner counts:
+    /// each lot by itself.
+    #[test]
+    fn a_pack_shows_items_and_counts_slots_as_the_planner_does() {
+        let held = holdings(&[
+            ("silver", 0, 900),
+            ("renown", 0, 5),
+            ("salt", 0, 21),
+            ("guard", 0, 11),
+            ("wounded", 50, 1),
+            ("wounded", 60, 2),
+            ("bandage", 0, 12),
+            ("spear", 0, 2),
+            ("worn/leather", 0, 1),
+            ("slot/body", 0, 1),
+            ("points", 0, 3),
+            ("fresh-starts", 0, 3),
+        ]);
+        let items = Packed::held(&held);
+        let told: Vec<String> = items.iter().map(|(id, count)| format!("{id} {count}")).collect();
+        assert_eq!(told, ["bandage 12", "spear 2"]);
+        // Salt 2, guards 2, wounded 1 and 1, bandages 2, spears 2.
+        assert_eq!(Lots::held(&held).slots(&Lore::shipped()), 10);
+        let mut many = Holdings::default();
+        for number in 0..500 {
+            many.set(&Name::new(&format!("thing-{number}")).unwrap(), Lot::PLAIN, 1);
+        }
+        assert_eq!(
+            Packed::held(&many).iter().count(),
+            KINDS_TOLD_MAX,
+            "whatever is held, what is told is bounded"
+        );
+    }
+}
