@@ -65,7 +65,7 @@ const TRADE_EVERY: u64 = 30;
 const GROW_EVERY: u64 = 120;
 /// Every so many ticks a trader does something about its party.
 const PARTY_EVERY: u64 = 80;
-/// Every so many ticks a trader looks whether it has to fight.
+/// Every so many ticks a bot looks whether it has to fight.
 const FIGHT_EVERY: u64 = 10;
 /// One player in so many tries to appoint others: in a world that knows who its game masters are, the first may.
 const APPOINTS_EVERY: u64 = 100;
@@ -230,7 +230,8 @@ impl BotBrain {
             let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), PARTY);
             self.fellowship.turn(player, &mut self.trading, &mut chance);
         }
-        if self.profile == BotProfile::Trade && turn.is_multiple_of(FIGHT_EVERY) {
+        // Whoever goes far from any node may be attacked.
+        if turn.is_multiple_of(FIGHT_EVERY) {
             let mut chance = Random::new(self.seed, NetId(self.number), TickNumber(tick), FIGHT);
             self.trading.fight(player, &mut chance);
         }

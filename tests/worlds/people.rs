@@ -316,6 +316,8 @@ fn a_character_goes_along_over_borders() {
     let (mut world, anna) = world_of("anna");
     assert_eq!(one(&mut world, anna, &create("drover")), None);
     let before: Character = own(&world, anna);
+    // Nobody attacks her: who fights gets no coach.
+    crate::war::with_campaigns(&mut world, |_, campaign| campaign.safe_until = u64::MAX);
     world[anna].act(&March { to: NodeId(0) }).expect("sent");
     world.run(400);
     let bob = world.connect("bob");

@@ -127,7 +127,7 @@ impl Plugin for PostPlugin {
             .delivers(LETTER, move |delivery: &Delivery| {
                 office.take(delivery.id, read(delivery)?).map_err(|error| error.to_string())
             })
-            .add_systems(Tick, hand_out.in_set(TickSystems::Settle));
+            .add_systems(Tick, hand_out.after(super::campaign::settle_battles).in_set(TickSystems::Settle));
     }
 }
 
