@@ -77,7 +77,7 @@ fn what_is_traded_is_conserved_and_every_store_agrees_with_its_house() {
         assert_eq!(bank.query(unequal), Vec::<Vec<String>>::new());
         assert_eq!(bank.conservation(), Vec::<String>::new());
         let [trades, bounties, battles, hires, errands] = traded.counts;
-        assert!(trades > 100 && bounties > 5 && hires > 20, "{:?}", traded.counts);
+        assert!(trades > 100 && bounties > 2 && hires > 20, "{:?}", traded.counts);
         assert!(battles > 20 && errands > 2, "{:?}", traded.counts);
         // A battle leaves one row, and every round that led to it one.
         let number = |sql: &str| bank.query(sql)[0][0].parse::<u64>().expect("a number");
@@ -105,8 +105,8 @@ fn what_is_traded_is_conserved_and_every_store_agrees_with_its_house() {
     assert_eq!((one.counts, one.done), (many.counts, many.done));
     // A13: traders do all that players do, and count it kind by kind.
     let DoneByBot { deals, bounties, hires, quests, battles, characters, parties, said } = one.done;
-    assert!(deals > 100 && bounties > 5 && hires > 20 && quests > 2, "{:?}", one.done);
-    assert!(battles > 20 && characters > 10 && parties > 10 && said > 50, "{:?}", one.done);
+    assert!(deals > 100 && bounties > 2 && hires > 20 && quests > 2, "{:?}", one.done);
+    assert!(battles > 20 && characters > 10 && parties > 4 && said > 50, "{:?}", one.done);
     // What a purse shows is what the save says.
     for client in one.world.clients() {
         let player = &client.welcome().expect("in").player;
