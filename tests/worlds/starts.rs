@@ -146,6 +146,26 @@ fn a_configuration_anywhere_runs_with_its_own_map_or_the_games() {
     assert!(place.ends(2, "config check mini.toml").contains("none.key"));
 }
 
+/// A13, C5: bots leave the world and come back to what they had; none is lost by it, and the game comes to the same end on every layout.
+#[test]
+fn bots_leave_and_return_and_the_end_is_the_same_on_every_layout() {
+    let ends = ["1x1", "2x2"].map(|grid| {
+        let place = Place::new();
+        let output = place.run(&format!(
+            "{FREE} --fast --ticks 2700 --npcs 30 --bots 12 --grid {grid} --audit-every 20 --report json"
+        ));
+        let told = report(&output);
+        let count = |name: &str| told[name].as_u64().unwrap_or_default();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!((count("bots_lost"), count("bots_audit_failures"), count("bots_decode_errors")), (0, 0, 0));
+        assert!(count("bots_left") >= 10 && count("bots_returned") >= 10, "{grid}: {told}");
+        assert!(count("bots_returned") <= count("bots_left"), "{grid}: {told}");
+        told["fingerprint"].clone()
+    });
+    assert!(!ends[0].is_null());
+    assert_eq!(ends[0], ends[1]);
+}
+
 /// What was fixed when the world was created: a flag insists and is refused, a file is told once, by key.
 #[test]
 fn a_file_that_asks_for_another_seed_or_grid_is_told_once_by_key() {

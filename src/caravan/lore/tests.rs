@@ -263,6 +263,12 @@ const CASES: &[Case] = &[
     ),
     (
         "loot.toml",
+        "id = \"escort\"",
+        "id = \"convoy\"",
+        "loot.toml:1:1: loot is without escort; expected what those leave who lie in wait on the roads; add it",
+    ),
+    (
+        "loot.toml",
         "asset = \"silver\", least = 10, most = 60",
         "",
         "loot.toml:7:11: loot.strongbox.always is without either; expected an `asset` or a `table`; name one, or take it out",
@@ -406,6 +412,26 @@ fn every_rule_of_the_files_is_told_in_exact_words() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// E7: what is wrong with the map is told in exact words, with its line.
+#[test]
+fn every_rule_of_the_names_on_a_map_is_told_in_exact_words() {
+    let node = |name: &str, x: u32| format!("[[node]]\nname = \"{name}\"\nx = {x}\ny = 1\n");
+    let problem = |names: &[&str]| {
+        let nodes: String = (1..).zip(names).map(|(x, name)| node(name, x)).collect();
+        let read = Roads::parse("roads.toml", &format!("road = []\n{nodes}"), super::super::roads::EVERYWHERE);
+        read.unwrap_err().to_string()
+    };
+    let long = "a".repeat(41);
+    let expected = "expected a name with letters or digits, of at most 40 characters";
+    assert_eq!(problem(&["a", "?!"]), format!("roads.toml:7: node `?!`: {expected}"));
+    assert_eq!(problem(&["a", &long]), format!("roads.toml:7: node `{long}`: {expected}"));
+    assert_eq!(
+        problem(&["Old Mill", "Old-mill"]),
+        "roads.toml:7: `Old-mill` and `Old Mill` would share one store: make their names differ more"
+    );
+    assert_eq!(problem(&["a"]), "roads.toml:1: 1 nodes: expected 2 to 65535");
 }
 
 /// E7: what is wrong in one file hides nothing of another, and is not told again by what rests on it.
