@@ -181,6 +181,9 @@ fn who_breaks_off_a_march_stands() {
 /// Whom everybody met, and whether they fought, in which tick; what was settled, by player; and who came of it with how much renown.
 type Met = (Vec<(u64, usize, Encounter)>, Vec<Vec<String>>, Vec<Vec<String>>);
 
+/// Those who travel together.
+const FELLOWS: [usize; 2] = [9, 10];
+
 fn travel(grid: [u32; 2], threads: usize) -> Met {
     const TRAVELLERS: usize = 12;
     let settings = WorldSettings { grid, threads, check_invariants: true, ..WorldSettings::default() };
@@ -192,8 +195,8 @@ fn travel(grid: [u32; 2], threads: usize) -> Met {
         let origin = ["soldier", "runner", "trader"][number % 3];
         let origin = OriginId::new(origin).expect("a name");
         world[client].act(&CreateCharacter { origin, skills: Vec::new() }).expect("sent");
-        // Of the last two both are of one party, and of sides that are at odds.
-        let party = (number + 2 >= TRAVELLERS).then_some(PartyId(9));
+        // Two whose sides are at odds are of one party.
+        let party = FELLOWS.contains(&number).then_some(PartyId(9));
         world[client].act(&JoinParty { party }).expect("sent");
     }
     world.run(20);
@@ -241,7 +244,7 @@ fn players_who_meet_on_the_roads_fight_if_their_sides_are_at_odds_on_every_layou
         let is_odd =
             [side(*number), side(other)].iter().all(|side| *side != "guilds") && side(*number) != side(other);
         assert_eq!(*is_hostile, is_odd, "{number} {other}");
-        assert!(*number < 10 || other < 10, "fellows do not meet");
+        assert!(![*number, other].iter().all(|one| FELLOWS.contains(one)), "fellows do not meet");
         hostile += usize::from(*is_hostile);
         *both.entry((*number.min(&other), *number.max(&other))).or_default() += 1;
     }

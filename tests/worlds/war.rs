@@ -48,7 +48,7 @@ fn attack(world: &mut TestWorld, player: &str, band: Band, (foes, strength): (u1
     with_campaigns(world, |name, campaign| {
         if name == player {
             (campaign.band, campaign.foes, campaign.strength, campaign.health) =
-                (Some(band), foes, strength, 5);
+                (Some(band), foes, strength, 40);
             (campaign.round, campaign.order) = (1, Order::Attack);
             (campaign.begun, campaign.begun_ms) = (context.tick.0, context.now_ms);
             campaign.round_ends = context.tick.0 + 1;
@@ -138,7 +138,7 @@ fn fellows_who_are_near_add_to_fame_and_nobody_else_does() {
     for name in ["anna", "carol"] {
         attack(&mut world, name, Band::Raiders, (1, 0.1));
     }
-    world.run(120);
+    world.run(900);
     let renown = |client: ClientId| *own::<Retinue>(&world, client).renown;
     let fame = Band::Raiders.fame();
     assert_eq!([renown(clients[0]), renown(clients[2])], [fame * 110 / 100, fame]);
