@@ -157,7 +157,10 @@ fn bots_leave_and_return_and_the_end_is_the_same_on_every_layout() {
         let told = report(&output);
         let count = |name: &str| told[name].as_u64().unwrap_or_default();
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        assert_eq!((count("bots_lost"), count("bots_audit_failures"), count("bots_decode_errors")), (0, 0, 0));
+        assert_eq!(
+            (count("bots_lost"), count("bots_audit_failures"), count("bots_decode_errors")),
+            (0, 0, 0)
+        );
         assert!(count("bots_left") >= 10 && count("bots_returned") >= 10, "{grid}: {told}");
         assert!(count("bots_returned") <= count("bots_left"), "{grid}: {told}");
         told["fingerprint"].clone()

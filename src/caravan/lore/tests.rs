@@ -420,7 +420,8 @@ fn every_rule_of_the_names_on_a_map_is_told_in_exact_words() {
     let node = |name: &str, x: u32| format!("[[node]]\nname = \"{name}\"\nx = {x}\ny = 1\n");
     let problem = |names: &[&str]| {
         let nodes: String = (1..).zip(names).map(|(x, name)| node(name, x)).collect();
-        let read = Roads::parse("roads.toml", &format!("road = []\n{nodes}"), super::super::roads::EVERYWHERE);
+        let read =
+            Roads::parse("roads.toml", &format!("road = []\n{nodes}"), super::super::roads::EVERYWHERE);
         read.unwrap_err().to_string()
     };
     let long = "a".repeat(41);
