@@ -246,7 +246,9 @@ mod tests {
         scene.roads = vec![[Vec2::new(-300.0, 0.0), Vec2::new(9.0, 0.0)]];
         scene.nodes = (1..9u16).map(|n| mark(f32::from(n) * 100.0, 0.0, 'O', &format!("Town {n}"))).collect();
         let lines = draw(&scene, 100, 24);
-        let row = lines.iter().find(|line| line.contains('@')).expect("drawn");
+        // Before the list of what is near.
+        let map = |line: &str| line.split_once('|').map_or(String::new(), |(map, _)| map.to_owned());
+        let row = lines.iter().map(|line| map(line)).find(|map| map.contains('@')).expect("drawn");
         let (before, after) = row.split_once('@').expect("in it");
         assert!(before.matches('.').count() > 10 && after.contains(". ."), "{row:?}");
         assert!(lines[0].contains("| O Town 1 100 m E") && lines[2].contains("Town 3"), "{lines:#?}");

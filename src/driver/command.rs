@@ -121,7 +121,8 @@ impl WorldServer {
     }
 
     /// Adds what depends on the configuration, before a world runs: published data, avatars, NPCs. What is sent is registered
-    /// before, since clients are made of the game without settings: a setup that does is refused. An error ends the program with exit code 2 and this text. `terrane config check` calls it too, and forgets the outcome.
+    /// before, since the client of this program is made of the game without settings; a setup that does it is warned of. An
+    /// error ends the program with exit code 2 and this text. `terrane config check` calls it too, and forgets the outcome.
     #[must_use]
     pub fn setup(
         mut self,

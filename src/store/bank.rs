@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use super::commit::{self, Memory, PlanOutcome, Rules};
+use super::courier::Couriers;
 use super::fence::Fence;
 use super::game::GameStore;
 use super::outbox::{Delivery, OutboxWork};
@@ -87,6 +88,32 @@ impl Bank {
     pub fn find_claim(&self, number: u64, claim: &Claim) -> Option<PlanOutcome> {
         let Vault { connection, memory, .. } = &mut *self.vault();
         commit::find_claim(connection, &mut memory.names, number, claim, 0).expect("there is memory")
+    }
+
+    /// Lets everything be delivered that is due, writes down what came of it, and gives what was delivered.
+    ///
+    /// # Panics
+    /// When SQLite fails in memory.
+    #[must_use = "the world hears of it"]
+    pub fn deliver(&self, couriers: &mut Couriers, now_ms: u64) -> Vec<Delivery> {
+        let mut work = OutboxWork { now_ms, wanted: u32::MAX, ..OutboxWork::default() };
+        let due = self.outbox(&work);
+        work.wanted = 0;
+        let mut delivered = Vec::new();
+        for delivery in due {
+            match couriers.deliver(&delivery) {
+                Ok(()) => {
+                    work.done.push(delivery.id);
+                    delivered.push(delivery);
+                }
+                Err(why) => work.failed.push((delivery.id, why)),
+            }
+        }
+        if !work.done.is_empty() || !work.failed.is_empty() {
+            let left = self.outbox(&work);
+            debug_assert!(left.is_empty(), "none is asked for");
+        }
+        delivered
     }
 
     /// One turn of the outbox, as [`Store::outbox`](super::Store::outbox).

@@ -11,7 +11,7 @@ use crate::reference::LoadedReference;
 use crate::reward::{Account, CommitBatch, Holdings, RewardTables};
 use crate::server::{TickInput, TickOutput};
 use crate::store::game::GameStore;
-use crate::store::{Bank, ClaimAnswer, Couriers, Delivery, OutboxWork, ReferenceWrite};
+use crate::store::{Bank, ClaimAnswer, Couriers, Delivery, ReferenceWrite};
 
 /// What a [`TestWorld`](super::TestWorld) keeps of players. Answers come in the tick after the one that asked, unless a
 /// fault is planted.
@@ -177,22 +177,8 @@ impl TestPlayers {
 
     /// Lets everything be delivered that is due, and writes down what came of it.
     pub(super) fn deliver(&mut self, couriers: &mut Couriers, now_ms: u64) {
-        let mut work = OutboxWork { now_ms, wanted: u32::MAX, ..OutboxWork::default() };
-        let due = self.bank().outbox(&work);
-        work.wanted = 0;
-        for delivery in due {
-            match couriers.deliver(&delivery) {
-                Ok(()) => {
-                    work.done.push(delivery.id);
-                    self.delivered.push(delivery);
-                }
-                Err(why) => work.failed.push((delivery.id, why)),
-            }
-        }
-        if !work.done.is_empty() || !work.failed.is_empty() {
-            let left = self.bank().outbox(&work);
-            debug_assert!(left.is_empty(), "none is asked for");
-        }
+        let delivered = self.bank().deliver(couriers, now_ms);
+        self.delivered.extend(delivered);
     }
 
     fn carry_out(&mut self, request: PlayerRequest, input: &mut TickInput) {

@@ -115,6 +115,7 @@ impl PacedWorld {
             let mut server = caravan_game(ServerBuilder::default(), Roads::shipped())
                 .build(WorldSettings { keeps_players: true, ..settings.clone() }, None)
                 .expect("the shipped game is sound");
+            let mut couriers = server.take_couriers();
             let bank = Bank::new(server.reward_tables().assets(), server.game_store().clone());
             let mut stored = TickInput::default();
             let begun_ms =
@@ -132,8 +133,10 @@ impl PacedWorld {
                 let mut input =
                     TickInput { tick, now_ms: begun_ms + tick.0 * 50, ..std::mem::take(&mut stored) };
                 exchange.gather(&mut input);
+                let now_ms = input.now_ms;
                 let mut output = server.tick(input);
                 keep(&bank, &mut output, &mut stored);
+                stored.delivered.extend(bank.deliver(&mut couriers, now_ms));
                 each(&mut server, &mut output);
                 exchange.dispatch(&mut output.messages);
                 last = output.report;

@@ -34,7 +34,7 @@ const SHOWN: &[(&str, Shown)] = &[
         "TradeRefusal::QuotaUsed",
         In("trade_refused.txt", " more loads with players until its quota begins anew in"),
     ),
-    ("TradeRefusal::HadAlready", In("a_bounty.txt", "was paid to you")),
+    ("TradeRefusal::HadAlready", By("reasons_against_a_trade_are_typed")),
     ("TradeRefusal::BoughtHere", In("a_bounty.txt", "you bought that good here")),
     ("TradeRefusal::Value", In("trade.txt", ", and")),
     ("HandsRefusal::NoNode", In("hiring.txt", "there is no trade node within")),

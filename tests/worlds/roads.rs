@@ -152,7 +152,7 @@ fn what_is_too_heavy_slows_who_steers_by_hand() {
         }
     }
     let slow = walks(&mut world);
-    assert!(slow < WALK_M_S_MAX && slow >= WALK_M_S_MAX / 2.0, "{slow}");
+    assert!((WALK_M_S_MAX / 2.0..WALK_M_S_MAX).contains(&slow), "{slow}");
 }
 
 /// E10: a march that is broken off, by word or by the coach, ends where one is; who walks by itself afterwards is not stopped.

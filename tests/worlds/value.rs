@@ -199,7 +199,8 @@ impl Plugin for AsksAgain {
                 rewards.ask(NetId::WORLD, ClaimKey(u128::from(number) << 80), fee);
             }
         };
-        app.init_resource::<CommittedKeys>().add_systems(Tick, ask.in_set(TickSystems::Settle));
+        app.init_resource::<CommittedKeys>()
+            .add_systems(Tick, ask.in_set(TickSystems::Settle).after(welcome));
     }
 }
 

@@ -10,8 +10,11 @@ use crate::reward::Name;
 
 use super::super::lore::{ItemId, Lore, is_item};
 
-/// So many kinds of items are told; nobody has as many slots.
-const KINDS_TOLD_MAX: usize = 64;
+/// Items take at most so many bytes, since each change tells all of them: of more kinds than fit, the first by name are told. Of names
+/// like those in the files that come with the game that is more than two dozen.
+const ITEMS_BYTES_MAX: usize = 500;
+/// What a kind takes beside its name, at most: the length of that, and how many there are.
+const KIND_BYTES_MAX: usize = 1 + 9;
 
 /// Items, and how many of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,15 +24,21 @@ impl Packed {
     /// What of these holdings is an item: what is neither a good nor people, nor part of what a player is.
     #[must_use]
     pub fn held(holdings: &Holdings) -> Self {
-        let mut items: BTreeMap<ItemId, u64> = BTreeMap::new();
+        let (mut items, mut bytes) = (BTreeMap::<ItemId, u64>::new(), 0);
         for ((asset, _), amount) in &holdings.lots {
             if !is_item(asset.as_str()) {
                 continue;
             }
             let Ok(id) = ItemId::new(asset.as_str()) else { continue };
-            if items.len() < KINDS_TOLD_MAX || items.contains_key(&id) {
-                *items.entry(id).or_default() += amount;
+            if let Some(known) = items.get_mut(&id) {
+                *known += amount;
+                continue;
             }
+            bytes += KIND_BYTES_MAX + asset.as_str().len();
+            if bytes > ITEMS_BYTES_MAX {
+                break;
+            }
+            items.insert(id, *amount);
         }
         Self(items)
     }
@@ -69,7 +78,7 @@ impl Lots {
 #[sync(owner)]
 pub struct Pack {
     /// Items and how many of each; goods are in the purse, and people in the retinue.
-    #[sync(broadcast, max_bytes = 1_300)]
+    #[sync(broadcast, max_bytes = 512)]
     pub items: Settled<Packed>,
     /// Slots that items, goods and people take.
     #[sync(broadcast)]
@@ -151,14 +160,13 @@ mod tests {
         assert_eq!(told, ["bandage 12", "spear 2"]);
         // Salt 2, guards 2, wounded 1 and 1, bandages 2, spears 2.
         assert_eq!(Lots::held(&held).slots(&Lore::shipped()), 10);
+        // Whatever is held, what is told is bounded.
         let mut many = Holdings::default();
-        for number in 0..500 {
-            many.set(&Name::new(&format!("thing-{number}")).unwrap(), Lot::PLAIN, 1);
+        for number in 100..500 {
+            many.set(&Name::new(&format!("thing-{number}")).unwrap(), Lot::PLAIN, u64::MAX);
         }
-        assert_eq!(
-            Packed::held(&many).iter().count(),
-            KINDS_TOLD_MAX,
-            "whatever is held, what is told is bounded"
-        );
+        let told = Packed::held(&many);
+        let bytes = crate::protocol::codec::encode(&told).len();
+        assert!(bytes <= 512 && told.iter().count() > 20, "{bytes} bytes of {} kinds", told.iter().count());
     }
 }

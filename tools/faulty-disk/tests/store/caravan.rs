@@ -52,7 +52,7 @@ const USE_CASES: [&str; 20] = [
 ];
 /// Players, and how long they play at most until all of it has happened.
 const PLAYERS: u64 = 40;
-const TICKS_MAX: u64 = 12_000;
+const TICKS_MAX: u64 = 12_500;
 
 /// Every table, row by row.
 type Dump = BTreeMap<String, Vec<String>>;
