@@ -105,7 +105,8 @@ def main():
                 args.bin, folder, config, "--npcs", 2000, "--max-players", 2 * args.clients, "--audit-every", 5, saves=disk,
             ).start()
             watch = Watch(world)
-            swarm = world.swarm("--clients", args.clients, "--seconds", seconds, "--profile", "trade", "--ramp", 5)
+            # Everybody is to be told of the trouble: nobody leaves.
+            swarm = world.swarm("--clients", args.clients, "--seconds", seconds, "--profile", "trade", "--ramp", 5, "--stays")
             acts = Acts()
             for number, (what, trouble) in enumerate(troubles.items()):
                 acts.at(25 + number * (args.trouble_s + REST_S), f"the store is {what}, {args.trouble_s} s long")

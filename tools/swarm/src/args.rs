@@ -69,6 +69,9 @@ pub(crate) struct Args {
     /// do nothing more. Together with the two above at most 100.
     #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = percent)]
     pub(crate) takeover: f32,
+    /// Nobody leaves the world of its own will, as players of the trade profile do now and then.
+    #[arg(long, conflicts_with = "abuse")]
+    pub(crate) stays: bool,
     /// The loopback address that the clients come from. Of IPv4 alone.
     #[arg(long, value_name = "IP", value_parser = own_address)]
     pub(crate) from: Option<Ipv4Addr>,

@@ -96,7 +96,7 @@ impl Client {
             former: None,
             mishap: plan.args.mishap(number),
             mishap_at: begin + MISHAP_EVERY.mul_f64(0.2 + 0.8 * share),
-            leaves_at: (plan.args.profile == Profile::Trade)
+            leaves_at: (plan.args.profile == Profile::Trade && !plan.args.stays)
                 .then(|| begin + STAYS.mul_f64(0.2 + 0.8 * share)),
             lives: 0,
             ticks: 0,
@@ -323,7 +323,8 @@ impl Client {
         };
         let end = plan.args.ramp + plan.args.play;
         let State::Playing(player) = &mut self.state else { return };
-        if now < at || now + QUIET_END > end || !player.is_complete() || player.unanswered() > 0 {
+        let is_well = *player.health() == Health::Normal;
+        if now < at || now + QUIET_END > end || !is_well || !player.is_complete() || player.unanswered() > 0 {
             return;
         }
         self.leaves_at = Some(now + STAYS);
