@@ -228,7 +228,7 @@ fn a_person_at_a_terminal_is_answered() {
         "anna at (",
         "walk DIR|DEGREES [SPEED]",
         "there is no command `fly`: `help` tells those there are",
-        "done after",
+        " ms: say good evening",
         "anna: \"good evening\"",
         "0 decode errors",
     ] {

@@ -124,7 +124,12 @@ pub enum Command<C> {
     /// Leave.
     Quit,
     /// One of the game's.
-    Game(C),
+    Game {
+        /// As it was written: its answer is told with it.
+        line: String,
+        /// What it means.
+        command: C,
+    },
 }
 
 const VERBS: &[Verb] = &[
@@ -233,7 +238,7 @@ impl<G: ClientGame> Console<G> {
             "wait" => Command::Wait(parse_seconds("wait", rest)?),
             "quit" | "exit" => nothing_else(verb, rest, Command::Quit)?,
             _ => match self.game.parse(verb, rest) {
-                Some(command) => Command::Game(command?),
+                Some(command) => Command::Game { line: line.to_owned(), command: command? },
                 None => return Err(format!("there is no command `{verb}`: `help` tells those there are")),
             },
         };
@@ -267,10 +272,10 @@ impl<G: ClientGame> Console<G> {
             },
             Command::Stats => stats(player),
             Command::Wait(_) | Command::Quit => String::new(),
-            Command::Game(command) => match self.game.run(player, command)? {
+            Command::Game { line, command } => match self.game.run(player, command)? {
                 Done::Said(text) => text,
                 Done::Asked(id) => {
-                    self.asked.insert(id, format!("{command:?}"));
+                    self.asked.insert(id, line.clone());
                     (self.last_asked, self.last_answer) = (Some(id), None);
                     String::new()
                 }

@@ -101,6 +101,37 @@ fn a_battle_that_ends_while_the_store_does_not_work_is_settled_when_it_does() {
     assert_eq!((chronicle.waiting(), chronicle.left_out()), (0, 0));
 }
 
+/// E2, E10: nobody gets out of a defeat by leaving before it is settled, and nobody loses a victory: it is settled when the player is back.
+#[test]
+fn a_battle_of_whoever_leaves_before_it_is_settled_is_settled_on_return() {
+    let (mut world, clients) = world_of(&["anna"], 0);
+    let silver = |world: &TestWorld| {
+        let bank = world.players().bank();
+        bank.holdings(&Account::from(&PlayerId::new("anna").expect("a name"))).amount(&"silver".into())
+    };
+    let before = silver(&world);
+    assert!(before >= 100, "{before}");
+    attack(&mut world, "anna", Band::Cutpurses, (9, 1_000.0));
+    for _ in 0..40 {
+        world.tick();
+        if !own::<Campaign>(&world, clients[0]).is_fighting() {
+            break;
+        }
+    }
+    assert!(!own::<Campaign>(&world, clients[0]).is_fighting(), "she is beaten");
+    world[clients[0]].leave();
+    world.run(300);
+    let waiting = world.server().node().resource::<Battles>().waiting();
+    assert_eq!((waiting, silver(&world)), (1, before), "it was not asked for in the tick in which it ended");
+    let back = world.connect("anna");
+    world.run(20);
+    let told = news(&mut world, back);
+    assert!(matches!(&told[..], [BattleNews { end: End::Lost, is_void: false, .. }]), "{told:?}");
+    assert_eq!((silver(&world), rows(&world)), (before - before / 10, 1));
+    let battles = world.server().node().resource::<Battles>();
+    assert_eq!((battles.settled(), battles.waiting(), battles.given_up()), (1, 0, 0));
+}
+
 /// E2: nobody is told how a battle ended before that is committed.
 #[test]
 fn nobody_is_told_of_a_battle_before_it_is_committed() {

@@ -17,6 +17,8 @@ use super::spoils::{Spoils, Toll};
 const TRIES_MAX: u8 = 5;
 /// While nothing of value changes hands, or too much of a player waits, it is asked for again after so many ticks: that is no try.
 pub(super) const ASKS_AGAIN_TICKS: u64 = 200;
+/// For so long a settlement waits for a player who has left, s: what the player holds is known while it is in the world.
+const WAITS_FOR_PLAYER_S: f32 = 3_600.0;
 /// So many settlements may wait; a battle that ends beyond is for nothing.
 const WAITING_MAX: usize = 10_000;
 /// How many fellows count.
@@ -98,7 +100,8 @@ impl Battles {
         self.waiting.len()
     }
 
-    /// How many were given up since the start: too many waited, or their settlements were refused again and again.
+    /// How many were given up since the start: too many waited, their players did not come back, or their settlements were refused again
+    /// and again.
     #[must_use]
     pub fn given_up(&self) -> u64 {
         self.given_up
@@ -121,6 +124,22 @@ impl Battles {
             );
             self.given_up += count as u64;
         }
+    }
+
+    /// Gives up those whose players have not come back for so many ticks.
+    fn give_up_absent(&mut self, is_here: impl Fn(&PlayerId) -> bool, now: u64, ticks: u64) {
+        let Self { waiting, given_up, .. } = self;
+        waiting.retain(|_, Waiting { spoils, asked, .. }| {
+            let is_absent = asked.is_none() && spoils.ended + ticks < now && !is_here(&spoils.player);
+            if is_absent {
+                let Spoils { player, band, .. } = spoils;
+                tracing::info!(
+                    "{player} left before its battle against {band} was settled, and does not come back"
+                );
+                *given_up += 1;
+            }
+            !is_absent
+        });
     }
 
     /// Hears what came of a settlement. Gives what is to be told, and about whom, if that was the last word.
@@ -209,10 +228,11 @@ pub(in super::super) fn bring_spoils(world: &mut World) {
     world.resource_mut::<Chronicle>().tell(begun, rounds, now);
 }
 
-/// Asks for what battles came to, again with what there is where it was refused, and tells of what is committed.
+/// Asks for what battles came to, again with what there is where it was refused, and tells of what is committed. Nobody gets out of it by
+/// leaving: it waits until the player is back.
 pub(in super::super) fn settle_battles(
     mut rewards: RewardsOfNode,
-    book: Res<Book>,
+    (book, sessions): (Res<Book>, Res<Sessions>),
     lore: Res<Published<Lore>>,
     context: Res<NodeContext>,
     mut battles: ResMut<Battles>,
@@ -229,12 +249,19 @@ pub(in super::super) fn settle_battles(
             events.send(by, Audience::ViewersOf(by), news);
         }
     }
-    let nothing = Holdings::default();
+    if now.is_multiple_of(ASKS_AGAIN_TICKS) {
+        battles.give_up_absent(|player| book.get(player).is_some(), now, context.0.ticks(WAITS_FOR_PLAYER_S));
+    }
     for (&number, waiting) in &mut battles.waiting {
         if waiting.asked.is_some() || now < waiting.not_before {
             continue;
         }
-        let holdings = book.get(&waiting.spoils.player).unwrap_or(&nothing);
+        let player = &waiting.spoils.player;
+        let (Some(holdings), Some(session)) = (book.get(player), sessions.of_player(player)) else {
+            continue;
+        };
+        // Whoever was away has another avatar now.
+        waiting.spoils.by = session.avatar;
         let (key, (request, toll)) =
             (waiting.spoils.key(now_ms), waiting.spoils.request(lore.reward_tables(), holdings, now_ms));
         waiting.asked = Some((key, toll));
@@ -317,6 +344,20 @@ mod tests {
         let told = battles.hear(key, Err(&PlanRefusal::Compensation { number: 7 }), 1);
         assert!(told.is_some_and(|(_, news)| news.is_void), "it is the operator's now");
         assert_eq!((battles.settled(), battles.waiting(), battles.given_up()), (1, 0, 2));
+    }
+
+    /// E10: a settlement waits for a player who has left, but not for ever; one that is on its way, or whose player is here, stays.
+    #[test]
+    fn a_settlement_waits_for_its_player_and_not_for_ever() {
+        let mut battles = Battles::default();
+        battles.take_up((1..=3).map(spoils).collect());
+        ask(&mut battles, 2, 1);
+        let here = PlayerId::new("player 3").unwrap();
+        battles.give_up_absent(|player| *player == here, 9 + 100, 100);
+        assert_eq!((battles.waiting(), battles.given_up()), (3, 0));
+        battles.give_up_absent(|player| *player == here, 10 + 100, 100);
+        assert_eq!((battles.waiting(), battles.given_up()), (2, 1));
+        assert!(!battles.waiting.contains_key(&1));
     }
 
     /// Whatever happens, so many settlements wait at most; those beyond are counted, and their players will be told.

@@ -71,6 +71,8 @@ pub(crate) struct Client {
     ticks: u64,
     /// Whether it was ever in the world.
     was_in: bool,
+    /// For how long the world said that it waits for who is cut off.
+    world_waits: Duration,
     /// Whether the last that it was told of the world's health is that it does badly.
     is_told_degraded: bool,
     /// Since when it has wanted in, while it is not.
@@ -101,6 +103,7 @@ impl Client {
             lives: 0,
             ticks: 0,
             was_in: false,
+            world_waits: Duration::ZERO,
             is_told_degraded: false,
             out_since: None,
             polled_at: begin,
@@ -132,13 +135,10 @@ impl Client {
         matches!(self.state, State::Playing(_)) && self.out_since.is_none()
     }
 
-    /// How long it may be out: as long as the world would wait for it, and long enough for one attempt.
+    /// How long it may be out: as long as the world would wait for it, and long enough for one attempt. Who left by its own will and is on
+    /// its way back has as much: a world that dies meanwhile is silent for as long to it as to everybody.
     fn grace(&self) -> Duration {
-        let State::Playing(player) = &self.state else { return GRACE };
-        let of_world = player
-            .welcome()
-            .map_or(Duration::ZERO, |welcome| Duration::from_secs(u64::from(welcome.grace_s)));
-        of_world.max(GRACE)
+        self.world_waits.max(GRACE)
     }
 
     /// Takes what has come, and notes it.
@@ -172,6 +172,9 @@ impl Client {
         self.seen = counts;
         let news: Vec<PlayerNews> = player.news().collect();
         let ended = player.ended().cloned();
+        if let Some(welcome) = player.welcome() {
+            self.world_waits = Duration::from_secs(u64::from(welcome.grace_s));
+        }
         for news in news {
             match news {
                 PlayerNews::Connected => self.came_in(false, measured),
