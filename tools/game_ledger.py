@@ -8,6 +8,8 @@ PLAYER, MARKET = "player", "market/"
 BANDS = ("bandits", "wardens", "smugglers", "guilds")
 LOOT = {(band, PLAYER) for band in BANDS}
 LOST = {(PLAYER, band) for band in BANDS}
+# Where what a character had goes when it ends.
+LEFT_SILVER, LEFT_GOODS = (PLAYER, "treasury"), (PLAYER, "limbo")
 
 # Of silver and of goods: from whom and to whom they may go, by use case. What begins with the name of a house is that house.
 FLOWS = {
@@ -18,19 +20,19 @@ FLOWS = {
         "hire": {(PLAYER, MARKET)},
         "mend": {(PLAYER, MARKET)},
         "errand": {("guild", PLAYER), ("bandits", PLAYER)},
-        "battle": LOOT | LOST,
+        "battle": LOOT | LOST | {LEFT_SILVER},
         "welcome": {("treasury", PLAYER)},
         "create-character": {("treasury", PLAYER), (PLAYER, "treasury")},
-        "delete-character": {(PLAYER, "treasury")},
+        "delete-character": {LEFT_SILVER},
     },
     "goods": {
         "buy": {(MARKET, PLAYER)},
         "sell": {(PLAYER, MARKET)},
         "bounty": {(PLAYER, MARKET), ("bandits", PLAYER)},
         "errand": {(PLAYER, MARKET), ("bandits", PLAYER)},
-        "battle": LOOT | LOST,
+        "battle": LOOT | LOST | {LEFT_GOODS},
         "create-character": {("treasury", PLAYER)},
-        "delete-character": {(PLAYER, "limbo")},
+        "delete-character": {LEFT_GOODS},
     },
 }
 # A load costs at most twice what it usually costs where it is wanted, and a tenth of that for the node.
@@ -63,6 +65,10 @@ def whole_claim(use_case, rows, usual):
         (good, _, _, loads), (_, _, paid) = goods[0], silver[0]
         if paid % loads or not 1 <= paid // loads <= PRICE_TIMES_MAX * usual[good] + 1:
             return f"{paid} silver for {loads} {good}, which usually costs {usual[good]}"
+    if use_case == "battle" and ("character", PLAYER) not in [row[:2] for row in rows]:
+        left = [row for row in rows if row[1:3] in (LEFT_SILVER, LEFT_GOODS)]
+        if left:
+            return f"{left} was left by a character that did not end"
     handed = [(good, loads) for good, giver, _, loads in goods if giver == PLAYER]
     if use_case == "bounty":
         paid = sum(amount for giver, _, amount in silver if giver == MARKET)

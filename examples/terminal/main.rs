@@ -9,6 +9,7 @@ mod screen;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,12 +19,12 @@ use bevy_app::Update;
 use bevy_ecs::message::MessageReader;
 use clap::Parser;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use terrane::caravan::console::{CaravanConsole, battle_line, party_line};
+use terrane::caravan::console::{CaravanConsole, InWords, battle_line, encounter_line, party_line};
 use terrane::caravan::{
     Accept, Appoint, BattleNews, Buy, Campaign, Caravan, Chat, CreateCharacter, DeleteCharacter, Deliver,
-    Disband, Dismiss, Fight, Gather, GiveUpErrand, Halt, HandIn, Hire, Invite, JoinParty, Learn, LeaveParty,
-    March, Mend, PartyNews, PayOff, Post, Purse, Roads, Say, Scout, Sell, TakeCoach, TakeErrand, TakeOff,
-    TellParty, Treat, Walker, Wear, caravan_plugins,
+    Disband, Dismiss, Encounter, Fight, Gather, GiveUpErrand, Halt, HandIn, Hire, Invite, JoinParty, Learn,
+    LeaveParty, March, Mend, PartyNews, PayOff, Post, Purse, Roads, Say, Scout, Sell, TakeCoach, TakeErrand,
+    TakeOff, TellParty, Treat, Walker, Wear, caravan_plugins, roads,
 };
 use terrane::client::fields::clean;
 use terrane::client::plugin::{
@@ -46,6 +47,9 @@ struct Options {
     /// Whom to be.
     #[arg(long, value_name = "PLAYER", value_parser = PlayerId::new)]
     player: Option<PlayerId>,
+    /// The configuration that the world was started with, whose map is beside it; without it the shipped map is drawn.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// End after so many seconds.
     #[arg(long, value_name = "N")]
     seconds: Option<f32>,
@@ -88,17 +92,24 @@ impl Told {
     }
 }
 
-fn refused<A: Action>(mut told: ResMut<Told>, mut answers: MessageReader<Answer<A>>) {
-    for refusal in answers.read().filter_map(|answer| answer.result.as_ref().err()) {
-        told.tell(&format!("not done: {refusal}"));
+fn answered<A: Action>(mut told: ResMut<Told>, mut answers: MessageReader<Answer<A>>)
+where
+    A::Reply: InWords,
+{
+    for answer in answers.read() {
+        match &answer.result {
+            Ok(reply) => told.tell(&reply.in_words().unwrap_or_default()),
+            Err(refusal) => told.tell(&format!("not done: {refusal}")),
+        }
     }
 }
 
-/// What a player is told of: what others say, what happens to its party, how its battles end, and its letters.
+/// What a player is told of: what others say, what happens to its party, whom it meets, how battles end, and its letters.
 type Events<'w, 's> = (
     MessageReader<'w, 's, Heard<Chat>>,
     MessageReader<'w, 's, Heard<PartyNews>>,
     MessageReader<'w, 's, Heard<BattleNews>>,
+    MessageReader<'w, 's, Heard<Encounter>>,
     MessageReader<'w, 's, Heard<Post>>,
 );
 
@@ -106,7 +117,7 @@ fn listen(
     mut told: ResMut<Told>,
     clock: Res<ClientClock>,
     mut notices: MessageReader<Notice>,
-    (mut chats, mut party, mut battles, mut post): Events<'_, '_>,
+    (mut chats, mut party, mut battles, mut meetings, mut post): Events<'_, '_>,
     mut disconnected: MessageReader<Disconnected>,
 ) {
     for notice in notices.read() {
@@ -126,6 +137,9 @@ fn listen(
     }
     for Heard { event, .. } in battles.read() {
         told.tell(&format!("battle: {}", battle_line(event)));
+    }
+    for Heard { event, .. } in meetings.read() {
+        told.tell(&format!("the road: {}", encounter_line(event)));
     }
     for Heard { event, .. } in post.read() {
         told.tell(&format!("a letter: {}", event.about));
@@ -306,6 +320,8 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
     let failed = |error: std::io::Error| ClientFailure::Failed(format!("the terminal: {error}"));
     let game = caravan_plugins(ServerBuilder::default()).learn();
     let game = game.map_err(|error| ClientFailure::Failed(error.to_string()))?;
+    let map = Roads::of_world(options.config.as_deref(), roads::EVERYWHERE);
+    let map = map.map_err(|error| ClientFailure::Usage(error.to_string()))?;
     let player = options.player.clone().map_or(As::Anybody, As::Player);
     let target = ClientTarget::new(options.server, player);
     let mut app = App::new();
@@ -347,34 +363,35 @@ fn play(options: &Options) -> Result<(), ClientFailure> {
         .hear::<Chat>()
         .hear::<PartyNews>()
         .hear::<BattleNews>()
+        .hear::<Encounter>()
         .hear::<Post>()
         .init_resource::<Told>()
         .add_systems(
             Update,
             (
-                refused::<Say>,
-                refused::<TellParty>,
-                refused::<JoinParty>,
-                refused::<Invite>,
-                refused::<Accept>,
-                refused::<LeaveParty>,
-                refused::<Dismiss>,
-                refused::<Disband>,
-                refused::<Gather>,
-                refused::<Scout>,
-                refused::<Appoint>,
-                refused::<TakeCoach>,
-                (refused::<Buy>, refused::<Sell>, refused::<HandIn>, refused::<Deliver>).chain(),
-                (refused::<March>, refused::<Halt>, refused::<Fight>).chain(),
-                (refused::<Hire>, refused::<PayOff>, refused::<Mend>).chain(),
-                (refused::<TakeErrand>, refused::<GiveUpErrand>).chain(),
-                (refused::<CreateCharacter>, refused::<DeleteCharacter>, refused::<Learn>).chain(),
-                (refused::<Wear>, refused::<TakeOff>, refused::<Treat>).chain(),
+                answered::<Say>,
+                answered::<TellParty>,
+                answered::<JoinParty>,
+                answered::<Invite>,
+                answered::<Accept>,
+                answered::<LeaveParty>,
+                answered::<Dismiss>,
+                answered::<Disband>,
+                answered::<Gather>,
+                answered::<Scout>,
+                answered::<Appoint>,
+                answered::<TakeCoach>,
+                (answered::<Buy>, answered::<Sell>, answered::<HandIn>, answered::<Deliver>).chain(),
+                (answered::<March>, answered::<Halt>, answered::<Fight>).chain(),
+                (answered::<Hire>, answered::<PayOff>, answered::<Mend>).chain(),
+                (answered::<TakeErrand>, answered::<GiveUpErrand>).chain(),
+                (answered::<CreateCharacter>, answered::<DeleteCharacter>, answered::<Learn>).chain(),
+                (answered::<Wear>, answered::<TakeOff>, answered::<Treat>).chain(),
                 listen,
             )
                 .chain(),
         );
-    let mut sheet = Sheet::new(Roads::shipped());
+    let mut sheet = Sheet::new(map);
     let until = options.seconds.map(|seconds| Duration::from_secs_f32(seconds.clamp(0.0, 1e6)));
     let terminated = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGTERM, terminated.clone()).map_err(failed)?;

@@ -45,11 +45,13 @@ pub(super) struct Written {
     period: Option<u64>,
     last: BTreeMap<(String, Good), (u32, u32)>,
     under_way: BTreeMap<ClaimKey, Vec<Row>>,
+    /// The store that was taken last: where there are more than can be written at once, those behind it are next.
+    after: Option<(String, Good)>,
 }
 
 impl Written {
-    /// What is other than what was written last.
-    fn changed(&self, market: &Market) -> Vec<Row> {
+    /// What is other than what was written last, as much as can be written at once.
+    fn changed(&mut self, market: &Market) -> Vec<Row> {
         let all = market.stores.iter().flat_map(|(node, stores)| {
             stores.iter().map(move |(&good, store)| Row {
                 node: node.clone(),
@@ -60,7 +62,15 @@ impl Written {
         });
         let is_new =
             |row: &Row| self.last.get(&(row.node.clone(), row.good)) != Some(&(row.price, row.stock));
-        all.filter(is_new).take(ROWS_AT_ONCE * PLANS_MAX).collect()
+        let mut rows: Vec<Row> = all.filter(is_new).collect();
+        let store = |row: &Row| (row.node.clone(), row.good);
+        if rows.len() > ROWS_AT_ONCE * PLANS_MAX {
+            let next = rows.iter().position(|row| Some(store(row)) > self.after).unwrap_or(0);
+            rows.rotate_left(next);
+            rows.truncate(ROWS_AT_ONCE * PLANS_MAX);
+            self.after = rows.last().map(store);
+        }
+        rows
     }
 }
 
@@ -133,7 +143,27 @@ impl MutationKind for KeepPrices {
 #[cfg(test)]
 mod tests {
     use super::super::carrier::Carrier;
+    use super::super::shelf::Store;
     use super::*;
+
+    /// E4: where more has changed than can be written at once, everybody's turn comes.
+    #[test]
+    fn where_there_are_too_many_stores_each_has_its_turn() {
+        let nodes = 2 * ROWS_AT_ONCE * PLANS_MAX + 10;
+        let mut market = Market::default();
+        for node in 0..nodes {
+            market.stores.insert(format!("{node:05}"), BTreeMap::from([(Good::Salt, Store::default())]));
+        }
+        let mut written = Written::default();
+        let mut seen = std::collections::BTreeSet::new();
+        // Nothing of it is ever heard to be written: as if all changed again each time.
+        for _ in 0..3 {
+            let rows = written.changed(&market);
+            assert_eq!(rows.len(), ROWS_AT_ONCE * PLANS_MAX);
+            seen.extend(rows.into_iter().map(|row| row.node));
+        }
+        assert_eq!(seen.len(), nodes);
+    }
 
     /// E4: whatever happens from hour to hour, a store has one row an hour and at most a week of them.
     #[test]

@@ -202,7 +202,7 @@ impl BotBrain {
                     *if chat.to_party { &mut self.heard.in_party } else { &mut self.heard.around } += 1;
                 } else if let Some(Ok(news)) = event.read::<PartyNews>(&schema) {
                     self.fellowship.hear(&news);
-                } else if let Some(Ok(_)) = event.read::<BattleNews>(&schema) {
+                } else if let Some(Ok(BattleNews { is_own: true, .. })) = event.read(&schema) {
                     self.trading.hear_of_battle();
                 }
             }

@@ -4,6 +4,7 @@ use crate::client::Player;
 use crate::client::compass;
 use crate::client::console::{ClientGame, Done, Speech, Verb};
 use crate::client::mirror::MirrorEntity;
+use crate::client::player::Reply;
 use crate::prelude::*;
 use crate::replication::{ReceivedEvent, Schema};
 
@@ -14,11 +15,13 @@ use super::{
     Roads, Say, Scout, Sell, Steer, TakeCoach, TakeErrand, TellParty, Walker, people,
 };
 
+mod answers;
 mod parse;
 mod tell;
 
+pub use answers::InWords;
 use parse::{named, parse_appoint, parse_count, parse_hands, parse_party, parse_trade, parse_walk};
-pub use tell::{battle_line, party_line};
+pub use tell::{battle_line, encounter_line, party_line};
 
 /// The caravan game, for [`run_repl`](crate::client::run_repl) and [`run_script`](crate::client::run_script).
 #[derive(Clone, Debug)]
@@ -286,6 +289,10 @@ impl ClientGame for CaravanConsole {
         asked.map(Done::Asked).map_err(|error| error.to_string())
     }
 
+    fn answer(&self, command: &CaravanCommand, reply: &Reply) -> Option<String> {
+        self.answer_line(command, reply)
+    }
+
     fn name(&self, schema: &Schema, entity: &MirrorEntity) -> Option<String> {
         let walker = entity.component::<Walker>(schema).map(|walker| walker.name);
         walker
@@ -340,12 +347,8 @@ impl ClientGame for CaravanConsole {
             let text = battle_line(&news);
             return Some(Speech { by: "battle".to_owned(), to: None, text });
         }
-        if let Some(Ok(Encounter { with, is_hostile })) = event.read::<Encounter>(schema) {
-            let text = if is_hostile {
-                format!("{with} and its people attack you")
-            } else {
-                format!("you meet {with}")
-            };
+        if let Some(Ok(encounter)) = event.read::<Encounter>(schema) {
+            let text = encounter_line(&encounter);
             return Some(Speech { by: "the road".to_owned(), to: None, text });
         }
         if let Some(Ok(post)) = event.read::<Post>(schema) {

@@ -17,7 +17,7 @@ use crate::replication::{ReceivedEvent, Schema};
 use super::compass;
 use super::fields::{clean, print_field};
 use super::mirror::MirrorEntity;
-use super::player::{Player, PlayerNews};
+use super::player::{Player, PlayerNews, Reply};
 
 /// How many entities `look` tells of unless told otherwise.
 const LOOK_DEFAULT: usize = 10;
@@ -82,6 +82,11 @@ pub trait ClientGame: Clone {
     /// # Errors
     /// When the connection does not take it.
     fn run(&self, player: &mut Player, command: &Self::Command) -> Result<Done, String>;
+
+    /// What the world answered to a command that it has carried out, if that is more than that it is done.
+    fn answer(&self, _command: &Self::Command, _reply: &Reply) -> Option<String> {
+        None
+    }
 
     /// What people call an entity.
     fn name(&self, schema: &Schema, entity: &MirrorEntity) -> Option<String>;
@@ -182,10 +187,10 @@ pub type Answer = Result<(), String>;
 
 /// A player at a console.
 #[derive(Debug)]
-pub struct Console<G> {
+pub struct Console<G: ClientGame> {
     game: G,
-    /// Actions whose answers have not come, with the lines they came of.
-    asked: BTreeMap<ActionId, String>,
+    /// Actions whose answers have not come, with the lines they came of and what those mean.
+    asked: BTreeMap<ActionId, (String, G::Command)>,
     /// The newest action, and what became of it.
     last_asked: Option<ActionId>,
     last_answer: Option<Answer>,
@@ -275,7 +280,7 @@ impl<G: ClientGame> Console<G> {
             Command::Game { line, command } => match self.game.run(player, command)? {
                 Done::Said(text) => text,
                 Done::Asked(id) => {
-                    self.asked.insert(id, line.clone());
+                    self.asked.insert(id, (line.clone(), command.clone()));
                     (self.last_asked, self.last_answer) = (Some(id), None);
                     String::new()
                 }
@@ -296,15 +301,19 @@ impl<G: ClientGame> Console<G> {
         let surplus = self.speeches.len().saturating_sub(SPEECHES_MAX);
         self.speeches.drain(..surplus);
         for reply in player.replies() {
-            let asked = self.asked.remove(&reply.id).unwrap_or_else(|| "action".into());
-            let waited_ms = reply.waited.as_millis();
+            let asked = self.asked.remove(&reply.id);
+            let line = asked.as_ref().map_or("action", |(line, _)| line);
             let answer = match &reply.result {
                 Ok(_) => Ok(()),
                 Err(refusal) => Err(clean(&refusal.to_string())),
             };
             heard.push(match &answer {
-                Ok(()) => format!("done after {waited_ms} ms: {asked}"),
-                Err(why) => format!("refused: {why}: {asked}"),
+                Ok(()) => {
+                    let told = asked.as_ref().and_then(|(_, command)| self.game.answer(command, &reply));
+                    let told = told.map_or_else(String::new, |told| format!(": {}", clean(&told)));
+                    format!("done after {} ms: {line}{told}", reply.waited.as_millis())
+                }
+                Err(why) => format!("refused: {why}: {line}"),
             });
             // What is refused at once is answered before what was asked earlier and is done.
             if self.last_asked == Some(reply.id) {

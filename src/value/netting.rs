@@ -1,10 +1,10 @@
 //! Movements between houses that nobody waits for: netted in memory, committed now and then.
 //!
 //! Thousands of NPCs that trade would fill the ledger with rows that nobody reads. What they move goes from house to house; only
-//! the net of some seconds is committed, as one plan. No player's account is touched, so what is lost with a process that dies is
+//! the net of some seconds is committed, all of it in one tick, in as many plans as it takes. No player's account is touched, so what is lost with a process that dies is
 //! at most [`EVERY_S`] of trade among NPCs; a world that ends in order commits what is left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bevy_ecs::prelude::{Resource, World};
 
@@ -22,7 +22,7 @@ use super::stage::plan_one;
 
 /// How often the net is committed, seconds of world time.
 pub const EVERY_S: u64 = 30;
-/// Most movements in one plan; what is more waits for the next.
+/// Most movements in one plan; what is more goes in further ones.
 const MOVEMENTS_MAX: usize = 200;
 /// In whose name it is committed.
 const NETTING: &str = "netting";
@@ -35,14 +35,14 @@ type Between = (Name, Name, Name);
 pub struct HouseNet {
     /// Above nothing: from the first to the second.
     net: BTreeMap<Between, i64>,
-    /// What is on its way to the store, under which claim.
-    under_way: Option<(Claim, BTreeMap<Between, i64>)>,
+    /// What is on its way to the store, plan by plan, under which claims.
+    under_way: Vec<(Claim, BTreeMap<Between, i64>)>,
     /// How many movements were netted.
     moved: u64,
-    /// How often something was taken out to be committed.
+    /// How many plans were taken out to be committed.
     taken: u64,
-    /// Something that was taken out together was refused: one at a time, until it is known what.
-    apart: bool,
+    /// What was in a plan that was refused: each goes in a plan of its own, so that it is known what cannot be.
+    alone: BTreeSet<Between>,
 }
 
 impl HouseNet {
@@ -72,11 +72,7 @@ impl HouseNet {
     /// Whether what is owed goes to the store in this tick, before everything that is asked for in it.
     #[must_use]
     pub fn is_due(&self, tick: u64, hz: u16) -> bool {
-        self.under_way.is_none() && self.is_time(tick, hz)
-    }
-
-    fn is_time(&self, tick: u64, hz: u16) -> bool {
-        tick.is_multiple_of(EVERY_S * u64::from(hz)) || (self.apart && !self.net.is_empty())
+        self.under_way.is_empty() && (tick.is_multiple_of(EVERY_S * u64::from(hz)) || !self.alone.is_empty())
     }
 
     /// Whether it is the net of some seconds that was committed.
@@ -94,32 +90,40 @@ impl HouseNet {
     /// What is not committed yet, and what is on its way: an amount of an asset between two houses.
     #[must_use]
     pub fn open(&self) -> usize {
-        self.net.len() + self.under_way.as_ref().map_or(0, |(_, net)| net.len())
+        self.net.len() + self.under_way.iter().map(|(_, net)| net.len()).sum::<usize>()
     }
 
     /// Hears what became of what was on its way: what was refused is still owed.
     fn hear(&mut self, outcomes: &RewardOutcomes) {
-        let Some((claim, _)) = &self.under_way else { return };
-        let Some(outcome) = outcomes.0.iter().find(|outcome| outcome.claim == *claim) else { return };
-        let Some((_, net)) = self.under_way.take() else { return };
-        match &outcome.result {
-            Ok(_) => {}
-            Err(why @ PlanRefusal::Compensation { .. }) => {
-                tracing::error!("what houses gave each other: {why}");
-            }
-            Err(why @ (PlanRefusal::Degraded { .. } | PlanRefusal::Busy { .. })) => {
-                tracing::warn!("what houses gave each other is not committed: {why}; it is tried again");
-                self.owe(net);
-            }
-            Err(why) if net.len() == 1 => {
-                tracing::error!(
-                    "what houses gave each other cannot be committed and is left out: {net:?}: {why}"
-                );
-            }
-            Err(why) => {
-                tracing::error!("what houses gave each other is not committed: {why}; each is tried alone");
-                self.apart = true;
-                self.owe(net);
+        if self.under_way.is_empty() {
+            return;
+        }
+        for outcome in &outcomes.0 {
+            let Some(place) = self.under_way.iter().position(|(claim, _)| *claim == outcome.claim) else {
+                continue;
+            };
+            let (_, net) = self.under_way.remove(place);
+            match &outcome.result {
+                Ok(_) => {}
+                Err(why @ PlanRefusal::Compensation { .. }) => {
+                    tracing::error!("what houses gave each other: {why}");
+                }
+                Err(why @ (PlanRefusal::Degraded { .. } | PlanRefusal::Busy { .. })) => {
+                    tracing::warn!("what houses gave each other is not committed: {why}; it is tried again");
+                    self.owe(net);
+                }
+                Err(why) if net.len() == 1 => {
+                    tracing::error!(
+                        "what houses gave each other cannot be committed and is left out: {net:?}: {why}"
+                    );
+                }
+                Err(why) => {
+                    tracing::error!(
+                        "what houses gave each other is not committed: {why}; each is tried alone"
+                    );
+                    self.alone.extend(net.keys().cloned());
+                    self.owe(net);
+                }
             }
         }
     }
@@ -131,19 +135,30 @@ impl HouseNet {
         }
     }
 
-    /// Takes out what can go in one plan.
-    fn take(&mut self, tick: u64, now_ms: u64) -> Option<(Claim, PlanRequest)> {
-        self.net.retain(|_, amount| *amount != 0);
-        if self.under_way.is_some() || self.net.is_empty() {
-            self.apart &= !self.net.is_empty();
-            return None;
+    /// Takes out all that is owed, while nothing is on its way.
+    fn take(&mut self, tick: u64, now_ms: u64) -> Vec<(Claim, PlanRequest)> {
+        if !self.under_way.is_empty() {
+            return Vec::new();
         }
-        let at_most = if self.apart { 1 } else { MOVEMENTS_MAX };
-        let rest = match self.net.keys().nth(at_most).cloned() {
-            Some(first_left) => self.net.split_off(&first_left),
-            None => BTreeMap::new(),
-        };
-        let net = std::mem::replace(&mut self.net, rest);
+        let alone = std::mem::take(&mut self.alone);
+        let mut net = std::mem::take(&mut self.net);
+        net.retain(|_, amount| *amount != 0);
+        let (single, mut together): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            net.into_iter().partition(|(between, _)| alone.contains(between));
+        let mut asked: Vec<_> =
+            single.into_iter().map(|one| self.ask(BTreeMap::from([one]), tick, now_ms)).collect();
+        while !together.is_empty() {
+            let rest = match together.keys().nth(MOVEMENTS_MAX).cloned() {
+                Some(first_left) => together.split_off(&first_left),
+                None => BTreeMap::new(),
+            };
+            asked.push(self.ask(std::mem::replace(&mut together, rest), tick, now_ms));
+        }
+        asked
+    }
+
+    /// The plan of some movements, which are on their way from now on.
+    fn ask(&mut self, net: BTreeMap<Between, i64>, tick: u64, now_ms: u64) -> (Claim, PlanRequest) {
         let mut request = PlanRequest::new(NETTING, Account::House(NETTING.into()));
         for ((first, second, asset), amount) in &net {
             let (from, to) = if *amount > 0 { (first, second) } else { (second, first) };
@@ -155,12 +170,12 @@ impl HouseNet {
                 overflow: Overflow::Refuse,
             });
         }
-        // After a restart a tick may come again, but no moment does; at the end several are of one moment.
+        // After a restart a tick may come again, but no moment does; in a tick there are several.
         let key = ClaimKey::dated(now_ms, NETTING, &crate::protocol::codec::encode(&(tick, self.taken)));
         self.taken += 1;
         let claim = Claim::new(request.claimant.clone(), key, &crate::protocol::codec::encode(&request));
-        self.under_way = Some((claim.clone(), net));
-        Some((claim, request))
+        self.under_way.push((claim.clone(), net));
+        (claim, request)
     }
 }
 
@@ -170,10 +185,10 @@ pub(super) fn ask(world: &mut World) {
     let hz = world.resource::<WorldSettings>().hz;
     world.resource_scope(|world, mut net: bevy_ecs::prelude::Mut<HouseNet>| {
         net.hear(world.resource::<RewardOutcomes>());
-        if net.is_time(tick, hz)
-            && let Some((claim, request)) = net.take(tick, now_ms)
-        {
-            world.resource_mut::<AskedHere>().0.push((NetId::WORLD, claim, request));
+        if net.is_due(tick, hz) {
+            let asked = net.take(tick, now_ms);
+            let asked = asked.into_iter().map(|(claim, request)| (NetId::WORLD, claim, request));
+            world.resource_mut::<AskedHere>().0.extend(asked);
         }
     });
 }
@@ -185,11 +200,9 @@ pub(crate) fn close(world: &mut World) {
         return;
     }
     // What is on its way is committed with the last writes; what becomes of it, nobody hears any more.
-    while let Some((claim, request)) = {
-        let mut net = world.resource_mut::<HouseNet>();
-        net.under_way = None;
-        net.take(tick, now_ms)
-    } {
+    let mut net = world.resource_mut::<HouseNet>();
+    net.under_way.clear();
+    for (claim, request) in net.take(tick, now_ms) {
         let origin = Origin::Game(claim.clone());
         let waiting = Waiting { by: NetId::WORLD, claim, request, origin };
         let Some(plan) = plan_one(world, waiting) else { continue };
@@ -250,12 +263,12 @@ mod tests {
     fn what_is_refused_is_still_owed() {
         let mut net = HouseNet::default();
         net.give("silver", 5, "a", "b");
-        let (claim, request) = net.take(1, 1).unwrap();
+        let (claim, request) = net.take(1, 1).remove(0);
         net.give("silver", 2, "b", "a");
-        assert!(net.take(2, 2).is_none() && net.open() == 2);
+        assert!(net.take(2, 2).is_empty() && net.open() == 2);
         let why = PlanRefusal::Degraded { why: "full".into() };
         net.hear(&RewardOutcomes(vec![RewardOutcome { claim, result: Err(why) }]));
-        let (_, again) = net.take(3, 3).unwrap();
+        let (_, again) = net.take(3, 3).remove(0);
         let amount = |request: &PlanRequest| match &request.parts[0] {
             Part::Grant { amount, .. } => *amount,
             part => panic!("{part:?}"),
@@ -272,7 +285,7 @@ mod tests {
     fn what_waits_for_an_operator_is_not_owed_again() {
         let mut net = HouseNet::default();
         net.give("silver", 5, "a", "b");
-        let (claim, _) = net.take(1, 1).unwrap();
+        let (claim, _) = net.take(1, 1).remove(0);
         refused(&mut net, claim, PlanRefusal::Compensation { number: 1 });
         assert_eq!(net.open(), 0);
     }
@@ -286,26 +299,51 @@ mod tests {
         }
         let mut committed = Vec::new();
         for tick in 1..20 {
-            let Some((claim, request)) = net.take(tick, tick) else { break };
-            let assets = request.parts.iter().map(|part| match part {
-                Part::Grant { asset, .. } => asset.as_str().to_owned(),
-                part => panic!("{part:?}"),
-            });
-            let assets: Vec<String> = assets.collect();
-            if assets.iter().any(|asset| asset == "nonsense") {
-                let why = PlanRefusal::Unknown { what: "asset".into(), name: "nonsense".into() };
-                refused(&mut net, claim, why);
-            } else {
-                committed.extend(assets);
-                net.under_way = None;
+            assert!(net.is_due(20 * EVERY_S * tick, 20), "nothing is on its way");
+            for (claim, request) in net.take(tick, tick) {
+                let assets = request.parts.iter().map(|part| match part {
+                    Part::Grant { asset, .. } => asset.as_str().to_owned(),
+                    part => panic!("{part:?}"),
+                });
+                let assets: Vec<String> = assets.collect();
+                if assets.iter().any(|asset| asset == "nonsense") {
+                    let why = PlanRefusal::Unknown { what: "asset".into(), name: "nonsense".into() };
+                    refused(&mut net, claim, why);
+                } else {
+                    committed.extend(assets);
+                    net.under_way.retain(|(under_way, _)| *under_way != claim);
+                }
+            }
+            if tick == 1 {
+                assert_eq!((committed.len(), net.open()), (0, 4));
+                assert!(net.is_due(7, 20), "each is tried at once");
             }
         }
         assert_eq!(committed, ["iron", "salt", "silver"]);
         assert_eq!(net.open(), 0);
         // From then on they go together again.
-        assert!(net.take(99, 99).is_none());
         net.give("silver", 5, "a", "b");
         net.give("salt", 5, "a", "b");
-        assert_eq!(net.take(100, 100).unwrap().1.parts.len(), 2);
+        assert_eq!(net.take(100, 100).remove(0).1.parts.len(), 2);
+    }
+
+    /// E9: however many houses trade, all that is owed goes in one tick, and nobody waits behind those whose names come first.
+    #[test]
+    fn all_that_is_owed_goes_at_once_however_much_it_is() {
+        let mut net = HouseNet::default();
+        let houses = 2 * MOVEMENTS_MAX + 7;
+        for turn in 1..4 {
+            for house in 0..houses {
+                net.give("salt", turn, "country", Name::new(&format!("market/{house:04}")).unwrap());
+            }
+            let asked = net.take(turn, turn);
+            let sizes: Vec<usize> = asked.iter().map(|(_, request)| request.parts.len()).collect();
+            assert_eq!(sizes, [MOVEMENTS_MAX, MOVEMENTS_MAX, 7]);
+            assert_eq!(net.owed("salt", "country", "market/0406"), 0, "the last one goes too");
+            let keys: BTreeSet<ClaimKey> = asked.iter().map(|(claim, _)| claim.key).collect();
+            assert_eq!(keys.len(), asked.len(), "each under its own key");
+            net.under_way.clear();
+        }
+        assert_eq!(net.open(), 0);
     }
 }

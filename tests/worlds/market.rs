@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use crate::support::{caravan_builder, caravan_world};
 use terrane::action::kinds::reason_of;
+use terrane::caravan::roads::TradeNode;
 use terrane::caravan::{
-    Buy, Good, HOUR_TICKS, Lore, Market, Purse, QUOTA_EVERY_MS, Quotes, Roads, SCARCE_TIMES, Sell,
-    TradeRefusal, Traded,
+    Buy, Good, HOUR_TICKS, Lore, Market, NodeId, Purse, QUOTA_EVERY_MS, Quotes, Roads, SCARCE_TIMES, Sell,
+    TradeRefusal, Traded, caravan_game,
 };
 use terrane::cell::pool::NodeContext;
 use terrane::ids::ActionId;
@@ -126,6 +127,30 @@ fn an_idle_market_lives_on_within_its_bounds() {
         assert!(least >= 65 && most <= 145, "{good} costs {least} to {most} percent of what it usually does");
     }
     assert!(world.server().node().resource::<HouseNet>().moved() > 1_000);
+}
+
+/// E9: however many nodes a map has, what caravans bring is written for all of them, and not for those alone whose names come first.
+#[test]
+fn a_map_of_many_nodes_is_written_whole() {
+    let nodes = 60;
+    let node = |number: usize| TradeNode {
+        name: format!("Node {number}"),
+        slug: format!("node-{number:02}"),
+        place: Vec3::new(300.0 + 20.0 * (number % 10) as f32, 300.0 + 20.0 * (number / 10) as f32, 0.0),
+        neighbours: [number.wrapping_sub(1), number + 1]
+            .into_iter()
+            .filter(|other| *other < nodes)
+            .map(|other| NodeId(other as u16))
+            .collect(),
+    };
+    let roads = Roads { nodes: (0..nodes).map(node).collect() };
+    let settings = WorldSettings { npcs: Some(400), ..WorldSettings::default() };
+    let mut world = TestWorld::new(caravan_game(ServerBuilder::default(), roads), settings);
+    world.run(2 * 600 + 7);
+    check_books(&world);
+    let houses = "SELECT count(DISTINCT account.id) FROM holding JOIN account ON account.id = holding.account
+                  WHERE account.name LIKE 'market/node-%'";
+    assert_eq!(world.players().bank().query(houses), [[nodes.to_string()]]);
 }
 
 /// What the market comes to, and the world's fingerprint, after some minutes.

@@ -1,5 +1,6 @@
 //! Battles, as players learn of them: settled once and told then, whatever the store does; and shared with fellows alone.
 
+use terrane::caravan::console::battle_line;
 use terrane::caravan::lore::OriginId;
 use terrane::caravan::roads::TradeNode;
 use terrane::caravan::{
@@ -45,13 +46,21 @@ pub(crate) fn with_campaigns(world: &mut TestWorld, mut change: impl FnMut(&str,
 /// A player is attacked by so many foes, each of whom strikes so hard.
 fn attack(world: &mut TestWorld, player: &str, band: Band, (foes, strength): (u16, f32)) {
     let context = world.server().node().resource::<NodeContext>().0.clone();
-    with_campaigns(world, |name, campaign| {
-        if name == player {
-            (campaign.band, campaign.foes, campaign.strength, campaign.health) =
-                (Some(band), foes, strength, 40);
-            (campaign.round, campaign.order) = (1, Order::Attack);
-            (campaign.begun, campaign.begun_ms) = (context.tick.0, context.now_ms);
-            campaign.round_ends = context.tick.0 + 1;
+    with_cells(world.server_mut().node_mut(), |_, cells| {
+        for cell in cells.iter_mut() {
+            let mut players =
+                cell.world.query_filtered::<(&Walker, &Character, &mut Campaign), With<Owned>>();
+            for (walker, character, mut campaign) in players.iter_mut(&mut cell.world) {
+                if walker.name != player {
+                    continue;
+                }
+                (campaign.band, campaign.foes, campaign.strength, campaign.health) =
+                    (Some(band), foes, strength, 40);
+                (campaign.round, campaign.order) = (1, Order::Attack);
+                (campaign.begun, campaign.begun_ms) = (context.tick.0, context.now_ms);
+                campaign.injuries = character.vigour.injuries(context.now_ms);
+                campaign.round_ends = context.tick.0 + 1;
+            }
         }
     });
 }
@@ -130,6 +139,73 @@ fn a_battle_of_whoever_leaves_before_it_is_settled_is_settled_on_return() {
     assert_eq!((silver(&world), rows(&world)), (before - before / 10, 1));
     let battles = world.server().node().resource::<Battles>();
     assert_eq!((battles.settled(), battles.waiting(), battles.given_up()), (1, 0, 0));
+}
+
+/// E8, E10: who leaves in the middle of a battle finds it as it was, and has time for an order; what injuries it had is not forgotten, however
+/// long it was away.
+#[test]
+fn a_battle_waits_for_whoever_leaves_it() {
+    let (mut world, clients) = world_of(&["anna"], 0);
+    let origin = OriginId::new("soldier").expect("a name");
+    world[clients[0]].act(&CreateCharacter { origin, skills: Vec::new() }).expect("sent");
+    world.run(20);
+    attack(&mut world, "anna", Band::Cutpurses, (9, 1_000.0));
+    with_campaigns(&mut world, |_, campaign| {
+        // Enough of them to die of one more, for sure.
+        campaign.injuries = 20;
+        campaign.round_ends += 100;
+    });
+    world[clients[0]].leave();
+    world.run(300);
+    let back = world.connect("anna");
+    world.run(3);
+    let now = world.server().node().resource::<NodeContext>().0.tick.0;
+    let found: Campaign = own(&world, back);
+    assert_eq!((found.band, found.foes, found.round), (Some(Band::Cutpurses), 9, 1));
+    assert!(found.round_ends > now + 4, "round 1 ends in {}, it is {now}", found.round_ends);
+    world.run(60);
+    let told = news(&mut world, back);
+    assert!(matches!(&told[..], [BattleNews { end: End::Lost, died: true, .. }]), "{told:?}");
+}
+
+/// E10: of a battle everybody in view is told whose it was, and its player alone what it cost.
+#[test]
+fn everybody_is_told_whose_battle_it_was() {
+    let (mut world, clients) = world_of(&["anna", "bob"], 0);
+    attack(&mut world, "anna", Band::Raiders, (1, 0.1));
+    world.run(400);
+    let [of_anna, of_bob] = [0, 1].map(|client: usize| news(&mut world, clients[client]));
+    assert_eq!((of_anna.len(), of_bob.len()), (1, 1));
+    assert_eq!((of_anna[0].player.as_str(), of_anna[0].is_own), ("anna", true));
+    assert_eq!((of_bob[0].player.as_str(), of_bob[0].is_own), ("anna", false));
+    assert!(battle_line(&of_anna[0]).starts_with("you won against raiders after "));
+    assert!(battle_line(&of_bob[0]).starts_with("anna won against raiders after "));
+}
+
+/// E10: a skirmish between players brings fame to nobody who lost none of its people: two could have as many as they like.
+#[test]
+fn a_skirmish_that_cost_nobody_brings_no_fame() {
+    let (mut world, clients) = world_of(&["anna", "bob"], 0);
+    let origin = OriginId::new("soldier").expect("a name");
+    for &client in &clients {
+        world[client].act(&CreateCharacter { origin: origin.clone(), skills: Vec::new() }).expect("sent");
+    }
+    world[clients[1]].act(&Hire { hand: Hand::Guard, count: 2 }).expect("sent");
+    world.run(20);
+    let experience = |world: &TestWorld, client| *own::<Character>(world, client).experience;
+    let before = clients.iter().map(|&client| experience(&world, client)).collect::<Vec<_>>();
+    attack(&mut world, "anna", Band::Rivals, (1, 0.1));
+    attack(&mut world, "bob", Band::Rivals, (2, 12.0));
+    world.run(400);
+    let ends: Vec<_> =
+        clients.iter().flat_map(|&client| news(&mut world, client)).filter(|news| news.is_own).collect();
+    assert_eq!(ends.len(), 2, "{ends:?}");
+    assert!(ends.iter().all(|news| news.end == End::Won), "{ends:?}");
+    assert_eq!((ends[0].lost, ends[1].lost > 0), (0, true), "{ends:?}");
+    let renown = |client| *own::<Retinue>(&world, client).renown;
+    assert_eq!((renown(clients[0]), renown(clients[1])), (0, Band::Rivals.fame()));
+    assert_eq!(experience(&world, clients[0]), before[0]);
+    assert_eq!(experience(&world, clients[1]), before[1] + Band::Rivals.experience());
 }
 
 /// E2: nobody is told how a battle ended before that is committed.

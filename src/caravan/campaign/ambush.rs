@@ -6,7 +6,6 @@ use super::super::lore::Lore;
 use super::super::people::{Character, Outfit, Talents};
 use super::super::roads::Roads;
 use super::super::walk::{Walker, coach_stop};
-use super::battle::health;
 use super::chronicle::Begun;
 use super::settle::BattlesHere;
 use super::{Band, Campaign, Foes};
@@ -46,8 +45,7 @@ pub(in super::super) fn lie_in_wait(
         let Some(band) = Band::against(&lore, character.faction(&lore), &mut chance) else { continue };
         let foes = Foes { band, count: band.size(&mut chance), strength: band.strength() };
         let talents = Talents::of(&lore, character, outfit);
-        let health = health(&talents, character.vigour.injuries(context.now_ms));
-        campaign.begin_battle(foes, health, &context);
+        campaign.begin_battle(foes, &talents, *character.vigour, &context);
         here.begun.extend(Begun::of(net_id, walker, &campaign));
     }
 }

@@ -48,7 +48,8 @@ impl Band {
         }
     }
 
-    /// The faction whose people they are; `None` of those who are of any.
+    /// The faction whose people they are, and the house that their loot comes from and goes to; `None` of those who are of any: between
+    /// players nothing changes hands.
     #[must_use]
     pub const fn faction(self) -> Option<&'static str> {
         match self {
@@ -112,8 +113,9 @@ impl Band {
         }
     }
 
-    /// Whether what is won from them is theirs to lose: bands have loot, and robbers take silver. Between players nothing changes hands.
-    pub(super) const fn has_loot(self) -> bool {
+    /// Whether a battle with them that cost nobody of one's own people is worth telling of. Two players could have as many of those
+    /// as they like.
+    pub(super) const fn counts_without_loss(self) -> bool {
         !matches!(self, Band::Rivals)
     }
 

@@ -230,6 +230,11 @@ pub(in super::super) fn fight_on(
     let now = context.tick.0;
     for (&net_id, position, walker, retinue, (character, outfit), mut campaign) in &mut fighting {
         let Some(band) = campaign.band.filter(|_| now >= campaign.round_ends) else { continue };
+        if now > campaign.round_ends {
+            // The player was away: the round begins anew, so that there is time for an order.
+            campaign.round_ends = now + round_ticks(&context);
+            continue;
+        }
         let mut chance = context.random(net_id, ROUND);
         let standing = retinue.hands.without(&campaign.lost);
         let talents = Talents::of(&lore, character, outfit);
@@ -268,9 +273,8 @@ pub(in super::super) fn fight_on(
         let hurt = hurt(lost.all(), retinue.hands.without(&lost).healers, &talents, &mut chance);
         let mut chance = context.random(net_id, BREAKS);
         let broken = if end == End::Lost { broken(&outfit.worn, &lore, &mut chance) } else { Vec::new() };
-        let injuries = character.vigour.injuries(context.now_ms);
         let mut chance = context.random(net_id, DEATH);
-        let died = end == End::Lost && *character.level > 0 && dies(injuries, &mut chance);
+        let died = end == End::Lost && *character.level > 0 && dies(campaign.injuries, &mut chance);
         // Who of them is a fellow the node knows.
         let near = nearby.within(position.0, FELLOWS_M).unwrap_or_default();
         let near: Vec<NetId> = near.into_iter().map(|near| near.net_id).collect();

@@ -19,13 +19,15 @@ use super::super::roads::Roads;
 use super::super::walk::Walker;
 use super::ambush::is_guarded;
 use super::band::are_at_odds;
-use super::battle::{Side, health};
+use super::battle::Side;
 use super::chronicle::Begun;
 use super::settle::BattlesHere;
 use super::{Band, Campaign, Foes};
 
 /// So near to each other players may meet, m.
 const NEAR_M: f32 = 25.0;
+/// Who is slower than that stands about, m/s, and is not on its way.
+const ON_ITS_WAY_M_S: f32 = 1.0;
 /// So often a player who is on its way looks about, ticks.
 const LOOKS_EVERY: u64 = 40;
 /// How often it hails whom it sees then.
@@ -100,7 +102,7 @@ pub(in super::super) fn meet(
         if (!looks && heard.is_empty()) || !is_free {
             continue;
         }
-        let is_out = walker.speed_m_s > 0.0
+        let is_out = walker.speed_m_s >= ON_ITS_WAY_M_S
             && now >= campaign.meets_after
             && !is_guarded(&roads, context.world_area, position.0.truncate());
         let talents = Talents::of(&lore, character, outfit);
@@ -131,8 +133,7 @@ pub(in super::super) fn meet(
             }
             if is_hostile {
                 let foes = Foes { band: Band::Rivals, count: other.people, strength: other.strength };
-                let health = health(&talents, character.vigour.injuries(context.now_ms));
-                campaign.begin_battle(foes, health, &context);
+                campaign.begin_battle(foes, &talents, *character.vigour, &context);
                 here.begun.extend(Begun::of(net_id, walker, &campaign));
             }
             continue;

@@ -41,6 +41,7 @@ pub(super) use settle::{bring_spoils, settle_battles};
 use crate::prelude::*;
 
 use super::hands::Hands;
+use super::people::{Talents, Vigour};
 use super::roads::NodeId;
 
 /// A player's march, and its battle.
@@ -85,6 +86,9 @@ pub struct Campaign {
     /// And when, milliseconds of the world's calendar: no two battles of a player have the same.
     #[sync(server_only)]
     pub begun_ms: u64,
+    /// How many injuries the player had then: whoever leaves in the middle of it is as it was when it comes back.
+    #[sync(server_only)]
+    pub injuries: u64,
     /// Who was lost in it so far.
     #[sync(server_only)]
     pub lost: Hands,
@@ -132,10 +136,12 @@ impl Campaign {
         self.bound_for.clear();
     }
 
-    /// From peace into a battle, for somebody who can take so much.
-    fn begin_battle(&mut self, foes: Foes, health: u16, context: &TickContext) {
+    /// From peace into a battle.
+    fn begin_battle(&mut self, foes: Foes, talents: &Talents, vigour: Vigour, context: &TickContext) {
         let Foes { band, count, strength } = foes;
-        (self.band, self.foes, self.strength, self.health) = (Some(band), count, strength, health);
+        self.injuries = vigour.injuries(context.now_ms);
+        self.health = battle::health(talents, self.injuries);
+        (self.band, self.foes, self.strength) = (Some(band), count, strength);
         (self.round, self.order, self.lost) = (1, Order::default(), Hands::default());
         (self.begun, self.begun_ms) = (context.tick.0, context.now_ms);
         self.round_ends = context.tick.0 + battle::round_ticks(context);
@@ -145,6 +151,6 @@ impl Campaign {
     fn end_battle(&mut self, safe_until: u64) {
         (self.band, self.foes, self.strength, self.health) = (None, 0, 0.0, 0);
         (self.round, self.round_ends, self.order, self.lost) = (0, 0, Order::default(), Hands::default());
-        (self.begun, self.begun_ms, self.safe_until) = (0, 0, safe_until);
+        (self.begun, self.begun_ms, self.injuries, self.safe_until) = (0, 0, 0, safe_until);
     }
 }

@@ -27,6 +27,12 @@ const FELLOWS_MAX: usize = 4;
 /// Tells who sees it how a battle ended: when what it came to is committed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Replicate)]
 pub struct BattleNews {
+    /// Whose battle it was.
+    #[sync(broadcast, max_bytes = 40)]
+    pub player: String,
+    /// It is the player's own who is told.
+    #[sync(custom = own)]
+    pub is_own: bool,
     /// Whom the player fought.
     #[sync(broadcast)]
     pub band: Band,
@@ -187,7 +193,9 @@ impl Spoils {
     fn news(&self, toll: Option<Toll>) -> BattleNews {
         let (is_void, toll) = (toll.is_none(), toll.unwrap_or_default());
         let Toll { fallen: lost, hurt, died } = toll;
-        BattleNews { band: self.band, end: self.end, rounds: self.rounds, lost, hurt, died, is_void }
+        let player = self.player.to_string();
+        let Self { band, end, rounds, .. } = *self;
+        BattleNews { player, is_own: true, band, end, rounds, lost, hurt, died, is_void }
     }
 }
 

@@ -14,11 +14,9 @@ use super::band::Band;
 use super::battle::End;
 use super::chronicle::KeepBattle;
 
-/// The house that robbers bring their loot to.
-const ROBBERS: &str = "bandits";
 /// The house that fame comes from.
 const FAME: &str = "fame";
-/// Of the silver of who is beaten, robbers take one part in so many.
+/// Of the silver of who is beaten, a band takes one part in so many.
 const ROBBED_PART: u64 = 10;
 /// Fame for each fellow who is near, percent.
 const FELLOW_PERCENT: u64 = 10;
@@ -100,13 +98,17 @@ impl Spoils {
                 request = put_away(request, holdings, *slot, item);
             }
         }
-        let lived = self.band.experience() / if self.end == End::Won { 1 } else { 2 };
-        request = with_experience(request, holdings, lived);
+        let counts = self.band.counts_without_loss() || toll.fallen > 0;
+        if counts {
+            let lived = self.band.experience() / if self.end == End::Won { 1 } else { 2 };
+            request = with_experience(request, holdings, lived);
+        }
         match self.end {
+            End::Won if !counts => {}
             End::Won => {
                 let fame = self.band.fame() * (100 + FELLOW_PERCENT * u64::from(self.fellows)) / 100;
                 request = request.grant(RENOWN, fame, FAME);
-                if self.band.has_loot() {
+                if self.band.faction().is_some() {
                     request = request.loot(self.band.name(), 1);
                 }
                 let about = News::Victory { band: self.band, renown: fame, lost: toll.fallen };
@@ -114,8 +116,8 @@ impl Spoils {
             }
             End::Lost => {
                 let robbed = holdings.amount(&SILVER.into()) / ROBBED_PART;
-                if robbed > 0 && self.band.has_loot() {
-                    request = request.pay(SILVER, robbed, ROBBERS);
+                if let Some(faction) = self.band.faction().filter(|_| robbed > 0) {
+                    request = request.pay(SILVER, robbed, faction);
                 }
                 let class = tables.asset(&VIGOUR.into());
                 if class.is_some_and(|class| holdings.pool_at(&VIGOUR.into(), class, now_ms) > 0) {

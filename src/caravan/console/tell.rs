@@ -7,8 +7,8 @@ use crate::prelude::*;
 
 use super::super::roads::TradeNode;
 use super::super::{
-    BattleNews, Board, Campaign, Errand, Errands, Letters, Pack, PartyEvent, PartyNews, Purse, Quotes,
-    Retinue, place_of,
+    BattleNews, Board, Campaign, Encounter, End, Errand, Errands, Letters, Pack, PartyEvent, PartyNews,
+    Purse, Quotes, Retinue, place_of,
 };
 use super::CaravanConsole;
 
@@ -22,19 +22,32 @@ pub fn party_line(news: &PartyNews) -> String {
     }
 }
 
-/// How a battle ended.
+/// How a battle ended, and whose it was.
 #[must_use]
 pub fn battle_line(news: &BattleNews) -> String {
-    let mut text = format!("{} against {} after {} rounds", news.end.name(), news.band, news.rounds);
+    let who = if news.is_own { "you" } else { &news.player };
+    let how = match news.end {
+        End::Won => "won against",
+        End::Lost => "lost against",
+        End::Parted => "got away from",
+    };
+    let mut text = format!("{who} {how} {} after {} rounds", news.band, news.rounds);
     if news.lost > 0 {
-        let _ = write!(text, "; {} were lost, {} of them are only hurt", news.lost, news.hurt);
+        let _ = write!(text, "; you lost {} of your people, {} of them are only hurt", news.lost, news.hurt);
     }
     text += match (news.is_void, news.died) {
-        (true, _) => ", for nothing: it could not be kept",
-        (false, true) => ", and you died of it",
+        (true, _) => "; it could not be saved, so nothing is lost and nothing is won",
+        (false, true) => "; you died of it: `create` begins another character",
         (false, false) => "",
     };
     text
+}
+
+/// Whom a player has met.
+#[must_use]
+pub fn encounter_line(encounter: &Encounter) -> String {
+    let Encounter { with, is_hostile } = encounter;
+    if *is_hostile { format!("{with} and its people attack you") } else { format!("you meet {with}") }
 }
 
 /// A component of the player's own avatar; its default while it is not known.
@@ -68,7 +81,7 @@ impl CaravanConsole {
         self.roads.nodes.get(usize::from(quotes.node?.0))
     }
 
-    fn errand_line(&self, errand: &Errand) -> String {
+    pub(super) fn errand_line(&self, errand: &Errand) -> String {
         let to = &self.roads.node(place_of(errand, &self.roads)).name;
         format!("{} {} are wanted in {to}", errand.loads, errand.good)
     }

@@ -39,7 +39,7 @@ enum Presence {
 
 /// What is kept of one actor.
 #[derive(Debug)]
-struct Part<G> {
+struct Part<G: ClientGame> {
     console: Console<G>,
     presence: Presence,
     /// Where the avatar was at the last command.
