@@ -18,6 +18,7 @@ mod campaign;
 mod carrier;
 mod company;
 pub mod console;
+mod elsewhere;
 mod errands;
 mod goods;
 mod haggle;
@@ -40,6 +41,7 @@ mod stores;
 mod tally;
 mod trade;
 mod travel;
+mod unwritten;
 mod walk;
 
 pub use allegiance::{Allegiance, Appoint, JoinParty, PARTIES, Scout};
@@ -51,6 +53,7 @@ pub use campaign::{
     Halt, KeepBattle, KeepRounds, March, MarchRefusal, Meeting, Order, Round, Spoils,
 };
 pub use company::{Accept, Disband, Dismiss, Gather, Invite, LeaveParty, PartyEvent, PartyNews};
+pub use elsewhere::FromElsewhere;
 pub use errands::{
     Deliver, ERRANDS, Errand, ErrandRefusal, Errands, FinishErrand, GiveUpErrand, TakeErrand, Thanks,
     place_of,
@@ -76,7 +79,7 @@ pub use purse::{Purse, RELIC, SILVER, STRONGBOX};
 pub use quotes::{Quote, Quotes};
 pub use ranks::{RANKS_MAX, Ranks};
 pub use roads::{NodeId, RoadError, Roads};
-pub use shelf::{QUOTA_EVERY_MS, Store, quota_period};
+pub use shelf::{QUOTA_EVERY_MS, Store, Way, quota_period};
 pub use speech::{Chat, SAY_BYTES_MAX, Said, Say, TellParty};
 pub use stock::{CountStores, MoveStock, OpenStore};
 pub use stores::TakeBounty;

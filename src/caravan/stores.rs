@@ -1,5 +1,4 @@
-//! Whose bounties the nodes have paid, so that none is paid to a player twice, nor for what was bought where it is handed in; and a list
-//! of all of the game's own tables in the save.
+//! Whose bounties the nodes have paid, so that none is paid to a player twice; and a list of all of the game's own tables in the save.
 
 use crate::ids::PlayerId;
 use crate::prelude::*;
@@ -8,6 +7,7 @@ use crate::store::game::{GamePlugin, GameTransaction, KindRefusal, MutationKind}
 
 use super::almanac::{self, KeepPrices};
 use super::campaign::{KeepBattle, KeepRounds, SEPARATE_ROWS, TABLES as BATTLE_TABLES};
+use super::elsewhere::FromElsewhere;
 use super::errands::FinishErrand;
 use super::people::EndCharacter;
 use super::stock::{CountStores, MoveStock};
@@ -19,51 +19,17 @@ pub(super) const GIVEN_OUT: &str = "bandits";
 pub(super) const HAD_ALREADY: &str =
     "the bounty of this node was paid to you: it asks for something else soon";
 
-/// The same, for who bought at the node itself.
-pub(super) const BOUGHT_HERE: &str =
-    "you bought that good here a while ago: a bounty is for what comes from elsewhere";
-
-/// Who has bought a good at a node brings it no bounty of that good for so long, ms.
-pub(super) const BOUGHT_MS: u64 = 30 * 60 * 1_000;
-/// Among so many of the player's newest changes it is looked for. More of them take half of that time at the rate of trades.
-const CHANGES_LOOKED_AT: i64 = 8_192;
-
-/// A player is paid a node's bounty: once while it stands, and for goods that come from elsewhere.
+/// A player is paid a node's bounty: once while it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TakeBounty {
     pub(super) market: Name,
     pub(super) period: u64,
     pub(super) player: PlayerId,
-    pub(super) good: Name,
-    /// When it was asked for, ms since 1970.
-    pub(super) now_ms: u64,
 }
 
 impl TakeBounty {
     /// What a plan calls it.
     pub(super) const KIND: &str = "take_bounty";
-
-    /// Whether the ledger says that the player bought of that good at this node a while ago.
-    fn is_bought_here(&self, tx: &mut GameTransaction<'_>) -> Result<bool, KindRefusal> {
-        let since_ms = i64::try_from(self.now_ms.saturating_sub(BOUGHT_MS)).unwrap_or(i64::MAX);
-        let bought = tx.query(
-            "SELECT 1 FROM account
-             JOIN changelog ON changelog.account = account.id AND changelog.data_version > account.data_version - ?5
-             JOIN claim ON claim.id = changelog.claim AND claim.use_case = 'buy' AND claim.now_ms > ?4
-             JOIN ledger ON ledger.claim = claim.id
-             JOIN asset ON asset.id = ledger.asset AND asset.name = ?2
-             JOIN account AS house ON house.id = ledger.from_account AND house.kind = 'house' AND house.name = ?3
-             WHERE account.kind = 'player' AND account.name = ?1 LIMIT 1",
-            &[
-                self.player.as_str().into(),
-                self.good.as_str().into(),
-                self.market.as_str().into(),
-                since_ms.into(),
-                CHANGES_LOOKED_AT.into(),
-            ],
-        )?;
-        Ok(!bought.is_empty())
-    }
 }
 
 impl MutationKind for TakeBounty {
@@ -71,9 +37,6 @@ impl MutationKind for TakeBounty {
     type Data = Self;
 
     fn carry_out(tx: &mut GameTransaction<'_>, data: Self) -> Result<(), KindRefusal> {
-        if data.is_bought_here(tx)? {
-            return Err(KindRefusal::new(BOUGHT_HERE));
-        }
         let period = i64::try_from(data.period).unwrap_or(i64::MAX);
         let market = data.market.as_str();
         // Who asked for it just before the node asked for something else may be paid just after; later, nobody is: of the bounties
@@ -130,10 +93,15 @@ pub(super) fn plugin() -> GamePlugin {
         )
         .migration("prices from hour to hour", almanac::TABLE)
         .migration(SEPARATE_ROWS.0, SEPARATE_ROWS.1)
+        .migration(
+            "what comes back gives back what it used of a quota",
+            "ALTER TABLE game_caravan_stock RENAME COLUMN traded TO taken; UPDATE game_caravan_stock SET taken = 0",
+        )
         .kind::<MoveStock>()
         .kind::<CountStores>()
         .kind::<KeepPrices>()
         .kind::<TakeBounty>()
+        .kind::<FromElsewhere>()
         .kind::<KeepBattle>()
         .kind::<KeepRounds>()
         .kind::<FinishErrand>()
@@ -150,7 +118,7 @@ mod tests {
     #[test]
     fn a_bounty_is_paid_once_also_when_the_next_one_is_up_already() {
         let mut carrier = Carrier::new();
-        let mut takes = |name: &str, period: u64| carrier.carry(bounty(name, period, 1));
+        let mut takes = |name: &str, period: u64| carrier.carry(bounty(name, period));
         assert!(takes("alice", 7).is_ok());
         assert!(takes("bob", 8).is_ok(), "the next one is up");
         assert!(takes("alice", 7).is_err(), "alice was paid for that");
@@ -162,38 +130,9 @@ mod tests {
         }
     }
 
-    /// E9: a bounty is for goods that come from elsewhere: who bought of them at the node itself, however many trades ago, is paid
-    /// none for a while; who bought other goods there, or these at another node, is.
-    #[test]
-    fn who_bought_at_the_node_itself_is_paid_no_bounty_for_it() {
-        let mut carrier = Carrier::new();
-        let buy = |name: &str, good: &'static str, market: &'static str| {
-            let player = PlayerId::new(name).unwrap();
-            PlanRequest::new("buy", &player).grant(good, 3, market)
-        };
-        carrier.now_ms = 5_000;
-        for (name, good, market) in [
-            ("alice", "salt", "market/town"),
-            ("bob", "salt", "market/port"),
-            ("carol", "iron", "market/town"),
-        ] {
-            assert!(carrier.carry(buy(name, good, market)).is_ok());
-        }
-        for _ in 0..50 {
-            assert!(carrier.carry(buy("alice", "wine", "market/town")).is_ok());
-        }
-        let refused = carrier.carry(bounty("alice", 1, 5_000)).unwrap_err();
-        assert!(matches!(&refused, PlanRefusal::Game { reason, .. } if reason == BOUGHT_HERE), "{refused}");
-        assert!(carrier.carry(bounty("bob", 1, 5_000)).is_ok());
-        assert!(carrier.carry(bounty("carol", 1, 5_000)).is_ok());
-        assert!(carrier.carry(bounty("alice", 1, 4_999 + BOUGHT_MS)).is_err());
-        assert!(carrier.carry(bounty("alice", 1, 5_000 + BOUGHT_MS)).is_ok(), "that is long ago");
-    }
-
-    fn bounty(name: &str, period: u64, now_ms: u64) -> PlanRequest {
+    fn bounty(name: &str, period: u64) -> PlanRequest {
         let player = PlayerId::new(name).unwrap();
-        let (market, good) = ("market/town".into(), "salt".into());
-        let taken = TakeBounty { market, period, player: player.clone(), good, now_ms };
+        let taken = TakeBounty { market: "market/town".into(), period, player: player.clone() };
         PlanRequest::new("bounty", &player).game(TakeBounty::KIND, &taken).grant(
             super::super::SILVER,
             5,

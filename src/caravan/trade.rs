@@ -10,15 +10,16 @@ use crate::prelude::*;
 use crate::reward::Name;
 use crate::store::MutationSummary;
 
+use super::elsewhere::{BOUGHT_HERE, FromElsewhere};
 use super::goods::Good;
 use super::lore::Lore;
 use super::market::{Prices, house_of, unwritten};
 use super::objection::{Objection, quotas_begin_in_s};
-use super::purse::{Purse, SILVER, STRONGBOX};
+use super::purse::{Purse, SILVER, with_strongbox};
 use super::roads::{NodeId, Roads};
-use super::shelf::{Store, quota_period};
+use super::shelf::{Store, Way, quota_period};
 use super::stock::{MoveStock, Moved};
-use super::stores::{BOUGHT_HERE, GIVEN_OUT, HAD_ALREADY, TakeBounty};
+use super::stores::{GIVEN_OUT, HAD_ALREADY, TakeBounty};
 
 /// So near to a node one trades there, m.
 pub const TRADE_REACH_M: f32 = 30.0;
@@ -75,7 +76,7 @@ pub struct Traded {
     pub price: u32,
     /// Loads that the node has.
     pub stock: u32,
-    /// Loads of the good that the node still buys from players or sells to them in this period.
+    /// Loads of the good that the quota of this period still lets players buy after a purchase, or sell after a sale.
     pub quota_left: u32,
 }
 
@@ -108,7 +109,7 @@ pub enum TradeRefusal {
         /// For how many it has.
         room: u32,
     },
-    /// The node does not trade so many loads more with players in this period.
+    /// The node does not sell so many loads more to players in this period, or buy so many from them.
     QuotaUsed {
         /// How many it does.
         left: u32,
@@ -215,9 +216,9 @@ impl Here<'_> {
         quota_period(self.context.tick.now_ms)
     }
 
-    /// The node trades so many loads more with players in this period, or not.
-    fn check_quota(&self, store: &Store, loads: u16) -> Result<(), TradeRefusal> {
-        let left = store.quota_left(self.period());
+    /// The node lets players move so many loads more this way in this period, or not.
+    fn check_quota(&self, store: &Store, loads: u16, way: Way) -> Result<(), TradeRefusal> {
+        let left = store.quota_left(self.period(), way);
         if u32::from(loads) <= left {
             return Ok(());
         }
@@ -228,7 +229,7 @@ impl Here<'_> {
     fn moves(&self, good: Good, loads: i32) -> Result<MoveStock, TradeRefusal> {
         let terms = self.store(good)?.terms;
         let unwritten = unwritten(self.context, &self.market, good);
-        Ok(MoveStock::new(self.market.clone(), good, loads, terms, unwritten))
+        Ok(MoveStock::new(self.market.clone(), good, loads, terms).beside(unwritten))
     }
 
     /// The same of a trade at this price: it counts against the quota, and is off when others were first and a load is dearer by then,
@@ -240,6 +241,12 @@ impl Here<'_> {
     /// So many loads come in that the node has asked for: whatever its quota.
     pub(super) fn brought(&self, good: Good, loads: u16) -> Result<MoveStock, TradeRefusal> {
         self.moves(good, loads.into())
+    }
+
+    /// What the caller hands in of a good was not bought here.
+    pub(super) fn from_elsewhere(&self, good: Good) -> FromElsewhere {
+        let (market, player) = (self.market.clone(), self.context.player.clone());
+        FromElsewhere { market, player, good: good.asset() }
     }
 }
 
@@ -254,8 +261,8 @@ pub(super) fn buy(buy: &Buy, _: &Purse, context: &AskContext<'_>) -> Result<Plan
     if left < loads.into() {
         return Err(TradeRefusal::SoldOut { left });
     }
-    here.check_quota(store, loads)?;
-    let silver = store.terms.asked_of_players(store.loads, loads.into(), store.traded_in(here.period()));
+    here.check_quota(store, loads, Way::Out)?;
+    let silver = store.terms.asked_of_players(store.loads, loads.into(), store.quota_used(here.period()));
     if silver > buy.at_most {
         return Err(TradeRefusal::Price { silver });
     }
@@ -273,8 +280,8 @@ pub(super) fn sell(sell: &Sell, _: &Purse, context: &AskContext<'_>) -> Result<P
     if room < loads.into() {
         return Err(TradeRefusal::StoreFull { room });
     }
-    here.check_quota(store, loads)?;
-    let silver = store.terms.given_to_players(store.loads, loads.into(), store.traded_in(here.period()));
+    here.check_quota(store, loads, Way::In)?;
+    let silver = store.terms.given_to_players(store.loads, loads.into(), store.quota_used(here.period()));
     if silver < sell.at_least {
         return Err(TradeRefusal::Price { silver });
     }
@@ -290,15 +297,15 @@ pub(super) fn hand_in(_: &HandIn, _: &Purse, context: &AskContext<'_>) -> Result
     let period = bounty_period(context.tick.now_ms);
     let good = asked_for(context.tick.seed, here.node, period);
     let silver = 2 * u64::from(here.lore.usual_price(good)) * u64::from(BOUNTY_LOADS);
-    let (market, player, now_ms) = (here.market.clone(), context.player.clone(), context.tick.now_ms);
-    let taken = TakeBounty { market, period, player, good: good.asset(), now_ms };
-    Ok(context
+    let taken = TakeBounty { market: here.market.clone(), period, player: context.player.clone() };
+    let request = context
         .request("bounty")
         .game(TakeBounty::KIND, &taken)
+        .game(FromElsewhere::KIND, &here.from_elsewhere(good))
         .pay(good.asset(), BOUNTY_LOADS.into(), here.market.clone())
         .game(MoveStock::KIND, &here.brought(good, BOUNTY_LOADS)?)
-        .grant(SILVER, silver, here.market.clone())
-        .grant(STRONGBOX, 1, GIVEN_OUT))
+        .grant(SILVER, silver, here.market.clone());
+    Ok(with_strongbox(request, GIVEN_OUT))
 }
 
 pub(super) fn left(summary: &MutationSummary, asset: &Name) -> u64 {
