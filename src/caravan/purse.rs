@@ -10,6 +10,7 @@ use crate::value::Book;
 
 use super::goods::{Cargo, Good};
 use super::lore::Lore;
+use super::people::GIFT;
 
 /// The currency.
 pub const SILVER: &str = "silver";
@@ -108,8 +109,10 @@ pub(super) fn welcome(
     let new: Vec<PlayerId> = new.map(|(player, _)| player.clone()).collect();
     for player in new {
         let key = ClaimKey::named("welcome", player.as_str().as_bytes());
-        let request =
-            PlanRequest::new("welcome", &player).grant(SILVER, lore.usual_origin().silver, "treasury");
+        let silver = lore.usual_origin().silver;
+        let request = PlanRequest::new("welcome", &player)
+            .grant(SILVER, silver, "treasury")
+            .grant(GIFT, silver, "treasury");
         rewards.ask(NetId::WORLD, key, request);
         welcomed.0.insert(player, now);
     }
