@@ -15,8 +15,8 @@ pub(super) const BOUGHT_MS: u64 = 30 * 60 * 1_000;
 /// Among so many of the player's newest changes it is looked for. More of them take half of that time at the rate of trades.
 const CHANGES_LOOKED_AT: i64 = 8_192;
 
-/// What a player hands in at a node was not bought there: the whole plan is refused otherwise. The look takes up to
-/// [`CHANGES_LOOKED_AT`] steps, so whatever else may be against a plan comes before it.
+/// What a player hands in at a node was not bought there: the whole plan is refused otherwise. The look takes a step for each of the
+/// player's changes in that time, some thousands at most, so whatever else may be against a plan comes before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FromElsewhere {
     pub(super) market: Name,

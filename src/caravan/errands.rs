@@ -17,12 +17,13 @@ use super::elsewhere::{BOUGHT_HERE, FromElsewhere};
 use super::goods::Good;
 use super::hands::RENOWN;
 use super::lore::Effect;
+use super::outcome::found;
 use super::people::{Talents, with_experience};
 use super::post::{LETTER, Letter, News};
 use super::purse::{SILVER, with_strongbox};
 use super::quotes::Quotes;
 use super::roads::{NodeId, Roads};
-use super::trade::{TRADE_REACH_M, found, here};
+use super::trade::{TRADE_REACH_M, here};
 use super::walk::Walker;
 
 /// How many errands a player has done, as the save says.

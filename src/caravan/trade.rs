@@ -1,5 +1,4 @@
-//! Players trade at the nodes: they buy and sell out of what a node has in store, as long as its quota lasts, and hand in what its
-//! bounty asks for.
+//! Players trade at the nodes: they buy and sell out of what a node has in store, as long as its quota lasts.
 //!
 //! A load costs what it costs once the trade is done, so that nobody gains by buying and selling again; and the more of a node's quota
 //! is used up, the more it keeps of a trade for itself. Silver, goods, stock and quota change together or not at all.
@@ -10,28 +9,22 @@ use crate::prelude::*;
 use crate::reward::Name;
 use crate::store::MutationSummary;
 
+use super::bounty::HAD_ALREADY;
 use super::elsewhere::{BOUGHT_HERE, FromElsewhere};
 use super::goods::Good;
 use super::lore::Lore;
 use super::market::{Prices, house_of, unwritten};
 use super::objection::{Objection, quotas_begin_in_s};
-use super::purse::{Purse, SILVER, with_strongbox};
+use super::outcome::left;
+use super::purse::{Purse, SILVER};
 use super::roads::{NodeId, Roads};
 use super::shelf::{Store, Way, quota_period};
 use super::stock::{MoveStock, Moved};
-use super::stores::{GIVEN_OUT, HAD_ALREADY, TakeBounty};
 
 /// So near to a node one trades there, m.
 pub const TRADE_REACH_M: f32 = 30.0;
 /// Most loads in one trade.
 pub const LOADS_MAX: u16 = 50;
-/// Loads that a bounty asks for.
-pub const BOUNTY_LOADS: u16 = 3;
-/// How often a node asks for something else.
-const BOUNTY_EVERY_MS: u64 = 5 * 60 * 1_000;
-
-/// Purposes of chance.
-const BOUNTY: u32 = 7;
 
 /// Buy loads of a good at the node where one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
@@ -59,12 +52,6 @@ pub struct Sell {
     pub at_least: u32,
 }
 
-/// Hand in what the node's bounty asks for. It is for goods from elsewhere: who bought of them at this node a while ago is paid none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = Bounty, refusal = TradeRefusal, rate = 2, burst = 5, coalesce = none,
-    durability = immediate)]
-pub struct HandIn;
-
 /// How things stand after a trade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traded {
@@ -78,13 +65,6 @@ pub struct Traded {
     pub stock: u32,
     /// Loads of the good that the quota of this period still lets players buy after a purchase, or sell after a sale.
     pub quota_left: u32,
-}
-
-/// What a bounty brought.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bounty {
-    /// What and how much: the silver, and what was in the strongbox.
-    pub found: Vec<(String, u64)>,
 }
 
 /// Why a trade does not come about.
@@ -169,19 +149,6 @@ impl From<&PlanRefusal> for TradeRefusal {
 #[must_use]
 pub fn market_of(roads: &Roads, node: NodeId) -> Name {
     house_of(&roads.node(node).slug)
-}
-
-/// What a node asks for in these minutes.
-#[must_use]
-pub fn asked_for(seed: u64, node: NodeId, period: u64) -> Good {
-    let mut chance = Random::new(seed, NetId(u64::from(node.0)), TickNumber(period), BOUNTY);
-    Good::ALL[chance.below(Good::ALL.len())]
-}
-
-/// The number of the minutes in which this moment lies.
-#[must_use]
-pub fn bounty_period(now_ms: u64) -> u64 {
-    now_ms / BOUNTY_EVERY_MS
 }
 
 /// The node where the caller is, and its house; none far from any.
@@ -292,34 +259,6 @@ pub(super) fn sell(sell: &Sell, _: &Purse, context: &AskContext<'_>) -> Result<P
         .game(MoveStock::KIND, &here.trades(sell.good, loads.into(), silver)?))
 }
 
-pub(super) fn hand_in(_: &HandIn, _: &Purse, context: &AskContext<'_>) -> Result<PlanRequest, TradeRefusal> {
-    let here = here(context)?;
-    let period = bounty_period(context.tick.now_ms);
-    let good = asked_for(context.tick.seed, here.node, period);
-    let silver = 2 * u64::from(here.lore.usual_price(good)) * u64::from(BOUNTY_LOADS);
-    let taken = TakeBounty { market: here.market.clone(), period, player: context.player.clone() };
-    let request = context
-        .request("bounty")
-        .game(TakeBounty::KIND, &taken)
-        .game(FromElsewhere::KIND, &here.from_elsewhere(good))
-        .pay(good.asset(), BOUNTY_LOADS.into(), here.market.clone())
-        .game(MoveStock::KIND, &here.brought(good, BOUNTY_LOADS)?)
-        .grant(SILVER, silver, here.market.clone());
-    Ok(with_strongbox(request, GIVEN_OUT))
-}
-
-pub(super) fn left(summary: &MutationSummary, asset: &Name) -> u64 {
-    let of_player = summary.holdings().iter().filter(|held| held.account.player().is_some());
-    let amounts = of_player.filter(|held| held.asset == *asset).map(|held| held.amount);
-    amounts.sum::<i64>().unsigned_abs()
-}
-
-/// What the claimant may be shown of what it received: what and how much.
-pub(super) fn found(summary: &MutationSummary) -> Vec<(String, u64)> {
-    let shown = summary.release(&summary.claim().account);
-    shown.lines().iter().map(|line| (line.asset.to_string(), line.amount)).collect()
-}
-
 pub(super) fn traded(
     good: Good,
     loads: u16,
@@ -337,12 +276,4 @@ pub(super) fn traded(
         stock: after.as_ref().map_or(0, |after| after.loads),
         quota_left: after.as_ref().map_or(0, |after| after.quota_left),
     })
-}
-
-pub(super) fn handed_in(
-    _: &HandIn,
-    outcome: Result<&MutationSummary, &PlanRefusal>,
-) -> Result<Bounty, TradeRefusal> {
-    let summary = outcome.map_err(TradeRefusal::from)?;
-    Ok(Bounty { found: found(summary) })
 }

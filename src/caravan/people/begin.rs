@@ -10,8 +10,8 @@ use crate::store::game::{GameTransaction, KindRefusal, MutationKind};
 
 use super::super::campaign::Campaign;
 use super::super::lore::{Lore, Origin, OriginId, SkillId};
+use super::super::outcome::left;
 use super::super::purse::SILVER;
-use super::super::trade::left;
 use super::character::{
     CHARACTER, Character, EXPERIENCE, FRESH_STARTS, GIFT, LEVEL, LIVES, POINTS, attribute_asset,
     origin_asset, skill_asset,

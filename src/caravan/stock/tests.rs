@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::caravan::stores::plugin;
+use crate::caravan::tables::plugin;
 use crate::caravan::unwritten::NETTING;
 use crate::caravan::{Bent, QUOTA_EVERY_MS};
 use crate::caravan::{Lore, SILVER};

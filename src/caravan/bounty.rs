@@ -1,16 +1,26 @@
-//! Whose bounties the nodes have paid, so that none is paid to a player twice; and a list of all of the game's own tables in the save.
+//! Bounties: what a node asks for in these minutes. It pays each player for it once, for loads that come from elsewhere.
 
 use crate::ids::PlayerId;
 use crate::prelude::*;
 use crate::reward::Name;
-use crate::store::game::{GamePlugin, GameTransaction, KindRefusal, MutationKind};
+use crate::store::MutationSummary;
+use crate::store::game::{GameTransaction, KindRefusal, MutationKind};
 
-use super::almanac::{self, KeepPrices};
-use super::campaign::{KeepBattle, KeepRounds, SEPARATE_ROWS, TABLES as BATTLE_TABLES};
 use super::elsewhere::FromElsewhere;
-use super::errands::FinishErrand;
-use super::people::EndCharacter;
-use super::stock::{CountStores, MoveStock};
+use super::goods::Good;
+use super::outcome::found;
+use super::purse::{Purse, SILVER, with_strongbox};
+use super::roads::NodeId;
+use super::stock::MoveStock;
+use super::trade::{TradeRefusal, here};
+
+/// Loads that a bounty asks for.
+pub const BOUNTY_LOADS: u16 = 3;
+/// How often a node asks for something else.
+const BOUNTY_EVERY_MS: u64 = 5 * 60 * 1_000;
+
+/// Purposes of chance.
+const BOUNTY: u32 = 7;
 
 /// The house that bounties are out of.
 pub(super) const GIVEN_OUT: &str = "bandits";
@@ -18,6 +28,56 @@ pub(super) const GIVEN_OUT: &str = "bandits";
 /// A reason, in words for players.
 pub(super) const HAD_ALREADY: &str =
     "the bounty of this node was paid to you: it asks for something else soon";
+
+/// Hand in what the node's bounty asks for. It is for goods from elsewhere: who bought of them at this node a while ago is paid none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
+#[action(scope = self, caller = player, reply = Bounty, refusal = TradeRefusal, rate = 2, burst = 5, coalesce = none,
+    durability = immediate)]
+pub struct HandIn;
+
+/// What a bounty brought.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounty {
+    /// What and how much: the silver, and what was in the strongbox.
+    pub found: Vec<(String, u64)>,
+}
+
+/// What a node asks for in these minutes.
+#[must_use]
+pub fn asked_for(seed: u64, node: NodeId, period: u64) -> Good {
+    let mut chance = Random::new(seed, NetId(u64::from(node.0)), TickNumber(period), BOUNTY);
+    Good::ALL[chance.below(Good::ALL.len())]
+}
+
+/// The number of the minutes in which this moment lies.
+#[must_use]
+pub fn bounty_period(now_ms: u64) -> u64 {
+    now_ms / BOUNTY_EVERY_MS
+}
+
+pub(super) fn hand_in(_: &HandIn, _: &Purse, context: &AskContext<'_>) -> Result<PlanRequest, TradeRefusal> {
+    let here = here(context)?;
+    let period = bounty_period(context.tick.now_ms);
+    let good = asked_for(context.tick.seed, here.node, period);
+    let silver = 2 * u64::from(here.lore.usual_price(good)) * u64::from(BOUNTY_LOADS);
+    let taken = TakeBounty { market: here.market.clone(), period, player: context.player.clone() };
+    let request = context
+        .request("bounty")
+        .game(TakeBounty::KIND, &taken)
+        .game(FromElsewhere::KIND, &here.from_elsewhere(good))
+        .pay(good.asset(), BOUNTY_LOADS.into(), here.market.clone())
+        .game(MoveStock::KIND, &here.brought(good, BOUNTY_LOADS)?)
+        .grant(SILVER, silver, here.market.clone());
+    Ok(with_strongbox(request, GIVEN_OUT))
+}
+
+pub(super) fn handed_in(
+    _: &HandIn,
+    outcome: Result<&MutationSummary, &PlanRefusal>,
+) -> Result<Bounty, TradeRefusal> {
+    let summary = outcome.map_err(TradeRefusal::from)?;
+    Ok(Bounty { found: found(summary) })
+}
 
 /// A player is paid a node's bounty: once while it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,53 +119,6 @@ impl MutationKind for TakeBounty {
         )?;
         if taken == 1 { Ok(()) } else { Err(KindRefusal::new(HAD_ALREADY)) }
     }
-}
-
-/// The tables and kinds.
-pub(super) fn plugin() -> GamePlugin {
-    GamePlugin::new("caravan")
-        .migration(
-            "stores of trade nodes",
-            "CREATE TABLE game_caravan_stock (
-                 market TEXT NOT NULL, good TEXT NOT NULL, loads INTEGER NOT NULL CHECK (loads >= 0), opened INTEGER NOT NULL,
-                 PRIMARY KEY (market, good)) STRICT, WITHOUT ROWID",
-        )
-        .migration(
-            "bounties that were paid",
-            "CREATE TABLE game_caravan_bounty (
-                 market TEXT NOT NULL, period INTEGER NOT NULL, player TEXT NOT NULL,
-                 PRIMARY KEY (market, period, player)) STRICT, WITHOUT ROWID",
-        )
-        .migration(BATTLE_TABLES[0].0, BATTLE_TABLES[0].1)
-        .migration(BATTLE_TABLES[1].0, BATTLE_TABLES[1].1)
-        .migration(
-            "errands that were done",
-            "CREATE TABLE game_caravan_errand (player TEXT PRIMARY KEY, done INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-        )
-        .migration(
-            "stores are counted by the ledger, and have a quota",
-            "ALTER TABLE game_caravan_stock RENAME TO game_caravan_stock_before;
-             CREATE TABLE game_caravan_stock (
-                 market TEXT NOT NULL, good TEXT NOT NULL, opened INTEGER NOT NULL, period INTEGER NOT NULL DEFAULT 0,
-                 traded INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (market, good)) STRICT, WITHOUT ROWID;
-             INSERT INTO game_caravan_stock (market, good, opened) SELECT market, good, opened FROM game_caravan_stock_before;
-             DROP TABLE game_caravan_stock_before",
-        )
-        .migration("prices from hour to hour", almanac::TABLE)
-        .migration(SEPARATE_ROWS.0, SEPARATE_ROWS.1)
-        .migration(
-            "what comes back gives back what it used of a quota",
-            "ALTER TABLE game_caravan_stock RENAME COLUMN traded TO taken; UPDATE game_caravan_stock SET taken = 0",
-        )
-        .kind::<MoveStock>()
-        .kind::<CountStores>()
-        .kind::<KeepPrices>()
-        .kind::<TakeBounty>()
-        .kind::<FromElsewhere>()
-        .kind::<KeepBattle>()
-        .kind::<KeepRounds>()
-        .kind::<FinishErrand>()
-        .kind::<EndCharacter>()
 }
 
 #[cfg(test)]
