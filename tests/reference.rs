@@ -80,7 +80,7 @@ fn a_reload_changes_quotes_in_the_next_tick_and_what_is_under_way_keeps_its_vers
     let (mut world, alice) = world_of_alice();
     let price = |world: &TestWorld, loads: u32| {
         let shelf = shelf(world, alice);
-        shelf.terms.asked_of_players(shelf.loads, loads, shelf.traded)
+        shelf.terms.asked_of_players(shelf.loads, loads, shelf.taken.unsigned_abs())
     };
     let (cheap, first_told) = (price(&world, 2), salt(&world, alice));
     assert_eq!((shelf(&world, alice).terms.usual, silver(&world, alice)), (8, 500));

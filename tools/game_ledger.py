@@ -34,15 +34,22 @@ FLOWS = {
         "create-character": {("treasury", PLAYER)},
         "delete-character": {LEFT_GOODS},
     },
+    # What a player was given when it came, until its first character begins.
+    "gift": {
+        "welcome": {("treasury", PLAYER)},
+        "create-character": {(PLAYER, "treasury")},
+    },
 }
 # A load costs at most twice what it usually costs where it is wanted, and a tenth of that for the node.
 PRICE_TIMES_MAX = 2 * 1.3 * 1.1
 BOUNTY_LOADS, ERRAND_LOADS_MAX, WAY_SILVER = 3, 3, 10
+# What is handed in at a node was not bought there for so long.
+BOUGHT_MS = 30 * 60 * 1_000
 # What skills add to the pay of an errand, at most, as many times as much.
 PAY_TIMES_MAX = 3
 
 ROWS = """
-    SELECT claim.id, claim.use_case, asset.name, giver.kind, giver.name, receiver.kind, receiver.name, ledger.amount
+    SELECT claim.id, claim.use_case, claim.now_ms, asset.name, giver.kind, giver.name, receiver.kind, receiver.name, ledger.amount
     FROM ledger JOIN claim ON claim.id = ledger.claim JOIN asset ON asset.id = ledger.asset
     JOIN account AS giver ON giver.id = ledger.from_account JOIN account AS receiver ON receiver.id = ledger.to_account
     WHERE 'player' IN (giver.kind, receiver.kind) ORDER BY claim.id, ledger.position"""
@@ -89,14 +96,20 @@ def against_the_rules(path):
     file = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     usual = {name: price for name, price in file.execute(
         "SELECT name, row ->> 'price' FROM reference WHERE kind = 'good'")}
-    wrong, claims, welcomed = [], {}, {}
-    for claim, use_case, asset, giver_kind, giver, receiver_kind, receiver, amount in file.execute(ROWS):
+    wrong, claims, welcomed, bought = [], {}, {}, {}
+    for claim, use_case, now_ms, asset, giver_kind, giver, receiver_kind, receiver, amount in file.execute(ROWS):
         flow = (side(giver_kind, giver), side(receiver_kind, receiver))
-        of = "silver" if asset == "silver" else "goods" if asset in GOODS else None
+        of = asset if asset in ("silver", "gift") else "goods" if asset in GOODS else None
         if of and flow not in FLOWS[of].get(use_case, ()):
             wrong.append(f"claim {claim}: {use_case} moves {amount} {asset} from {giver} to {receiver}")
-        if use_case == "welcome":
+        if use_case == "welcome" and of == "silver":
             welcomed[receiver] = welcomed.get(receiver, 0) + 1
+        if use_case == "buy" and of == "goods":
+            bought[receiver, giver, asset] = now_ms
+        if use_case in ("bounty", "errand") and flow == (PLAYER, MARKET) and of == "goods":
+            since_ms = now_ms - bought.get((giver, receiver, asset), now_ms - BOUGHT_MS)
+            if since_ms < BOUGHT_MS:
+                wrong.append(f"claim {claim}: {use_case}: {giver} bought {asset} at {receiver} {since_ms} ms before")
         claims.setdefault(claim, (use_case, []))[1].append((asset, *flow, amount))
     for claim, (use_case, rows) in claims.items():
         complaint = whole_claim(use_case, rows, usual)

@@ -3,9 +3,9 @@
 use crate::cell::pool::NodeContext;
 use crate::prelude::*;
 
+use super::bounty::{asked_for, bounty_period};
 use super::goods::Good;
 use super::roads::NodeId;
-use super::trade::{asked_for, bounty_period};
 
 /// Of so many nodes the board tells at most.
 const NODES_TOLD_MAX: usize = 200;

@@ -22,7 +22,7 @@ impl Carrier {
     /// A bank of nothing, with the shipped tables.
     pub(super) fn new() -> Self {
         let tables = Arc::new(Lore::shipped().reward_tables().clone());
-        let bank = Bank::new(tables.assets(), GameStore::default().plugin(super::stores::plugin()));
+        let bank = Bank::new(tables.assets(), GameStore::default().plugin(super::tables::plugin()));
         Self { bank, now_ms: 1, tables, carried: 0 }
     }
 

@@ -1,6 +1,8 @@
 //! Errands: goods that somebody at a node wants brought to another node. What is under way is the player's own affair; that it was
 //! done is kept at once, and done once.
 //!
+//! It pays for the way: what was bought where it is wanted is not taken, as the plan finds.
+//!
 //! What a node offers a player follows from the player, the node and what it has done and given up so far, and is never for that node
 //! itself: who asks again is offered the same, and who gives up waits. So nobody waits for an errand that pays where it stands.
 
@@ -11,15 +13,17 @@ use crate::prelude::*;
 use crate::store::MutationSummary;
 use crate::store::game::{GameTransaction, KindRefusal, MutationKind};
 
+use super::elsewhere::{BOUGHT_HERE, FromElsewhere};
 use super::goods::Good;
 use super::hands::RENOWN;
 use super::lore::Effect;
+use super::outcome::found;
 use super::people::{Talents, with_experience};
 use super::post::{LETTER, Letter, News};
-use super::purse::SILVER;
+use super::purse::{SILVER, with_strongbox};
 use super::quotes::Quotes;
 use super::roads::{NodeId, Roads};
-use super::trade::{TRADE_REACH_M, found, here};
+use super::trade::{TRADE_REACH_M, here};
 use super::walk::Walker;
 
 /// How many errands a player has done, as the save says.
@@ -118,7 +122,8 @@ pub struct TakeErrand;
 #[action(scope = self, caller = player, reply = u32, refusal = ErrandRefusal, rate = 1, burst = 3, coalesce = none, durability = memory)]
 pub struct GiveUpErrand;
 
-/// Bring what was asked for, at the node where it is wanted.
+/// Bring what was asked for, at the node where it is wanted. It is to come from elsewhere: who bought of it at that node a while ago is
+/// paid nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
 #[action(scope = self, caller = player, reply = Thanks, refusal = ErrandRefusal, rate = 2, burst = 4, coalesce = none,
     durability = immediate)]
@@ -150,6 +155,8 @@ pub enum ErrandRefusal {
     },
     /// It was done.
     Done,
+    /// The player bought of the good at this very node a while ago.
+    BoughtHere,
     /// The goods do not suffice, or there is no room for what it brings.
     Value(PlanRefusal),
 }
@@ -165,7 +172,8 @@ impl fmt::Display for ErrandRefusal {
             Self::Elsewhere { to } => {
                 write!(f, "it is wanted within {TRADE_REACH_M} m of node {}", to.0)
             }
-            Self::Done => f.write_str("that errand is done"),
+            Self::Done => f.write_str(DONE),
+            Self::BoughtHere => f.write_str(BOUGHT_HERE),
             Self::Value(why) => why.fmt(f),
         }
     }
@@ -254,6 +262,7 @@ pub(super) fn deliver(
     let mut request = context
         .request("errand")
         .game(FinishErrand::KIND, &finished)
+        .game(FromElsewhere::KIND, &here.from_elsewhere(errand.good))
         .pay(errand.good.asset(), errand.loads.into(), here.market.clone())
         .game(super::MoveStock::KIND, &brought)
         .grant(SILVER, silver, GUILD)
@@ -262,7 +271,7 @@ pub(super) fn deliver(
         .deliver(LETTER, &letter);
     request = with_experience(request, context.holdings, EXPERIENCE);
     if (errand.number + 1).is_multiple_of(ROUND) {
-        request = request.grant(super::STRONGBOX, 1, GUILD);
+        request = with_strongbox(request, GUILD);
     }
     Ok(request)
 }
@@ -273,6 +282,7 @@ pub(super) fn delivered(
 ) -> Result<Thanks, ErrandRefusal> {
     let summary = outcome.map_err(|why| match why {
         PlanRefusal::Game { reason, .. } if reason == DONE => ErrandRefusal::Done,
+        PlanRefusal::Game { reason, .. } if reason == BOUGHT_HERE => ErrandRefusal::BoughtHere,
         why => ErrandRefusal::Value(why.clone()),
     })?;
     Ok(Thanks { found: found(summary) })

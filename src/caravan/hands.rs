@@ -303,5 +303,5 @@ pub(super) fn hired(
     outcome: Result<&MutationSummary, &PlanRefusal>,
 ) -> Result<Hired, HandsRefusal> {
     let summary = outcome.map_err(|why| HandsRefusal::Value(why.clone()))?;
-    Ok(Hired { hands: super::trade::left(summary, &hand.asset()) })
+    Ok(Hired { hands: super::outcome::left(summary, &hand.asset()) })
 }

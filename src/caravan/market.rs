@@ -21,6 +21,7 @@ use super::price::{Bent, Terms};
 use super::purse::SILVER;
 use super::roads::{NodeId, Roads};
 use super::shelf::Store;
+use super::unwritten::Unwritten;
 
 /// Every so many ticks is an hour of the market: travellers tell new prices.
 pub const HOUR_TICKS: u64 = 40;
@@ -240,13 +241,12 @@ pub(super) fn post_prices(market: Res<Market>, map: Res<RoadMap>, mut publisher:
     }
 }
 
-/// Loads that caravans and the country brought to a store, or took, below nothing, and that a purchase of this tick will not find in
-/// the save yet.
-pub(super) fn unwritten(context: &AskContext<'_>, house: &Name, good: Good) -> i32 {
-    let Some(net) = context.node::<HouseNet>() else { return 0 };
-    let is_written_first = net.is_due(context.tick.tick.0, context.tick.hz);
-    let loads = if is_written_first { 0 } else { net.owed(good.asset(), COUNTRY, house.clone()) };
-    loads.clamp(i32::MIN.into(), i32::MAX.into()) as i32
+/// Loads that caravans and the country brought to a store, or took, below nothing, and that are not written yet.
+pub(super) fn unwritten(context: &AskContext<'_>, house: &Name, good: Good) -> Unwritten {
+    let net = context.node::<HouseNet>();
+    let loads = net.map_or(0, |net| net.owed(good.asset(), COUNTRY, house.clone()));
+    let loads = loads.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+    Unwritten { loads, since_ms: context.tick.now_ms }
 }
 
 /// What one cell's caravans sold and bought in a tick, by node and good.

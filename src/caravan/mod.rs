@@ -12,12 +12,14 @@ pub mod allegiance;
 mod almanac;
 mod board;
 pub mod bots;
+mod bounty;
 mod caches;
 mod campaign;
 #[cfg(test)]
 mod carrier;
 mod company;
 pub mod console;
+mod elsewhere;
 mod errands;
 mod goods;
 mod haggle;
@@ -25,6 +27,7 @@ mod hands;
 pub mod lore;
 mod market;
 mod objection;
+mod outcome;
 mod people;
 mod post;
 mod price;
@@ -36,21 +39,24 @@ pub mod roads;
 mod shelf;
 mod speech;
 mod stock;
-mod stores;
+mod tables;
 mod tally;
 mod trade;
 mod travel;
+mod unwritten;
 mod walk;
 
 pub use allegiance::{Allegiance, Appoint, JoinParty, PARTIES, Scout};
 pub use almanac::KeepPrices;
 pub use board::Board;
+pub use bounty::{BOUNTY_LOADS, Bounty, HandIn, TakeBounty, asked_for, bounty_period};
 pub use caches::Cache;
 pub use campaign::{
     Band, BattleNews, Battles, BattlesHere, Begun, Campaign, Chronicle, Encounter, End, Fight, FightRefusal,
     Halt, KeepBattle, KeepRounds, March, MarchRefusal, Meeting, Order, Round, Spoils,
 };
 pub use company::{Accept, Disband, Dismiss, Gather, Invite, LeaveParty, PartyEvent, PartyNews};
+pub use elsewhere::FromElsewhere;
 pub use errands::{
     Deliver, ERRANDS, Errand, ErrandRefusal, Errands, FinishErrand, GiveUpErrand, TakeErrand, Thanks,
     place_of,
@@ -76,14 +82,10 @@ pub use purse::{Purse, RELIC, SILVER, STRONGBOX};
 pub use quotes::{Quote, Quotes};
 pub use ranks::{RANKS_MAX, Ranks};
 pub use roads::{NodeId, RoadError, Roads};
-pub use shelf::{QUOTA_EVERY_MS, Store, quota_period};
+pub use shelf::{QUOTA_EVERY_MS, Store, Way, quota_period};
 pub use speech::{Chat, SAY_BYTES_MAX, Said, Say, TellParty};
 pub use stock::{CountStores, MoveStock, OpenStore};
-pub use stores::TakeBounty;
-pub use trade::{
-    BOUNTY_LOADS, Bounty, Buy, HandIn, LOADS_MAX, Sell, TRADE_REACH_M, TradeRefusal, Traded, asked_for,
-    bounty_period, market_of,
-};
+pub use trade::{Buy, LOADS_MAX, Sell, TRADE_REACH_M, TradeRefusal, Traded, market_of};
 pub use travel::{Caravan, Crew, Journey, Member};
 pub use walk::{Aboard, CoachRefusal, Steer, TakeCoach, WALK_M_S_MAX, Walker};
 
@@ -146,7 +148,7 @@ impl Plugin for CaravanPlugin {
             .add_immediate_action::<Sell, Purse>(trade::sell, |sell, outcome| {
                 trade::traded(sell.good, sell.loads, outcome)
             })
-            .add_immediate_action::<HandIn, Purse>(trade::hand_in, trade::handed_in)
+            .add_immediate_action::<HandIn, Purse>(bounty::hand_in, bounty::handed_in)
             .add_immediate_action::<Hire, Campaign>(hands::hire, |hire, outcome| {
                 hands::hired(hire.hand, outcome)
             })
@@ -202,7 +204,7 @@ impl Plugin for CaravanNode {
             .init_resource::<Chronicle>()
             .init_resource::<board::NodeCount>()
             .init_resource::<tally::Uncounted>()
-            .game_tables(stores::plugin())
+            .game_tables(tables::plugin())
             .counts("trades", "Purchases and sales of players", |node| {
                 actions_done::<Buy>(node) + actions_done::<Sell>(node)
             })

@@ -42,7 +42,7 @@ pub struct Terms {
     pub rest: u32,
     /// Most loads that the store takes.
     pub most: u32,
-    /// Most loads that the node buys from players and sells to them in a period, all in all.
+    /// Most loads that players take out of the store in a period, all in all, or bring into it.
     pub quota: u32,
 }
 
@@ -94,14 +94,14 @@ impl Terms {
         share.checked_div(u64::from(self.quota)).unwrap_or(MARGIN_PERCENT_MAX) as u32
     }
 
-    /// [`asked`](Self::asked) of a player, after so many loads were traded with players in this period.
+    /// [`asked`](Self::asked) of a player, after so many loads of this period's quota were used up.
     #[must_use]
     pub fn asked_of_players(&self, stored: u32, loads: u32, traded: u32) -> u32 {
         let percent = u64::from(100 + self.margin_percent(traded));
         (u64::from(self.asked(stored, loads)) * percent).div_ceil(100) as u32
     }
 
-    /// [`given`](Self::given) to a player, after so many loads were traded with players in this period.
+    /// [`given`](Self::given) to a player, after so many loads of this period's quota were used up.
     #[must_use]
     pub fn given_to_players(&self, stored: u32, loads: u32, traded: u32) -> u32 {
         let percent = u64::from(100 - self.margin_percent(traded));

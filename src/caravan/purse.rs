@@ -5,11 +5,12 @@ use std::fmt;
 
 use crate::cell::pool::NodeContext;
 use crate::prelude::*;
-use crate::reward::Name;
+use crate::reward::{Name, Overflow, Part};
 use crate::value::Book;
 
 use super::goods::{Cargo, Good};
 use super::lore::Lore;
+use super::people::GIFT;
 
 /// The currency.
 pub const SILVER: &str = "silver";
@@ -77,6 +78,14 @@ impl Good {
     }
 }
 
+/// A strongbox besides, out of that house. What finds no room is left out of it: what is refused as a whole could be asked for again until
+/// chance puts into it what suits.
+pub(super) fn with_strongbox(request: PlanRequest, from: &'static str) -> PlanRequest {
+    let (from, to) = (Account::house(from), request.claimant.clone());
+    let asset = STRONGBOX.into();
+    request.part(Part::Grant { asset, amount: 1, from, to, overflow: Overflow::Clip })
+}
+
 /// When players were given something to begin with, by the tick.
 #[derive(Debug, Default)]
 pub(super) struct Welcomed(BTreeMap<PlayerId, u64>);
@@ -100,9 +109,34 @@ pub(super) fn welcome(
     let new: Vec<PlayerId> = new.map(|(player, _)| player.clone()).collect();
     for player in new {
         let key = ClaimKey::named("welcome", player.as_str().as_bytes());
-        let request =
-            PlanRequest::new("welcome", &player).grant(SILVER, lore.usual_origin().silver, "treasury");
+        let silver = lore.usual_origin().silver;
+        let request = PlanRequest::new("welcome", &player)
+            .grant(SILVER, silver, "treasury")
+            .grant(GIFT, silver, "treasury");
         rewards.ask(NetId::WORLD, key, request);
         welcomed.0.insert(player, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::carrier::Carrier;
+    use super::*;
+
+    /// E9: whose pack is full gets its box all the same, but for what finds no room; nobody is refused by what chance puts into it, so
+    /// nobody asks again until it suits.
+    #[test]
+    fn a_box_is_opened_also_where_there_is_no_room_for_what_is_in_it() {
+        let mut carrier = Carrier::new();
+        let player = PlayerId::new("anna").unwrap();
+        let request = |use_case: &'static str| PlanRequest::new(use_case, &player);
+        while carrier.carry(request("gift").grant("relic", 1, "treasury")).is_ok() {}
+        for round in 0..200 {
+            let opened = carrier.carry(with_strongbox(request("bounty"), "bandits"));
+            assert!(opened.is_ok(), "box {round}: {opened:?}");
+        }
+        let held = carrier.bank.holdings(&Account::from(&player));
+        assert_eq!(held.amount(&Good::Silk.asset()), 0, "there was no room");
+        assert!(held.amount(&SILVER.into()) >= 2_000, "ten silver each at least");
     }
 }

@@ -8,7 +8,7 @@ use crate::prelude::*;
 use super::goods::Good;
 use super::market::Prices;
 use super::roads::{NodeId, Roads};
-use super::shelf::{Store, quota_period};
+use super::shelf::{Store, Way, quota_period};
 use super::trade::TRADE_REACH_M;
 use super::walk::Walker;
 
@@ -23,7 +23,7 @@ pub struct Quotes {
     #[sync(broadcast)]
     pub node: Option<NodeId>,
     /// What it asks and has.
-    #[sync(broadcast, nested, max_bytes = 160)]
+    #[sync(broadcast, nested, max_bytes = 190)]
     pub goods: BTreeMap<Good, Quote>,
 }
 
@@ -39,9 +39,12 @@ pub struct Quote {
     /// Loads for which it has room.
     #[sync(broadcast)]
     pub room: u32,
-    /// Loads that it still buys from players or sells to them in this period.
+    /// Loads that it still sells to players in this period.
     #[sync(broadcast)]
-    pub quota_left: u32,
+    pub to_buy: u32,
+    /// Loads that it still buys from them.
+    #[sync(broadcast)]
+    pub to_sell: u32,
 }
 
 impl Quote {
@@ -50,7 +53,8 @@ impl Quote {
             silver: store.price(),
             stock: store.for_sale(),
             room: store.room(),
-            quota_left: store.quota_left(period),
+            to_buy: store.quota_left(period, Way::Out),
+            to_sell: store.quota_left(period, Way::In),
         }
     }
 }
@@ -58,9 +62,12 @@ impl Quote {
 impl fmt::Display for Quotes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, (good, quote)) in self.goods.iter().enumerate() {
-            let Quote { silver, stock, quota_left, .. } = quote;
+            let Quote { silver, stock, to_buy, to_sell, .. } = quote;
             let between = if place == 0 { "" } else { ", " };
-            write!(f, "{between}{good} {silver} ({stock} in store, {quota_left} of the quota left)")?;
+            write!(
+                f,
+                "{between}{good} {silver} ({stock} in store; by its quota you can buy {to_buy}, sell {to_sell})"
+            )?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! A node's store of a good, in memory: what is there, what of it the save knows of, and how much of its quota is used up.
+//! A node's store of a good, in memory: what is there, what of it the save knows of, and what of its quota is used up.
 
 use crate::prelude::*;
 
@@ -21,8 +21,29 @@ pub struct Store {
     pub kept: i64,
     /// The period of the quota in which players traded last.
     pub period: u64,
-    /// Loads that they bought and sold in it.
-    pub traded: u32,
+    /// Loads that they took out of the store in it, all in all: below nothing where they brought more.
+    pub taken: i32,
+}
+
+/// Loads that players may still take out of a store with this quota, or bring into it, once they have taken so many out all in all, below
+/// nothing where they brought more. What one has taken and another brings back uses up nothing: or a few who buy and sell again and again
+/// would keep everybody from trading.
+#[must_use]
+pub(super) fn quota_left(quota: u32, taken: i64, way: Way) -> u32 {
+    let used = match way {
+        Way::Out => taken,
+        Way::In => -taken,
+    };
+    (i64::from(quota) - used).clamp(0, u32::MAX.into()) as u32
+}
+
+/// Which way goods go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Players buy them.
+    Out,
+    /// Players sell them.
+    In,
 }
 
 /// The period of quotas in which this moment lies.
@@ -62,16 +83,20 @@ impl Store {
         self.terms.most.saturating_sub(self.loads).saturating_sub(KEPT_BACK)
     }
 
-    /// Loads that players have bought and sold in this period.
+    /// Loads of the quota that players have used up in this period: those that they took out, all in all, or brought.
     #[must_use]
-    pub fn traded_in(&self, period: u64) -> u32 {
-        if self.period == period { self.traded } else { 0 }
+    pub fn quota_used(&self, period: u64) -> u32 {
+        self.taken_in(period).unsigned_abs()
     }
 
-    /// Loads that the node still buys from players or sells to them in this period.
+    /// Loads that players may still buy in this period, or sell.
     #[must_use]
-    pub fn quota_left(&self, period: u64) -> u32 {
-        self.terms.quota.saturating_sub(self.traded_in(period))
+    pub fn quota_left(&self, period: u64, way: Way) -> u32 {
+        quota_left(self.terms.quota, self.taken_in(period).into(), way)
+    }
+
+    fn taken_in(&self, period: u64) -> i32 {
+        if self.period == period { self.taken } else { 0 }
     }
 
     /// What a load costs, silver.
@@ -124,6 +149,8 @@ mod tests {
         Others(i64),
         /// A player's trade is committed: loads come in, or leave, below nothing.
         Player(i64),
+        /// A player brings what was asked for, whether there is room or not.
+        Brought(i64),
         /// What others did is committed.
         Net,
         /// The world was killed and starts again: what was not committed is lost, the image is older.
@@ -134,6 +161,7 @@ mod tests {
         let step = prop_oneof![
             4 => (-40..40i64).prop_map(Step::Others),
             4 => (-50..50i64).prop_map(Step::Player),
+            1 => (1..4i64).prop_map(Step::Brought),
             1 => Just(Step::Net),
             1 => (0..=100u32).prop_map(Step::Start),
         ];
@@ -152,9 +180,13 @@ mod tests {
                     Step::Others(loads) => owed += store.move_loads(loads),
                     Step::Player(loads) => {
                         // The save lets through what it can.
-                        if !(0..=100).contains(&(saved + loads)) {
+                        if saved + loads < 0 || (loads > 0 && saved + loads > 100) {
                             continue;
                         }
+                        saved += loads;
+                        owed += store.hear(loads, false);
+                    }
+                    Step::Brought(loads) => {
                         saved += loads;
                         owed += store.hear(loads, false);
                     }
@@ -174,16 +206,26 @@ mod tests {
                 prop_assert_eq!(i64::from(store.loads), saved + owed);
                 prop_assert!(store.loads <= 100);
                 prop_assert!(i64::from(store.for_sale()) <= saved.min(store.loads.into()));
-                prop_assert!(i64::from(store.room()) <= 100 - saved.max(store.loads.into()));
+                prop_assert!(i64::from(store.room()) <= (100 - saved.max(store.loads.into())).max(0));
             }
         }
     }
 
     #[test]
     fn a_quota_is_of_its_period() {
-        let store = Store { period: 7, traded: 15, ..salt() };
-        assert_eq!([7, 8].map(|period| store.quota_left(period)), [5, 20]);
+        let store = Store { period: 7, taken: 15, ..salt() };
+        assert_eq!([7, 8].map(|period| store.quota_left(period, Way::Out)), [5, 20]);
+        assert_eq!([7, 8].map(|period| store.quota_used(period)), [15, 0]);
         let shrunk = Store { terms: Terms { quota: 10, ..store.terms }, ..store };
-        assert_eq!(shrunk.quota_left(7), 0, "what the files say now holds");
+        assert_eq!(shrunk.quota_left(7, Way::Out), 0, "what the files say now holds");
+    }
+
+    /// E9: what was taken out of a store may come back beside the quota for what is brought, and the other way round.
+    #[test]
+    fn what_comes_back_gives_back_what_it_used_of_a_quota() {
+        for (taken, out, back) in [(0, 20, 20), (15, 5, 35), (-15, 35, 5), (20, 0, 40), (-20, 40, 0)] {
+            let store = Store { period: 7, taken, ..salt() };
+            assert_eq!([Way::Out, Way::In].map(|way| store.quota_left(7, way)), [out, back], "{taken}");
+        }
     }
 }

@@ -70,7 +70,7 @@ pub(super) fn hear_of_stores(
             };
             let Some(store) = market.store_mut(node, good) else { continue };
             let made_up = store.count(counted.loads);
-            (store.period, store.traded) = (counted.period, counted.traded);
+            (store.period, store.taken) = (counted.period, counted.taken);
             give(&mut houses, &counted.good, made_up, node);
             if let Some(nodes) = &mut uncounted.nodes {
                 nodes.remove(node);
@@ -93,7 +93,7 @@ fn hear_of_one(summary: &MutationSummary, houses: &mut HouseNet, market: &mut Re
     for moved in summary.told::<Moved>(MoveStock::KIND) {
         let Some((node, good)) = store_of(moved.market.as_str(), moved.good.as_str()) else { continue };
         let Some(store) = market.store_mut(node, good) else { continue };
-        (store.period, store.traded) = (moved.period, moved.traded);
+        (store.period, store.taken) = (moved.period, moved.taken);
     }
 }
 

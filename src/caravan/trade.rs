@@ -1,5 +1,4 @@
-//! Players trade at the nodes: they buy and sell out of what a node has in store, as long as its quota lasts, and hand in what its
-//! bounty asks for.
+//! Players trade at the nodes: they buy and sell out of what a node has in store, as long as its quota lasts.
 //!
 //! A load costs what it costs once the trade is done, so that nobody gains by buying and selling again; and the more of a node's quota
 //! is used up, the more it keeps of a trade for itself. Silver, goods, stock and quota change together or not at all.
@@ -10,27 +9,22 @@ use crate::prelude::*;
 use crate::reward::Name;
 use crate::store::MutationSummary;
 
+use super::bounty::HAD_ALREADY;
+use super::elsewhere::{BOUGHT_HERE, FromElsewhere};
 use super::goods::Good;
 use super::lore::Lore;
 use super::market::{Prices, house_of, unwritten};
 use super::objection::{Objection, quotas_begin_in_s};
-use super::purse::{Purse, SILVER, STRONGBOX};
+use super::outcome::left;
+use super::purse::{Purse, SILVER};
 use super::roads::{NodeId, Roads};
-use super::shelf::{Store, quota_period};
+use super::shelf::{Store, Way, quota_period};
 use super::stock::{MoveStock, Moved};
-use super::stores::{BOUGHT_HERE, GIVEN_OUT, HAD_ALREADY, TakeBounty};
 
 /// So near to a node one trades there, m.
 pub const TRADE_REACH_M: f32 = 30.0;
 /// Most loads in one trade.
 pub const LOADS_MAX: u16 = 50;
-/// Loads that a bounty asks for.
-pub const BOUNTY_LOADS: u16 = 3;
-/// How often a node asks for something else.
-const BOUNTY_EVERY_MS: u64 = 5 * 60 * 1_000;
-
-/// Purposes of chance.
-const BOUNTY: u32 = 7;
 
 /// Buy loads of a good at the node where one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
@@ -58,12 +52,6 @@ pub struct Sell {
     pub at_least: u32,
 }
 
-/// Hand in what the node's bounty asks for. It is for goods from elsewhere: who bought of them at this node a while ago is paid none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
-#[action(scope = self, caller = player, reply = Bounty, refusal = TradeRefusal, rate = 2, burst = 5, coalesce = none,
-    durability = immediate)]
-pub struct HandIn;
-
 /// How things stand after a trade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traded {
@@ -75,15 +63,8 @@ pub struct Traded {
     pub price: u32,
     /// Loads that the node has.
     pub stock: u32,
-    /// Loads of the good that the node still buys from players or sells to them in this period.
+    /// Loads of the good that the quota of this period still lets players buy after a purchase, or sell after a sale.
     pub quota_left: u32,
-}
-
-/// What a bounty brought.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bounty {
-    /// What and how much: the silver, and what was in the strongbox.
-    pub found: Vec<(String, u64)>,
 }
 
 /// Why a trade does not come about.
@@ -108,7 +89,7 @@ pub enum TradeRefusal {
         /// For how many it has.
         room: u32,
     },
-    /// The node does not trade so many loads more with players in this period.
+    /// The node does not sell so many loads more to players in this period, or buy so many from them.
     QuotaUsed {
         /// How many it does.
         left: u32,
@@ -170,19 +151,6 @@ pub fn market_of(roads: &Roads, node: NodeId) -> Name {
     house_of(&roads.node(node).slug)
 }
 
-/// What a node asks for in these minutes.
-#[must_use]
-pub fn asked_for(seed: u64, node: NodeId, period: u64) -> Good {
-    let mut chance = Random::new(seed, NetId(u64::from(node.0)), TickNumber(period), BOUNTY);
-    Good::ALL[chance.below(Good::ALL.len())]
-}
-
-/// The number of the minutes in which this moment lies.
-#[must_use]
-pub fn bounty_period(now_ms: u64) -> u64 {
-    now_ms / BOUNTY_EVERY_MS
-}
-
 /// The node where the caller is, and its house; none far from any.
 pub(super) fn node_here(context: &AskContext<'_>) -> Option<(NodeId, Name)> {
     here(context).ok().map(|here| (here.node, here.market))
@@ -215,9 +183,9 @@ impl Here<'_> {
         quota_period(self.context.tick.now_ms)
     }
 
-    /// The node trades so many loads more with players in this period, or not.
-    fn check_quota(&self, store: &Store, loads: u16) -> Result<(), TradeRefusal> {
-        let left = store.quota_left(self.period());
+    /// The node lets players move so many loads more this way in this period, or not.
+    fn check_quota(&self, store: &Store, loads: u16, way: Way) -> Result<(), TradeRefusal> {
+        let left = store.quota_left(self.period(), way);
         if u32::from(loads) <= left {
             return Ok(());
         }
@@ -228,7 +196,7 @@ impl Here<'_> {
     fn moves(&self, good: Good, loads: i32) -> Result<MoveStock, TradeRefusal> {
         let terms = self.store(good)?.terms;
         let unwritten = unwritten(self.context, &self.market, good);
-        Ok(MoveStock::new(self.market.clone(), good, loads, terms, unwritten))
+        Ok(MoveStock::new(self.market.clone(), good, loads, terms).beside(unwritten))
     }
 
     /// The same of a trade at this price: it counts against the quota, and is off when others were first and a load is dearer by then,
@@ -240,6 +208,12 @@ impl Here<'_> {
     /// So many loads come in that the node has asked for: whatever its quota.
     pub(super) fn brought(&self, good: Good, loads: u16) -> Result<MoveStock, TradeRefusal> {
         self.moves(good, loads.into())
+    }
+
+    /// What the caller hands in of a good was not bought here.
+    pub(super) fn from_elsewhere(&self, good: Good) -> FromElsewhere {
+        let (market, player) = (self.market.clone(), self.context.player.clone());
+        FromElsewhere { market, player, good: good.asset() }
     }
 }
 
@@ -254,8 +228,8 @@ pub(super) fn buy(buy: &Buy, _: &Purse, context: &AskContext<'_>) -> Result<Plan
     if left < loads.into() {
         return Err(TradeRefusal::SoldOut { left });
     }
-    here.check_quota(store, loads)?;
-    let silver = store.terms.asked_of_players(store.loads, loads.into(), store.traded_in(here.period()));
+    here.check_quota(store, loads, Way::Out)?;
+    let silver = store.terms.asked_of_players(store.loads, loads.into(), store.quota_used(here.period()));
     if silver > buy.at_most {
         return Err(TradeRefusal::Price { silver });
     }
@@ -273,8 +247,8 @@ pub(super) fn sell(sell: &Sell, _: &Purse, context: &AskContext<'_>) -> Result<P
     if room < loads.into() {
         return Err(TradeRefusal::StoreFull { room });
     }
-    here.check_quota(store, loads)?;
-    let silver = store.terms.given_to_players(store.loads, loads.into(), store.traded_in(here.period()));
+    here.check_quota(store, loads, Way::In)?;
+    let silver = store.terms.given_to_players(store.loads, loads.into(), store.quota_used(here.period()));
     if silver < sell.at_least {
         return Err(TradeRefusal::Price { silver });
     }
@@ -283,34 +257,6 @@ pub(super) fn sell(sell: &Sell, _: &Purse, context: &AskContext<'_>) -> Result<P
         .pay(sell.good.asset(), loads.into(), here.market.clone())
         .grant(SILVER, u64::from(loads) * u64::from(silver), here.market.clone())
         .game(MoveStock::KIND, &here.trades(sell.good, loads.into(), silver)?))
-}
-
-pub(super) fn hand_in(_: &HandIn, _: &Purse, context: &AskContext<'_>) -> Result<PlanRequest, TradeRefusal> {
-    let here = here(context)?;
-    let period = bounty_period(context.tick.now_ms);
-    let good = asked_for(context.tick.seed, here.node, period);
-    let silver = 2 * u64::from(here.lore.usual_price(good)) * u64::from(BOUNTY_LOADS);
-    let (market, player, now_ms) = (here.market.clone(), context.player.clone(), context.tick.now_ms);
-    let taken = TakeBounty { market, period, player, good: good.asset(), now_ms };
-    Ok(context
-        .request("bounty")
-        .game(TakeBounty::KIND, &taken)
-        .pay(good.asset(), BOUNTY_LOADS.into(), here.market.clone())
-        .game(MoveStock::KIND, &here.brought(good, BOUNTY_LOADS)?)
-        .grant(SILVER, silver, here.market.clone())
-        .grant(STRONGBOX, 1, GIVEN_OUT))
-}
-
-pub(super) fn left(summary: &MutationSummary, asset: &Name) -> u64 {
-    let of_player = summary.holdings().iter().filter(|held| held.account.player().is_some());
-    let amounts = of_player.filter(|held| held.asset == *asset).map(|held| held.amount);
-    amounts.sum::<i64>().unsigned_abs()
-}
-
-/// What the claimant may be shown of what it received: what and how much.
-pub(super) fn found(summary: &MutationSummary) -> Vec<(String, u64)> {
-    let shown = summary.release(&summary.claim().account);
-    shown.lines().iter().map(|line| (line.asset.to_string(), line.amount)).collect()
 }
 
 pub(super) fn traded(
@@ -330,12 +276,4 @@ pub(super) fn traded(
         stock: after.as_ref().map_or(0, |after| after.loads),
         quota_left: after.as_ref().map_or(0, |after| after.quota_left),
     })
-}
-
-pub(super) fn handed_in(
-    _: &HandIn,
-    outcome: Result<&MutationSummary, &PlanRefusal>,
-) -> Result<Bounty, TradeRefusal> {
-    let summary = outcome.map_err(TradeRefusal::from)?;
-    Ok(Bounty { found: found(summary) })
 }

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::post;
 use crate::support::{caravan_builder, caravan_world};
 use terrane::action::kinds::reason_of;
 use terrane::caravan::roads::TradeNode;
 use terrane::caravan::{
-    Buy, Good, HOUR_TICKS, Lore, Market, NodeId, Purse, QUOTA_EVERY_MS, Quotes, Roads, SCARCE_TIMES, Sell,
-    TradeRefusal, Traded, caravan_game,
+    BOUNTY_LOADS, Buy, Deliver, Good, HOUR_TICKS, HandIn, Lore, Market, NodeId, PostOffice, Purse,
+    QUOTA_EVERY_MS, Quotes, Roads, SCARCE_TIMES, Sell, TradeRefusal, Traded, Way, asked_for, bounty_period,
+    caravan_game,
 };
 use terrane::cell::pool::NodeContext;
 use terrane::ids::ActionId;
@@ -253,9 +255,9 @@ fn a_trade_settles_everything_at_once_and_is_answered_with_it() {
         Traded { silver: 500 - 20 * u64::from(price), loads: 20, price, stock: 80, quota_left: 40 };
     assert_eq!(bought, expected);
     let after = quotes(&world, some[1]).goods[&Good::Iron];
-    assert_eq!((after.silver, after.stock, after.quota_left), (price, 80, 40));
+    assert_eq!((after.silver, after.stock, after.to_buy, after.to_sell), (price, 80, 40, 80));
     let sold = sell(&mut world, some[0], Good::Iron, 20).expect("it is bought");
-    assert_eq!((sold.loads, sold.stock, sold.quota_left), (0, 100, 20));
+    assert_eq!((sold.loads, sold.stock, sold.quota_left), (0, 100, 60));
     assert!(sold.price <= before.silver && sold.silver <= 500, "{sold:?}");
     check_books(&world);
     let full = {
@@ -316,7 +318,7 @@ fn a_quota_that_is_used_up_begins_anew_in_the_next_period() {
     let (mut world, some, node) = fellows(with_stocks(100, 200, 5), 2);
     let bought = buy(&mut world, some[0], Good::Wine, 3).expect("it is sold");
     assert_eq!(bought.quota_left, 2);
-    // Others are refused as well, whether they buy or sell: it is the node's.
+    // Others who buy are refused as well: it is the node's.
     let opens_in_s = |world: &TestWorld| {
         let now_ms = world.server().node().resource::<NodeContext>().0.now_ms;
         ((QUOTA_EVERY_MS - now_ms % QUOTA_EVERY_MS).div_ceil(1_000)) as u32
@@ -341,15 +343,97 @@ fn a_quota_that_is_used_up_begins_anew_in_the_next_period() {
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
     let is_used_up = |answer: &&Answer| matches!(answer, Err(TradeRefusal::QuotaUsed { left: 0, .. }));
     assert_eq!(answers.iter().filter(is_used_up).count(), 1, "{answers:?}");
-    assert_eq!(quotes(&world, some[0]).goods[&Good::Wine].quota_left, 0);
-    assert_eq!(quotes(&world, some[0]).goods[&Good::Salt].quota_left, 5, "of each good for itself");
+    assert_eq!(quotes(&world, some[0]).goods[&Good::Wine].to_buy, 0);
+    assert_eq!(quotes(&world, some[0]).goods[&Good::Salt].to_buy, 5, "of each good for itself");
 
     run_ahead(&mut world, 2, QUOTA_EVERY_MS);
-    assert_eq!(quotes(&world, some[0]).goods[&Good::Wine].quota_left, 5);
+    assert_eq!(quotes(&world, some[0]).goods[&Good::Wine].to_buy, 5);
     let id = world[some[1]].act(&Buy { good: Good::Wine, loads: 5, at_most: 1_000 }).expect("it is sent");
     run_ahead(&mut world, 6, QUOTA_EVERY_MS);
     assert_eq!(answer(&mut world, some[1], id).expect("it is sold").quota_left, 0);
-    assert_eq!(market(&world).store(&node, Good::Wine).expect("a store").traded, 5);
+    assert_eq!(market(&world).store(&node, Good::Wine).expect("a store").taken, 5);
+}
+
+/// E9: who buys and sells again, however often, uses up nothing of what others may trade: what comes back gives back what it used. A
+/// sale beyond that has the quota to itself, and is refused with what is left of it.
+#[test]
+fn nobody_uses_up_a_quota_by_trading_to_and_fro() {
+    let (mut world, some, node) = fellows(with_stocks(100, 200, 20), 2);
+    for round in 0..3 {
+        let bought = buy(&mut world, some[0], Good::Salt, 12).expect("it is sold");
+        let sold = sell(&mut world, some[0], Good::Salt, 12).expect("it is bought");
+        assert_eq!((bought.quota_left, sold.quota_left), (8, 20), "round {round}");
+    }
+    assert_eq!(market(&world).store(&node, Good::Salt).expect("a store").taken, 0);
+    assert_eq!(buy(&mut world, some[1], Good::Salt, 20).expect("all of it is left").quota_left, 0);
+    let refused = buy(&mut world, some[0], Good::Salt, 1);
+    assert!(matches!(refused, Err(TradeRefusal::QuotaUsed { left: 0, .. })), "{refused:?}");
+    assert_eq!(quotes(&world, some[0]).goods[&Good::Salt].to_sell, 40, "what was taken may come back");
+    check_books(&world);
+}
+
+/// E9: a trade that waits while its player's trade before it is under way, and what caravans and the country brought is written
+/// meanwhile, counts it once: the answer says what the store holds.
+#[test]
+fn what_is_written_while_a_trade_waits_is_counted_once() {
+    let (mut world, some, node) = fellows(with_stocks(1_000, 2_000, 2_000), 1);
+    buy(&mut world, some[0], Good::Salt, 50).expect("it is sold");
+    let tick = |world: &TestWorld| world.server().node().resource::<NodeContext>().0.tick.0;
+    // Just before what the country brought is written, every 30 s.
+    while tick(&world) % 600 != 590 {
+        world.tick();
+    }
+    let store = |world: &TestWorld| *market(world).store(&node, Good::Salt).expect("a store");
+    assert!(i64::from(store(&world).loads) > store(&world).kept, "it has brought something");
+    world.players_mut().set_delay_ticks(20);
+    let buy = Buy { good: Good::Salt, loads: 1, at_most: 1_000 };
+    let ids = [(); 2].map(|()| world[some[0]].act(&buy).expect("it is sent"));
+    world.run(100);
+    world.players_mut().set_delay_ticks(0);
+    world.run(50);
+    let answers: BTreeMap<ActionId, Traded> = world[some[0]]
+        .replies()
+        .map(|reply| {
+            let bytes = reply.result.expect("it is sold");
+            (reply.id, codec::decode::<Traded, 64>("an answer", &bytes).expect("an answer"))
+        })
+        .collect();
+    assert_eq!(i64::from(answers[&ids[1]].stock), store(&world).kept, "{answers:?}");
+    check_books(&world);
+}
+
+/// E9: what a node has asked for is taken also where there is no room for it in the store, or whoever fills it would keep everybody
+/// else from being paid; the country takes what is too much.
+#[test]
+fn what_is_asked_for_is_taken_also_where_a_store_is_full() {
+    let mut world = post::world(&PostOffice::in_memory(), None);
+    world.reload(with_stocks(40, 40, 100)).expect("it is sound");
+    let anna = world.connect("anna");
+    world.run(30);
+    let errand = post::takes_errand(&mut world, anna);
+    let now_ms = world.server().node().resource::<NodeContext>().0.now_ms;
+    let asked = asked_for(WorldSettings::default().seed, errand.to, bounty_period(now_ms));
+    for (good, loads) in [(errand.good, errand.loads), (asked, BOUNTY_LOADS)] {
+        buy(&mut world, anna, good, loads).expect("it is sold");
+    }
+    post::goes_where_it_is_wanted(&mut world, anna);
+    let there = quotes(&world, anna);
+    assert_eq!((there.goods[&asked].room, there.goods[&errand.good].room), (0, 0), "they are full");
+    world[anna].act(&Deliver).expect("sent");
+    world[anna].act(&HandIn).expect("sent");
+    world.run(12);
+    let replies: Vec<_> = world[anna].replies().map(|reply| reply.result).collect();
+    assert!(replies.len() == 2 && replies.iter().all(Result::is_ok), "{replies:?}");
+    check_books(&world);
+    let fullest = |world: &TestWorld| {
+        let stores = market(world).stores.values().flat_map(BTreeMap::values);
+        stores.map(|store| (store.loads, store.kept)).max_by_key(|&(_, kept)| kept).expect("stores")
+    };
+    assert_eq!(fullest(&world).0, 40, "no store holds more than it may");
+    assert!(fullest(&world).1 > 40, "and the rest waits for the country");
+    world.run(700);
+    assert_eq!(fullest(&world), (40, 40));
+    check_books(&world);
 }
 
 /// E7, E9: what the files say of quotas holds in the tick in which they come, and is told to whoever is there.
@@ -359,7 +443,7 @@ fn a_reload_changes_quotas_at_once() {
     buy(&mut world, some[0], Good::Salt, 4).expect("it is sold");
     world.reload(with_stocks(100, 200, 6)).expect("it is sound");
     world.tick();
-    assert_eq!(quotes(&world, some[0]).goods[&Good::Salt].quota_left, 2);
+    assert_eq!(quotes(&world, some[0]).goods[&Good::Salt].to_buy, 2);
     let refused = buy(&mut world, some[0], Good::Salt, 3);
     assert!(matches!(refused, Err(TradeRefusal::QuotaUsed { left: 2, .. })), "{refused:?}");
 }
@@ -384,7 +468,8 @@ fn a_restart_keeps_prices_and_quotas() {
     let after = market(&world);
     let store = |market: &Market| *market.store(&node, Good::Salt).expect("a store");
     assert_eq!(store(after), store(&before));
-    assert_eq!((store(after).loads, store(after).quota_left(store(after).period)), (88, 38));
+    let quota_left = store(after).quota_left(store(after).period, Way::Out);
+    assert_eq!((store(after).loads, quota_left), (88, 38));
     assert_eq!((last.stock, last.quota_left), (88, 38), "as was told before");
     assert_eq!(after.stores, before.stores, "and all others");
     check_books(&world);

@@ -139,6 +139,27 @@ fn with_hero() -> ReferenceFiles {
     files.with("origins.toml", origins)
 }
 
+/// E2, E7: what a first character begins with includes what its player was given when it came, and not what the files say that players
+/// are given by then: neither too much for who came before that was less, nor a debt for who came before it was more.
+#[test]
+fn a_first_character_reckons_with_what_its_player_was_given() {
+    for (usual, origin, silver) in
+        [(100, "trader", 700), (100, "wanderer", 100), (900, "trader", 700), (900, "wanderer", 900)]
+    {
+        let (mut world, anna) = world_of("anna");
+        assert_eq!(*own::<Purse>(&world, anna).silver, 500);
+        let files = ReferenceFiles::shipped(Lore::FILES);
+        let origins = files.text("origins.toml").text();
+        let origins = origins.replacen("silver = 500", &format!("silver = {usual}"), 1);
+        world.reload(files.with("origins.toml", origins)).expect("it is sound");
+        world.run(5);
+        assert_eq!(one(&mut world, anna, &create(origin)), None, "{origin}, {usual}");
+        assert_eq!(*own::<Purse>(&world, anna).silver, silver, "{origin}, {usual}");
+        assert!(held(world.players().bank(), "anna").iter().all(|(asset, _)| asset != "gift"));
+        assert_conserved(world.players().bank());
+    }
+}
+
 fn world_of_hero() -> (TestWorld, ClientId) {
     let (mut world, anna) = world_of("anna");
     world.reload(with_hero()).expect("it is sound");

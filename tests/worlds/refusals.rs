@@ -6,11 +6,12 @@ use std::path::Path;
 use crate::post;
 use terrane::action::{Action, reason_of};
 use terrane::caravan::{
-    Band, Buy, Campaign, CoachRefusal, Deliver, ErrandRefusal, Good, Halt, Hand, HandsRefusal, Hire, March,
-    MarchRefusal, Mend, NodeId, PayOff, PostOffice, TakeCoach, TradeRefusal,
+    BOUNTY_LOADS, Band, Buy, Campaign, CoachRefusal, Deliver, ErrandRefusal, Good, Halt, Hand, HandIn,
+    HandsRefusal, Hire, March, MarchRefusal, Mend, NodeId, PayOff, PostOffice, TakeCoach, TradeRefusal,
+    asked_for, bounty_period,
 };
 use terrane::cell::markers::Owned;
-use terrane::cell::pool::with_cells;
+use terrane::cell::pool::{NodeContext, with_cells};
 use terrane::prelude::*;
 use terrane::testing::{ClientId, TestWorld};
 
@@ -34,7 +35,7 @@ const SHOWN: &[(&str, Shown)] = &[
         "TradeRefusal::QuotaUsed",
         In("trade_refused.txt", " more loads with players until its quota begins anew in"),
     ),
-    ("TradeRefusal::HadAlready", By("reasons_against_a_trade_are_typed")),
+    ("TradeRefusal::HadAlready", By("who_asks_for_a_bounty_again_is_told_that_it_had_it")),
     ("TradeRefusal::BoughtHere", In("a_bounty.txt", "you bought that good here")),
     ("TradeRefusal::Value", In("trade.txt", ", and")),
     ("HandsRefusal::NoNode", In("hiring.txt", "there is no trade node within")),
@@ -51,6 +52,7 @@ const SHOWN: &[(&str, Shown)] = &[
     ("ErrandRefusal::Rests", In("errands.txt", "nobody offers you another for")),
     ("ErrandRefusal::Elsewhere", In("errands.txt", "it is wanted within")),
     ("ErrandRefusal::Done", By("a_letter_comes_when_its_errand_is_committed_and_not_before")),
+    ("ErrandRefusal::BoughtHere", In("an_errand_for_what_is_there.txt", "you bought that good here")),
     ("ErrandRefusal::Value", By("an_errand_without_its_goods_is_not_done")),
     ("CharacterRefusal::UnknownOrigin", In("a_character.txt", "no such origin")),
     ("CharacterRefusal::UnknownSkill", In("a_character.txt", "there is no skill ")),
@@ -219,4 +221,28 @@ fn an_errand_without_its_goods_is_not_done() {
     post::goes_where_it_is_wanted(&mut world, anna);
     let why = refused(&mut world, anna, &Deliver);
     assert!(matches!(why, Some(ErrandRefusal::Value(PlanRefusal::TooLittle { .. }))), "{why:?}");
+}
+
+/// E9: a bounty is paid once, whatever one brings: who asks again is told that, also where it has bought of the good meanwhile.
+#[test]
+fn who_asks_for_a_bounty_again_is_told_that_it_had_it() {
+    let (mut world, anna) = world_of_anna();
+    let to = post::takes_errand(&mut world, anna).to;
+    let now_ms = world.server().node().resource::<NodeContext>().0.now_ms;
+    let good = asked_for(WorldSettings::default().seed, to, bounty_period(now_ms));
+    let buy = Buy { good, loads: BOUNTY_LOADS, at_most: u32::MAX };
+    world[anna].act(&buy).expect("sent");
+    world.run(5);
+    post::goes_where_it_is_wanted(&mut world, anna);
+    for action in 0..2 {
+        // The second time for loads that were bought here: that it was paid already is what it is told.
+        match action {
+            0 => world[anna].act(&HandIn).expect("sent"),
+            _ => world[anna].act(&buy).expect("sent"),
+        };
+        world.run(5);
+    }
+    let replies: Vec<_> = world[anna].replies().map(|reply| reply.result).collect();
+    assert!(replies.iter().all(Result::is_ok), "{replies:?}");
+    assert_eq!(refused(&mut world, anna, &HandIn), Some(TradeRefusal::HadAlready));
 }

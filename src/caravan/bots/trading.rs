@@ -10,9 +10,9 @@ use crate::protocol::messages::ActionRefusal;
 
 use super::super::lore::{ItemId, OriginId, SkillId};
 use super::super::{
-    BOUNTY_LOADS, Board, Buy, Campaign, Character, CreateCharacter, Deliver, Errand, Errands, Fight, Good,
-    Hand, HandIn, Hire, LOADS_MAX, Learn, Mend, NodeId, Order, PayOff, Purse, Quotes, Retinue, Sell, Study,
-    TRADE_REACH_M, TakeErrand, TradeRefusal, Wear,
+    BOUNTY_LOADS, Board, Buy, Campaign, Character, CreateCharacter, Deliver, Errand, ErrandRefusal, Errands,
+    Fight, GiveUpErrand, Good, Hand, HandIn, Hire, LOADS_MAX, Learn, Mend, NodeId, Order, PayOff, Purse,
+    Quotes, Retinue, Sell, Study, TRADE_REACH_M, TakeErrand, TradeRefusal, Wear,
 };
 use super::BotMap;
 
@@ -110,8 +110,10 @@ impl Deed {
 pub(super) struct Trading {
     /// The bounty that it handed in last: the node, and in which minutes.
     handed_in: Option<(usize, u64)>,
-    /// Where it bought of each good last: that node pays no bounty for it.
+    /// Where it bought of each good last: that node pays neither a bounty nor an errand for it.
     bought: BTreeMap<Good, usize>,
+    /// Its errand is wanted where it bought of the good a while ago: there will be others.
+    gives_up: bool,
     asked: Vec<(ActionId, Deed)>,
     /// The end of the round in which it gave its last order, ticks.
     fought: u64,
@@ -133,14 +135,21 @@ impl Trading {
         let errand = errands.as_ref().and_then(Errands::current);
         let board = player.view().entities().find_map(|entity| entity.component::<Board>(&schema));
         let asked = board.as_ref().and_then(|board| Some((board.period, *board.asked.get(node)?)));
-        let offered = errands.as_ref().and_then(|errands| errands.offered);
+        let place_of = |errand: &Errand| usize::from(errand.to.0) % map.places.len();
+        // One that is wanted where it bought of the good itself it leaves to others.
+        let may_bring = |errand: &Errand| self.bought.get(&errand.good) != Some(&place_of(errand));
+        let offered = errands.as_ref().and_then(|errands| errands.offered).filter(may_bring);
         let quotes = own.component::<Quotes>(&schema);
         let price = |good: Good| quotes.as_ref()?.goods.get(&good).map(|quote| quote.silver);
         let held: Vec<(Good, u16)> = purse.goods.iter().collect();
         let hands = retinue.as_ref().map_or(HANDS_WANTED, |retinue| retinue.hands.all());
         let wounded = retinue.as_ref().map_or(0, |retinue| *retinue.wounded);
-        let is_wanted_here = |errand: &Errand| usize::from(errand.to.0) % map.places.len() == node;
+        let is_wanted_here = |errand: &Errand| place_of(errand) == node;
         let (deed, id) = match (errand, asked) {
+            (Some(_), _) if std::mem::take(&mut self.gives_up) => {
+                let _ = player.act(&GiveUpErrand);
+                return;
+            }
             (Some(errand), _)
                 if is_wanted_here(&errand) && purse.goods.loads(errand.good) >= errand.loads =>
             {
@@ -151,7 +160,11 @@ impl Trading {
                 let _ = player.act(&TakeErrand);
                 return;
             }
-            (Some(errand), _) if purse.goods.loads(errand.good) < errand.loads && chance.chance(0.6) => {
+            (Some(errand), _)
+                if !is_wanted_here(&errand)
+                    && purse.goods.loads(errand.good) < errand.loads
+                    && chance.chance(0.6) =>
+            {
                 self.bought.insert(errand.good, node);
                 let at_most = price(errand.good).map_or(u32::MAX, |silver| 2 * silver);
                 (Deed::Deal, player.act(&Buy { good: errand.good, loads: errand.loads, at_most }))
@@ -186,6 +199,10 @@ impl Trading {
                 let wanted = board.map(|board| board.asked).filter(|asked| !asked.is_empty());
                 let wanted = wanted.map(|asked| asked[chance.below(asked.len())]);
                 let good = wanted.filter(|_| chance.chance(0.5)).unwrap_or(any);
+                // What its errand wants here is to come from elsewhere.
+                if errand.is_some_and(|errand| errand.good == good && is_wanted_here(&errand)) {
+                    return;
+                }
                 let loads = 1 + chance.below(2 * usize::from(BOUNTY_LOADS)) as u16;
                 self.bought.insert(good, node);
                 let at_most = price(good).map_or(u32::MAX, |silver| silver * 3 / 2);
@@ -214,11 +231,15 @@ impl Trading {
         }
     }
 
-    /// Where it wants to march: where its errand is wanted, or anywhere.
+    /// Where it wants to march: where its errand is wanted, once it has the goods, or anywhere.
     pub(super) fn destination(player: &Player, map: &BotMap, chance: &mut Random) -> NodeId {
         let own = player.avatar().and_then(|avatar| player.view().get(avatar));
         let errands = own.and_then(|own| own.component::<Errands>(player.schema()));
-        let wanted = errands.as_ref().and_then(Errands::current).filter(|_| chance.chance(0.7));
+        let purse = own.and_then(|own| own.component::<Purse>(player.schema()));
+        let has = |errand: &Errand| {
+            purse.as_ref().is_some_and(|purse| purse.goods.loads(errand.good) >= errand.loads)
+        };
+        let wanted = errands.as_ref().and_then(Errands::current).filter(has).filter(|_| chance.chance(0.7));
         let any = chance.below(map.places.len().max(1));
         NodeId(wanted.map_or(any, |errand| usize::from(errand.to.0) % map.places.len().max(1)) as u16)
     }
@@ -263,6 +284,10 @@ impl Trading {
         let Some(place) = self.asked.iter().position(|(id, _)| *id == reply.id) else { return };
         let (_, deed) = self.asked.swap_remove(place);
         *deed.of(&mut self.done) += u64::from(reply.result.is_ok());
+        if deed == Deed::Quest {
+            let reason = reply.result.as_ref().err().and_then(reason_of::<Deliver>);
+            self.gives_up |= reason == Some(ErrandRefusal::BoughtHere);
+        }
         if !deed.is_trade() {
             return;
         }

@@ -356,7 +356,7 @@ mod tests {
     impl Desk {
         fn new() -> Self {
             let tables = Arc::new(Lore::shipped().reward_tables().clone());
-            let game = GameStore::default().plugin(crate::caravan::stores::plugin());
+            let game = GameStore::default().plugin(crate::caravan::tables::plugin());
             Self { bank: Bank::new(tables.assets(), game), tables, number: 0 }
         }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::reward::{AssetClass, Name};
 
 use super::super::people::{
-    CHARACTER, EXPERIENCE, FRESH_STARTS, LEVEL, LEVEL_MAX, LIVES, POINTS, VIGOUR, VIGOUR_MAX, VIGOUR_MS,
-    attribute_asset, origin_asset, skill_asset, slot_asset, worn_asset,
+    CHARACTER, EXPERIENCE, FRESH_STARTS, GIFT, LEVEL, LEVEL_MAX, LIVES, POINTS, VIGOUR, VIGOUR_MAX,
+    VIGOUR_MS, attribute_asset, origin_asset, skill_asset, slot_asset, worn_asset,
 };
 use super::ids::{ItemId, OriginId};
 use super::items::{ReadItem, Slot};
@@ -20,7 +20,7 @@ const FRESH_START_MS: u64 = 60 * 60 * 1_000;
 
 /// Whether the rules for characters have an asset of this name. Those with a `/` in it are no ids anyway.
 pub(super) fn is_own(name: &str) -> bool {
-    [CHARACTER, EXPERIENCE, FRESH_STARTS, LEVEL, LIVES, POINTS, VIGOUR].contains(&name)
+    [CHARACTER, EXPERIENCE, FRESH_STARTS, GIFT, LEVEL, LIVES, POINTS, VIGOUR].contains(&name)
 }
 
 /// All of them.
@@ -36,6 +36,7 @@ pub(super) fn assets<'a>(
         (LEVEL.into(), count(LEVEL_MAX - 1)),
         (POINTS.into(), count(COUNT_MAX)),
         (LIVES.into(), count(COUNT_MAX)),
+        (GIFT.into(), count(COUNT_MAX)),
         (FRESH_STARTS.into(), AssetClass::Pool { cap: FRESH_STARTS_MAX, regen_ms: FRESH_START_MS }),
         (VIGOUR.into(), AssetClass::Pool { cap: VIGOUR_MAX, regen_ms: VIGOUR_MS }),
     ];

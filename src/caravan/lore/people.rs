@@ -210,6 +210,17 @@ pub(super) fn origins(
         }
         origins.extend(OriginId::read(row.id.get_ref()).map(|id| (id, origin)));
     }
+    // Whoever has been given nothing at all is nobody that the save knows, and could become nobody either.
+    for row in rows.iter().filter(|row| row.id.get_ref() == usual.get_ref() && *row.silver.get_ref() == 0) {
+        let key = format!("origin.{}.silver", row.id.get_ref());
+        check.wrong(
+            &row.silver,
+            &key,
+            0,
+            "at least 1, since that is what new players are given",
+            "correct it",
+        );
+    }
     let known = OriginId::read(usual.get_ref()).filter(|id| origins.contains_key(id));
     let usual = check.known("usual", &usual, "an origin", known, origins.keys());
     usual.map(|usual| (usual, origins))

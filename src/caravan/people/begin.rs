@@ -10,11 +10,11 @@ use crate::store::game::{GameTransaction, KindRefusal, MutationKind};
 
 use super::super::campaign::Campaign;
 use super::super::lore::{Lore, Origin, OriginId, SkillId};
+use super::super::outcome::left;
 use super::super::purse::SILVER;
-use super::super::trade::left;
 use super::character::{
-    CHARACTER, Character, EXPERIENCE, FRESH_STARTS, LEVEL, LIVES, POINTS, attribute_asset, origin_asset,
-    skill_asset,
+    CHARACTER, Character, EXPERIENCE, FRESH_STARTS, GIFT, LEVEL, LIVES, POINTS, attribute_asset,
+    origin_asset, skill_asset,
 };
 use super::learn::SCHOOL;
 
@@ -88,7 +88,7 @@ pub enum CharacterRefusal {
         /// How many are needed.
         needs: u64,
     },
-    /// Whoever comes from there begins with less silver than every player is given, and the rest is spent.
+    /// Whoever comes from there begins with less silver than the player was given, and the rest is spent.
     GiftSpent {
         /// How much must be given back.
         needs: u64,
@@ -208,8 +208,10 @@ pub(in super::super) fn create(
         request = request.grant(POINTS, points, SCHOOL);
     }
     // What everybody is given who comes for the first time is part of what the first character begins with.
-    let is_first = holdings.amount(&LIVES.into()) == 0;
-    let given = if is_first { lore.usual_origin().silver } else { 0 };
+    let given = holdings.amount(&GIFT.into());
+    if given > 0 {
+        request = request.pay(GIFT, given, TREASURY);
+    }
     let (too_much, has) = (given.saturating_sub(origin.silver), holdings.amount(&SILVER.into()));
     if too_much > has {
         return Err(CharacterRefusal::GiftSpent { needs: too_much, has });

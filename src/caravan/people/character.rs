@@ -20,6 +20,9 @@ pub(in super::super) const LEVEL: &str = "level";
 pub(in super::super) const POINTS: &str = "points";
 /// How many characters a player has had. It stays when one goes, so that what happens once in a life happens once in each.
 pub(in super::super) const LIVES: &str = "lives";
+/// Silver that a player was given when it came for the first time, until its first character begins, which begins with it: whatever the
+/// files say by then.
+pub(in super::super) const GIFT: &str = "gift";
 /// How often one may begin anew: it fills up with time.
 pub(in super::super) const FRESH_STARTS: &str = "fresh-starts";
 

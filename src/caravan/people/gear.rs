@@ -10,7 +10,7 @@ use crate::store::MutationSummary;
 use super::super::campaign::Campaign;
 use super::super::hands::{HANDS, Hand, WOUNDED};
 use super::super::lore::{Item, ItemId, Lore, Slot};
-use super::super::trade::left;
+use super::super::outcome::left;
 use super::character::held_of;
 
 /// The house that has in its keeping what is worn, and gives out that it is.

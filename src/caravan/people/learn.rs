@@ -10,7 +10,7 @@ use crate::store::MutationSummary;
 use crate::value::Book;
 
 use super::super::lore::{AttributeId, Lore, SkillId};
-use super::super::trade::left;
+use super::super::outcome::left;
 use super::character::{
     Attributes, CHARACTER, Character, EXPERIENCE, LEVEL, LIVES, POINTS, Skills, attribute_asset, skill_asset,
 };

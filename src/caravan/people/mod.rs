@@ -32,7 +32,8 @@ pub use words::PeopleCommand;
 
 pub(super) use begin::{create, created, delete, deleted, leave_all};
 pub(super) use character::{
-    CHARACTER, EXPERIENCE, FRESH_STARTS, LEVEL, LIVES, POINTS, attribute_asset, origin_asset, skill_asset,
+    CHARACTER, EXPERIENCE, FRESH_STARTS, GIFT, LEVEL, LIVES, POINTS, attribute_asset, origin_asset,
+    skill_asset,
 };
 pub(super) use gear::{put_away, slot_asset, take_off, treat, wear, wore, worn_asset};
 pub(super) use learn::{advance, learn, learned, with_experience};

@@ -63,6 +63,13 @@ pub(super) const CASES: &[Case] = &[
     ),
     (
         "origins.toml",
+        "silver = 500",
+        "silver = 0",
+        "origins.toml:8:10: origin.wanderer.silver is 0; expected at least 1, since that is what new players are given; \
+         correct it",
+    ),
+    (
+        "origins.toml",
         "name = \"Wanderer\"",
         "name = \"\"",
         "origins.toml:7:8: origin.wanderer.name is \"\"; expected 1 to 40 bytes of text on one line; correct it",
