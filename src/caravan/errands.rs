@@ -14,6 +14,7 @@ use crate::store::game::{GameTransaction, KindRefusal, MutationKind};
 use super::goods::Good;
 use super::hands::RENOWN;
 use super::lore::Effect;
+use super::objection::Told;
 use super::people::{Talents, with_experience};
 use super::post::{LETTER, Letter, News};
 use super::purse::SILVER;
@@ -166,7 +167,7 @@ impl fmt::Display for ErrandRefusal {
                 write!(f, "it is wanted within {TRADE_REACH_M} m of node {}", to.0)
             }
             Self::Done => f.write_str("that errand is done"),
-            Self::Value(why) => why.fmt(f),
+            Self::Value(why) => Told(why).fmt(f),
         }
     }
 }

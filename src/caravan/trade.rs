@@ -13,7 +13,7 @@ use crate::store::MutationSummary;
 use super::goods::Good;
 use super::lore::Lore;
 use super::market::{Prices, house_of, unwritten};
-use super::objection::{Objection, quotas_begin_in_s};
+use super::objection::{Objection, Told, quotas_begin_in_s};
 use super::purse::{Purse, SILVER, STRONGBOX};
 use super::roads::{NodeId, Roads};
 use super::shelf::{Store, quota_period};
@@ -136,7 +136,7 @@ impl fmt::Display for TradeRefusal {
             }
             Self::HadAlready => f.write_str(HAD_ALREADY),
             Self::BoughtHere => f.write_str(BOUGHT_HERE),
-            Self::Value(why) => why.fmt(f),
+            Self::Value(why) => Told(why).fmt(f),
         }
     }
 }
