@@ -327,6 +327,25 @@ fn docs_cli_lists_exactly_the_keys_of_the_swarms_result() {
     assert_eq!(keys_in(marked(&read("docs/cli.md"), "swarm-keys")), keys, "docs/cli.md, the keys of swarm");
 }
 
+/// H4: the page that lists what a person may type lists all of it and nothing else: the lines of every game, and the shipped game's.
+#[test]
+fn docs_cli_lists_exactly_the_verbs_of_the_console() {
+    use terrane::caravan::console::CaravanConsole;
+    use terrane::client::ClientGame;
+    let source = read("src/client/console.rs");
+    let (_, of_every_game) = source.split_once("const VERBS: &[Verb] = &[").expect("it has verbs");
+    let (of_every_game, _) = of_every_game.split_once("\n];").expect("they end");
+    let usages = of_every_game.split("usage: \"").skip(1);
+    let usages = usages.chain(CaravanConsole::VERBS.iter().map(|verb| verb.usage)).chain(["help"]);
+    let first_word = |text: &str| text.split([' ', '"', '`']).next().unwrap_or_default().to_owned();
+    let verbs: BTreeSet<String> = usages.map(first_word).collect();
+    let document = read("docs/cli.md");
+    let columns =
+        marked(&document, "lines").lines().filter_map(|row| row.strip_prefix("| `")?.split_once(" | "));
+    let listed = columns.flat_map(|(lines, _)| lines.split("`, `").map(first_word).collect::<Vec<_>>());
+    assert_eq!(listed.collect::<BTreeSet<_>>(), verbs, "docs/cli.md, the table of lines");
+}
+
 #[test]
 fn every_test_that_the_requirements_name_exists() {
     let mut tests = BTreeSet::new();

@@ -92,6 +92,10 @@ pub(crate) fn obey(client: &mut Client, console: &CaravanConsole, line: &str) ->
             PeopleCommand::TakeOff(slot) => client.call(&TakeOff { slot }).map(drop),
             PeopleCommand::Treat(count, item) => client.call(&Treat { item, count }).map(drop),
             PeopleCommand::Character => return say(PeopleCommand::tell(client.player())),
+            PeopleCommand::Known(about) => {
+                let told = about.tell(client.player());
+                return Ok(Obeyed::Page(told.lines().map(str::to_owned).collect()));
+            }
         },
     };
     sent.map(|()| Obeyed::Done).map_err(|error| error.to_string())

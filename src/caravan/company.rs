@@ -2,7 +2,8 @@
 
 use crate::prelude::*;
 
-use super::walk::Walker;
+use super::allegiance::PARTIES;
+use super::walk::{CALLED_M_MAX, Walker};
 
 /// Ask somebody who is in the world to travel with you. Who has no party founds one by it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
@@ -38,7 +39,8 @@ pub struct Dismiss {
 #[action(scope = group, caller = player, reply = (), refusal = PartyRefusal, rate = 1, burst = 5, coalesce = none, durability = memory)]
 pub struct Disband;
 
-/// Come to where the leader of your party waves; the whole party does, those who are in the world.
+/// Come to where the leader of your party waves. The whole party is told; of a party that was founded by invitations those who are near
+/// enough walk there by themselves, and stop where the leader stood. The answer says how many that are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
 #[action(scope = group, caller = player, reply = u32, rate = 0.2, burst = 2, coalesce = newest, durability = memory)]
 pub struct Gather;
@@ -117,7 +119,8 @@ pub(super) fn disband(
     context.disband()
 }
 
-/// Turns every member towards the leader.
+/// Tells the party, and lets those come who have agreed to travel along: who is in a party that is open to everybody was put there by its
+/// name or by a number, and goes where it likes.
 pub(super) fn gather(
     _: &Gather,
     group: &mut Group<'_, Walker>,
@@ -127,14 +130,20 @@ pub(super) fn gather(
     if context.leader() != Some(context.player) {
         return Err("only the leader of the party may call it together".into());
     }
+    context.tell_group(news(PartyEvent::Gathers, party, context.player));
+    if party.0 <= PARTIES {
+        return Ok(0);
+    }
+    let to = context.position.truncate();
     let others: Vec<PlayerId> = group.players().filter(|&player| player != context.player).cloned().collect();
+    let mut coming = 0;
     for player in &others {
-        let way = group.position(player).map(|place| (context.position - place).truncate());
-        if let (Some(way), Some(walker)) = (way, group.get_mut(player)) {
-            walker.heading = way.to_angle().rem_euclid(std::f32::consts::TAU);
-            walker.speed_m_s = super::WALK_M_S_MAX / 2.0;
+        let place = group.position(player).map(Vec3::truncate);
+        let near = place.filter(|place| place.distance(to) <= CALLED_M_MAX);
+        if let (Some(place), Some(walker)) = (near, group.get_mut(player)) {
+            walker.come(place, to);
+            coming += 1;
         }
     }
-    context.tell_group(news(PartyEvent::Gathers, party, context.player));
-    Ok(others.len() as u32)
+    Ok(coming)
 }

@@ -10,9 +10,9 @@ use crate::replication::{ReceivedEvent, Schema};
 
 use super::{
     Accept, Appoint, BattleNews, Board, Buy, Cache, Campaign, Caravan, Charter, Chat, Deliver, Disband,
-    Dismiss, Encounter, Fight, Gather, GiveUpErrand, Good, Halt, Hand, HandIn, Hire, Invite, JoinParty,
-    LeaveParty, Letters, March, Market, Mend, NodeId, Order, PartyNews, PayOff, PeopleCommand, Post, Ranks,
-    Roads, Say, Scout, Sell, Steer, TakeCoach, TakeErrand, TellParty, Walker, people,
+    Dismiss, Encounter, Fight, Gather, GiveUpErrand, Good, Halt, Hand, HandIn, Handbook, Hire, Invite,
+    JoinParty, LeaveParty, Letters, March, Market, Mend, NodeId, Order, PartyNews, PayOff, PeopleCommand,
+    Post, Ranks, Roads, Say, Scout, Sell, Steer, TakeCoach, TakeErrand, TellParty, Walker, people,
 };
 
 mod answers;
@@ -302,6 +302,7 @@ impl ClientGame for CaravanConsole {
             .or_else(|| entity.component::<Board>(schema).map(|_| "the board".to_owned()))
             .or_else(|| entity.component::<Ranks>(schema).map(|_| "the ranks".to_owned()))
             .or_else(|| entity.component::<Letters>(schema).map(|_| "the letters".to_owned()))
+            .or_else(|| entity.component::<Handbook>(schema).map(|_| "the handbook".to_owned()))
     }
 
     fn describe(&self, schema: &Schema, entity: &MirrorEntity) -> String {

@@ -17,6 +17,7 @@ use super::elsewhere::{BOUGHT_HERE, FromElsewhere};
 use super::goods::Good;
 use super::hands::RENOWN;
 use super::lore::Effect;
+use super::objection::Told;
 use super::outcome::found;
 use super::people::{Talents, with_experience};
 use super::post::{LETTER, Letter, News};
@@ -174,7 +175,7 @@ impl fmt::Display for ErrandRefusal {
             }
             Self::Done => f.write_str(DONE),
             Self::BoughtHere => f.write_str(BOUGHT_HERE),
-            Self::Value(why) => why.fmt(f),
+            Self::Value(why) => Told(why).fmt(f),
         }
     }
 }

@@ -3,13 +3,15 @@
 use std::fmt;
 
 use crate::prelude::*;
-use crate::reward::Name;
+use crate::reward::{Lot, Name};
 use crate::store::MutationSummary;
 
 use super::lore::{Effect, Lore};
+use super::objection::Told;
 use super::people::Talents;
 use super::purse::SILVER;
 use super::trade::{TRADE_REACH_M, node_here};
+use super::travel::for_owner;
 
 /// What somebody is hired for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -144,22 +146,46 @@ pub struct Retinue {
     /// Who is well.
     #[sync(broadcast, max_bytes = 12)]
     pub hands: Settled<Hands>,
-    /// How many are hurt.
-    #[sync(custom = own, max_bytes = 9)]
-    pub wounded: Settled<u64>,
+    /// How many are hurt and have not gone away.
+    #[sync(custom = for_owner)]
+    pub wounded: u64,
     /// How famous.
     #[sync(broadcast, max_bytes = 9)]
     pub renown: Settled<u64>,
+    #[sync(server_only)]
+    hurt: Settled<Hurt>,
 }
 
-fn own(viewing: &Viewing) -> bool {
-    viewing.is_owner()
+/// Those who are hurt: when they go away, milliseconds of the world's calendar, and how many. Who has gone stays in the save until
+/// something else of the player's is written there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Hurt(Vec<(Lot, u64)>);
+
+impl Hurt {
+    fn held(holdings: &Holdings) -> Self {
+        Self(holdings.lots_of(&WOUNDED.into()).collect())
+    }
+
+    /// How many there are at this time.
+    fn at(&self, now_ms: u64) -> u64 {
+        self.0.iter().filter(|(lot, _)| !lot.is_expired(now_ms)).map(|(_, count)| count).sum()
+    }
+}
+
+/// Counts those who are hurt and have not gone away.
+pub(super) fn count_wounded(context: Res<TickContext>, mut retinues: Query<&mut Retinue>) {
+    for mut retinue in &mut retinues {
+        let wounded = retinue.hurt.at(context.now_ms);
+        if retinue.wounded != wounded {
+            retinue.wounded = wounded;
+        }
+    }
 }
 
 impl Settles for Retinue {
     fn settle(&mut self, holdings: &Holdings, pen: &Pen) {
         pen.write(&mut self.hands, Hands::held(holdings));
-        pen.write(&mut self.wounded, holdings.amount(&WOUNDED.into()));
+        pen.write(&mut self.hurt, Hurt::held(holdings));
         pen.write(&mut self.renown, holdings.amount(&RENOWN.into()));
     }
 }
@@ -174,7 +200,7 @@ impl fmt::Display for Retinue {
                 count => write!(f, ", {count} {hand}s")?,
             }
         }
-        match *self.wounded {
+        match self.wounded {
             0 => Ok(()),
             wounded => write!(f, ", {wounded} wounded"),
         }
@@ -228,6 +254,11 @@ pub enum HandsRefusal {
     Count,
     /// Nobody comes and goes while there is fighting.
     Fighting,
+    /// There are not so many wounded, or none any more.
+    Unhurt {
+        /// How many there are.
+        wounded: u64,
+    },
     /// Silver or hands do not suffice, or there is no room for them.
     Value(PlanRefusal),
 }
@@ -238,7 +269,9 @@ impl fmt::Display for HandsRefusal {
             Self::NoNode => write!(f, "there is no trade node within {TRADE_REACH_M} m"),
             Self::Count => write!(f, "one to {HIRED_AT_ONCE_MAX} come and go at once"),
             Self::Fighting => f.write_str("nobody comes and goes while there is fighting"),
-            Self::Value(why) => why.fmt(f),
+            Self::Unhurt { wounded: 0 } => f.write_str("none of your people is wounded"),
+            Self::Unhurt { wounded } => write!(f, "of your people {wounded} are wounded, and no more"),
+            Self::Value(why) => Told(why).fmt(f),
         }
     }
 }
@@ -290,6 +323,10 @@ pub(super) fn mend(
     if campaign.is_fighting() {
         return Err(HandsRefusal::Fighting);
     }
+    let wounded = context.holdings.amount_at(&WOUNDED.into(), context.tick.now_ms);
+    if count > wounded {
+        return Err(HandsRefusal::Unhurt { wounded });
+    }
     let silver = talents(context).cheaper(Effect::Mending, count * MENDING_SILVER);
     Ok(context.request("mend").pay(SILVER, silver, market).pay(WOUNDED, count, HANDS).grant(
         Hand::Guard.asset(),
@@ -302,6 +339,29 @@ pub(super) fn hired(
     hand: Hand,
     outcome: Result<&MutationSummary, &PlanRefusal>,
 ) -> Result<Hired, HandsRefusal> {
-    let summary = outcome.map_err(|why| HandsRefusal::Value(why.clone()))?;
+    let summary = outcome.map_err(|why| match why {
+        // They have gone away, or were mended, in the same moment.
+        PlanRefusal::TooLittle { asset, has, .. } if asset.as_str() == WOUNDED => {
+            HandsRefusal::Unhurt { wounded: *has }
+        }
+        why => HandsRefusal::Value(why.clone()),
+    })?;
     Ok(Hired { hands: super::outcome::left(summary, &hand.asset()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// E10: who is hurt and not mended in time goes away at that very moment, whatever the save still holds of it.
+    #[test]
+    fn the_wounded_are_counted_until_they_go_away() {
+        let lot = |expires_ms| Lot { expires_ms, instance: 0 };
+        let mut holdings = Holdings::default();
+        holdings.set(&WOUNDED.into(), lot(50), 3);
+        holdings.set(&WOUNDED.into(), lot(60), 1);
+        holdings.set(&Hand::Guard.asset(), Lot::PLAIN, 9);
+        let hurt = Hurt::held(&holdings);
+        assert_eq!([49, 50, 59, 60].map(|now_ms| hurt.at(now_ms)), [4, 1, 1, 0]);
+    }
 }

@@ -21,6 +21,7 @@ use super::price::{Bent, Terms};
 use super::purse::SILVER;
 use super::roads::{NodeId, Roads};
 use super::shelf::Store;
+use super::travel::to_hundreds;
 use super::unwritten::Unwritten;
 
 /// Every so many ticks is an hour of the market: travellers tell new prices.
@@ -72,10 +73,6 @@ pub struct Wanted {
     pub good: Good,
     /// Where.
     pub node: NodeId,
-}
-
-fn to_hundreds(stock: &u32) -> u32 {
-    stock / 100 * 100
 }
 
 fn for_scouts(viewing: &Viewing) -> bool {

@@ -69,9 +69,10 @@ pub use hands::{
 pub use lore::Lore;
 pub use market::{HOUR_TICKS, Market, Price, Prices, TradedHere, Wanted};
 pub use people::{
-    Attributes, Character, CharacterRefusal, CreateCharacter, Created, DeleteCharacter, EndCharacter,
-    GearRefusal, LEVEL_MAX, Learn, LearnRefusal, Learned, Outfit, Pack, Packed, PeopleCommand, Skills, Study,
-    TakeOff, Talents, Treat, VIGOUR_MAX, Vigour, Wear, Wore, Worn, experience_of, level_of,
+    About, Attributes, Character, CharacterRefusal, CreateCharacter, Created, DeleteCharacter, EndCharacter,
+    GearRefusal, Handbook, Known, LEVEL_MAX, Learn, LearnRefusal, Learned, Outfit, Pack, Packed,
+    PeopleCommand, Skills, Study, TakeOff, Talents, Treat, VIGOUR_MAX, Vigour, Wear, Wore, Worn,
+    experience_of, level_of,
 };
 pub use post::{
     ALL_LETTERS_MAX, Boxes, KEPT_MS, LETTER, LETTERS_MAX, Letter, Letters, News, Post, PostError, PostOffice,
@@ -183,7 +184,14 @@ impl Plugin for CaravanPlugin {
                     (haggle::hear, haggle::end_charters, travel::travel).chain(),
                     (campaign::meet, campaign::lie_in_wait, campaign::march).chain(),
                     (haggle::bid, walk::walk, walk::ride).chain(),
-                    (campaign::fight_on, quotes::quote, errands::offer, people::count_slots).chain(),
+                    (
+                        campaign::fight_on,
+                        quotes::quote,
+                        errands::offer,
+                        people::count_slots,
+                        hands::count_wounded,
+                    )
+                        .chain(),
                 )
                     .chain(),
             );
@@ -200,6 +208,7 @@ impl Plugin for CaravanNode {
             .replicate_global::<Board>()
             .replicate_global::<Ranks>()
             .replicate_global::<Letters>()
+            .replicate_global::<Handbook>()
             .init_resource::<Battles>()
             .init_resource::<Chronicle>()
             .init_resource::<board::NodeCount>()
@@ -232,6 +241,7 @@ impl Plugin for CaravanNode {
                     campaign::settle_battles,
                     campaign::write_down,
                     people::advance,
+                    people::write_handbook,
                     ranks::rank,
                 )
                     .chain()

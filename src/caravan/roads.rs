@@ -140,6 +140,10 @@ impl Roads {
             let at = error.span().map_or(0, |span| span.start);
             invalid(at, error.message().to_owned())
         })?;
+        let count = map.node.len();
+        if count < 2 || count > usize::from(u16::MAX) {
+            return Err(invalid(0, format!("{count} nodes: expected 2 to {}", u16::MAX)));
+        }
         let mut nodes: Vec<TradeNode> = Vec::new();
         for entry in &map.node {
             let at = entry.name.span().start;
@@ -172,9 +176,7 @@ impl Roads {
             }
             nodes.push(TradeNode { name, slug, place, neighbours: Vec::new() });
         }
-        if nodes.len() < 2 || nodes.len() > usize::from(u16::MAX) {
-            return Err(invalid(0, format!("{} nodes: expected 2 to {}", nodes.len(), u16::MAX)));
-        }
+        let mut joined = BTreeSet::new();
         for road in &map.road {
             let at = road.span().start;
             let ends = road.get_ref();
@@ -191,13 +193,16 @@ impl Roads {
             if a == b {
                 return Err(invalid(at, format!("a road leads from `{}` to itself: remove it", ends[0])));
             }
+            if !joined.insert((a.min(b), a.max(b))) {
+                let [a, b] = ends;
+                return Err(invalid(at, format!("there are two roads between `{a}` and `{b}`: remove one")));
+            }
             for (from, to) in [(a, b), (b, a)] {
                 nodes[from].neighbours.push(NodeId(to as u16));
             }
         }
         for node in &mut nodes {
             node.neighbours.sort_unstable();
-            node.neighbours.dedup();
         }
         let roads = Self { nodes };
         if let Some(lonely) = roads.unreachable() {
@@ -323,6 +328,14 @@ mod tests {
             "roads.toml:1: a road leads from `a` to itself: remove it"
         );
         assert_eq!(
+            problem(&format!("road = [[\"a\", \"b\"],\n[\"a\", \"b\"]]\n{TWO}")),
+            "roads.toml:2: there are two roads between `a` and `b`: remove one"
+        );
+        assert_eq!(
+            problem(&format!("road = [[\"a\", \"b\"],\n[\"b\", \"a\"]]\n{TWO}")),
+            "roads.toml:2: there are two roads between `b` and `a`: remove one"
+        );
+        assert_eq!(
             problem(&format!("road = []\n{TWO}")),
             "roads.toml:7: no road leads to node `b`: connect it or remove it"
         );
@@ -330,6 +343,31 @@ mod tests {
             problem(&format!("road = []\n{}", TWO.replace("x = 9", "x = 900"))),
             "roads.toml:7: node `b` lies outside of the world: expected 0 <= x < 100 and 0 <= y < 100"
         );
+        for beyond in ["-1", "100", "inf", "nan"] {
+            let outside =
+                "roads.toml:7: node `b` lies outside of the world: expected 0 <= x < 100 and 0 <= y < 100";
+            assert_eq!(
+                problem(&format!("road = []\n{}", TWO.replace("y = 9", &format!("y = {beyond}")))),
+                outside
+            );
+        }
+        let many: String =
+            (0..=u16::MAX).map(|number| format!("[[node]]\nname = \"{number}\"\nx = 1\ny = 1\n")).collect();
+        assert_eq!(problem(&format!("road = []\n{many}")), "roads.toml:1: 65536 nodes: expected 2 to 65535");
+        for (other, line, told) in [
+            (format!("road = []\nhills = 1\n{TWO}"), 2, "unknown field `hills`"),
+            (
+                format!("road = []\n{}", TWO.replace("x = 9", "x = 9\nheight = 9")),
+                9,
+                "unknown field `height`",
+            ),
+            (format!("road = []\n{}", TWO.replace("x = 9", "")), 6, "missing field `x`"),
+            (format!("road = [[\"a\"]]\n{TWO}"), 1, "invalid length 1"),
+            (format!("road = []]\n{TWO}"), 1, ""),
+        ] {
+            let problem = problem(&other);
+            assert!(problem.starts_with(&format!("roads.toml:{line}: {told}")), "{problem}");
+        }
         assert_eq!(
             problem(&format!("road = []\n{}", TWO.replace("\"b\"", "\"a\""))),
             "roads.toml:7: there are two nodes `a`: give each its own name"

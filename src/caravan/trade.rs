@@ -14,7 +14,7 @@ use super::elsewhere::{BOUGHT_HERE, FromElsewhere};
 use super::goods::Good;
 use super::lore::Lore;
 use super::market::{Prices, house_of, unwritten};
-use super::objection::{Objection, quotas_begin_in_s};
+use super::objection::{Objection, Told, quotas_begin_in_s};
 use super::outcome::left;
 use super::purse::{Purse, SILVER};
 use super::roads::{NodeId, Roads};
@@ -117,7 +117,7 @@ impl fmt::Display for TradeRefusal {
             }
             Self::HadAlready => f.write_str(HAD_ALREADY),
             Self::BoughtHere => f.write_str(BOUGHT_HERE),
-            Self::Value(why) => why.fmt(f),
+            Self::Value(why) => Told(why).fmt(f),
         }
     }
 }

@@ -79,11 +79,13 @@ fn looks(caravan: &Caravan) -> Burden {
     Burden::of(caravan.weight_kg)
 }
 
-fn to_hundreds(purse: &u32) -> u32 {
-    purse / 100 * 100
+/// So much, and how much less than a hundred more nobody is told.
+pub(super) fn to_hundreds(exact: &u32) -> u32 {
+    exact / 100 * 100
 }
 
-fn for_owner(viewing: &Viewing) -> bool {
+/// For whoever it belongs to alone.
+pub(super) fn for_owner(viewing: &Viewing) -> bool {
     viewing.is_owner()
 }
 

@@ -25,7 +25,24 @@ pub struct Walker {
     /// How fast it walks, m/s.
     #[sync(broadcast, precision = 0.01)]
     pub speed_m_s: f32,
+    /// Where the leader of its party stood when it called: there it stops.
+    #[sync(server_only)]
+    pub called_to: Option<Vec2>,
 }
+
+impl Walker {
+    /// Goes from one place to another, and no farther.
+    pub(super) fn come(&mut self, from: Vec2, to: Vec2) {
+        self.heading = (to - from).to_angle().rem_euclid(std::f32::consts::TAU);
+        self.speed_m_s = CALLED_M_S;
+        self.called_to = Some(to);
+    }
+}
+
+/// So near one must be to come when the leader of the party calls, m: about as far as people see each other.
+pub(super) const CALLED_M_MAX: f32 = 50.0;
+/// How fast one comes, m/s: as fast as whoever carries too much can.
+const CALLED_M_S: f32 = WALK_M_S_MAX / 2.0;
 
 /// How fast a player can walk, m/s.
 pub const WALK_M_S_MAX: f32 = 6.0;
@@ -82,6 +99,7 @@ impl fmt::Display for CoachRefusal {
 }
 
 pub(super) fn steer(action: &Steer, walker: &mut Walker, _: &mut OwnContext<'_>) -> Result<(), String> {
+    walker.called_to = None;
     walker.heading = action.heading.rem_euclid(std::f32::consts::TAU);
     walker.speed_m_s = action.speed_m_s.clamp(0.0, WALK_M_S_MAX);
     Ok(())
@@ -126,9 +144,26 @@ pub(super) fn ride(mut riders: Query<(&NetId, &mut Campaign)>, mut world: WorldR
     }
 }
 
-/// Moves everybody who walks. The world's edge stops them.
-pub(super) fn walk(context: Res<TickContext>, mut walkers: Query<(&mut Position, &Walker)>) {
-    for (mut position, walker) in &mut walkers {
+/// Moves everybody who walks. The world's edge stops them; who was called stops where it was called to. A march goes on its own way, and
+/// who fights, boards a coach or was taken elsewhere comes no more.
+pub(super) fn walk(
+    context: Res<TickContext>,
+    mut walkers: Query<(&mut Position, &mut Walker, Option<&Campaign>)>,
+) {
+    for (mut position, mut walker, campaign) in &mut walkers {
+        if let Some(to) = walker.called_to {
+            let left_m = position.0.truncate().distance(to);
+            let is_kept = |campaign: &Campaign| campaign.is_fighting() || campaign.coach_to.is_some();
+            let stands = walker.speed_m_s <= 0.0;
+            if campaign.is_some_and(|campaign| campaign.to.is_some()) {
+                walker.called_to = None;
+            } else if stands || left_m > CALLED_M_MAX || campaign.is_some_and(is_kept) {
+                (walker.called_to, walker.speed_m_s) = (None, 0.0);
+            } else if left_m <= walker.speed_m_s * context.dt {
+                position.0 = to.extend(position.0.z);
+                (walker.called_to, walker.speed_m_s) = (None, 0.0);
+            }
+        }
         if walker.speed_m_s > 0.0 {
             let step = Vec2::from_angle(walker.heading) * walker.speed_m_s * context.dt;
             position.0 += step.extend(0.0);

@@ -5,8 +5,8 @@ use std::fmt::Debug;
 
 use bevy_ecs::world::EntityRef;
 use terrane::caravan::{
-    Board, Cache, Campaign, Caravan, Character, Charter, Errands, Letters, Market, Outfit, Pack, Purse,
-    Quotes, Ranks, Retinue, Walker,
+    Board, Cache, Campaign, Caravan, Character, Charter, Errands, Handbook, Letters, Market, Outfit, Pack,
+    Purse, Quotes, Ranks, Retinue, Walker,
 };
 use terrane::cell::pool::Cells;
 use terrane::client::mirror::MirrorEntity;
@@ -87,12 +87,14 @@ pub fn expected_of(
         let board = looking.at::<Board>(&of(node.resource_entity::<Board>()), |_| {});
         let ranks = looking.at::<Ranks>(&of(node.resource_entity::<Ranks>()), |_| {});
         let letters = looking.at::<Letters>(&of(node.resource_entity::<Letters>()), |_| {});
+        let handbook = looking.at::<Handbook>(&of(node.resource_entity::<Handbook>()), |_| {});
         let secret = node.resource::<WorldSettings>().secret;
         let is = |name: &str| NetId::of_global(secret, name) == entity.net_id;
         let shown = match () {
             () if is(Market::NAME) => market,
             () if is(Ranks::NAME) => ranks,
             () if is(Letters::NAME) => letters,
+            () if is(Handbook::NAME) => handbook,
             () => board,
         };
         shown.into_iter().collect()
@@ -163,6 +165,7 @@ pub fn held(schema: &Schema, entity: &MirrorEntity) -> Option<ExpectedEntity> {
         held_of::<Pack>(schema, entity),
         held_of::<Ranks>(schema, entity),
         held_of::<Letters>(schema, entity),
+        held_of::<Handbook>(schema, entity),
     ]
     .into_iter()
     .flatten()

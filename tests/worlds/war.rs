@@ -1,15 +1,18 @@
 //! Battles, as players learn of them: settled once and told then, whatever the store does; and shared with fellows alone.
 
+use terrane::action::reason_of;
 use terrane::caravan::console::battle_line;
 use terrane::caravan::lore::OriginId;
 use terrane::caravan::roads::TradeNode;
 use terrane::caravan::{
-    Band, BattleNews, Battles, Campaign, Character, Chronicle, CreateCharacter, End, Hand, Hire, JoinParty,
-    NodeId, Order, Retinue, Roads, VIGOUR_MAX, Walker, caravan_game,
+    Band, BattleNews, Battles, Campaign, Character, Chronicle, CreateCharacter, End, Hand, HandsRefusal,
+    Hire, JoinParty, Mend, NodeId, Order, Pack, Retinue, Roads, VIGOUR_MAX, WOUNDED, Walker, caravan_game,
 };
 use terrane::cell::markers::Owned;
 use terrane::cell::pool::{NodeContext, with_cells};
 use terrane::prelude::*;
+use terrane::reward::Account;
+use terrane::store::MutationSummary;
 use terrane::testing::{ClientId, TestWorld};
 
 /// Two nodes so near to each other that whoever begins at one sees whoever begins at the other.
@@ -292,4 +295,58 @@ fn whoever_is_beaten_again_and_again_is_injured_and_dies_in_the_end() {
     world[anna].act(&begin()).expect("sent");
     world.run(20);
     assert_eq!(*own::<Character>(&world, anna).level, 1);
+}
+
+/// Three of the caller's people are hurt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Action)]
+#[action(scope = self, caller = player, reply = (), refusal = HandsRefusal, rate = 5, burst = 10, coalesce = none,
+    durability = immediate)]
+struct Stumble;
+
+fn stumble(_: &Stumble, _: &Campaign, context: &AskContext<'_>) -> Result<PlanRequest, HandsRefusal> {
+    Ok(context.request("stumble").grant(WOUNDED, 3, "npc/hands"))
+}
+
+fn stumbled(_: &Stumble, outcome: Result<&MutationSummary, &PlanRefusal>) -> Result<(), HandsRefusal> {
+    outcome.map(|_| ()).map_err(|why| HandsRefusal::Value(why.clone()))
+}
+
+struct Stumbles;
+
+impl Plugin for Stumbles {
+    fn build(&self, app: &mut App) {
+        app.add_immediate_action::<Stumble, Campaign>(stumble, stumbled);
+    }
+}
+
+/// E10: who is hurt and not mended in time is gone then: nobody is shown any more, takes a slot or is mended. They stayed on show until
+/// something else of their player's was written.
+#[test]
+fn the_wounded_who_were_not_mended_in_time_are_gone() {
+    let game = caravan_game(ServerBuilder::default(), hamlet()).add_cell_plugins(Stumbles);
+    let mut world = TestWorld::new(game, WorldSettings { npcs: Some(0), ..WorldSettings::default() });
+    let anna = world.connect("anna");
+    world.run(30);
+    world[anna].act(&Stumble).expect("sent");
+    world.run(12);
+    let seen = |world: &TestWorld| (own::<Retinue>(world, anna).wounded, own::<Pack>(world, anna).slots_used);
+    assert_eq!(seen(&world), (3, 1));
+    assert!(own::<Retinue>(&world, anna).to_string().ends_with(", 3 wounded"));
+    let later = |world: &mut TestWorld, ms: u64| {
+        for _ in 0..12 {
+            world.tick_with(|input| input.now_ms += ms);
+        }
+    };
+    later(&mut world, 9 * 60_000);
+    assert_eq!(seen(&world), (3, 1), "there is a minute left");
+    later(&mut world, 10 * 60_000);
+    assert_eq!(seen(&world), (0, 0));
+    let player = PlayerId::new("anna").expect("a name");
+    let kept = world.players().bank().holdings(&Account::from(&player)).amount(&WOUNDED.into());
+    assert_eq!(kept, 3, "nothing was written since");
+    world[anna].act(&Mend { count: 3 }).expect("sent");
+    later(&mut world, 10 * 60_000);
+    let reply = world[anna].replies().last().expect("answered");
+    let why = reason_of::<Mend>(&reply.result.expect_err("nobody is hurt"));
+    assert_eq!(why, Some(HandsRefusal::Unhurt { wounded: 0 }));
 }

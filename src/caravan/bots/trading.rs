@@ -143,7 +143,7 @@ impl Trading {
         let price = |good: Good| quotes.as_ref()?.goods.get(&good).map(|quote| quote.silver);
         let held: Vec<(Good, u16)> = purse.goods.iter().collect();
         let hands = retinue.as_ref().map_or(HANDS_WANTED, |retinue| retinue.hands.all());
-        let wounded = retinue.as_ref().map_or(0, |retinue| *retinue.wounded);
+        let wounded = retinue.as_ref().map_or(0, |retinue| retinue.wounded);
         let is_wanted_here = |errand: &Errand| place_of(errand) == node;
         let (deed, id) = match (errand, asked) {
             (Some(_), _) if std::mem::take(&mut self.gives_up) => {

@@ -43,6 +43,7 @@ use crate::prelude::*;
 use super::hands::Hands;
 use super::people::{Talents, Vigour};
 use super::roads::NodeId;
+use super::travel::for_owner as own;
 
 /// A player's march, and its battle.
 #[derive(Component, Clone, Debug, Default, PartialEq, Replicate)]
@@ -104,10 +105,6 @@ pub struct Campaign {
     /// When there is a coach for it again, in ticks.
     #[sync(server_only)]
     pub next_coach: u64,
-}
-
-fn own(viewing: &Viewing) -> bool {
-    viewing.is_owner()
 }
 
 fn own_or_party(viewing: &Viewing) -> bool {

@@ -8,6 +8,7 @@ use crate::session::Sessions;
 use crate::value::Book;
 
 use super::super::lore::Lore;
+use super::super::travel::for_owner as own;
 use super::band::Band;
 use super::battle::End;
 use super::chronicle::{Begun, Chronicle, Round};
@@ -54,10 +55,6 @@ pub struct BattleNews {
     /// It could not be settled: nothing was taken, and nothing gained.
     #[sync(custom = own)]
     pub is_void: bool,
-}
-
-fn own(viewing: &Viewing) -> bool {
-    viewing.is_owner()
 }
 
 /// What one cell's battles came to in a tick.

@@ -18,11 +18,11 @@ use super::ids::ItemId;
 use super::items::ReadItem;
 
 /// Loads of one good that one slot of a pack holds.
-const LOADS_PER_SLOT: u32 = 20;
+pub(super) const LOADS_PER_SLOT: u32 = 20;
 /// People that one slot holds.
 const HANDS_PER_SLOT: u32 = 10;
 /// Slots of a player's pack.
-const SLOTS: u64 = 24;
+pub(super) const SLOTS: u64 = 24;
 /// More silver than that nobody can own.
 const SILVER_MAX: u64 = 1_000_000_000;
 /// Highest weight of a row.
@@ -223,6 +223,23 @@ fn assets(items: &BTreeMap<ItemId, ReadItem>) -> crate::reward::tables::TablesBu
     tables
 }
 
+/// Whether none of these is said where it means nothing; what is said is told.
+fn is_without<const N: usize>(
+    check: &mut Checker<'_>,
+    key: &str,
+    keys: [(&str, &Option<Spanned<i64>>); N],
+    of: &str,
+    expected: &str,
+) -> bool {
+    for (name, number) in keys {
+        if let Some(number) = number {
+            let found = format!("{}, of {of}", number.get_ref());
+            check.wrong(number, &format!("{key}.{name}"), found, expected, "leave it out");
+        }
+    }
+    keys.iter().all(|(_, number)| number.is_none())
+}
+
 /// What is found; `None` when it cannot be told.
 fn drop_of(
     check: &mut Checker<'_>,
@@ -240,8 +257,14 @@ fn drop_of(
             check.wrong_at(place, key, found, "one of them", "make two of it, or take one out");
             None
         }
-        (None, None) => Some(Drop::Nothing),
+        (None, None) => {
+            let keys = [("least", &find.least), ("most", &find.most), ("rolls", &find.rolls)];
+            let expected = "an `asset` or a `table` beside it";
+            is_without(check, key, keys, "nothing", expected).then_some(Drop::Nothing)
+        }
         (Some(asset), None) => {
+            let expected = "a `table` in the place of the `asset`";
+            is_without(check, key, [("rolls", &find.rolls)], "an asset", expected);
             let most = find.most.as_ref().or(find.least.as_ref()).unwrap_or(&one);
             let most = check.whole(&part("most"), most, 1..=AMOUNT_MAX.cast_signed());
             let least = find.least.as_ref().unwrap_or(&one);
@@ -258,6 +281,8 @@ fn drop_of(
             Some(Drop::Asset { asset, least: least.cast_unsigned(), most: most.cast_unsigned() })
         }
         (None, Some(table)) => {
+            let keys = [("least", &find.least), ("most", &find.most)];
+            is_without(check, key, keys, "a table", "an `asset` in the place of the `table`");
             let rolls = find.rolls.as_ref().unwrap_or(&one);
             let rolls = check.whole(&part("rolls"), rolls, 1..=i64::from(ROLLS_MAX)) as u32;
             let there = tables.iter().find(|name| *name == table.get_ref());

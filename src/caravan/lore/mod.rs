@@ -16,7 +16,9 @@ mod tests;
 use std::collections::BTreeMap;
 
 use crate::prelude::*;
-use crate::reference::{Problem, Reference, ReferenceFile, ReferenceFiles, ReferenceTable, finish_all};
+use crate::reference::{
+    Checker, Problem, Reference, ReferenceFile, ReferenceFiles, ReferenceTable, Spanned, finish_all,
+};
 
 pub use goods::GoodInfo;
 pub use ids::{AttributeId, FactionId, ItemId, LootId, OriginId, SkillId};
@@ -35,6 +37,23 @@ macro_rules! files {
     ($($name:literal),* $(,)?) => {
         &[$(ReferenceFile { name: $name, shipped: include_str!(concat!("../../../assets/config/", $name)) }),*]
     };
+}
+
+/// Adds what a name stands for to a list that has each once.
+fn add_once<T: PartialEq>(
+    check: &mut Checker<'_>,
+    key: &str,
+    name: &Spanned<String>,
+    each: &str,
+    (list, found): (&mut Vec<T>, Option<T>),
+) {
+    let Some(found) = found else { return };
+    if list.contains(&found) {
+        let twice = format!("{:?} twice", name.get_ref());
+        check.wrong(name, key, twice, format!("each {each} once"), "take one out");
+    } else {
+        list.push(found);
+    }
 }
 
 /// All of it, checked.

@@ -7,8 +7,10 @@ use crate::reference::{Checker, Spanned};
 
 use super::super::campaign::Band;
 use super::super::goods::Good;
+use super::add_once;
 use super::ids::{AttributeId, FactionId, ItemId, OriginId, SkillId};
 use super::items::ReadItem;
+use super::loot::{LOADS_PER_SLOT, SLOTS};
 use super::skills::Abilities;
 
 /// Most bytes of what people call something.
@@ -60,7 +62,8 @@ pub(super) fn factions(check: &mut Checker<'_>) -> BTreeMap<FactionId, Faction> 
                 check.wrong(foe, &key("foes"), "the faction itself", "another faction", "take it out");
             }
             let known = all().find(|id| id == foe.get_ref()).and_then(FactionId::read);
-            fought.extend(check.known(&key("foes"), foe, "a faction", known, all()));
+            let known = check.known(&key("foes"), foe, "a faction", known, all());
+            add_once(check, &key("foes"), foe, "faction", (&mut fought, known));
         }
         let id = FactionId::read(id.get_ref());
         factions.extend(id.map(|id| (id, Faction { name: name.get_ref().clone(), foes: fought })));
@@ -155,6 +158,15 @@ fn narrow<K: Ord, N: TryFrom<i64>>(pairs: BTreeMap<K, i64>) -> BTreeMap<K, N> {
     pairs.into_iter().filter_map(|(key, number)| Some((key, N::try_from(number).ok()?))).collect()
 }
 
+/// Slots of a pack that what one begins with takes, as the planner counts them. A box opens at once and takes none.
+fn slots_of(origin: &Origin, items: &BTreeMap<ItemId, ReadItem>) -> u64 {
+    let of_goods = origin.goods.values().map(|loads| u64::from(*loads).div_ceil(LOADS_PER_SLOT.into()));
+    let kept = origin.items.iter().filter_map(|(id, count)| Some((items.get(id)?, *count)));
+    let kept = kept.filter(|(read, _)| read.opens.is_none());
+    let of_items = kept.map(|(read, count)| u64::from(count).div_ceil(read.item.stack.into()));
+    of_goods.chain(of_items).sum()
+}
+
 pub(super) fn origins(
     check: &mut Checker<'_>,
     Named { abilities, factions, items }: &Named<'_>,
@@ -165,7 +177,7 @@ pub(super) fn origins(
     let attributes: Vec<_> =
         abilities.attributes.iter().map(|(id, attribute)| (id.clone(), attribute.most.into())).collect();
     let goods: Vec<_> = Good::ALL.into_iter().map(|good| (good, LOADS_MAX)).collect();
-    let items: Vec<_> = items.keys().map(|id| (id.clone(), ITEMS_MAX)).collect();
+    let all_items: Vec<_> = items.keys().map(|id| (id.clone(), ITEMS_MAX)).collect();
     let mut origins = BTreeMap::new();
     for row in &rows {
         let key = |key: &str| format!("origin.{}.{key}", row.id.get_ref());
@@ -195,8 +207,14 @@ pub(super) fn origins(
                 .map_or(0, |points| check.whole(&key("points"), points, 0..=POINTS_MAX))
                 as u8,
             goods: narrow(pairs(check, &key("goods"), "a good", &row.goods, &goods)),
-            items: narrow(pairs(check, &key("items"), "an item", &row.items, &items)),
+            items: narrow(pairs(check, &key("items"), "an item", &row.items, &all_items)),
         };
+        let slots = slots_of(&origin, items);
+        if slots > SLOTS {
+            let found = format!("what takes {slots} slots, with its goods");
+            let expected = format!("what the {SLOTS} slots of a pack take, or nobody could begin with it");
+            check.wrong(&row.id, &key("items"), found, expected, "take something out");
+        }
         for need in origin
             .skills
             .keys()

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::prelude::*;
 use crate::reference::{Checker, Spanned};
 
+use super::add_once;
 use super::ids::{AttributeId, SkillId};
 use super::people::WORDS_BYTES_MAX;
 
@@ -110,7 +111,8 @@ pub(super) fn read(check: &mut Checker<'_>) -> Abilities {
         let mut needed = Vec::new();
         for need in needs {
             let known = all().find(|id| id == need.get_ref()).and_then(SkillId::read);
-            needed.extend(check.known(&key("needs"), need, "a skill", known, all()));
+            let known = check.known(&key("needs"), need, "a skill", known, all());
+            add_once(check, &key("needs"), need, "skill", (&mut needed, known));
         }
         let effects = effects(check, &key("effects"), does);
         let skill = Skill { name: name.get_ref().clone(), most, needs: needed, effects };

@@ -7,7 +7,7 @@ use crate::reference::{Checker, ReferenceTable, ReferenceText, Spanned};
 
 use super::super::goods::Good;
 use super::super::roads::{EVERYWHERE, RoadError, Roads};
-use super::goods;
+use super::{add_once, goods};
 
 /// Most loads of a good that a store may hold.
 const LOADS_MAX: i64 = 1_000_000;
@@ -122,11 +122,7 @@ fn listed(check: &mut Checker<'_>, key: &str, names: &[Spanned<String>]) -> Vec<
     let mut listed = Vec::new();
     for name in names {
         let good = check.known(key, name, "a good", goods::named(name.get_ref()), goods::names());
-        if good.is_some_and(|good| listed.contains(&good)) {
-            let found = format!("{:?} twice", name.get_ref());
-            check.wrong(name, key, found, "each good once", "take one out");
-        }
-        listed.extend(good);
+        add_once(check, key, name, "good", (&mut listed, good));
     }
     listed
 }
@@ -146,8 +142,9 @@ pub(super) fn read(check: &mut Checker<'_>, roads: Option<&Roads>) -> Option<Sto
         let key = |key: &str| format!("node.{}.{key}", name.get_ref());
         let node = check.known(&key("name"), name, "a node of roads.toml", slug(name), names());
         let produces = listed(check, &key("produces"), produces);
-        for (good, name) in listed(check, &key("wants"), wants).iter().zip(wants) {
-            if produces.contains(good) {
+        let wanted = listed(check, &key("wants"), wants);
+        for name in wants {
+            if goods::named(name.get_ref()).is_some_and(|good| produces.contains(&good)) {
                 let expected = "what it does not make itself";
                 check.wrong(
                     name,
@@ -158,9 +155,8 @@ pub(super) fn read(check: &mut Checker<'_>, roads: Option<&Roads>) -> Option<Sto
                 );
             }
         }
-        let wants = wants.iter().filter_map(|name| goods::named(name.get_ref())).collect();
         let Some(node) = node else { continue };
-        if stocks.demands.insert(node, Demand { produces, wants }).is_some() {
+        if stocks.demands.insert(node, Demand { produces, wants: wanted }).is_some() {
             check.wrong(name, &key("name"), "there twice", "one [[node]] of each name", "make one of them");
         }
     }

@@ -10,12 +10,14 @@ use crate::store::game::{GameTransaction, KindRefusal, MutationKind};
 
 use super::super::campaign::Campaign;
 use super::super::lore::{Lore, Origin, OriginId, SkillId};
+use super::super::objection::Told;
 use super::super::outcome::left;
 use super::super::purse::SILVER;
 use super::character::{
     CHARACTER, Character, EXPERIENCE, FRESH_STARTS, GIFT, LEVEL, LIVES, POINTS, attribute_asset,
     origin_asset, skill_asset,
 };
+use super::handbook::Known;
 use super::learn::SCHOOL;
 
 /// The house that characters get from what they begin with, and leave to what they had.
@@ -56,11 +58,16 @@ pub struct Created {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CharacterRefusal {
     /// There is no such origin.
-    UnknownOrigin,
+    UnknownOrigin {
+        /// Which there are.
+        known: Known,
+    },
     /// There is no such skill.
     UnknownSkill {
         /// Which.
         skill: SkillId,
+        /// Which there are.
+        known: Known,
     },
     /// A skill is named twice, or no level of it is asked for.
     Twice {
@@ -114,13 +121,13 @@ pub enum CharacterRefusal {
 impl fmt::Display for CharacterRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnknownOrigin => f.write_str("there is no such origin"),
-            Self::UnknownSkill { skill } => write!(f, "there is no skill {skill}"),
+            Self::UnknownOrigin { known } => write!(f, "there is no such origin{known}"),
+            Self::UnknownSkill { skill, known } => write!(f, "there is no skill {skill}{known}"),
             Self::Twice { skill } => write!(f, "name {skill} once, with one level or more"),
             Self::Highest { skill, most } => write!(f, "level {most} is the highest of {skill}"),
             Self::Needs { skill, needs } => write!(f, "nobody learns {skill} without {needs}"),
             Self::Points { has, needs } => {
-                write!(f, "your origin gives {has} points, and {needs} are needed")
+                write!(f, "your origin gives {has} points, and you need {needs}")
             }
             Self::GiftSpent { needs, has } => {
                 write!(
@@ -134,7 +141,7 @@ impl fmt::Display for CharacterRefusal {
             Self::Fighting => f.write_str("you are in a battle: fight it, or flee"),
             Self::TooSoon => f.write_str("you have begun anew too often: wait an hour"),
             Self::AskAgain => f.write_str("something came in between: ask again"),
-            Self::Value(why) => why.fmt(f),
+            Self::Value(why) => Told(why).fmt(f),
         }
     }
 }
@@ -148,8 +155,11 @@ fn learned(
     let mut levels = origin.skills.clone();
     let (mut seen, mut needs) = (BTreeSet::new(), 0);
     for (id, wished) in wishes {
-        let skill =
-            lore.skills().get(id).ok_or_else(|| CharacterRefusal::UnknownSkill { skill: id.clone() })?;
+        let unknown = || {
+            let known = Known::of(lore.skills().keys().map(SkillId::name));
+            CharacterRefusal::UnknownSkill { skill: id.clone(), known }
+        };
+        let skill = lore.skills().get(id).ok_or_else(unknown)?;
         if *wished == 0 || !seen.insert(id) {
             return Err(CharacterRefusal::Twice { skill: id.clone() });
         }
@@ -177,7 +187,9 @@ pub(in super::super) fn create(
     context: &AskContext<'_>,
 ) -> Result<PlanRequest, CharacterRefusal> {
     let (lore, holdings) = (context.published::<Lore>().ok_or(CharacterRefusal::AskAgain)?, context.holdings);
-    let origin = lore.origins().get(&create.origin).ok_or(CharacterRefusal::UnknownOrigin)?;
+    let unknown =
+        || CharacterRefusal::UnknownOrigin { known: Known::of(lore.origins().keys().map(OriginId::name)) };
+    let origin = lore.origins().get(&create.origin).ok_or_else(unknown)?;
     let (levels, points) = learned(lore, origin, &create.skills)?;
     if holdings.amount(&CHARACTER.into()) > 0 {
         return Err(CharacterRefusal::HasOne);

@@ -7,6 +7,7 @@ use crate::prelude::*;
 use crate::reward::{Lot, Name};
 
 use super::super::lore::{AttributeId, FactionId, Lore, OriginId, SkillId};
+use super::super::travel::for_owner;
 use super::learn::experience_of;
 use super::vigour::Vigour;
 
@@ -101,27 +102,23 @@ pub struct Character {
     #[sync(broadcast, max_bytes = 48)]
     pub origin: Settled<String>,
     /// Its level, from 1; 0 without a character.
-    #[sync(custom = own, max_bytes = 9)]
+    #[sync(custom = for_owner, max_bytes = 9)]
     pub level: Settled<u64>,
     /// What it has lived through.
-    #[sync(custom = own, max_bytes = 9)]
+    #[sync(custom = for_owner, max_bytes = 9)]
     pub experience: Settled<u64>,
     /// How many points it may still learn with.
-    #[sync(custom = own, max_bytes = 9)]
+    #[sync(custom = for_owner, max_bytes = 9)]
     pub points: Settled<u64>,
     /// What it is made of.
-    #[sync(custom = own, max_bytes = 256)]
+    #[sync(custom = for_owner, max_bytes = 256)]
     pub attributes: Settled<Attributes>,
     /// What it is good at.
-    #[sync(custom = own, max_bytes = 256)]
+    #[sync(custom = for_owner, max_bytes = 256)]
     pub skills: Settled<Skills>,
     /// What defeats have left of its strength.
-    #[sync(custom = own, max_bytes = 18)]
+    #[sync(custom = for_owner, max_bytes = 18)]
     pub vigour: Settled<Vigour>,
-}
-
-fn own(viewing: &Viewing) -> bool {
-    viewing.is_owner()
 }
 
 impl Character {

@@ -10,8 +10,10 @@ use crate::store::MutationSummary;
 use super::super::campaign::Campaign;
 use super::super::hands::{HANDS, Hand, WOUNDED};
 use super::super::lore::{Item, ItemId, Lore, Slot};
+use super::super::objection::Told;
 use super::super::outcome::left;
 use super::character::held_of;
+use super::handbook::Known;
 
 /// The house that has in its keeping what is worn, and gives out that it is.
 const WARDROBE: &str = "wardrobe";
@@ -118,7 +120,10 @@ pub struct Wore {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GearRefusal {
     /// There is no such item.
-    Unknown,
+    Unknown {
+        /// What there is that is used so.
+        known: Known,
+    },
     /// Nobody wears such a thing.
     NotWorn,
     /// It is not in the pack.
@@ -148,7 +153,7 @@ pub enum GearRefusal {
 impl fmt::Display for GearRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown => f.write_str("there is no such item"),
+            Self::Unknown { known } => write!(f, "there is no such item{known}"),
             Self::NotWorn => f.write_str("nobody wears such a thing"),
             Self::NotHeld => f.write_str("you have none of it in your pack"),
             Self::Taken { slot } => write!(f, "you wear something there: take off {slot} before"),
@@ -157,14 +162,27 @@ impl fmt::Display for GearRefusal {
             Self::Unhurt => f.write_str("there are not so many wounded"),
             Self::Count => write!(f, "one to {TREATED_AT_ONCE_MAX} are used at once"),
             Self::Fighting => f.write_str("there is fighting: nobody changes clothes or binds wounds"),
-            Self::Value(why) => why.fmt(f),
+            Self::Value(why) => Told(why).fmt(f),
         }
     }
 }
 
-fn known<'c>(context: &'c AskContext<'_>, id: &ItemId) -> Result<(&'c Lore, &'c Item), GearRefusal> {
-    let lore = context.published::<Lore>().ok_or(GearRefusal::Unknown)?;
-    Ok((lore, lore.items().get(id).ok_or(GearRefusal::Unknown)?))
+fn lore_of<'c>(context: &'c AskContext<'_>) -> Result<&'c Lore, GearRefusal> {
+    context.published::<Lore>().ok_or_else(|| GearRefusal::Unknown { known: Known::default() })
+}
+
+/// An item of the files; of those that are used in this way the refusal of another tells.
+fn known<'c>(
+    context: &'c AskContext<'_>,
+    id: &ItemId,
+    is_used: impl Fn(&Item) -> bool + Clone,
+) -> Result<(&'c Lore, &'c Item), GearRefusal> {
+    let lore = lore_of(context)?;
+    let item = lore.items().get(id).ok_or_else(|| {
+        let used = lore.items().iter().filter(move |(_, item)| is_used(item));
+        GearRefusal::Unknown { known: Known::of(used.map(|(id, _)| id.name())) }
+    })?;
+    Ok((lore, item))
 }
 
 fn peace(campaign: &Campaign) -> Result<(), GearRefusal> {
@@ -176,7 +194,7 @@ pub(in super::super) fn wear(
     campaign: &Campaign,
     context: &AskContext<'_>,
 ) -> Result<PlanRequest, GearRefusal> {
-    let (lore, item) = known(context, &wear.item)?;
+    let (lore, item) = known(context, &wear.item, |item| item.slot != Slot::None)?;
     peace(campaign)?;
     let slot = item.slot;
     if slot == Slot::None {
@@ -197,7 +215,7 @@ pub(in super::super) fn take_off(
     campaign: &Campaign,
     context: &AskContext<'_>,
 ) -> Result<PlanRequest, GearRefusal> {
-    let (lore, slot) = (context.published::<Lore>().ok_or(GearRefusal::Unknown)?, take_off.slot);
+    let (lore, slot) = (lore_of(context)?, take_off.slot);
     peace(campaign)?;
     let worn = Worn::held(context.holdings).by_slot(lore);
     let item = worn.into_iter().find(|(taken, ..)| *taken == slot).map(|(_, item, _)| item);
@@ -229,7 +247,7 @@ pub(in super::super) fn treat(
     campaign: &Campaign,
     context: &AskContext<'_>,
 ) -> Result<PlanRequest, GearRefusal> {
-    let (_, item) = known(context, &treat.item)?;
+    let (_, item) = known(context, &treat.item, |item| item.heals > 0)?;
     peace(campaign)?;
     if !(1..=TREATED_AT_ONCE_MAX).contains(&treat.count) {
         return Err(GearRefusal::Count);

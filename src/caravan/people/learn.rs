@@ -10,10 +10,12 @@ use crate::store::MutationSummary;
 use crate::value::Book;
 
 use super::super::lore::{AttributeId, Lore, SkillId};
+use super::super::objection::Told;
 use super::super::outcome::left;
 use super::character::{
     Attributes, CHARACTER, Character, EXPERIENCE, LEVEL, LIVES, POINTS, Skills, attribute_asset, skill_asset,
 };
+use super::handbook::Known;
 
 /// The highest level.
 pub const LEVEL_MAX: u64 = 20;
@@ -125,7 +127,10 @@ pub enum LearnRefusal {
     /// Only a character learns.
     NoCharacter,
     /// There is nothing of that name to learn.
-    Unknown,
+    Unknown {
+        /// What there is of its kind.
+        known: Known,
+    },
     /// There is no more of it to learn.
     Highest {
         /// The highest level.
@@ -151,11 +156,11 @@ impl fmt::Display for LearnRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoCharacter => f.write_str("you have no character to learn with: create one"),
-            Self::Unknown => f.write_str("there is no skill and no attribute of that name"),
+            Self::Unknown { known } => write!(f, "there is nothing of that name to learn{known}"),
             Self::Highest { most } => write!(f, "level {most} is the highest of it"),
             Self::Needs { skill } => write!(f, "learn {skill} before"),
-            Self::Points { has, needs } => write!(f, "you have {has} points, and {needs} are needed"),
-            Self::Value(why) => why.fmt(f),
+            Self::Points { has, needs } => write!(f, "you have {has} points and need {needs}"),
+            Self::Value(why) => Told(why).fmt(f),
         }
     }
 }
@@ -175,13 +180,16 @@ pub(in super::super) fn learn(
     _: &Character,
     context: &AskContext<'_>,
 ) -> Result<PlanRequest, LearnRefusal> {
-    let (lore, holdings) = (context.published::<Lore>().ok_or(LearnRefusal::Unknown)?, context.holdings);
+    let (lore, holdings) = (context.published::<Lore>(), context.holdings);
+    let lore = lore.ok_or_else(|| LearnRefusal::Unknown { known: Known::default() })?;
     if holdings.amount(&CHARACTER.into()) == 0 {
         return Err(LearnRefusal::NoCharacter);
     }
     let (has, most) = match &learn.what {
         Study::Skill(id) => {
-            let skill = lore.skills().get(id).ok_or(LearnRefusal::Unknown)?;
+            let skill = lore.skills().get(id).ok_or_else(|| LearnRefusal::Unknown {
+                known: Known::of(lore.skills().keys().map(SkillId::name)),
+            })?;
             let skills = Skills::held(holdings);
             if let Some(needed) = skill.needs.iter().find(|needed| skills.level(needed) == 0) {
                 return Err(LearnRefusal::Needs { skill: needed.clone() });
@@ -189,7 +197,9 @@ pub(in super::super) fn learn(
             (skills.level(id), skill.most)
         }
         Study::Attribute(id) => {
-            let attribute = lore.attributes().get(id).ok_or(LearnRefusal::Unknown)?;
+            let attribute = lore.attributes().get(id).ok_or_else(|| LearnRefusal::Unknown {
+                known: Known::of(lore.attributes().keys().map(AttributeId::name)),
+            })?;
             (Attributes::held(holdings).level(id), attribute.most)
         }
     };

@@ -10,11 +10,13 @@
 //! | `vigour` | injuries, and of what a character dies |
 //! | `pack` | what is carried, and how much room is left |
 //! | `talents` | what all of that comes to in the rules |
+//! | `handbook` | what there is to become, to learn and to wear, for those who ask |
 //! | `words` | the words for it at a console |
 
 mod begin;
 mod character;
 mod gear;
+mod handbook;
 mod learn;
 mod pack;
 mod talents;
@@ -24,6 +26,7 @@ mod words;
 pub use begin::{CharacterRefusal, CreateCharacter, Created, DeleteCharacter, EndCharacter};
 pub use character::{Attributes, Character, Skills};
 pub use gear::{GearRefusal, Outfit, TakeOff, Treat, Wear, Wore, Worn};
+pub use handbook::{About, Handbook, Known};
 pub use learn::{LEVEL_MAX, Learn, LearnRefusal, Learned, Study, experience_of, level_of};
 pub use pack::{Pack, Packed};
 pub use talents::Talents;
@@ -36,6 +39,7 @@ pub(super) use character::{
     skill_asset,
 };
 pub(super) use gear::{put_away, slot_asset, take_off, treat, wear, wore, worn_asset};
+pub(super) use handbook::write_handbook;
 pub(super) use learn::{advance, learn, learned, with_experience};
 pub(super) use pack::count_slots;
 pub(super) use vigour::{VIGOUR, VIGOUR_MS, dies};

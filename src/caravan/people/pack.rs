@@ -6,7 +6,7 @@ use std::fmt;
 use bevy_ecs::change_detection::DetectChanges;
 
 use crate::prelude::*;
-use crate::reward::Name;
+use crate::reward::{Lot, Name};
 
 use super::super::lore::{ItemId, Lore, is_item};
 
@@ -55,21 +55,27 @@ impl Packed {
     }
 }
 
-/// Everything that may take slots: how much there is in each lot, since lots do not mix.
+/// Everything that may take slots: how much there is in each lot, since lots do not mix. What has expired stays in the save until
+/// something else of the player's is written there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Lots(Vec<(Name, u64)>);
+struct Lots(Vec<(Name, Lot, u64)>);
 
 impl Lots {
     fn held(holdings: &Holdings) -> Self {
-        let lots = holdings.lots.iter().map(|((asset, _), amount)| (asset.clone(), *amount));
-        Self(lots.filter(|(asset, _)| !asset.as_str().contains('/')).collect())
+        let lots = holdings.lots.iter().map(|((asset, lot), amount)| (asset.clone(), *lot, *amount));
+        Self(lots.filter(|(asset, ..)| !asset.as_str().contains('/')).collect())
     }
 
-    /// How many slots they take, by what the files say of each.
-    fn slots(&self, lore: &Lore) -> u64 {
+    /// How many slots they take at this time, by what the files say of each.
+    fn slots(&self, lore: &Lore, now_ms: u64) -> u64 {
         let tables = lore.reward_tables();
-        let slots = self.0.iter().filter_map(|(asset, amount)| Some(tables.asset(asset)?.slots(*amount)));
-        slots.sum()
+        let there = self.0.iter().filter(|(_, lot, _)| !lot.is_expired(now_ms));
+        there.filter_map(|(asset, _, amount)| Some(tables.asset(asset)?.slots(*amount))).sum()
+    }
+
+    /// Whether any of it goes away by itself.
+    fn are_fleeting(&self) -> bool {
+        self.0.iter().any(|(_, lot, _)| lot.expires_ms != 0)
     }
 }
 
@@ -109,15 +115,19 @@ impl fmt::Display for Pack {
     }
 }
 
-/// Counts the slots of every pack, by what the files say now.
-pub(in super::super) fn count_slots(lore: Res<Published<Lore>>, mut packs: Query<&mut Pack>) {
+/// Counts the slots of every pack, by what the files say now and what has not expired.
+pub(in super::super) fn count_slots(
+    context: Res<TickContext>,
+    lore: Res<Published<Lore>>,
+    mut packs: Query<&mut Pack>,
+) {
     let slots = lore.reward_tables().slots();
     for mut pack in &mut packs {
-        // What was counted stays so until the pack or the files change.
-        if !pack.is_changed() && !lore.is_changed() {
+        // What was counted stays so until the pack or the files change, or something of it goes away.
+        if !pack.is_changed() && !lore.is_changed() && !pack.lots.are_fleeting() {
             continue;
         }
-        let slots_used = pack.lots.slots(&lore);
+        let slots_used = pack.lots.slots(&lore, context.now_ms);
         if (pack.slots_used, pack.slots) != (slots_used, slots) {
             (pack.slots_used, pack.slots) = (slots_used, slots);
         }
@@ -127,7 +137,6 @@ pub(in super::super) fn count_slots(lore: Res<Published<Lore>>, mut packs: Query
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reward::Lot;
 
     fn holdings(lots: &[(&'static str, u64, u64)]) -> Holdings {
         let mut holdings = Holdings::default();
@@ -158,8 +167,10 @@ mod tests {
         let items = Packed::held(&held);
         let told: Vec<String> = items.iter().map(|(id, count)| format!("{id} {count}")).collect();
         assert_eq!(told, ["bandage 12", "spear 2"]);
-        // Salt 2, guards 2, wounded 1 and 1, bandages 2, spears 2.
-        assert_eq!(Lots::held(&held).slots(&Lore::shipped()), 10);
+        // Salt 2, guards 2, wounded 1 and 1, bandages 2, spears 2; the wounded go away when their time is over.
+        let (lots, lore) = (Lots::held(&held), Lore::shipped());
+        assert_eq!([49, 50, 60].map(|now_ms| lots.slots(&lore, now_ms)), [10, 9, 8]);
+        assert!(lots.are_fleeting() && !Lots::held(&holdings(&[("salt", 0, 21)])).are_fleeting());
         // Whatever is held, what is told is bounded.
         let mut many = Holdings::default();
         for number in 100..500 {

@@ -5,7 +5,7 @@ use crate::client::console::{Done, Verb};
 use crate::ids::PlayerId;
 
 use super::super::lore::{AttributeId, ItemId, OriginId, SkillId, Slot};
-use super::{Character, CreateCharacter, DeleteCharacter, Learn, Outfit, Study, TakeOff, Treat, Wear};
+use super::{About, Character, CreateCharacter, DeleteCharacter, Learn, Outfit, Study, TakeOff, Treat, Wear};
 
 /// A line about who one is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,9 +24,11 @@ pub enum PeopleCommand {
     Treat(u16, ItemId),
     /// Tell who one is, and what one wears.
     Character,
+    /// Tell what there is.
+    Known(About),
 }
 
-pub(in super::super) const VERBS: [Verb; 7] = [
+pub(in super::super) const VERBS: [Verb; 10] = [
     Verb {
         usage: "create ORIGIN [SKILL LEVELS …]",
         does: "be a character of that origin, with levels of skills besides for its points",
@@ -37,12 +39,21 @@ pub(in super::super) const VERBS: [Verb; 7] = [
     Verb { usage: "takeoff hand|body|head|beast", does: "put what you wear there into your pack" },
     Verb { usage: "treat COUNT ITEM", does: "mend wounded with bandages and the like, wherever you are" },
     Verb { usage: "character", does: "tell who you are, and what you wear" },
+    Verb { usage: "origins", does: "tell where characters may come from" },
+    Verb { usage: "skills", does: "tell what there is to learn" },
+    Verb { usage: "gear", does: "tell what can be worn, and what mends the wounded" },
 ];
 
 impl PeopleCommand {
     /// What a line says, if it is one of these.
     pub(in super::super) fn parse(verb: &str, rest: &str) -> Option<Result<Self, String>> {
         let told = |error: &dyn std::fmt::Display| format!("{verb}: {error}");
+        let alone = |command| {
+            let is_alone = rest.is_empty();
+            is_alone
+                .then_some(command)
+                .ok_or_else(|| format!("{verb} {rest}: expected nothing after `{verb}`"))
+        };
         Some(match verb {
             "create" => parse_create(rest),
             "delete" if rest.is_empty() => {
@@ -50,11 +61,16 @@ impl PeopleCommand {
             }
             "delete" => PlayerId::new(rest).map(Self::Delete).map_err(|error| told(&error)),
             "learn" => parse_study(rest).map(Self::Learn),
+            "wear" if rest.is_empty() => {
+                Err("wear: expected an item, such as those of which `gear` tells".into())
+            }
             "wear" => ItemId::new(rest).map(Self::Wear).map_err(|error| told(&error)),
             "takeoff" => rest.parse().map(Self::TakeOff).map_err(|error: String| told(&error)),
             "treat" => parse_treat(rest),
-            "character" if rest.is_empty() => Ok(Self::Character),
-            "character" => Err(format!("character {rest}: expected nothing after `character`")),
+            "character" => alone(Self::Character),
+            "origins" => alone(Self::Known(About::Origins)),
+            "skills" => alone(Self::Known(About::Skills)),
+            "gear" => alone(Self::Known(About::Gear)),
             _ => return None,
         })
     }
@@ -69,6 +85,7 @@ impl PeopleCommand {
             Self::TakeOff(slot) => player.act(&TakeOff { slot: *slot }),
             Self::Treat(count, item) => player.act(&Treat { item: item.clone(), count: *count }),
             Self::Character => return Ok(Done::Said(Self::tell(player))),
+            Self::Known(about) => return Ok(Done::Said(about.tell(player))),
         };
         asked.map(Done::Asked).map_err(|error| error.to_string())
     }
@@ -91,7 +108,9 @@ impl PeopleCommand {
 
 fn parse_create(rest: &str) -> Result<PeopleCommand, String> {
     let mut words = rest.split_whitespace();
-    let origin = words.next().ok_or("create: expected where you come from: create trader haggling 1")?;
+    let origin = words
+        .next()
+        .ok_or("create: expected where you come from, one of the `origins`: create trader haggling 1")?;
     let origin = OriginId::new(origin).map_err(|error| format!("create: {error}"))?;
     let mut skills = Vec::new();
     while let Some(word) = words.next() {
@@ -109,7 +128,11 @@ fn parse_study(rest: &str) -> Result<Study, String> {
     let study = match kind {
         "skill" => SkillId::new(name).map(Study::Skill),
         "attribute" => AttributeId::new(name).map(Study::Attribute),
-        _ => return Err(format!("learn {rest}: expected `skill` or `attribute`, and a name")),
+        _ => {
+            return Err(format!(
+                "learn {rest}: expected `skill` or `attribute`, and a name: `skills` tells all"
+            ));
+        }
     };
     study.map_err(|error| format!("learn {kind}: {error}"))
 }
@@ -143,6 +166,7 @@ mod tests {
         );
         assert_eq!(read("takeoff head"), Some(Ok(PeopleCommand::TakeOff(Slot::Head))));
         assert_eq!(read("learn skill riding"), Some(Ok(PeopleCommand::Learn(Study::Skill(skill("riding"))))));
+        assert_eq!(read("origins"), Some(Ok(PeopleCommand::Known(About::Origins))));
         assert_eq!(read("dance"), None);
         for (line, wrong) in [
             ("create", "expected where you come from"),
@@ -153,6 +177,8 @@ mod tests {
             ("takeoff nose", "expected hand, body, head or beast"),
             ("treat many bandage", "`many` is no number"),
             ("character now", "expected nothing after"),
+            ("gear all", "expected nothing after `gear`"),
+            ("wear", "`gear` tells"),
         ] {
             let told = read(line).and_then(Result::err).unwrap_or_default();
             assert!(told.contains(wrong), "{line}: {told}");

@@ -208,4 +208,122 @@ pub(super) const CASES: &[Case] = &[
         "origins.toml:23:6: origin.drover.skills is without riding, which another of them needs; expected what is needed \
          too; add it",
     ),
+    (
+        "skills.toml",
+        "needs = [\"riding\"]",
+        "needs = [\"riding\", \"riding\"]",
+        "skills.toml:17:20: skill.caravanning.needs is \"riding\" twice; expected each skill once; take one out",
+    ),
+    (
+        "skills.toml",
+        "id = \"letters\"",
+        "id = \"Letters\"",
+        "skills.toml:27:6: skill.id is \"Letters\"; expected 1 to 40 lower-case letters, digits, `_` or `-`, which the \
+         save keeps; correct it\n\
+         skills.toml:42:22: skill.command.needs is \"letters\", which there is not; expected a skill: riding, \
+         caravanning, haggling, Letters, fighting, command, healing; correct the name, or add what it names\n\
+         origins.toml (that of the game):17:29: origin.trader.skills is \"letters\", which there is not; expected a \
+         skill: caravanning, command, fighting, haggling, healing, riding; correct the name, or add what it names",
+    ),
+    (
+        "skills.toml",
+        "id = \"letters\"",
+        "id = \"haggling\"",
+        "skills.toml:27:6: skill.haggling is there twice, first in line 21; expected one skill of each id; rename one or \
+         remove it\n\
+         skills.toml:42:22: skill.command.needs is \"letters\", which there is not; expected a skill: riding, \
+         caravanning, haggling, haggling, fighting, command, healing; correct the name, or add what it names\n\
+         origins.toml (that of the game):17:29: origin.trader.skills is \"letters\", which there is not; expected a \
+         skill: caravanning, command, fighting, haggling, healing, riding; correct the name, or add what it names",
+    ),
+    (
+        "skills.toml",
+        "name = \"Strength\"",
+        "name = \"\"",
+        "skills.toml:55:8: attribute.strength.name is \"\"; expected 1 to 40 bytes of text on one line; correct it",
+    ),
+    (
+        "skills.toml",
+        "effects = [[\"force\", 5], [\"load\", 15]]",
+        "effects = []",
+        "skills.toml:57:11: attribute.strength.effects is empty; expected at least one effect, or nobody had anything of \
+         it; add one",
+    ),
+    (
+        "skills.toml",
+        "[\"load\", 15]",
+        "[\"load\", 101]",
+        "skills.toml:57:35: attribute.strength.effects is 101; expected a whole number from 1 to 100; correct it",
+    ),
+    (
+        "skills.toml",
+        "[\"load\", 15]",
+        "[\"force\", 15]",
+        "skills.toml:57:36: attribute.strength.effects is of one effect twice; expected each effect once; take one out",
+    ),
+    (
+        "factions.toml",
+        "foes = [\"smugglers\", \"bandits\"]",
+        "foes = [\"smugglers\", \"smugglers\"]",
+        "factions.toml:6:22: faction.wardens.foes is \"smugglers\" twice; expected each faction once; take one out",
+    ),
+    (
+        "factions.toml",
+        "id = \"bandits\"\nname = \"the Bandits\"\nfoes = [\"wardens\", \"guilds\"]",
+        "id = \"bandits\"\nname = \"the Bandits\"\n\n[[faction]]\nid = \"bandits\"\nname = \"others\"",
+        "factions.toml:23:6: faction.bandits is there twice, first in line 19; expected one faction of each id; rename \
+         one or remove it",
+    ),
+    (
+        "factions.toml",
+        "id = \"bandits\"\nname = \"the Bandits\"",
+        "id = \"bandits\"\nname = \"the Bandits\"\n\n[[faction]]\nid = \"The Others\"\nname = \"others\"",
+        "factions.toml:23:6: faction.id is \"The Others\"; expected 1 to 40 lower-case letters, digits, `_` or `-`, which \
+         the save keeps; correct it",
+    ),
+    (
+        "origins.toml",
+        "id = \"drover\"",
+        "id = \"trader\"",
+        "origins.toml:23:6: origin.trader is there twice, first in line 13; expected one origin of each id; rename one or \
+         remove it",
+    ),
+    (
+        "origins.toml",
+        "id = \"drover\"",
+        "id = \"drover of oxen\"",
+        "origins.toml:23:6: origin.id is \"drover of oxen\"; expected 1 to 40 lower-case letters, digits, `_` or `-`, \
+         which the save keeps; correct it",
+    ),
+    (
+        "origins.toml",
+        "[\"presence\", 4]",
+        "[\"agility\", 4]",
+        "origins.toml:18:67: origin.trader.attributes is \"agility\" twice; expected each attribute once; take one out",
+    ),
+    (
+        "origins.toml",
+        "[[\"salt\", 2]]",
+        "[[\"salt\", 21]]",
+        "origins.toml:20:19: origin.trader.goods is 21; expected a whole number from 1 to 20; correct it",
+    ),
+    (
+        "origins.toml",
+        "[[\"salt\", 2]]",
+        "[[\"salt\", 2], [\"salt\", 1]]",
+        "origins.toml:20:24: origin.trader.goods is \"salt\" twice; expected each good once; take one out",
+    ),
+    (
+        "origins.toml",
+        "[[\"saddlebags\", 1]]",
+        "[[\"saddlebags\", 1], [\"saddlebags\", 1]]",
+        "origins.toml:29:30: origin.drover.items is \"saddlebags\" twice; expected each item once; take one out",
+    ),
+    (
+        "origins.toml",
+        "[[\"saddlebags\", 1]]",
+        "[[\"saddlebags\", 10], [\"spear\", 10], [\"mail\", 3], [\"bandage\", 10], [\"strongbox\", 10]]\ngoods = [[\"salt\", 20]]",
+        "origins.toml:23:6: origin.drover.items is what takes 25 slots, with its goods; expected what the 24 slots of a \
+         pack take, or nobody could begin with it; take something out",
+    ),
 ];
