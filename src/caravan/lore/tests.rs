@@ -65,6 +65,12 @@ const CASES: &[Case] = &[
         "roads.toml:5:1: a road leads to `Nowhere`, which is no node; add it or correct the name",
     ),
     (
+        "roads.toml",
+        "[\"Saltmouth\", \"Lowbridge\"]",
+        "[\"Eastgate\", \"Saltmouth\"]",
+        "roads.toml:6:1: there are two roads between `Eastgate` and `Saltmouth`; remove one",
+    ),
+    (
         "goods.toml",
         "id = \"salt\"",
         "id = \"sand\"",

@@ -215,7 +215,7 @@ pub(super) const CASES: &[Case] = &[
         "items.toml",
         "id = \"bandage\"\nname = \"bandage\"",
         "id = \"relic\"\nname = \"x\"\n\n[[item]]\nid = \"bandage\"\nname = \"bandage\"",
-        "items.toml:15:8: item.relic is there twice, first in line 14; expected one item of each id; rename one or remove \
+        "items.toml:19:6: item.relic is there twice, first in line 14; expected one item of each id; rename one or remove \
          it",
     ),
     (
@@ -251,7 +251,7 @@ pub(super) const CASES: &[Case] = &[
         "loot.toml",
         "id = \"chief\"  ",
         "id = \"bandit\"  ",
-        "loot.toml:52:6: loot.bandit is there twice, first in line 39; expected one loot of each id; rename one or remove \
+        "loot.toml:52:6: loot.bandit is there twice, first in line 41; expected one loot of each id; rename one or remove \
          it\n\
          loot.toml:89:28: loot.raiders.row.table is \"chief\", which there is not; expected a loot table: strongbox, \
          provisions, weapons, armour, bandit, bandit, cutpurses, bandits, raiders, patrol, gang, escort; correct the \
