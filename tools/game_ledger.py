@@ -18,7 +18,8 @@ FLOWS = {
         "hire": {(PLAYER, MARKET)},
         "mend": {(PLAYER, MARKET)},
         "errand": {("guild", PLAYER), ("bandits", PLAYER)},
-        "battle": LOOT | LOST,
+        # Whose character dies in one leaves all that it has, as with its end.
+        "battle": LOOT | LOST | {(PLAYER, "treasury")},
         "welcome": {("treasury", PLAYER)},
         "create-character": {("treasury", PLAYER), (PLAYER, "treasury")},
         "delete-character": {(PLAYER, "treasury")},
@@ -28,7 +29,7 @@ FLOWS = {
         "sell": {(PLAYER, MARKET)},
         "bounty": {(PLAYER, MARKET), ("bandits", PLAYER)},
         "errand": {(PLAYER, MARKET), ("bandits", PLAYER)},
-        "battle": LOOT | LOST,
+        "battle": LOOT | LOST | {(PLAYER, "limbo")},
         "create-character": {("treasury", PLAYER)},
         "delete-character": {(PLAYER, "limbo")},
     },
