@@ -155,7 +155,7 @@ impl Trading {
             {
                 (Deed::Quest, player.act(&Deliver))
             }
-            (None, _) if offered.is_some() && chance.chance(0.5) => {
+            (None, _) if offered.is_some() && chance.chance(0.8) => {
                 // That is no trade: nothing is kept of it but the wish.
                 let _ = player.act(&TakeErrand);
                 return;
@@ -163,7 +163,7 @@ impl Trading {
             (Some(errand), _)
                 if !is_wanted_here(&errand)
                     && purse.goods.loads(errand.good) < errand.loads
-                    && chance.chance(0.6) =>
+                    && chance.chance(0.9) =>
             {
                 self.bought.insert(errand.good, node);
                 let at_most = price(errand.good).map_or(u32::MAX, |silver| 2 * silver);
@@ -239,7 +239,7 @@ impl Trading {
         let has = |errand: &Errand| {
             purse.as_ref().is_some_and(|purse| purse.goods.loads(errand.good) >= errand.loads)
         };
-        let wanted = errands.as_ref().and_then(Errands::current).filter(has).filter(|_| chance.chance(0.7));
+        let wanted = errands.as_ref().and_then(Errands::current).filter(has).filter(|_| chance.chance(0.9));
         let any = chance.below(map.places.len().max(1));
         NodeId(wanted.map_or(any, |errand| usize::from(errand.to.0) % map.places.len().max(1)) as u16)
     }

@@ -253,8 +253,8 @@ fn stores_of_an_older_save_hold_what_they_held() {
     let before = GamePlugin::new("caravan").migration(
         "stores of trade nodes",
         "CREATE TABLE game_caravan_stock (
-             market TEXT NOT NULL, good TEXT NOT NULL, loads INTEGER NOT NULL CHECK (loads >= 0), opened INTEGER NOT NULL,
-             PRIMARY KEY (market, good)) STRICT, WITHOUT ROWID",
+                 market TEXT NOT NULL, good TEXT NOT NULL, loads INTEGER NOT NULL CHECK (loads >= 0), opened INTEGER NOT NULL,
+                 PRIMARY KEY (market, good)) STRICT, WITHOUT ROWID",
     );
     let mut store = open(folder.path(), before.kind::<MovedBefore>());
     let alice = PlayerId::new("alice").unwrap();
