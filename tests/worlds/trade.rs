@@ -13,7 +13,7 @@ use terrane::store::Bank;
 use terrane::testing::TestWorld;
 
 const TRADERS: u64 = 24;
-/// How long they play: two minutes.
+/// How long they play: four minutes.
 const TICKS: u64 = 4_800;
 
 /// What everybody owns, houses included, by account and asset.
