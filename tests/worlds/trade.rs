@@ -13,8 +13,8 @@ use terrane::store::Bank;
 use terrane::testing::TestWorld;
 
 const TRADERS: u64 = 24;
-/// How long they play: two minutes.
-const TICKS: u64 = 2_400;
+/// How long they play: four minutes.
+const TICKS: u64 = 4_800;
 
 /// What everybody owns, houses included, by account and asset.
 fn books(bank: &Bank) -> Vec<Vec<String>> {
