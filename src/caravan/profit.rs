@@ -38,6 +38,8 @@ mod tests {
     use super::*;
     use crate::caravan::Lore;
     use crate::caravan::market::Market;
+    use crate::caravan::roads::TradeNode;
+    use crate::prelude::Vec3;
 
     fn prices() -> (Prices, Roads) {
         let (mut market, roads) = (Market::default(), Roads::shipped());
@@ -55,5 +57,28 @@ mod tests {
         assert!(bargains(&prices, highmill, saltmouth).iter().all(|&(good, _)| good != Good::Salt));
         let nowhere = bargains(&prices, saltmouth, saltmouth);
         assert!(nowhere.is_empty(), "whoever stays gains nothing: {nowhere:?}");
+    }
+
+    /// E9: of two places that want the same, the nearer one is chosen, and none where nothing brings anything.
+    #[test]
+    fn drivers_go_where_a_load_brings_most_for_the_way() {
+        let node = |name: &str, x: f32| TradeNode {
+            name: name.into(),
+            slug: name.into(),
+            place: Vec3::new(x, 0.0, 0.0),
+            neighbours: Vec::new(),
+        };
+        // Salt is made in the first and wanted in the others, and nothing else is wanted in any.
+        let far_first = vec![node("saltmouth", 0.0), node("lowbridge", 300.0), node("highmill", 100.0)];
+        let near_first = vec![node("saltmouth", 0.0), node("lowbridge", 100.0), node("highmill", 300.0)];
+        let [here, first, second] = [0, 1, 2].map(NodeId);
+        for (nodes, best) in [(far_first, second), (near_first, first)] {
+            let (mut market, roads) = (Market::default(), Roads { nodes });
+            market.follow_for_tests(&Lore::shipped(), &roads);
+            let prices = Prices::of(&market, &roads);
+            assert_eq!(bargains(&prices, here, first), bargains(&prices, here, second), "they want the same");
+            assert_eq!(best_way(&prices, &roads, here, &[first, second]), Some(best));
+            assert_eq!(best_way(&prices, &roads, here, &[here]), None);
+        }
     }
 }

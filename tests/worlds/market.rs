@@ -260,6 +260,18 @@ fn a_trade_settles_everything_at_once_and_is_answered_with_it() {
     assert_eq!((sold.loads, sold.stock, sold.quota_left), (0, 100, 60));
     assert!(sold.price <= before.silver && sold.silver <= 500, "{sold:?}");
     check_books(&world);
+    // Who names a price that does not hold is told the one that does.
+    buy(&mut world, some[0], Good::Iron, 1).expect("it is sold");
+    let (at_most, at_least) = (before.silver - 1, 2 * before.silver);
+    let dear = world[some[0]].act(&Buy { good: Good::Iron, loads: 1, at_most }).expect("it is sent");
+    let cheap = world[some[0]].act(&Sell { good: Good::Iron, loads: 1, at_least }).expect("it is sent");
+    world.run(6);
+    let replies: Vec<_> = world[some[0]].replies().collect();
+    for (id, is_other) in [(dear, before.silver..u32::MAX), (cheap, 1..at_least)] {
+        let refusal = replies.iter().find(|reply| reply.id == id).expect("it is answered").result.as_ref();
+        let why = reason_of::<Buy>(refusal.expect_err("it is off"));
+        assert!(matches!(why, Some(TradeRefusal::Price { silver }) if is_other.contains(&silver)), "{why:?}");
+    }
     let full = {
         buy(&mut world, some[0], Good::Salt, 1).expect("it is sold");
         world.reload(with_stocks(1, 1, 60)).expect("it is sound");

@@ -8,13 +8,14 @@ use terrane::action::{Action, reason_of};
 use terrane::caravan::bots::{BotBrain, BotMap, BotProfile};
 use terrane::caravan::lore::{ItemId, OriginId, SkillId, Slot};
 use terrane::caravan::{
-    Buy, Campaign, Character, CharacterRefusal, CreateCharacter, DeleteCharacter, Fight, GearRefusal, Good,
-    Hand, Hire, Learn, LearnRefusal, Lore, March, NodeId, Order, Outfit, Pack, Purse, Study, TakeOff, Wear,
-    level_of,
+    Band, Buy, Campaign, Character, CharacterRefusal, CreateCharacter, DeleteCharacter, Fight, GearRefusal,
+    Good, Hand, Hire, Learn, LearnRefusal, Lore, March, Mend, NodeId, Order, Outfit, Pack, Purse, Retinue,
+    Study, TakeOff, Treat, Wear, level_of,
 };
+use terrane::cell::pool::NodeContext;
 use terrane::prelude::*;
 use terrane::reference::{Reference, ReferenceFiles};
-use terrane::reward::{Account, AssetClass, Lot, Name};
+use terrane::reward::{Account, AssetClass, Claim, CommitBatch, Lot, Name, PlanContext, Submission, plan};
 use terrane::store::Bank;
 use terrane::testing::{ClientId, TestWorld};
 
@@ -284,6 +285,88 @@ fn nobody_leaves_a_character_or_changes_clothes_in_a_fight() {
     assert_eq!(one(&mut world, anna, &TakeOff { slot: Slot::Body }), Some(GearRefusal::Fighting));
     let _ = world[anna].act(&Fight { order: Order::Flee });
     world.run(10);
+}
+
+/// Gives a player something behind the back of its world, which hears of it with the next change.
+fn give(world: &TestWorld, player: &str, asset: &'static str, amount: u64) {
+    let (player, bank) = (named(player), world.players().bank());
+    let now_ms = world.server().node().resource::<NodeContext>().0.now_ms;
+    let claim = Claim::new(&player, ClaimKey::named("gift", asset.as_bytes()), b"");
+    let tables = Arc::new(Lore::shipped().reward_tables().clone());
+    let holdings = bank.holdings(&Account::from(&player));
+    let context = PlanContext::new(tables, now_ms, &claim, 1).with(&player, holdings);
+    let request = PlanRequest::new("gift", &player).grant(asset, amount, "treasury");
+    let plan = plan(&context, &claim, &request).expect("a plan");
+    let plans = vec![Submission { number: 1, plan: plan.into() }];
+    let done = bank.commit(&CommitBatch { tick: world.last_tick(), now_ms, plans });
+    assert!(done[0].result.is_ok(), "{done:?}");
+}
+
+/// E10: a bandage mends one of the wounded wherever one is, and whoever is at a node has them mended for silver: each of them is a guard
+/// again. In a fight nobody is mended.
+#[test]
+fn the_wounded_are_mended_with_bandages_or_for_silver() {
+    let (mut world, anna) = world_of("anna");
+    assert_eq!(one(&mut world, anna, &create("outlaw")), None);
+    give(&world, "anna", "wounded", 5);
+    assert_eq!(one(&mut world, anna, &Hire { hand: Hand::Guard, count: 1 }), None);
+    let stands = |world: &TestWorld| {
+        let (retinue, purse): (Retinue, Purse) = (own(world, anna), own(world, anna));
+        let bandages = own::<Pack>(world, anna).items.count(&ItemId::new("bandage").expect("a name"));
+        (retinue.hands.guards, retinue.wounded, bandages, *purse.silver)
+    };
+    assert_eq!(stands(&world), (1, 5, 2, 150 - 15));
+    let treat = |count: u16| Treat { item: ItemId::new("bandage").expect("a name"), count };
+    assert_eq!(one(&mut world, anna, &treat(1)), None);
+    assert_eq!(stands(&world), (2, 4, 1, 135));
+    // Eight silver each, and twelve percent less for who knows how to heal.
+    assert_eq!(one(&mut world, anna, &Mend { count: 3 }), None);
+    assert_eq!(stands(&world), (5, 1, 1, 135 - 22));
+    assert_eq!(one(&mut world, anna, &treat(2)), Some(GearRefusal::Unhurt));
+    crate::war::with_campaigns(&mut world, |_, campaign| {
+        (campaign.band, campaign.foes, campaign.round_ends) = (Some(Band::Raiders), 9, u64::MAX);
+    });
+    assert_eq!(one(&mut world, anna, &treat(1)), Some(GearRefusal::Fighting));
+    assert_eq!(stands(&world), (5, 1, 1, 113), "what is refused changes nothing");
+    assert_conserved(world.players().bank());
+}
+
+/// E10: what one wears is taken off only where there is room for it, and what the files say of room holds at once.
+#[test]
+fn what_is_worn_needs_room_in_the_pack_when_it_is_taken_off() {
+    let (mut world, anna) = world_of_hero();
+    assert_eq!(one(&mut world, anna, &wear("leather")), None);
+    // Her sabre, her spear and her saddlebags take four of 24 slots.
+    give(&world, "anna", "guard", 199);
+    assert_eq!(one(&mut world, anna, &Hire { hand: Hand::Guard, count: 1 }), None);
+    assert_eq!(own::<Pack>(&world, anna).slots_used, 24);
+    let refused = one(&mut world, anna, &TakeOff { slot: Slot::Body });
+    assert!(matches!(refused, Some(GearRefusal::Value(PlanRefusal::NoRoom { .. }))), "{refused:?}");
+    assert_eq!(own::<Outfit>(&world, anna).worn.iter().count(), 1, "it is worn as before");
+    let items = with_hero()
+        .text("items.toml")
+        .text()
+        .replace("id = \"saddlebags\"", "id = \"saddlebags\"\nstack = 2");
+    world.reload(with_hero().with("items.toml", items)).expect("it is sound");
+    world.run(5);
+    assert_eq!(own::<Pack>(&world, anna).slots_used, 23, "two of them share a slot now");
+    assert_eq!(one(&mut world, anna, &TakeOff { slot: Slot::Body }), None);
+    assert_conserved(world.players().bank());
+}
+
+/// E2: what an earlier character lived through does not come to the next one, also if it comes when that has gone.
+#[test]
+fn a_character_begins_without_what_an_earlier_one_lived_through() {
+    let (mut world, anna) = world_of("anna");
+    for (asset, amount) in [("experience", 70), ("level", 1), ("points", 2)] {
+        give(&world, "anna", asset, amount);
+    }
+    assert_eq!(one(&mut world, anna, &Hire { hand: Hand::Guard, count: 1 }), None);
+    assert_eq!(*own::<Character>(&world, anna).experience, 70, "it came");
+    assert_eq!(one(&mut world, anna, &create("soldier")), None);
+    let character: Character = own(&world, anna);
+    assert_eq!((*character.level, *character.experience, *character.points), (1, 0, 0));
+    assert_conserved(world.players().bank());
 }
 
 /// D5: while the store keeps nothing, nobody becomes or learns anything or changes clothes, and is told why.

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use terrane::action::reason_of;
 use terrane::caravan::{
-    Buy, Deliver, Errand, ErrandRefusal, Errands, GiveUpErrand, Letters, NodeId, Post, PostOffice, Received,
-    Roads, Steer, TakeErrand, caravan_plugins, caravan_world, roads::TradeNode,
+    Buy, Character, CreateCharacter, DeleteCharacter, Deliver, Errand, ErrandRefusal, Errands, GiveUpErrand,
+    Letters, Lore, Market, NodeId, Post, PostOffice, Purse, Received, Roads, Steer, TakeErrand,
+    caravan_plugins, caravan_world, lore::OriginId, roads::TradeNode,
 };
 use terrane::prelude::*;
 use terrane::testing::{ClientId, TestPlayers, TestWorld};
@@ -228,6 +229,68 @@ fn a_letter_outlasts_a_kill_at_any_point_of_its_way() {
         let text = std::fs::read_to_string(&file).expect("text");
         assert_eq!(text.lines().count(), 1, "{text}");
     }
+}
+
+/// E9: an errand takes all its goods, whatever the quota, and pays what it says: more to who can reckon. It teaches.
+#[test]
+fn an_errand_takes_its_goods_and_pays_what_it_says() {
+    let mut world = world(&PostOffice::in_memory(), None);
+    let anna = world.connect("anna");
+    world.run(30);
+    let origin = OriginId::new("trader").expect("a name");
+    world[anna].act(&CreateCharacter { origin, skills: Vec::new() }).expect("sent");
+    world.run(10);
+    let own = |world: &TestWorld| -> (Purse, Character) {
+        let avatar = world[anna].avatar().expect("in");
+        let purse = world.component(anna, avatar).expect("its own");
+        (purse, world.component(anna, avatar).expect("its own"))
+    };
+    let Errand { good, loads, to, .. } = takes_errand(&mut world, anna);
+    let had = own(&world).0.goods.loads(good);
+    world[anna].act(&Buy { good, loads, at_most: u32::MAX }).expect("sent");
+    world.run(5);
+    goes_where_it_is_wanted(&mut world, anna);
+    let traded = |world: &TestWorld| {
+        let market = world.server().node().resource::<Market>();
+        market.store(&two_places().node(to).slug, good).expect("a store").taken
+    };
+    let before = (own(&world).0, traded(&world));
+    world[anna].act(&Deliver).expect("sent");
+    world.run(10);
+    let (purse, character) = own(&world);
+    // Twice what the goods usually cost and ten for the way, and a tenth more for a trader's child.
+    let pay = 2 * u64::from(Lore::shipped().usual_price(good)) * u64::from(loads) + 10;
+    assert_eq!(*purse.silver, *before.0.silver + pay + pay / 10);
+    assert_eq!((purse.goods.loads(good), *character.experience), (had, 20));
+    assert_eq!(traded(&world), before.1, "what was asked for does not count against the quota");
+}
+
+/// E2, E9: the errands that were done go with their character, in the save as in memory; who begins anew begins with the first.
+#[test]
+fn errands_go_with_their_character() {
+    let mut world = world(&PostOffice::in_memory(), None);
+    let anna = world.connect("anna");
+    world.run(30);
+    let origin = OriginId::new("trader").expect("a name");
+    let create = CreateCharacter { origin, skills: Vec::new() };
+    world[anna].act(&create).expect("sent");
+    world.run(10);
+    let Errand { good, loads, .. } = takes_errand(&mut world, anna);
+    world[anna].act(&Buy { good, loads, at_most: u32::MAX }).expect("sent");
+    world.run(5);
+    goes_where_it_is_wanted(&mut world, anna);
+    world[anna].act(&Deliver).expect("sent");
+    world.run(10);
+    assert_eq!(*errands(&world, anna).done, 1);
+    assert_eq!(takes_errand(&mut world, anna).number, 1);
+    let name = PlayerId::new("anna").expect("a name");
+    world[anna].act(&DeleteCharacter { name }).expect("sent");
+    world.run(10);
+    assert_eq!(*errands(&world, anna).done, 0);
+    assert_eq!(world.players().bank().conservation(), Vec::<String>::new());
+    world[anna].act(&create).expect("sent");
+    world.run(10);
+    assert_eq!(takes_errand(&mut world, anna).number, 0);
 }
 
 /// An errand is for a node of the map, whatever its number.

@@ -129,6 +129,81 @@ fn who_walks_far_from_any_node_is_attacked_and_near_one_nobody_is() {
     assert!(attacked > 0, "somebody lies in wait sooner or later");
 }
 
+/// Where it is furthest to the next node and to the coach.
+fn lonely() -> Vec2 {
+    let (roads, coach) = (Roads::shipped(), Vec2::splat(500.0));
+    let alone_m = |place: &Vec2| {
+        let nodes = roads.nodes.iter().map(|node| node.place.truncate().distance(*place));
+        nodes.fold(coach.distance(*place), f32::min)
+    };
+    let places = (5..45).flat_map(|x| (5..45).map(move |y| Vec2::new(x as f32, y as f32) * 20.0));
+    let place = places.max_by(|a, b| alone_m(a).total_cmp(&alone_m(b))).expect("there are some");
+    assert!(alone_m(&place) > 60.0, "{place}");
+    place
+}
+
+/// E10: bands attack by the metre: in the same time, whoever goes much more slowly is attacked much more rarely.
+#[test]
+fn who_goes_slowly_is_attacked_no_oftener_for_it() {
+    let mut world = caravan_world(WorldSettings::default(), 0);
+    let clients: Vec<ClientId> = (0..30).map(|number| world.connect(&format!("walker {number}"))).collect();
+    world.run(20);
+    with_campaigns(&mut world, |_, campaign| campaign.coach_to = Some(lonely()));
+    let mut attacked = BTreeMap::<String, bool>::new();
+    for turn in 0..15_u32 {
+        let heading = if turn.is_multiple_of(2) { 0.0 } else { std::f32::consts::PI };
+        for (number, &client) in clients.iter().enumerate() {
+            let speed_m_s = if number < 15 { WALK_M_S_MAX } else { WALK_M_S_MAX / 30.0 };
+            world[client].want(&Steer { heading, speed_m_s }).expect("sent");
+        }
+        world.run(20);
+        with_campaigns(&mut world, |name, campaign| {
+            *attacked.entry(name.to_owned()).or_default() |= campaign.is_fighting();
+        });
+    }
+    let of = |numbers: std::ops::Range<usize>| {
+        numbers.filter(|number| attacked[&format!("walker {number}")]).count()
+    };
+    let (fast, slow) = (of(0..15), of(15..30));
+    assert!(fast >= 5 && slow * 2 < fast, "{slow} and {fast} of fifteen");
+}
+
+/// E10: of two who stay together far from any node each meets the other once, and not again so soon; fellows of a party take no notice.
+#[test]
+fn who_stays_together_meets_once_and_fellows_do_not_meet() {
+    for party in [None, Some(PartyId(9))] {
+        let mut all = 0;
+        // Some are attacked before they meet.
+        for names in [["anna", "bob"], ["carol", "dora"], ["emil", "frida"]] {
+            let mut world = caravan_world(WorldSettings::default(), 0);
+            let both = names.map(|name| world.connect(name));
+            world.run(20);
+            for client in both {
+                world[client].act(&JoinParty { party }).expect("sent");
+            }
+            with_campaigns(&mut world, |_, campaign| campaign.coach_to = Some(lonely()));
+            world.run(10);
+            let schema = world[both[0]].schema().clone();
+            let mut met = [0, 0];
+            for turn in 0..30_u32 {
+                let heading = if turn.is_multiple_of(2) { 0.0 } else { std::f32::consts::PI };
+                for client in both {
+                    world[client].want(&Steer { heading, speed_m_s: 1.0 }).expect("sent");
+                }
+                world.run(20);
+                for (met, client) in met.iter_mut().zip(both) {
+                    let told =
+                        world[client].events().filter_map(|event| event.read::<Encounter>(&schema)?.ok());
+                    *met += told.count();
+                }
+            }
+            assert!(met.iter().all(|times| *times <= 1), "{names:?}: {met:?}");
+            all += met[0] + met[1];
+        }
+        assert!(if party.is_none() { all > 2 } else { all == 0 }, "{party:?}: {all}");
+    }
+}
+
 /// E10: what is too heavy slows who steers by hand, as it slows a march.
 #[test]
 fn what_is_too_heavy_slows_who_steers_by_hand() {
@@ -257,6 +332,19 @@ fn players_who_meet_on_the_roads_fight_if_their_sides_are_at_odds_on_every_layou
         answered * 10 >= both.len() * 8,
         "whoever is met meets the other, but for those who were attacked: {both:?}"
     );
+    // Who has met somebody takes notice of nobody for a minute, and who comes out of a battle is left alone for a while.
+    let mut last = BTreeMap::<usize, u64>::new();
+    for (tick, number, _) in met {
+        let before = last.insert(*number, *tick);
+        assert!(before.is_none_or(|before| tick - before >= 1_150), "{number} in {before:?} and {tick}");
+    }
+    let tick = |text: &str| text.parse::<u64>().ok();
+    let mut over = BTreeMap::<&str, u64>::new();
+    for row in battles {
+        let (player, begun) = (row[0].as_str(), tick(&row[1]).expect("a number"));
+        assert!(over.get(player).is_none_or(|over| begun >= over + 400), "{player} in {begun}: {over:?}");
+        over.extend(tick(&row[3]).map(|ended| (player, ended)));
+    }
     let rivals = battles.iter().filter(|row| row[2] == Band::Rivals.name()).count();
     assert_eq!(rivals, hostile, "each of them has its own battle");
     for (grid, threads) in [([2, 2], 2), ([5, 5], 2)] {

@@ -5,8 +5,9 @@ use terrane::caravan::console::battle_line;
 use terrane::caravan::lore::OriginId;
 use terrane::caravan::roads::TradeNode;
 use terrane::caravan::{
-    Band, BattleNews, Battles, Campaign, Character, Chronicle, CreateCharacter, End, Hand, HandsRefusal,
-    Hire, JoinParty, Mend, NodeId, Order, Pack, Retinue, Roads, VIGOUR_MAX, WOUNDED, Walker, caravan_game,
+    Band, BattleNews, Battles, Campaign, Character, Chronicle, CreateCharacter, DeleteCharacter, End, Hand,
+    HandsRefusal, Hire, JoinParty, Mend, NodeId, Order, Pack, Ranks, Retinue, Roads, VIGOUR_MAX, WOUNDED,
+    Walker, caravan_game,
 };
 use terrane::cell::markers::Owned;
 use terrane::cell::pool::{NodeContext, with_cells};
@@ -349,4 +350,43 @@ fn the_wounded_who_were_not_mended_in_time_are_gone() {
     let reply = world[anna].replies().last().expect("answered");
     let why = reason_of::<Mend>(&reply.result.expect_err("nobody is hurt"));
     assert_eq!(why, Some(HandsRefusal::Unhurt { wounded: 0 }));
+}
+
+/// E10: whoever has lived through enough is given each level with its points once in each life, and not once for ever.
+#[test]
+fn every_life_has_its_own_levels() {
+    let (mut world, clients) = world_of(&["anna"], 0);
+    let anna = clients[0];
+    for life in 1..=2 {
+        let origin = OriginId::new("soldier").expect("a name");
+        world[anna].act(&CreateCharacter { origin, skills: Vec::new() }).expect("sent");
+        world.run(20);
+        attack(&mut world, "anna", Band::Raiders, (1, 0.1));
+        world.run(900);
+        let character: Character = own(&world, anna);
+        let lived = (*character.level, *character.experience, *character.points);
+        assert_eq!(lived, (2, Band::Raiders.experience(), 2), "life {life}");
+        let name = PlayerId::new("anna").expect("a name");
+        world[anna].act(&DeleteCharacter { name }).expect("sent");
+        world.run(20);
+        assert_eq!(own::<Character>(&world, anna), Character::default(), "life {life}");
+    }
+}
+
+/// E1: who is famous and away when the world begins again keeps its place.
+#[test]
+fn the_famous_keep_their_places_over_a_restart() {
+    let (mut world, clients) = world_of(&["anna"], 0);
+    attack(&mut world, "anna", Band::Raiders, (1, 0.1));
+    world.run(900);
+    world[clients[0]].leave();
+    world.run(60);
+    let best = |world: &TestWorld| world.server().node().resource::<Ranks>().best.clone();
+    assert_eq!(best(&world), [("anna".to_owned(), Band::Raiders.fame())]);
+    let (image, players) = (world.image(), world.players().clone());
+    let settings = WorldSettings { npcs: Some(0), ..WorldSettings::default() };
+    let game = caravan_game(ServerBuilder::default(), hamlet());
+    let mut world = TestWorld::restart(game, settings, Some(&image), players);
+    world.run(60);
+    assert_eq!(best(&world), [("anna".to_owned(), Band::Raiders.fame())]);
 }

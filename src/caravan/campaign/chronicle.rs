@@ -397,6 +397,15 @@ mod tests {
         assert_eq!(desk.bank.query(&fill), Vec::<Vec<String>>::new());
         desk.keep(KeepBattle::KIND, &KeepBattle(spoils(4)));
         assert_eq!(rows(&desk, "player = 'anna'"), [over(3), over(4)], "the newest are kept");
+        // One that begins makes room as well; and of rounds there are so many at most, too.
+        let fill = format!(
+            "INSERT INTO game_caravan_round (id, avatar, begun, round, doing, felled, foes, fallen, health)
+             VALUES ({ROUNDS_KEPT} + 1, 8, 1, 1, 'attack', 0, 0, 0, 0)"
+        );
+        assert_eq!(desk.bank.query(&fill), Vec::<Vec<String>>::new());
+        desk.keep(KeepRounds::KIND, &KeepRounds { begun: vec![begun(5)], rounds: vec![round(2)] });
+        assert_eq!(rows(&desk, "player = 'anna' AND ended IS NOT NULL"), [over(4)]);
+        assert_eq!(desk.bank.query("SELECT round FROM game_caravan_round WHERE avatar = 7"), [["2"]]);
     }
 
     /// E4: a batch is kept until it is committed, one is on its way at a time, and what can never be written holds up no other.
@@ -430,6 +439,18 @@ mod tests {
         }
         chronicle.hear(key, Err(&why), 9_900);
         assert_eq!((chronicle.waiting(), chronicle.left_out()), (0, 1));
+    }
+
+    /// E4: a batch has so many rows at most, and the others stay in their order.
+    #[test]
+    fn a_batch_of_rows_is_bounded() {
+        let mut chronicle = Chronicle::default();
+        let all: Vec<Round> = (0..ROWS_AT_ONCE as u16 + 50).map(round).collect();
+        chronicle.tell((0..20).map(begun).collect(), all.clone(), 1);
+        assert!(chronicle.take(1, 1).is_some(), "there are enough");
+        let first = &chronicle.batch.as_ref().unwrap().rows;
+        assert_eq!((first.begun.len(), first.len()), (20, ROWS_AT_ONCE));
+        assert_eq!(chronicle.rounds, all[ROWS_AT_ONCE - 20..]);
     }
 
     /// Whatever happens, so many rows wait at most, and those beyond are counted.

@@ -129,3 +129,102 @@ impl Spoils {
         (request.game(KeepBattle::KIND, &KeepBattle(self.clone())), toll)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::super::carrier::Carrier;
+    use super::*;
+    use crate::reward::Name;
+    use crate::store::Bank;
+
+    /// Three guards fell, two of them are only hurt, and a spear broke.
+    fn spoils(band: Band, end: End) -> Spoils {
+        Spoils {
+            by: NetId(7),
+            player: PlayerId::new("anna").unwrap(),
+            band,
+            end,
+            begun: 1,
+            begun_ms: 50,
+            ended: 9,
+            rounds: 4,
+            lost: Hands { guards: 3, ..Hands::default() },
+            hurt: 2,
+            broken: vec![(Slot::Hand, ItemId::new("spear").unwrap())],
+            died: false,
+            fellows: 2,
+        }
+    }
+
+    /// What somebody who had that has when it is settled, whom it took, and the bank.
+    fn settled(spoils: &Spoils, had: &[(&str, u64)]) -> (BTreeMap<String, u64>, Toll, Bank) {
+        let mut carrier = Carrier::new();
+        let given = PlanRequest::new("given", &spoils.player);
+        let given = had.iter().fold(given, |given, (asset, amount)| {
+            given.grant(Name::new(asset).unwrap(), *amount, "treasury")
+        });
+        assert!(carrier.carry(given).is_ok());
+        let account = Account::from(&spoils.player);
+        let holdings = carrier.bank.holdings(&account);
+        let lore = crate::caravan::Lore::shipped();
+        let (request, toll) = spoils.request(lore.reward_tables(), &holdings, carrier.now_ms);
+        let done = carrier.carry(request);
+        assert!(done.is_ok(), "{done:?}");
+        assert_eq!(carrier.bank.conservation(), Vec::<String>::new());
+        let mut has = BTreeMap::new();
+        for ((asset, _), amount) in carrier.bank.holdings(&account).lots {
+            *has.entry(asset.to_string()).or_default() += amount;
+        }
+        (has, toll, carrier.bank)
+    }
+
+    fn exactly(what: &[(&str, u64)]) -> BTreeMap<String, u64> {
+        what.iter().map(|(asset, amount)| ((*asset).to_owned(), *amount)).collect()
+    }
+
+    const SOLDIER: [(&str, u64); 5] =
+        [("silver", 95), ("guard", 4), ("character", 1), ("worn/spear", 1), ("slot/hand", 1)];
+
+    /// E2, E10: a defeat takes who fell, a tenth of the silver for those who won, what broke and some strength; it leaves the hurt and half
+    /// of what a victory teaches. Between players nothing changes hands.
+    #[test]
+    fn a_defeat_takes_what_it_says_and_no_more() {
+        for (band, silver, experience) in
+            [(Band::Bandits, 86, 10), (Band::Patrol, 86, 15), (Band::Rivals, 95, 3)]
+        {
+            let (has, toll, bank) = settled(&spoils(band, End::Lost), &SOLDIER);
+            let rest = [("guard", 1), ("wounded", 2), ("character", 1), ("vigour", 2)];
+            let left = [&rest[..], &[("silver", silver), ("experience", experience)]].concat();
+            assert_eq!((has, toll), (exactly(&left), Toll { fallen: 3, hurt: 2, died: false }), "{band}");
+            let theirs = band.faction().map(|house| bank.holdings(&Account::house(house)));
+            let theirs = theirs.map_or(0, |holdings| holdings.amount(&SILVER.into()));
+            assert_eq!(theirs, 95 - silver, "{band}");
+        }
+    }
+
+    /// E10: nobody loses more than there is, and nobody is spared a defeat by a full pack: the hurt for whom there is no room stay behind.
+    #[test]
+    fn a_defeat_finds_less_or_no_room_and_is_settled_all_the_same() {
+        let lost = spoils(Band::Bandits, End::Lost);
+        let (has, toll, _) = settled(&lost, &[("guard", 1)]);
+        assert_eq!((has, toll.fallen, toll.hurt), (exactly(&[("wounded", 1), ("vigour", 2)]), 1, 1));
+        let (has, toll, _) = settled(&lost, &[("guard", 4), ("spear", 23)]);
+        assert_eq!((has, toll.fallen), (exactly(&[("guard", 1), ("spear", 23), ("vigour", 2)]), 3));
+    }
+
+    /// E10: a victory brings fame, a tenth more for each fellow, what it teaches, and what the band had; over players, who had to lose
+    /// somebody for it, there is no loot.
+    #[test]
+    fn a_victory_brings_fame_and_what_the_band_had() {
+        let won = |band: Band| Spoils { hurt: 0, broken: Vec::new(), ..spoils(band, End::Won) };
+        let had = [("character", 1), ("guard", 4)];
+        let (has, ..) = settled(&won(Band::Bandits), &had);
+        assert_eq!((has["renown"], has["experience"], has["guard"]), (12, 20, 1));
+        let silver = has.get("silver").copied().unwrap_or(0);
+        assert!(silver >= 10, "two bandits have some on them: {has:?}");
+        let (has, ..) = settled(&won(Band::Rivals), &had);
+        assert_eq!(has, exactly(&[("character", 1), ("guard", 1), ("renown", 3), ("experience", 6)]));
+    }
+}

@@ -232,6 +232,23 @@ fn a_claim_that_cannot_be_read_holds_up_nobody() {
     check_books(&mut store);
 }
 
+/// C4: what came of a claim before there were sums is read as ever, and told to whoever asks again.
+#[test]
+fn a_summary_without_a_sum_is_read_as_ever() {
+    let place = place();
+    let mut store = store(&place);
+    let first = grant(1, &alice(), 5);
+    done(&mut store, first.clone());
+    // Of the form before, which has the same behind its first byte, without the eight of the sum.
+    meddle(
+        &place.folder,
+        "UPDATE claim SET summary = CAST(x'01' || substr(summary, 10) AS BLOB) WHERE id = 1",
+    );
+    let outcome = store.commit(&batch([first])).unwrap().remove(0);
+    assert!(outcome.result.is_ok(), "{outcome:?}");
+    assert_eq!(coins(&mut store, &alice()), 5);
+}
+
 /// D5: after a failed sync what is read back proves nothing: the log is written anew before anything rests on it, also by the next
 /// process. Where nothing is in doubt it is left alone.
 #[test]
