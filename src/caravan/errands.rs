@@ -89,6 +89,12 @@ impl Errands {
         self.taken.filter(|errand| errand.number == *self.done)
     }
 
+    /// Puts away an errand that is over once so many are done: with another character they are counted anew, and it would be under way
+    /// again.
+    fn put_away(&mut self, done: u64) {
+        self.taken = self.taken.filter(|errand| errand.number == done);
+    }
+
     /// What a node offers its player now; `None` while it has one, rests, or there is no other node.
     fn offer(&self, seed: u64, player: &str, now_ms: u64, node: NodeId, nodes: usize) -> Option<Errand> {
         if self.current().is_some() || now_ms < self.rests_until_ms || nodes < 2 {
@@ -109,7 +115,9 @@ impl Errands {
 
 impl Settles for Errands {
     fn settle(&mut self, holdings: &Holdings, pen: &Pen) {
-        pen.write(&mut self.done, holdings.amount(&ERRANDS.into()));
+        let done = holdings.amount(&ERRANDS.into());
+        pen.write(&mut self.done, done);
+        self.put_away(done);
     }
 }
 
@@ -366,6 +374,18 @@ mod tests {
             }
         }
         assert!(seen.len() > 150, "errands differ: {}", seen.len());
+    }
+
+    /// E9: an errand that was done is not under way again when another character begins and errands are counted anew.
+    #[test]
+    fn an_errand_that_was_done_never_comes_back() {
+        let taken = errands(0).offer(7, "anna", 1, NodeId(0), 5);
+        let mut errands = Errands { taken, ..errands(0) };
+        errands.put_away(0);
+        assert_eq!(errands.current(), taken, "it is under way");
+        errands.put_away(1);
+        errands.put_away(0);
+        assert_eq!(errands.current(), None);
     }
 
     /// E9: nothing is offered to who has one, has given one up a moment ago, or where there is nowhere to go.
