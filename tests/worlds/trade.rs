@@ -89,12 +89,14 @@ fn what_is_traded_is_conserved_and_every_store_agrees_with_its_house() {
                  SELECT count(*) FROM game_caravan_round WHERE begun = battle.begun) < battle.rounds"
         );
         assert_eq!(number(&rounds), 0, "their rounds are told");
-        // Of every errand that was done, and every battle that was won, there is a letter, and of nothing else.
+        // Of every errand that was done, and every battle that was won, there is a letter, and of nothing else. A skirmish that cost
+        // nobody is not worth one.
         let boxes = traded.office.boxes();
         for client in traded.world.clients() {
             let player = &client.welcome().expect("in").player;
             let written = number(&format!(
-                "SELECT (SELECT count(*) FROM game_caravan_battle WHERE player = '{player}' AND result = 'won')
+                "SELECT (SELECT count(*) FROM game_caravan_battle WHERE player = '{player}' AND result = 'won'
+                           AND (band <> 'rivals' OR fallen > 0))
                       + coalesce((SELECT done FROM game_caravan_errand WHERE player = '{player}'), 0)"
             ));
             assert_eq!(boxes.of(player).count() as u64, written.min(LETTERS_MAX as u64), "{player}");
