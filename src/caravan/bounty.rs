@@ -64,7 +64,7 @@ pub(super) fn hand_in(_: &HandIn, _: &Purse, context: &AskContext<'_>) -> Result
     let request = context
         .request("bounty")
         .game(TakeBounty::KIND, &taken)
-        .game(FromElsewhere::KIND, &here.from_elsewhere(good))
+        .game(FromElsewhere::KIND, &here.handed_in_here(good))
         .pay(good.asset(), BOUNTY_LOADS.into(), here.market.clone())
         .game(MoveStock::KIND, &here.brought(good, BOUNTY_LOADS)?)
         .grant(SILVER, silver, here.market.clone());

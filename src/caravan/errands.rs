@@ -271,7 +271,7 @@ pub(super) fn deliver(
     let mut request = context
         .request("errand")
         .game(FinishErrand::KIND, &finished)
-        .game(FromElsewhere::KIND, &here.from_elsewhere(errand.good))
+        .game(FromElsewhere::KIND, &here.handed_in_here(errand.good))
         .pay(errand.good.asset(), errand.loads.into(), here.market.clone())
         .game(super::MoveStock::KIND, &brought)
         .grant(SILVER, silver, GUILD)

@@ -211,7 +211,7 @@ impl Here<'_> {
     }
 
     /// What the caller hands in of a good was not bought here.
-    pub(super) fn from_elsewhere(&self, good: Good) -> FromElsewhere {
+    pub(super) fn handed_in_here(&self, good: Good) -> FromElsewhere {
         let (market, player) = (self.market.clone(), self.context.player.clone());
         FromElsewhere { market, player, good: good.asset() }
     }
